@@ -1,0 +1,1 @@
+"""What a release is, and how its bytes travel. No numpy, no network."""

@@ -1,0 +1,116 @@
+"""The one command, ``littoral``: finds the rooms' subcommands, turns errors into one line.
+
+Each room registers its subcommands in the entry-point group ``littoral.commands``. One is
+imported only when it is asked for, so that ``littoral agent`` never loads a converter, and
+one whose packages are missing says what to install.
+"""
+
+import difflib
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final, cast
+
+import click
+
+from littoral import __version__
+from littoral.errors import LittoralError, MissingExtraError, MisuseError
+
+GROUP: Final = "littoral.commands"
+_EXTRAS: Final = {
+    "littoral_agent": "agent",
+    "littoral_serve": "serve",
+    "littoral_converter": "converter",
+    "littoral_console": "console",
+}
+_SECTIONS: Final = (
+    ("Host", ("convert", "inspect", "compare", "keys", "repo", "publish")),
+    ("Fleet", ("console", "fleet", "simulate")),
+    ("Device", ("enroll", "run", "agent", "serve", "install", "status", "doctor")),
+    ("Models", ("bench", "predict", "trial", "capture")),
+)
+
+
+class Door(click.Group):
+    """Lists what is registered, by room; loads one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return sorted(_found())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        point = _found().get(cmd_name)
+        if point is None:
+            near = difflib.get_close_matches(cmd_name, _found(), 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(_found())}"
+            ctx.fail(f"no command {cmd_name!r}; {hint}")
+        try:
+            return cast("click.Command", point.load())
+        except ModuleNotFoundError as e:
+            room = point.module.partition(".")[0]
+            if e.name is None or e.name.partition(".")[0].startswith("littoral"):
+                raise
+            raise MissingExtraError(
+                f"'littoral {cmd_name}'", extra=_EXTRAS.get(room, "all"), missing=e.name
+            ) from e
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        rest = set(_found())
+        for title, names in _SECTIONS:
+            here = [name for name in names if name in rest]
+            rest -= set(here)
+            if here:
+                with formatter.section(title):
+                    formatter.write_dl([(name, _help(name)) for name in here])
+        if rest:
+            with formatter.section("More"):
+                formatter.write_dl([(name, _help(name)) for name in sorted(rest)])
+
+
+def _found() -> dict[str, EntryPoint]:
+    return {point.name: point for point in sorted(entry_points(group=GROUP))}
+
+
+def _help(name: str) -> str:
+    try:
+        command = cast("click.Command", _found()[name].load())
+    except ImportError as e:
+        return f"(not installed: needs {e.name})"
+    return command.get_short_help_str(70)
+
+
+@click.group(
+    cls=Door,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Each command has --help with an example, and --json for programs.",
+)
+@click.version_option(__version__, prog_name="littoral")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def littoral(*, debug: bool) -> None:
+    """Compile, sign, ship, prove and run INT8 models on fleets of edge devices."""
+    click.get_current_context().obj = {"debug": debug}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return 0 for done, 1 for a failure that was reported, 2 for a misuse."""
+    args = sys.argv[1:] if argv is None else argv
+    try:
+        result: Any = littoral.main(args=args, prog_name="littoral", standalone_mode=False)
+    except LittoralError as e:
+        if "--debug" in args:
+            raise
+        click.echo(f"error: {' '.join(str(e).split())} [{e.code}]", err=True)
+        return 2 if isinstance(e, MisuseError) else 1
+    except click.exceptions.Exit as e:
+        return e.exit_code
+    except click.Abort:
+        click.echo("stopped", err=True)
+        return 130
+    except click.ClickException as e:
+        where = e.ctx.command_path if isinstance(e, click.UsageError) and e.ctx else "littoral"
+        words = " ".join(e.format_message().split()).rstrip(".")
+        click.echo(f"error: {words}; see '{where} --help' [{MisuseError.code}]", err=True)
+        return 2
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Writes that survive a power cut: the one way this project changes a file that matters.
+
+A reader sees the old bytes or the new ones, never a part: new bytes go into a file
+beside the old one, are fsynced, take its name, and the folder is fsynced.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from littoral.errors import DiskFullError, StorageError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the OSErrors of working on ``path`` into ours.
+
+    Raises:
+        DiskFullError: There is no room; the old bytes are still there.
+        StorageError: Anything else the disk has to say.
+
+    """
+    try:
+        yield
+    except OSError as e:
+        if e.errno in _FULL:
+            raise DiskFullError(
+                f"{path}: no space left on the device; free some, or choose another folder"
+            ) from e
+        raise StorageError(f"{path}: {e.strerror or e}") from e
+
+
+def replace(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Make ``path`` hold ``data``, wholly or not at all. Can be done twice.
+
+    Raises:
+        DiskFullError: There is no room; ``path`` is as it was.
+        StorageError: The disk refuses.
+
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    with storage_errors(path):
+        try:
+            fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(fd, view) :]
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` survive a power cut."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def remove(path: Path) -> None:
+    """Make ``path`` not exist. Can be done twice.
+
+    Raises:
+        StorageError: The disk refuses.
+
+    """
+    with storage_errors(path):
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            sync_folder(path.parent)

@@ -1,0 +1,252 @@
+"""Every error this project raises on purpose, drawn as one tree.
+
+LittoralError
+├── MisuseError                 the caller is wrong: the door answers with exit code 2
+│   ├── SettingsError           a setting is unknown, missing or of the wrong kind
+│   └── MissingExtraError       a room's own packages are not installed
+├── BundleError                 this cannot be a bundle
+│   ├── MalformedError          it cannot be read
+│   └── UnsupportedFormatError  it is of a format that this version does not know
+├── TrustError                  what arrived is not what was promised: refused, before it runs
+│   ├── SignatureError          too few signatures by keys we trust
+│   ├── RollbackError           older than what was accepted before
+│   ├── FloorError              below the lowest release that may be newly activated
+│   ├── MixError                parts that were never published together, or not named by both
+│   ├── HashError               these are not the bytes that were signed
+│   ├── ExpiredError            its time is over
+│   ├── EndlessError            more bytes than were announced, or than are allowed
+│   ├── SlowError               fewer bytes a second than a source must give
+│   ├── StaleError              from an offline medium and older than what is known: no attack
+│   ├── WrongDeviceError        meant for another device, incarnation or fleet
+│   ├── WrongHardwareError      for hardware that this device does not have
+│   └── ForgottenError          the repository does not hold what its metadata names
+├── TrialError                  the candidate ran, and did not prove itself
+│   ├── OutputsError            other outputs than its golden vectors
+│   ├── LatencyError            slower than its budget
+│   ├── MemoryBudgetError       larger than its budget
+│   ├── CrashError              it ended its process
+│   ├── DeadlineError           it did not finish in time
+│   └── UnhealthyError          it failed while on probation
+├── BackendError                the model cannot be run here
+│   └── BackendMissingError     this machine has no such runtime or accelerator
+├── ConversionError             the model cannot be converted, or not as it was asked
+├── UnreachableError            a server does not answer: wait, and try again
+├── DeniedError                 a server answers no: asking again will not help
+├── StorageError                the disk does not keep what it is given
+│   ├── DiskFullError           no room
+│   └── JournalError            a journal cannot be read
+└── PortInUseError              another program listens where we would
+
+The message is for a person: what was expected, what was found, what to do.
+The code is for programs: it travels in reports, stands in docs/errors.md and never changes.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import ClassVar
+
+
+class LittoralError(Exception):
+    code: ClassVar[str] = "error"
+
+
+class MisuseError(LittoralError):
+    code = "usage"
+
+
+class SettingsError(MisuseError):
+    code = "setting"
+
+
+class MissingExtraError(MisuseError):
+    code = "missing-extra"
+
+    def __init__(self, what: str, *, extra: str, missing: str) -> None:
+        super().__init__(
+            f"{what} needs the Python package {missing!r}, which is not installed; "
+            f"run: pip install 'littoral[{extra}]'"
+        )
+        self.extra, self.missing = extra, missing
+
+
+class BundleError(LittoralError):
+    code = "bundle"
+
+
+class MalformedError(BundleError):
+    code = "malformed"
+
+
+class UnsupportedFormatError(BundleError):
+    code = "unsupported-format"
+
+    def __init__(self, what: str, *, found: object, known: int) -> None:
+        super().__init__(
+            f"{what}: expected format {known}, found {found!r}; "
+            "install a newer littoral, or publish for this one"
+        )
+        self.found, self.known = found, known
+
+
+class TrustError(LittoralError):
+    code = "untrusted"
+
+
+class SignatureError(TrustError):
+    code = "signature"
+
+
+class RollbackError(TrustError):
+    code = "rollback"
+
+    def __init__(self, what: str, *, offered: int, accepted: int) -> None:
+        super().__init__(
+            f"{what}: version {offered} was offered, but version {accepted} was accepted before"
+        )
+        self.offered, self.accepted = offered, accepted
+
+
+class FloorError(TrustError):
+    code = "floor"
+
+    def __init__(self, model: str, *, release: int, floor: int) -> None:
+        super().__init__(
+            f"{model}: release {release} may not be newly activated; the floor is {floor}"
+        )
+        self.release, self.floor = release, floor
+
+
+class MixError(TrustError):
+    code = "mix"
+
+
+class HashError(TrustError):
+    code = "hash"
+
+    def __init__(self, what: str, *, signed: str, found: str) -> None:
+        super().__init__(f"{what}: sha256 {signed[:12]}… was signed, {found[:12]}… was found")
+        self.signed, self.found = signed, found
+
+
+class ExpiredError(TrustError):
+    code = "expired"
+
+    def __init__(self, what: str, *, expires: datetime, now: datetime) -> None:
+        super().__init__(
+            f"{what}: expired at {expires:%Y-%m-%d %H:%M}Z; it is {now:%Y-%m-%d %H:%M}Z here"
+        )
+        self.expires, self.now = expires, now
+
+
+class EndlessError(TrustError):
+    code = "endless"
+
+    def __init__(self, what: str, *, limit: int) -> None:
+        super().__init__(f"{what}: more than the {limit} bytes that it may have")
+        self.limit = limit
+
+
+class SlowError(TrustError):
+    code = "slow"
+
+
+class StaleError(TrustError):
+    code = "stale"
+
+
+class WrongDeviceError(TrustError):
+    code = "wrong-device"
+
+    def __init__(self, *, named: str, here: str) -> None:
+        super().__init__(f"the document is for {named}; this is {here}")
+        self.named, self.here = named, here
+
+
+class WrongHardwareError(TrustError):
+    code = "wrong-hardware"
+
+
+class ForgottenError(TrustError):
+    code = "forgotten"
+
+
+class TrialError(LittoralError):
+    code = "trial"
+
+
+class OutputsError(TrialError):
+    code = "outputs"
+
+
+class LatencyError(TrialError):
+    code = "latency"
+
+    def __init__(self, *, p95_us: float, budget_us: float) -> None:
+        super().__init__(
+            f"p95 of the CPU time is {p95_us:.0f} µs; the budget is {budget_us:.0f} µs"
+        )
+        self.p95_us, self.budget_us = p95_us, budget_us
+
+
+class MemoryBudgetError(TrialError):
+    code = "memory"
+
+
+class CrashError(TrialError):
+    code = "crash"
+
+
+class DeadlineError(TrialError):
+    code = "deadline"
+
+
+class UnhealthyError(TrialError):
+    code = "unhealthy"
+
+
+class BackendError(LittoralError):
+    code = "backend"
+
+
+class BackendMissingError(BackendError):
+    code = "backend-missing"
+
+
+class ConversionError(LittoralError):
+    code = "conversion"
+
+
+class UnreachableError(LittoralError):
+    code = "unreachable"
+
+
+class DeniedError(LittoralError):
+    code = "denied"
+
+
+class StorageError(LittoralError):
+    code = "storage"
+
+
+class DiskFullError(StorageError):
+    code = "disk-full"
+
+
+class JournalError(StorageError):
+    code = "journal"
+
+
+class PortInUseError(LittoralError):
+    code = "port-in-use"
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"cannot listen on {where}: another program does; stop it or choose another port"
+        )
+
+
+def every(root: type[LittoralError] = LittoralError) -> Iterator[type[LittoralError]]:
+    """Walk the tree: ``root``, then all below it."""
+    yield root
+    for below in root.__subclasses__():
+        yield from every(below)

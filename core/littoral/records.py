@@ -1,0 +1,164 @@
+"""Plain values (of JSON or TOML) into frozen dataclasses and back, strictly.
+
+What crosses a border is read here, once: an unknown field, a missing one, one of the
+wrong kind and a key that stands twice are refused with the place where they stand.
+Known kinds: str, int, float, bool, Path, enums, Literal, ``X | None``, tuple[X, ...],
+dict[str, X] and other dataclasses. A record that has rules of its own states them in
+``__post_init__`` by raising ValueError; the place is added here.
+"""
+
+import dataclasses
+import difflib
+import enum
+import json
+import types
+import typing
+from collections.abc import Hashable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+class RecordError(ValueError):
+    """What is wrong, and where; the border that reads turns it into its own error."""
+
+
+def parse_json(data: bytes, *, limit: int) -> Any:  # noqa: ANN401
+    """Return the value in ``data``, at most ``limit`` bytes of JSON, no key twice in an object.
+
+    Raises:
+        RecordError: It is too long, no JSON, or says a key twice.
+
+    """
+    if len(data) > limit:
+        raise RecordError(f"expected at most {limit} bytes, found {len(data)}")
+    try:
+        return json.loads(data, object_pairs_hook=_once, parse_constant=_no_constant)
+    except RecordError:
+        raise
+    except (ValueError, RecursionError) as e:
+        raise RecordError(f"expected JSON, found something else: {e}") from e
+
+
+def from_json(cls: type[T], data: bytes, *, limit: int) -> T:
+    """Return the ``cls`` that ``to_json`` wrote."""
+    return fill(cls, parse_json(data, limit=limit))
+
+
+def to_json(record: object) -> bytes:
+    """Return ``record`` as canonical JSON: sorted keys, no spaces, the same on every machine."""
+    return json.dumps(
+        plain(record), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401
+    """Return ``value`` as JSON has it; a field of the value None is left out."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
+        return {name: plain(found) for name, found in fields if found is not None}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(found) for key, found in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(found) for found in value]
+    return value
+
+
+def fill(cls: type[T], value: Any, where: str = "") -> T:  # noqa: ANN401
+    """Return ``value``, an object of JSON or a table of TOML, as a ``cls``.
+
+    Raises:
+        RecordError: A field is unknown, missing, of the wrong kind, or against the record's rules.
+
+    """
+    if not isinstance(value, Mapping):
+        raise RecordError(f"{where or cls.__name__}: expected an object, found {_show(value)}")
+    fields, kinds = _fields(typing.cast("Hashable", cls))
+    for key in value.keys() - fields.keys():
+        near = difflib.get_close_matches(str(key), fields, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(fields)}"
+        raise RecordError(f"no setting {_at(where, key)!r}; {hint}")
+    for name, field in fields.items():
+        if name not in value and field.default is field.default_factory is dataclasses.MISSING:
+            raise RecordError(f"{_at(where, name)!r} is missing")
+    filled = {key: _cast(kinds[key], found, _at(where, key)) for key, found in value.items()}
+    try:
+        return cls(**filled)
+    except RecordError:
+        raise
+    except ValueError as e:
+        raise RecordError(f"{where}: {e}" if where else str(e)) from e
+
+
+@cache
+def _fields(cls: Any) -> tuple[dict[str, "dataclasses.Field[Any]"], dict[str, Any]]:
+    return {f.name: f for f in dataclasses.fields(cls)}, get_type_hints(cls)
+
+
+def _at(where: str, key: object) -> str:
+    return f"{where}.{key}" if where else str(key)
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004
+
+
+def _cast(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401, PLR0911
+    origin = get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        kinds = [k for k in get_args(kind) if k is not type(None)]
+        if value is None and len(kinds) < len(get_args(kind)):
+            return None
+        return _cast(kinds[0], value, where)
+    if origin is Literal:
+        if value not in get_args(kind):
+            known = ", ".join(map(str, get_args(kind)))
+            raise RecordError(f"{where!r} should be one of {known}, not {_show(value)}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise RecordError(f"{where!r} should be a list, not {_show(value)}")
+        return tuple(_cast(get_args(kind)[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+    if origin in (dict, Mapping) or getattr(origin, "__name__", "") == "Mapping":
+        if not isinstance(value, Mapping):
+            raise RecordError(f"{where!r} should be an object, not {_show(value)}")
+        return {str(k): _cast(get_args(kind)[1], v, f"{where}.{k}") for k, v in value.items()}
+    if dataclasses.is_dataclass(kind):
+        return fill(typing.cast("type[Any]", kind), value, where)
+    return _scalar(kind, value, where)
+
+
+def _scalar(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        try:
+            return kind(value)
+        except ValueError:
+            known = ", ".join(str(member.value) for member in kind)
+            raise RecordError(f"{where!r} should be one of {known}, not {_show(value)}") from None
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind is Any:
+        return value
+    if type(value) is not kind:
+        raise RecordError(f"{where!r} should be {kind.__name__}, not {_show(value)}")
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise RecordError(f"a key stands twice in {_show([key for key, _ in pairs])}")
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise RecordError(f"{name} is no JSON number")

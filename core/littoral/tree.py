@@ -1,0 +1,93 @@
+"""Where things lie on a device: one folder, the same under systemd, the demo and a laptop.
+
+The agent owns and writes everything here; serve reads manifests, blobs and journals.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The device's data folder (``/var/lib/littoral``) and what is in it."""
+
+    root: Path
+
+    @property
+    def settings(self) -> Path:
+        """Return the agent's settings, where ``/etc/littoral/agent.toml`` is not used."""
+        return self.root / "agent.toml"
+
+    @property
+    def identity(self) -> Path:
+        """Return the folder of the device's key and certificates: 0700."""
+        return self.root / "identity"
+
+    @property
+    def trust(self) -> Path:
+        """Return the folder of believed metadata and of the clock's floor."""
+        return self.root / "trust"
+
+    @property
+    def blobs(self) -> Path:
+        """Return the folder of whole, verified files, each named by its sha256."""
+        return self.root / "blobs"
+
+    @property
+    def parts(self) -> Path:
+        """Return the folder of files that are still arriving, each named by its sha256."""
+        return self.root / "blobs" / ".part"
+
+    @property
+    def manifests(self) -> Path:
+        """Return the folder of believed manifests, ``<sha256>.json``."""
+        return self.root / "manifests"
+
+    @property
+    def journals(self) -> Path:
+        """Return the folder of journals, ``<model>.json``."""
+        return self.root / "journals"
+
+    @property
+    def spool(self) -> Path:
+        """Return the file of reports and telemetry that the console has not acknowledged."""
+        return self.root / "spool.db"
+
+    @property
+    def desired(self) -> Path:
+        """Return the last believed director document."""
+        return self.root / "trust" / "director.json"
+
+    @property
+    def sockets(self) -> Path:
+        """Return the folder of sockets; under systemd it is ``/run/littoral``."""
+        return self.root / "run"
+
+    @property
+    def control(self) -> Path:
+        """Return the socket on which serve takes the agent's orders."""
+        return self.sockets / "control.sock"
+
+    @property
+    def serve(self) -> Path:
+        """Return the socket on which serve answers local programs."""
+        return self.sockets / "serve.sock"
+
+    def blob(self, sha256: str) -> Path:
+        return self.blobs / sha256
+
+    def part(self, sha256: str) -> Path:
+        return self.parts / sha256
+
+    def manifest(self, sha256: str) -> Path:
+        return self.manifests / f"{sha256}.json"
+
+    def journal(self, model: str) -> Path:
+        return self.journals / f"{model}.json"
+
+    def make(self) -> None:
+        """Create the folders: 0750, and 0700 what holds keys. Can be done twice."""
+        for folder in (self.blobs, self.parts, self.manifests, self.journals, self.sockets):
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        for folder in (self.identity, self.trust):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,0 +1,111 @@
+"""All that must survive a power cut about one model: one small file, replaced atomically.
+
+The agent writes it, and nobody else. Serve reads it when it starts, and loads by itself
+what it calls ``good``, never a candidate. What may happen to it is the table in
+littoral_agent.update; here are only the words.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from littoral import durable, records
+from littoral.bundle.manifest import check_id, check_sha256
+from littoral.errors import JournalError
+
+FORMAT: Final = 1
+MAX_BYTES: Final = 256 * 1024
+
+
+class State(StrEnum):
+    IDLE = "idle"  # good runs, if there is one; nothing is under way
+    FETCHING = "fetching"  # good runs; the candidate's files are arriving
+    TESTING = "testing"  # good runs; the candidate is tried in a child
+    PROBATION = "probation"  # the candidate runs, watched; good stays ready
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A release, and the variant of it that this device runs."""
+
+    manifest: str  # the sha256 of its manifest
+    release: int
+    variant: str
+    hardware: str
+    attempt: int = 0  # signed by the director: a greater one lifts a quarantine
+
+    def __post_init__(self) -> None:
+        check_sha256("manifest", self.manifest)
+        check_id("variant", self.variant)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantine:
+    """Why a manifest is not tried again, and under which attempt it failed."""
+
+    code: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """What is remembered about ``model``."""
+
+    format: int = FORMAT
+    model: str
+    state: State = State.IDLE
+    good: Choice | None = None  # proven on this device
+    candidate: Choice | None = None  # in every state but idle
+    tries: int = 0  # how often the candidate was cut short by something not its own fault
+    watched_s: float = 0.0  # probation so far, added up over restarts
+    quarantine: dict[str, Quarantine] = field(default_factory=dict)  # by manifest sha256
+    kept: tuple[Choice, ...] = ()  # proven before, newest first; their files are not collected
+
+    def __post_init__(self) -> None:
+        check_id("model", self.model)
+        if (self.candidate is None) != (self.state is State.IDLE):
+            raise ValueError(
+                f"state {self.state} goes with a candidate exactly when it is not idle"
+            )
+
+    @property
+    def running(self) -> Choice | None:
+        """Return what serves requests: the candidate only while it is on probation."""
+        return self.candidate if self.state is State.PROBATION else self.good
+
+
+def read(path: Path) -> Journal:
+    """Return the journal in ``path``, which must exist.
+
+    Raises:
+        JournalError: It is truncated, or not a journal.
+
+    """
+    try:
+        data = path.read_bytes()
+        journal = records.from_json(Journal, data, limit=MAX_BYTES)
+    except (OSError, records.RecordError) as e:
+        raise JournalError(
+            f"{path}: expected a journal, found something else ({e}); "
+            "the agent sets it aside and proves the model again"
+        ) from e
+    if journal.format != FORMAT or journal.model != path.stem:
+        raise JournalError(f"{path}: format {journal.format} of model {journal.model!r}")
+    return journal
+
+
+def write(path: Path, journal: Journal) -> None:
+    """Replace the journal in ``path``; serve's group may read it.
+
+    Raises:
+        StorageError: The disk refuses; the old journal still stands.
+
+    """
+    durable.replace(path, records.to_json(journal), mode=0o640)
+
+
+def find(folder: Path) -> Iterator[Path]:
+    """Walk the journals in ``folder``, by the name of the model."""
+    yield from sorted(p for p in folder.glob("*.json") if not p.name.startswith("."))

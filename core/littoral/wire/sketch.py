@@ -1,0 +1,109 @@
+"""A latency sketch: an exponential histogram of fixed scale, merged exactly.
+
+Bucket ``i`` counts the values in [b^i, b^(i+1)) with b = 2^(1/32), which is scale 5 of
+OpenTelemetry's exponential histogram. A quantile is answered with the bucket's geometric
+middle, so its relative error is at most sqrt(b) - 1 = 1.09 %, after any number of merges.
+Percentiles of a fleet are made by merging sketches, never by averaging percentiles.
+"""
+
+import math
+from collections.abc import Iterable
+
+from littoral.wire import varint
+
+SCALE = 5
+_PER_LN = 2**SCALE / math.log(2)
+_LOWEST = -640  # b^-640 = 2^-20: nothing measured in µs is smaller
+_HIGHEST = 1920  # b^1920 = 2^60
+
+
+class Sketch:
+    """Counts of values in µs. Not safe to share between threads."""
+
+    __slots__ = ("_buckets", "sum", "zeros")
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, int] = {}
+        self.zeros = 0  # values of zero or below: a clock may step
+        self.sum = 0.0
+
+    @property
+    def count(self) -> int:
+        return self.zeros + sum(self._buckets.values())
+
+    def record(self, value: float) -> None:
+        """Count ``value``."""
+        if value > 0:
+            i = math.floor(math.log(value) * _PER_LN)
+            buckets = self._buckets
+            buckets[i] = buckets.get(i, 0) + 1
+            self.sum += value
+        else:
+            self.zeros += 1
+
+    def merge(self, other: "Sketch") -> None:
+        """Add the counts of ``other``: exact, in any order."""
+        for i, n in other._buckets.items():  # noqa: SLF001 (of its own class)
+            self._buckets[i] = self._buckets.get(i, 0) + n
+        self.zeros += other.zeros
+        self.sum += other.sum
+
+    def quantile(self, q: float) -> float:
+        """Return the value that a fraction ``q`` of all values does not exceed; 0 when empty."""
+        rank = max(1, math.ceil(q * self.count)) - self.zeros
+        if rank <= 0 or not self._buckets:
+            return 0.0
+        for i in sorted(self._buckets):
+            rank -= self._buckets[i]
+            if rank <= 0:
+                return math.exp((i + 0.5) / _PER_LN)
+        return math.exp((max(self._buckets) + 0.5) / _PER_LN)
+
+    def buckets(self) -> Iterable[tuple[float, int]]:
+        """Walk the upper bound in µs and the count of each bucket that holds any, ascending."""
+        for i in sorted(self._buckets):
+            yield math.exp((i + 1) / _PER_LN), self._buckets[i]
+
+    def encode(self) -> bytes:
+        """Return: zeros, rounded sum, number of buckets; then the gap and count of each."""
+        out = bytearray()
+        varint.write(out, self.zeros)
+        varint.write(out, round(self.sum))
+        varint.write(out, len(self._buckets))
+        at = _LOWEST
+        for i in sorted(self._buckets):
+            clamped = min(max(i, at), _HIGHEST)
+            varint.write(out, clamped - at)
+            varint.write(out, self._buckets[i])
+            at = clamped
+        return bytes(out)
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Sketch":
+        """Read what ``encode`` wrote.
+
+        Raises:
+            ValueError: It is cut short, out of range or followed by something.
+
+        """
+        sketch = cls()
+        sketch.zeros, at = varint.read(data, 0)
+        total, at = varint.read(data, at)
+        sketch.sum = float(total)
+        many, at = varint.read(data, at)
+        bucket = _LOWEST
+        for _ in range(many):
+            gap, at = varint.read(data, at)
+            n, at = varint.read(data, at)
+            bucket += gap
+            if bucket > _HIGHEST:
+                raise ValueError("a bucket lies out of range")
+            sketch._buckets[bucket] = sketch._buckets.get(bucket, 0) + n
+        if at != len(data):
+            raise ValueError("bytes follow the sketch")
+        return sketch
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sketch) and self.encode() == other.encode()
+
+    __hash__ = None  # type: ignore[assignment]

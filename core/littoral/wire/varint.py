@@ -1,0 +1,28 @@
+"""Unsigned LEB128 integers, as protobuf has them: small numbers in few bytes."""
+
+
+def write(out: bytearray, value: int) -> None:
+    """Append ``value``, which must not be negative."""
+    while value > 0x7F:  # noqa: PLR2004
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+
+
+def read(data: bytes, at: int) -> tuple[int, int]:
+    """Return the integer that starts at ``at``, and where the next thing starts.
+
+    Raises:
+        ValueError: The bytes end before the integer does, or it has more than 64 bits.
+
+    """
+    value = shift = 0
+    while True:
+        if at >= len(data) or shift > 63:  # noqa: PLR2004
+            raise ValueError("a number is cut short")
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:  # noqa: PLR2004
+            return value, at
+        shift += 7
