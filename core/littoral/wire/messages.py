@@ -12,15 +12,16 @@ A report and a telemetry batch carry (device, incarnation, stream, sequence): se
 1, 2, 3 … within a stream, a stream is named anew whenever its counter is lost. The console
 inserts that key in the transaction that applies the message and acknowledges after the commit,
 cumulatively per stream; only then does the message leave the device's spool. So a replay is
-harmless, a gap is seen, and a broker's own acknowledgement means nothing.
+harmless, a gap is seen, and a broker's own acknowledgement means nothing. What the device had to
+drop is said by its status: by stream, the lowest sequence that its spool still holds (the next one
+to come, when it is empty). The console counts what is missing below that as lost and acknowledges
+over it; a gap that the device can still fill holds the acknowledgement back.
 
 Over HTTPS (the device listener; docs/messages.md has the paths) the same bodies travel:
 ``Post`` up, ``Acks`` down, and the director document by long poll.
 """
 
 import base64
-import binascii
-import struct
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeVar
 
@@ -136,6 +137,7 @@ class Status:
     trust: Literal["token", "package", "first-use"] = "token"
     clock: Literal["floor-only", "system", "signed"] = "floor-only"
     director: int = 0  # version of the document that is believed
+    spool: dict[str, int] = field(default_factory=dict)  # by stream, the next sequence it can send
     serving: bool = False  # serve answers on its control socket
 
     def to_json(self) -> bytes:
@@ -213,7 +215,7 @@ class Telemetry:
         """
         try:
             return _telemetry(data)
-        except (ValueError, UnicodeDecodeError, struct.error) as e:
+        except ValueError as e:
             raise MalformedError(f"telemetry: {e}") from e
 
 
@@ -253,7 +255,7 @@ class Token:
         body = word.strip().removeprefix("lit1_")
         try:
             data = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
-        except binascii.Error as e:
+        except ValueError as e:
             raise MalformedError("the token is cut short or mistyped; paste it whole") from e
         return _read(cls, data)
 
