@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import click
 
 from littoral import __version__
-from littoral.errors import LittoralError, MissingExtraError, MisuseError
+from littoral.errors import DefectError, LittoralError, MissingExtraError, MisuseError
 
 GROUP: Final = "littoral.commands"
 _EXTRAS: Final = {
@@ -97,8 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     except LittoralError as e:
         if "--debug" in args:
             raise
-        click.echo(f"error: {' '.join(str(e).split())} [{e.code}]", err=True)
-        return 2 if isinstance(e, MisuseError) else 1
+        return _tell(e)
     except click.exceptions.Exit as e:
         return e.exit_code
     except click.Abort:
@@ -109,7 +108,16 @@ def main(argv: list[str] | None = None) -> int:
         words = " ".join(e.format_message().split()).rstrip(".")
         click.echo(f"error: {words}; see '{where} --help' [{MisuseError.code}]", err=True)
         return 2
+    except Exception as e:
+        if "--debug" in args:
+            raise
+        return _tell(DefectError(e))
     return result if isinstance(result, int) else 0
+
+
+def _tell(error: LittoralError) -> int:
+    click.echo(f"error: {' '.join(str(error).split())} [{error.code}]", err=True)
+    return 2 if isinstance(error, MisuseError) else 1
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ LittoralError
 ├── StorageError                the disk does not keep what it is given
 │   ├── DiskFullError           no room
 │   └── JournalError            a journal cannot be read
-└── PortInUseError              another program listens where we would
+├── PortInUseError              another program listens where we would
+└── DefectError                 nobody thought of this: a bug of ours
 
 The message is for a person: what was expected, what was found, what to do.
 The code is for programs: it travels in reports, stands in docs/errors.md and never changes.
@@ -123,8 +124,8 @@ class MixError(TrustError):
 class HashError(TrustError):
     code = "hash"
 
-    def __init__(self, what: str, *, signed: str, found: str) -> None:
-        super().__init__(f"{what}: sha256 {signed[:12]}… was signed, {found[:12]}… was found")
+    def __init__(self, what: str, *, signed: str, found: str, kind: str = "sha256") -> None:
+        super().__init__(f"{what}: {kind} {_brief(signed)} was signed, {_brief(found)} was found")
         self.signed, self.found = signed, found
 
 
@@ -243,6 +244,21 @@ class PortInUseError(LittoralError):
         super().__init__(
             f"cannot listen on {where}: another program does; stop it or choose another port"
         )
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 12 else f"{text[:12]}…"  # noqa: PLR2004
+
+
+class DefectError(LittoralError):
+    code = "defect"
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(
+            f"{type(cause).__name__}: {cause}; this is a defect of littoral: "
+            "run it again as 'littoral --debug …' and report what that shows"
+        )
+        self.cause = cause
 
 
 def every(root: type[LittoralError] = LittoralError) -> Iterator[type[LittoralError]]:

@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import enum
 import json
+import math
 import types
 import typing
 from collections.abc import Hashable, Mapping
@@ -29,13 +30,23 @@ def parse_json(data: bytes, *, limit: int) -> Any:  # noqa: ANN401
     """Return the value in ``data``, at most ``limit`` bytes of JSON, no key twice in an object.
 
     Raises:
-        RecordError: It is too long, no JSON, or says a key twice.
+        RecordError: It is too long, no JSON, says a key twice, or says what another program
+            could not keep: a number beyond 64 bits, half a character.
 
     """
     if len(data) > limit:
         raise RecordError(f"expected at most {limit} bytes, found {len(data)}")
     try:
-        return json.loads(data, object_pairs_hook=_once, parse_constant=_no_constant)
+        value = json.loads(
+            data,
+            object_pairs_hook=_once,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_int64,
+        )
+        if b"\\u" in data:
+            json.dumps(value, ensure_ascii=False).encode()
+        return value  # noqa: TRY300
     except RecordError:
         raise
     except (ValueError, RecursionError) as e:
@@ -97,7 +108,7 @@ def fill(cls: type[T], value: Any, where: str = "") -> T:  # noqa: ANN401
 
 
 @cache
-def _fields(cls: Any) -> tuple[dict[str, "dataclasses.Field[Any]"], dict[str, Any]]:
+def _fields(cls: Any) -> tuple[dict[str, "dataclasses.Field[Any]"], dict[str, Any]]:  # noqa: ANN401
     return {f.name: f for f in dataclasses.fields(cls)}, get_type_hints(cls)
 
 
@@ -162,3 +173,17 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     raise RecordError(f"{name} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise RecordError(f"{_show(digits)} is too great a number")
+    return value
+
+
+def _int64(digits: str) -> int:
+    value = int(digits)
+    if not -(2**63) <= value < 2**63:
+        raise RecordError(f"{digits} needs more than 64 bits")
+    return value

@@ -13,8 +13,10 @@ from littoral.wire import varint
 
 SCALE = 5
 _PER_LN = 2**SCALE / math.log(2)
-_LOWEST = -640  # b^-640 = 2^-20: nothing measured in µs is smaller
+_LOWEST = -640  # b^-640 = 2^-20
 _HIGHEST = 1920  # b^1920 = 2^60
+_LEAST = 2.0**-20  # nothing measured in µs is smaller,
+_MOST = 2.0**60  # or greater
 
 
 class Sketch:
@@ -24,7 +26,7 @@ class Sketch:
 
     def __init__(self) -> None:
         self._buckets: dict[int, int] = {}
-        self.zeros = 0  # values of zero or below: a clock may step
+        self.zeros = 0  # values below any that is measured: a clock may step back
         self.sum = 0.0
 
     @property
@@ -33,11 +35,13 @@ class Sketch:
 
     def record(self, value: float) -> None:
         """Count ``value``."""
-        if value > 0:
+        if _LEAST < value < _MOST:
             i = math.floor(math.log(value) * _PER_LN)
             buckets = self._buckets
             buckets[i] = buckets.get(i, 0) + 1
             self.sum += value
+        elif value >= _MOST:
+            self.record(math.nextafter(_MOST, 0))
         else:
             self.zeros += 1
 
@@ -72,10 +76,9 @@ class Sketch:
         varint.write(out, len(self._buckets))
         at = _LOWEST
         for i in sorted(self._buckets):
-            clamped = min(max(i, at), _HIGHEST)
-            varint.write(out, clamped - at)
+            varint.write(out, i - at)
             varint.write(out, self._buckets[i])
-            at = clamped
+            at = i
         return bytes(out)
 
     @classmethod

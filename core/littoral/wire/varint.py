@@ -1,5 +1,9 @@
 """Unsigned LEB128 integers, as protobuf has them: small numbers in few bytes."""
 
+from typing import Final
+
+_BITS: Final = 63  # what a database's column holds: nine bytes of seven bits
+
 
 def write(out: bytearray, value: int) -> None:
     """Append ``value``, which must not be negative."""
@@ -13,13 +17,15 @@ def read(data: bytes, at: int) -> tuple[int, int]:
     """Return the integer that starts at ``at``, and where the next thing starts.
 
     Raises:
-        ValueError: The bytes end before the integer does, or it has more than 64 bits.
+        ValueError: The bytes end before the integer does, or it has more than 63 bits.
 
     """
     value = shift = 0
     while True:
-        if at >= len(data) or shift > 63:  # noqa: PLR2004
+        if at >= len(data):
             raise ValueError("a number is cut short")
+        if shift >= _BITS:
+            raise ValueError("a number is too great")
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift

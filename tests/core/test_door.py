@@ -1,0 +1,126 @@
+"""The one command: an error is one line with a code, and the exit code says whose it is."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from littoral import __version__
+
+ROOM = '''
+"""A room of the test's own."""
+import click
+from littoral.errors import DeniedError
+
+@click.command()
+def hello():
+    """Say hello."""
+    click.echo("hello")
+
+@click.command()
+def denied():
+    """Ask in vain."""
+    raise DeniedError("expected a yes,\\n   found a no")
+
+@click.command()
+def broken():
+    """Fail as nobody meant it to."""
+    raise RuntimeError("nobody thought of this")
+'''
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a distribution that registers commands, as an installed room does."""
+    folder = tmp_path_factory.mktemp("rooms")
+    about = folder / "shore-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: shore\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(
+        "[littoral.commands]\n"
+        "hello = shore:hello\n"
+        "denied = shore:denied\n"
+        "broken = shore:broken\n"
+        "needy = shore_needy:needy\n"
+    )
+    (folder / "shore.py").write_text(ROOM)
+    (folder / "shore_needy.py").write_text("import a_package_that_nobody_has\n")
+    return folder
+
+
+def littoral(rooms: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "littoral", *args],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"PYTHONPATH": str(rooms), "PATH": "/usr/bin:/bin"},
+    )
+
+
+def test_a_rooms_command_is_found(rooms: Path) -> None:
+    done = littoral(rooms, "hello")
+    assert (done.returncode, done.stdout) == (0, "hello\n")
+
+
+def test_an_error_is_one_line_with_its_code(rooms: Path) -> None:
+    done = littoral(rooms, "denied")
+    assert done.returncode == 1
+    assert done.stderr == "error: expected a yes, found a no [denied]\n"
+    assert not done.stdout
+
+
+def test_what_nobody_thought_of_is_one_line_too(rooms: Path) -> None:
+    done = littoral(rooms, "broken")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: RuntimeError: nobody thought of this; ")
+    assert done.stderr.endswith(" [defect]\n")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["denied", "broken"])
+def test_debug_shows_where_an_error_was_raised(rooms: Path, command: str) -> None:
+    done = littoral(rooms, "--debug", command)
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["helo"], "no command 'helo'; did you mean 'hello'?"),
+        (["qqqqqq"], "no command 'qqqqqq'; there are: "),
+        (["hello", "--loud"], "No such option"),
+        (["--loud"], "No such option"),
+        (["hello", "you"], "unexpected extra argument"),
+    ],
+)
+def test_a_misuse_is_one_line_and_exits_2(rooms: Path, args: list[str], words: str) -> None:
+    done = littoral(rooms, *args)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.endswith(" [usage]\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_room_without_its_packages_says_what_to_install(rooms: Path) -> None:
+    done = littoral(rooms, "needy")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: 'littoral needy' needs the Python package 'a_package_that_nobody_has', "
+        "which is not installed; run: pip install 'littoral[all]' [missing-extra]\n"
+    )
+
+
+def test_help_lists_every_command_even_one_that_cannot_run(rooms: Path) -> None:
+    done = littoral(rooms, "--help")
+    assert done.returncode == 0
+    assert "Say hello." in done.stdout
+    assert "(not installed: needs a_package_that_nobody_has)" in done.stdout
+
+
+def test_the_version_is_told(rooms: Path) -> None:
+    assert littoral(rooms, "--version").stdout.strip() == f"littoral, version {__version__}"
