@@ -6,7 +6,7 @@ beside the old one, are fsynced, take its name, and the folder is fsynced.
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,19 +42,31 @@ def replace(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         StorageError: The disk refuses.
 
     """
+    replace_from(path, (data,), mode=mode)
+
+
+def replace_from(path: Path, chunks: Iterable[bytes], *, mode: int = 0o600) -> None:
+    """Make ``path`` hold all ``chunks``; what they raise leaves ``path`` as it was, as in replace.
+
+    Raises:
+        DiskFullError: There is no room; ``path`` is as it was.
+        StorageError: The disk refuses.
+
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     with storage_errors(path):
         try:
             fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
             try:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(fd, view) :]
+                for chunk in chunks:
+                    view = memoryview(chunk)
+                    while view:
+                        view = view[os.write(fd, view) :]
                 os.fsync(fd)
             finally:
                 os.close(fd)
             beside.replace(path)
-        except OSError:
+        except BaseException:
             beside.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)

@@ -29,6 +29,16 @@ class Tree:
         return self.root / "trust"
 
     @property
+    def metadata(self) -> Path:
+        """Return the folder of believed metadata: apart, for its files bear the names of models."""
+        return self.trust / "metadata"
+
+    @property
+    def clock(self) -> Path:
+        """Return the file of the clock's floors."""
+        return self.trust / "clock.json"
+
+    @property
     def blobs(self) -> Path:
         """Return the folder of whole, verified files, each named by its sha256."""
         return self.root / "blobs"
@@ -89,5 +99,5 @@ class Tree:
         """Create the folders: 0750, and 0700 what holds keys. Can be done twice."""
         for folder in (self.blobs, self.parts, self.manifests, self.journals, self.sockets):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        for folder in (self.identity, self.trust):
+        for folder in (self.identity, self.trust, self.metadata):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
