@@ -1,0 +1,1 @@
+"""What runs a model: the only floor of core that imports numpy or a runtime."""

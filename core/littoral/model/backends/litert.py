@@ -1,0 +1,74 @@
+"""LiteRT on the processor."""
+
+from typing import Any, get_args
+
+import numpy as np
+
+from littoral.bundle.manifest import Tensor
+from littoral.errors import BackendError, BackendMissingError
+from littoral.model import tensors
+from littoral.model.backends.base import Array
+
+_DTYPES = get_args(Tensor.__annotations__["dtype"])
+
+
+class LiteRTSession:
+    """An Interpreter with its tensors allocated."""
+
+    def __init__(self, model: bytes, *, threads: int = 1) -> None:
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError as e:
+            raise BackendMissingError(
+                f"LiteRT is not installed ({e}); run: pip install 'littoral[serve]'"
+            ) from e
+        try:
+            interpreter = Interpreter(model_content=model, num_threads=threads)
+            interpreter.allocate_tensors()
+            ins, outs = interpreter.get_input_details(), interpreter.get_output_details()
+            names = _signature_names(interpreter)
+        except (ValueError, RuntimeError) as e:
+            raise BackendError(f"LiteRT refuses this model: {' '.join(str(e).split())}") from e
+        self._interpreter = interpreter
+        self._in = tuple(int(d["index"]) for d in ins)
+        self._out = tuple(int(d["index"]) for d in outs)
+        self.inputs = tuple(_spec(d, names) for d in ins)
+        self.outputs = tuple(_spec(d, names) for d in outs)
+
+    def run(self, *inputs: Array) -> tuple[Array, ...]:
+        interpreter = self._interpreter
+        try:
+            for index, value in zip(self._in, inputs, strict=True):
+                interpreter.set_tensor(index, value)
+        except ValueError:
+            tensors.check_all(inputs, self.inputs)
+            raise
+        try:
+            interpreter.invoke()
+        except (ValueError, RuntimeError) as e:
+            raise BackendError(f"the model failed: {' '.join(str(e).split())}") from e
+        return tuple(interpreter.get_tensor(index) for index in self._out)
+
+
+def _signature_names(interpreter: Any) -> dict[int, str]:  # noqa: ANN401
+    """Return by tensor index the name that people gave it, where the model has one signature."""
+    signatures = list(interpreter.get_signature_list())
+    if len(signatures) != 1:
+        return {}
+    runner = interpreter.get_signature_runner(signatures[0])
+    details = {**runner.get_input_details(), **runner.get_output_details()}
+    return {int(detail["index"]): name for name, detail in details.items()}
+
+
+def _spec(detail: dict[str, Any], names: dict[int, str]) -> Tensor:
+    dtype = np.dtype(detail["dtype"]).name
+    if dtype not in _DTYPES:
+        raise BackendError(f"tensor {detail['name']!r} is of {dtype}, which is not supported")
+    scale, zero_point = detail["quantization"]
+    return Tensor(
+        name=names.get(int(detail["index"]), detail["name"]),
+        shape=tuple(int(n) for n in detail["shape"]),
+        dtype=dtype,
+        scale=float(scale),
+        zero_point=int(zero_point),
+    )

@@ -1,0 +1,185 @@
+"""The self-test: golden inputs and outputs, what running them gives and costs, and the verdict.
+
+``measure`` runs a model and tells figures; ``judge`` holds them against the manifest's
+tolerance and budgets. Time is CPU time, because wall time doubles while a board is busy.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from littoral.bundle.manifest import Selftest, Tensor
+from littoral.errors import LatencyError, MalformedError, MemoryBudgetError, OutputsError
+from littoral.model import tensors
+from littoral.model.backends.base import Array, Session
+
+Sample = tuple[Array, ...]
+
+_WARM_UPS: Final = 5
+_MOST: Final = 1000  # invokes: the p95 of 200 (a round) rests on the ten slowest
+_LEAST: Final = 10
+_ENOUGH_S: Final = 1.25  # of CPU time
+_ROUNDS: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How far the outputs lie from the golden ones, and what a run costs."""
+
+    max_abs: float  # in real units
+    top1: float  # fraction of samples whose largest output is the golden one
+    p95_cpu_us: float
+    peak_bytes: int | None  # what loading and running added to the process; None: unknown here
+
+
+def pack(samples: Sequence[Sequence[Array]]) -> bytes:
+    """Return ``samples`` of stored tensors as the bytes of a golden file."""
+    return b"".join(
+        np.ascontiguousarray(t).astype(t.dtype.newbyteorder("<"), copy=False).tobytes()
+        for sample in samples
+        for t in sample
+    )
+
+
+def unpack(data: bytes, specs: Sequence[Tensor], *, count: int) -> list[Sample]:
+    """Read what ``pack`` wrote.
+
+    Raises:
+        MalformedError: There are more or fewer bytes than ``count`` samples have.
+
+    """
+    dtypes = [np.dtype(spec.dtype).newbyteorder("<") for spec in specs]
+    sizes = [dtype.itemsize * _elements(spec) for dtype, spec in zip(dtypes, specs, strict=True)]
+    if count < 1 or len(data) != count * sum(sizes):
+        raise MalformedError(
+            f"golden vectors: expected {count} samples of {sum(sizes)} bytes, "
+            f"found {len(data)} bytes"
+        )
+    samples, at = [], 0
+    for _ in range(count):
+        sample = []
+        for spec, dtype, size in zip(specs, dtypes, sizes, strict=True):
+            flat = np.frombuffer(data, dtype, _elements(spec), at)
+            sample.append(flat.reshape(spec.shape).astype(spec.dtype, copy=False))
+            at += size
+        samples.append(tuple(sample))
+    return samples
+
+
+def compare(
+    found: Sequence[Sample], golden: Sequence[Sample], specs: Sequence[Tensor]
+) -> tuple[float, float]:
+    """Return the largest difference in real units, and the fraction of equal top-1.
+
+    A NaN where the other has none is an infinite difference.
+    """
+    worst, equal = 0.0, 0
+    for ours, theirs in zip(found, golden, strict=True):
+        same = True
+        for got, want, spec in zip(ours, theirs, specs, strict=True):
+            tensors.check(got, spec)
+            worst = max(worst, _distance(got, want, spec))
+            same = same and int(np.argmax(got)) == int(np.argmax(want))
+        equal += same
+    return worst, equal / len(golden)
+
+
+def measure(
+    session: Session,
+    inputs: Sequence[Sample],
+    golden: Sequence[Sample],
+    *,
+    before_bytes: int | None = None,
+    cpu_ns: Callable[[], int] = time.process_time_ns,
+) -> Figures:
+    """Run ``session`` on all ``inputs`` once, compare with ``golden``, then time it.
+
+    ``before_bytes`` is ``resident_bytes()`` from before the model was loaded; ``cpu_ns`` counts
+    the nanoseconds that the runtime's threads have used.
+
+    Raises:
+        BackendError: The model fails.
+
+    """
+    found = [session.run(*sample) for sample in inputs]
+    max_abs, top1 = compare(found, golden, session.outputs)
+    p95_us = _p95_us(session, inputs, cpu_ns)
+    peak = peak_bytes()
+    added = None if peak is None or before_bytes is None else max(0, peak - before_bytes)
+    return Figures(max_abs=max_abs, top1=top1, p95_cpu_us=p95_us, peak_bytes=added)
+
+
+def judge(figures: Figures, selftest: Selftest, *, hardware: str) -> None:
+    """Do nothing if ``figures`` lie within what ``selftest`` allows on ``hardware``.
+
+    Raises:
+        OutputsError: Other outputs than the golden ones.
+        LatencyError: Slower than the budget.
+        MemoryBudgetError: Larger than the budget.
+
+    """
+    allowed = selftest.tolerance
+    if not figures.max_abs <= allowed.max_abs or figures.top1 < allowed.min_top1:
+        raise OutputsError(
+            f"outputs differ from the golden ones by up to {figures.max_abs:.6g} (allowed: "
+            f"{allowed.max_abs:.6g}); {figures.top1:.1%} have the same top-1 "
+            f"(needed: {allowed.min_top1:.1%})"
+        )
+    budget_us = selftest.p95_cpu_us.get(hardware)
+    if budget_us is not None and figures.p95_cpu_us > budget_us:
+        raise LatencyError(p95_us=figures.p95_cpu_us, budget_us=budget_us)
+    if figures.peak_bytes is not None and 0 < selftest.memory_bytes < figures.peak_bytes:
+        raise MemoryBudgetError(
+            f"the model adds {figures.peak_bytes} bytes; the budget is {selftest.memory_bytes}"
+        )
+
+
+def resident_bytes() -> int | None:
+    """Return how much memory this process has now; None where /proc does not tell."""
+    return _status("VmRSS")
+
+
+def peak_bytes() -> int | None:
+    """Return the most memory this process ever had; None where /proc does not tell."""
+    return _status("VmHWM")
+
+
+def _status(key: str) -> int | None:
+    # Not getrusage: its ru_maxrss begins with what the parent had before the exec.
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    found = (line.split()[1] for line in lines if line.startswith(f"{key}:"))
+    return next((int(kib) * 1024 for kib in found), None)
+
+
+def _elements(spec: Tensor) -> int:
+    return int(np.prod(spec.shape, dtype=np.int64))
+
+
+def _distance(got: Array, want: Array, spec: Tensor) -> float:
+    a, b = tensors.dequantize(got, spec), tensors.dequantize(want, spec)
+    both_nan = np.isnan(a) & np.isnan(b)
+    with np.errstate(invalid="ignore"):
+        apart = np.where(both_nan | (a == b), 0.0, np.abs(a.astype(np.float64) - b))
+    return float(np.max(np.nan_to_num(apart, nan=np.inf, posinf=np.inf), initial=0.0))
+
+
+def _p95_us(session: Session, inputs: Sequence[Sample], cpu_ns: Callable[[], int]) -> float:
+    """Return the median of several rounds' p95: what disturbs one round is not the model's."""
+    for k in range(_WARM_UPS):
+        session.run(*inputs[k % len(inputs)])
+    spent: list[int] = []
+    while len(spent) < _LEAST or (len(spent) < _MOST and sum(spent) < _ENOUGH_S * 1e9):
+        sample = inputs[len(spent) % len(inputs)]
+        start = cpu_ns()
+        session.run(*sample)
+        spent.append(cpu_ns() - start)
+    rounds = _ROUNDS if len(spent) >= _ROUNDS * _LEAST else 1
+    p95s = [np.percentile(part, 95, method="higher") for part in np.array_split(spent, rounds)]
+    return float(np.median(p95s)) / 1e3
