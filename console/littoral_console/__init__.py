@@ -1,0 +1,1 @@
+"""The fleet: enrolment, devices, releases, rollouts, telemetry; web, REST, broker."""

@@ -1,0 +1,1 @@
+"""How a database of an earlier console becomes one of this."""

@@ -1,0 +1,1 @@
+"""One module a change of the tables; ``revision`` and ``down_revision`` chain them."""

@@ -1,0 +1,79 @@
+"""What the console knows, as frozen dataclasses: all that pages, REST and relay read.
+
+Each function takes a connection that ``Database.reading`` lends, and changes nothing. Times
+are milliseconds since 1970. What a device runs is what it reported, never what was wanted.
+"""
+
+from littoral_console.queries.devices import (
+    Device,
+    DeviceDetail,
+    EnrolmentToken,
+    Incarnation,
+    Running,
+    Stream,
+    Wanted,
+    device,
+    devices,
+    enrolment_tokens,
+)
+from littoral_console.queries.history import (
+    Change,
+    Entry,
+    Summary,
+    audit,
+    fleet_name,
+    history,
+    summary,
+)
+from littoral_console.queries.latency import (
+    STAGES,
+    Latency,
+    LatencyPoint,
+    latency,
+    latency_series,
+)
+from littoral_console.queries.releases import (
+    Release,
+    ReleaseFile,
+    Rollout,
+    RolloutDetail,
+    RolloutDevice,
+    release,
+    releases,
+    rollout,
+    rollouts,
+)
+
+__all__ = [
+    "STAGES",
+    "Change",
+    "Device",
+    "DeviceDetail",
+    "EnrolmentToken",
+    "Entry",
+    "Incarnation",
+    "Latency",
+    "LatencyPoint",
+    "Release",
+    "ReleaseFile",
+    "Rollout",
+    "RolloutDetail",
+    "RolloutDevice",
+    "Running",
+    "Stream",
+    "Summary",
+    "Wanted",
+    "audit",
+    "device",
+    "devices",
+    "enrolment_tokens",
+    "fleet_name",
+    "history",
+    "latency",
+    "latency_series",
+    "release",
+    "releases",
+    "rollout",
+    "rollouts",
+    "summary",
+]

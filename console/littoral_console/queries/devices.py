@@ -1,0 +1,235 @@
+"""Devices: who they are, what they said last, what is wanted of them."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, select
+
+from littoral_console import tables as t
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """One model on a device, as the device reported it."""
+
+    model: str
+    state: str
+    release: int | None  # what answers requests
+    manifest: str | None
+    variant: str | None
+    good: int | None  # what is proven
+    candidate: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a device shall run of one model, and how far that is."""
+
+    model: str
+    release: int
+    hardware: str
+    attempt: int
+    rollout: int
+    outcome: str  # littoral_console.rollouts.Outcome
+    step: str
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    id: str
+    serial: str
+    incarnation: int
+    labels: dict[str, str]
+    created_ms: int
+    revoked_ms: int | None
+    online: bool
+    last_seen_ms: int | None
+    channel: str | None  # mqtt, https
+    software: str
+    hardware: tuple[str, ...]
+    trust: str | None
+    clock: str | None
+    serving: bool
+    director: int  # version of the document that it believes
+    models: tuple[Running, ...]
+    wanted: tuple[Wanted, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incarnation:
+    incarnation: int
+    certificate: str  # its serial number, hex
+    certificate_sha256: str
+    created_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """How complete a device's reports or telemetry are."""
+
+    incarnation: int
+    stream: str
+    acked: int
+    highest: int
+    lost: int  # what the device had to drop before it could be sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceDetail:
+    device: Device
+    incarnations: tuple[Incarnation, ...]
+    streams: tuple[Stream, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentToken:
+    id: int
+    device: str | None
+    serial: str | None
+    labels: dict[str, str]
+    created_ms: int
+    created_by: str
+    expires_ms: int
+    used_ms: int | None
+    used_by: str | None
+
+
+def devices(connection: Connection, *, only: str | None = None) -> tuple[Device, ...]:
+    """Return every device by name, or the one called ``only``."""
+    rows = select(t.devices).order_by(t.devices.c.id)
+    running = select(t.device_models).order_by(t.device_models.c.model)
+    wanted = (
+        select(
+            t.desired,
+            t.rollout_devices.c.outcome,
+            t.rollout_devices.c.step,
+            t.rollout_devices.c.code,
+        )
+        .join(
+            t.rollout_devices,
+            (t.rollout_devices.c.rollout == t.desired.c.rollout)
+            & (t.rollout_devices.c.device == t.desired.c.device),
+        )
+        .order_by(t.desired.c.model)
+    )
+    if only is not None:
+        rows = rows.where(t.devices.c.id == only)
+        running = running.where(t.device_models.c.device == only)
+        wanted = wanted.where(t.desired.c.device == only)
+    runs: defaultdict[str, list[Running]] = defaultdict(list)
+    for row in connection.execute(running):
+        runs[row.device].append(_running(row))
+    wants: defaultdict[str, list[Wanted]] = defaultdict(list)
+    for row in connection.execute(wanted):
+        wants[row.device].append(_wanted(row))
+    return tuple(
+        _device(row, tuple(runs[row.id]), tuple(wants[row.id])) for row in connection.execute(rows)
+    )
+
+
+def device(connection: Connection, name: str) -> DeviceDetail | None:
+    """Return all that is known about the device, None when there is none of that name."""
+    found = devices(connection, only=name)
+    if not found:
+        return None
+    incarnations = connection.execute(
+        select(t.incarnations)
+        .where(t.incarnations.c.device == name)
+        .order_by(t.incarnations.c.incarnation.desc())
+    )
+    streams = connection.execute(
+        select(t.streams)
+        .where(t.streams.c.device == name)
+        .order_by(t.streams.c.incarnation.desc(), t.streams.c.stream)
+    )
+    return DeviceDetail(
+        device=found[0],
+        incarnations=tuple(
+            Incarnation(
+                incarnation=row.incarnation,
+                certificate=row.certificate,
+                certificate_sha256=row.certificate_sha256,
+                created_ms=row.created_ms,
+            )
+            for row in incarnations
+        ),
+        streams=tuple(
+            Stream(
+                incarnation=row.incarnation,
+                stream=row.stream,
+                acked=row.acked,
+                highest=row.highest,
+                lost=row.lost,
+            )
+            for row in streams
+        ),
+    )
+
+
+def enrolment_tokens(connection: Connection) -> tuple[EnrolmentToken, ...]:
+    """Return every enrolment token, newest first; the secrets themselves are not kept."""
+    rows = connection.execute(select(t.enrolment_tokens).order_by(t.enrolment_tokens.c.id.desc()))
+    return tuple(
+        EnrolmentToken(
+            id=row.id,
+            device=row.device,
+            serial=row.serial,
+            labels=row.labels,
+            created_ms=row.created_ms,
+            created_by=row.created_by,
+            expires_ms=row.expires_ms,
+            used_ms=row.used_ms,
+            used_by=row.used_by,
+        )
+        for row in rows
+    )
+
+
+def _running(row: Row[*tuple[object, ...]]) -> Running:
+    return Running(
+        model=row.model,
+        state=row.state,
+        release=row.release,
+        manifest=row.manifest,
+        variant=row.variant,
+        good=row.good,
+        candidate=row.candidate,
+    )
+
+
+def _wanted(row: Row[*tuple[object, ...]]) -> Wanted:
+    return Wanted(
+        model=row.model,
+        release=row.release,
+        hardware=row.hardware,
+        attempt=row.attempt,
+        rollout=row.rollout,
+        outcome=row.outcome,
+        step=row.step,
+        code=row.code,
+    )
+
+
+def _device(
+    row: Row[*tuple[object, ...]], models: tuple[Running, ...], wanted: tuple[Wanted, ...]
+) -> Device:
+    return Device(
+        id=row.id,
+        serial=row.serial,
+        incarnation=row.incarnation,
+        labels=row.labels,
+        created_ms=row.created_ms,
+        revoked_ms=row.revoked_ms,
+        online=row.online,
+        last_seen_ms=row.last_seen_ms,
+        channel=row.channel,
+        software=row.software,
+        hardware=tuple(row.hardware),
+        trust=row.trust,
+        clock=row.clock,
+        serving=row.serving,
+        director=row.director,
+        models=models,
+        wanted=wanted,
+    )
