@@ -14,6 +14,7 @@ from typing import Final
 from littoral import durable, records
 from littoral.bundle.manifest import check_id, check_sha256
 from littoral.errors import JournalError
+from littoral.wire.messages import Update
 
 FORMAT: Final = 1
 MAX_BYTES: Final = 256 * 1024
@@ -50,6 +51,15 @@ class Quarantine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """The report of the last step: in the same write, so that neither can be lost alone."""
+
+    id: str  # random: by it the spool knows whether it holds the report already
+    time_ms: int
+    update: Update
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
     """What is remembered about ``model``."""
 
@@ -62,6 +72,9 @@ class Journal:
     watched_s: float = 0.0  # probation so far, added up over restarts
     quarantine: dict[str, Quarantine] = field(default_factory=dict)  # by manifest sha256
     kept: tuple[Choice, ...] = ()  # proven before, newest first; their files are not collected
+    boot: str | None = None  # the boot in which the candidate is run; None: nothing was cut short
+    before_p95_us: float | None = None  # of the release that the candidate on probation replaced
+    said: Said | None = None
 
     def __post_init__(self) -> None:
         check_id("model", self.model)

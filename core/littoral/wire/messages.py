@@ -35,7 +35,7 @@ MAX_BYTES: Final = 64 * 1024
 TOPICS: Final = "littoral/devices"
 
 T = TypeVar("T")
-Kind = Literal["update", "boot", "journal", "dropped", "clock"]
+Kind = Literal["update", "boot", "journal", "dropped", "clock", "director"]
 
 
 def topic(device: str, path: str) -> str:
@@ -97,9 +97,10 @@ class Report:
 
     key: Key
     time_ms: int  # by the device's trusted clock
-    kind: Kind
+    kind: Kind  # director: a document of the director was refused, whole
     update: Update | None = None
     detail: str = ""
+    code: str | None = None  # why, where no update says it
 
     def to_json(self) -> bytes:
         return records.to_json(self)
