@@ -1,0 +1,79 @@
+# make demo    the whole loop, told as a story     make demo ARGS="--once --json"
+# make test    the whole test-suite                make test ARGS="-k sketch"
+# make check   format, lint, types, architecture
+# make bench   every script of benchmarks/
+# make docs    writes the generated parts of docs/ anew
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test check bench docs format clean
+
+BIN := .venv/bin
+ARGS ?=
+
+# The converter's TensorFlow has wheels for 3.11 to 3.13: one of them first, then any later one.
+define find_python
+for p in python3 python3.13 python3.12 python3.11; do \
+  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo "$$p" && exit; \
+done; \
+for p in python3 python3.14; do \
+  "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && exit; \
+done; true
+endef
+PYTHON ?= $(shell $(find_python))
+
+help:
+	@sed -n 's/^# //p' Makefile | head -5
+
+demo: .venv/.installed .venv/.mosquitto
+	@$(BIN)/python demo/story.py $(ARGS)
+
+test: .venv/.installed .venv/.mosquitto .venv/.chromium
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.installed
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/python -m pytest -q tests/test_architecture.py
+
+bench: .venv/.installed
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+docs: .venv/.installed
+	@$(BIN)/python docs/make.py
+
+format: .venv/.installed
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format --quiet .
+
+clean:
+	rm -rf .venv demo/.work .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+
+.venv/.made:
+	@python="$(PYTHON)"; \
+	if [ -z "$$python" ]; then \
+	  echo "error: expected Python 3.11 or later, found none of python3, python3.11 … python3.14;" \
+	    "install one, or say make PYTHON=/path/to/it [python]" >&2; exit 1; \
+	fi; \
+	version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	"$$python" -c 'import ensurepip, venv' 2>/dev/null || packaging/system-packages "python$$version-venv"; \
+	echo "making .venv with $$python ($$version)" >&2; \
+	rm -rf .venv; \
+	if ! "$$python" -m venv .venv >&2; then \
+	  echo "error: $$python cannot make a virtual environment; run: apt-get install python$$version-venv [venv]" >&2; \
+	  exit 1; \
+	fi
+	@touch $@
+
+.venv/.installed: .venv/.made pyproject.toml
+	@echo "installing littoral and what it needs into .venv (about two minutes, 2 GB)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -e '.[dev]' >&2
+	@touch $@
+
+# What stays missing is looked for again next time, in case somebody installed it by hand.
+.venv/.mosquitto .venv/.chromium: .venv/.made
+	@packaging/system-packages $(@F:.%=%)
+	@! { command -v $(@F:.%=%) || test -x /usr/sbin/$(@F:.%=%); } >/dev/null || touch $@
