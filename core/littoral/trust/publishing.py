@@ -1,0 +1,162 @@
+"""Publishes a release: its files into the repository, its manifest among what is signed.
+
+It reads a bundle as a stranger's: every file is hashed on its way, and nothing is signed
+that is not there, byte for byte as the manifest says.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tuf.api.metadata import TargetFile, Targets
+
+from littoral import durable
+from littoral.bundle import manifest
+from littoral.bundle.manifest import Manifest, target_path
+from littoral.errors import HashError, MisuseError, RollbackError
+from littoral.trust import rules
+from littoral.trust.keys import load_signer
+from littoral.trust.repository import CHUNK_BYTES, Repository, releases
+from littoral.trust.signing import PUBLIC, TARGETS_LIFE, write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What a publish put into the repository."""
+
+    model: str
+    release: int
+    manifest_sha256: str
+    length: int  # of the manifest
+    version: int  # of the model's metadata
+    blobs: int  # that were not there before
+    bytes: int  # of them
+
+
+def publish(
+    folder: Path,
+    bundle: Path,
+    *,
+    offline: Path,
+    floor: int | None = None,
+    now: datetime | None = None,
+) -> Published:
+    """Copy the bundle's files into the repository and sign its manifest with the model's key.
+
+    A file's encodings lie in ``bundle`` too, each under its own sha256. ``floor`` raises the
+    lowest release of the model that may be newly activated.
+
+    Raises:
+        HashError: A file is not the one that the manifest names.
+        RollbackError: This release, or a greater one, is published already.
+        MisuseError: Nobody is trusted with this model, or the key or a file is missing.
+
+    """
+    repository, now = Repository(folder), now or datetime.now(UTC)
+    data = _manifest_bytes(bundle)
+    found = Manifest.from_json(data)
+    model = found.model
+    trusted = repository.models(repository.targets(repository.root()).signed)
+    if model not in trusted:
+        raise MisuseError(
+            f"{model}: nobody is trusted with this model; "
+            f"run: littoral repo delegate {folder} {model} --offline {offline}"
+        )
+    role = trusted[model]
+    accepted = max(releases(role.signed), default=0)
+    if found.release <= accepted:
+        raise RollbackError(
+            f"{model}: a release must be greater than all that are published",
+            offered=found.release,
+            accepted=accepted,
+        )
+    signer = load_signer(offline / f"{model}-1.pem")
+    copied = [
+        size
+        for source, sha256, size in _files(bundle, found)
+        if _copy(source, repository.blob_path(sha256), sha256=sha256, size=size)
+    ]
+    sha256 = hashlib.sha256(data).hexdigest()
+    path = repository.manifest_path(model, found.release, sha256=sha256)
+    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    durable.replace(path, data, mode=PUBLIC)
+    target = _target(found, length=len(data), sha256=sha256)
+    role.signed.targets[target.path] = target
+    if floor is not None:
+        _raise_floor(role.signed, model, floor=floor)
+    role.signed.version += 1
+    role.signed.expires = now + TARGETS_LIFE
+    write(repository, model, role, signers=[signer], now=now)
+    return Published(
+        model=model,
+        release=found.release,
+        manifest_sha256=sha256,
+        length=len(data),
+        version=role.signed.version,
+        blobs=len(copied),
+        bytes=sum(copied),
+    )
+
+
+def _manifest_bytes(bundle: Path) -> bytes:
+    try:
+        with (bundle / manifest.NAME).open("rb") as file:
+            return file.read(manifest.MAX_BYTES + 1)
+    except OSError as e:
+        raise MisuseError(f"{bundle}: expected a bundle, a folder with {manifest.NAME}: {e}") from e
+
+
+def _files(bundle: Path, found: Manifest) -> Iterator[tuple[Path, str, int]]:
+    for name, file in found.files.items():
+        yield bundle / name, file.sha256, file.size
+        for encoding in file.encodings:
+            yield bundle / encoding.sha256, encoding.sha256, encoding.size
+
+
+def _copy(source: Path, into: Path, *, sha256: str, size: int) -> bool:
+    """Copy ``source`` unless its bytes are there; return whether it was copied."""
+    if into.exists() and _whole(into, sha256):
+        return False
+    durable.replace_from(into, _checked(source, sha256=sha256, size=size), mode=PUBLIC)
+    return True
+
+
+def _whole(path: Path, sha256: str) -> bool:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
+
+def _checked(source: Path, *, sha256: str, size: int) -> Iterator[bytes]:
+    """Read ``source`` in chunks, and raise at its end, or as soon as it is too long."""
+    hashed, length = hashlib.sha256(), 0
+    try:
+        with source.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                hashed.update(chunk)
+                length += len(chunk)
+                if length > size:
+                    break
+                yield chunk
+    except OSError as e:
+        raise MisuseError(f"{source}: named by the manifest, and cannot be read: {e}") from e
+    if length != size:
+        raise HashError(str(source), signed=str(size), found=str(length), kind="length")
+    if hashed.hexdigest() != sha256:
+        raise HashError(str(source), signed=sha256, found=hashed.hexdigest())
+
+
+def _target(found: Manifest, *, length: int, sha256: str) -> TargetFile:
+    hardware = sorted({name for v in found.variants for name in v.requires.hardware})
+    custom = {"release": found.release, "hardware": hardware}
+    path = target_path(found.model, found.release)
+    return TargetFile(length, {"sha256": sha256}, path, {"custom": custom})
+
+
+def _raise_floor(signed: Targets, model: str, *, floor: int) -> None:
+    before = rules.floor(signed, model)
+    if floor < before:
+        raise RollbackError(f"{model}: a floor never falls", offered=floor, accepted=before)
+    floors = dict(signed.unrecognized_fields.get(rules.FLOORS, {}))
+    signed.unrecognized_fields[rules.FLOORS] = {**floors, model: floor}

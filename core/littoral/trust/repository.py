@@ -1,0 +1,240 @@
+"""A repository as it lies in a folder: which metadata is newest, and whether it all holds.
+
+It signs nothing (littoral.trust.writer does). The newest version of a role is the one that
+counts: metadata is written last, so whatever it names was there before it.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
+
+from littoral.bundle import manifest
+from littoral.bundle.manifest import Manifest
+from littoral.errors import ForgottenError, HashError, MisuseError, MixError
+from littoral.trust import rules
+from littoral.trust.metadata import check_bytes, parse, verify
+
+CHUNK_BYTES: Final = 1024 * 1024
+_VERSIONED = re.compile(r"([1-9][0-9]{0,15})\.([a-z0-9-]{1,64})\.json")
+
+S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Paths and newest metadata of the repository in ``folder``. Reads anew at each question."""
+
+    folder: Path
+
+    @property
+    def metadata(self) -> Path:
+        return self.folder / "metadata"
+
+    @property
+    def blobs(self) -> Path:
+        return self.folder / "blobs"
+
+    def path(self, role: str, version: int) -> Path:
+        """Return the file of ``role``; a timestamp has one name for all versions."""
+        return self.metadata / (
+            "timestamp.json" if role == Timestamp.type else f"{version}.{role}.json"
+        )
+
+    def manifest_path(self, model: str, release: int, *, sha256: str) -> Path:
+        target = Path(manifest.target_path(model, release))
+        return self.folder / "targets" / target.parent / f"{sha256}.{target.name}"
+
+    def versions(self) -> dict[str, list[int]]:
+        """Return the versions that are here by role, ascending."""
+        found: dict[str, list[int]] = {}
+        for path in sorted(self.metadata.glob("*.json")):
+            if match := _VERSIONED.fullmatch(path.name):
+                found.setdefault(match[2], []).append(int(match[1]))
+        return {role: sorted(versions) for role, versions in found.items()}
+
+    def newest(self, cls: type[S], role: str) -> Metadata[S] | None:
+        """Return the newest metadata of ``role``, signed by whomever; None if there is none."""
+        version = max(self.versions().get(role, (0,)))
+        path = self.path(role, version)
+        return parse(cls, path.read_bytes(), role) if path.exists() else None
+
+    def root(self) -> Root:
+        """Return the newest root, reached from the first by its chain of signatures.
+
+        Raises:
+            MisuseError: There is no repository here.
+
+        """
+        versions = self.versions().get(Root.type, [])
+        if not versions:
+            raise MisuseError(f"{self.folder}: no repository; run: littoral repo init")
+        root = rules.held_root(self.path(Root.type, versions[0]).read_bytes()).signed
+        for version in versions[1:]:
+            root = rules.next_root(self.path(Root.type, version).read_bytes(), held=root).signed
+        return root
+
+    def targets(self, root: Root) -> Metadata[Targets]:
+        """Return the newest targets metadata, verified by ``root``."""
+        return self._verified(Targets.type, root)
+
+    def models(self, targets: Targets) -> dict[str, Metadata[Targets]]:
+        """Return the newest metadata of each model, verified by ``targets``."""
+        delegated = targets.delegations.roles if targets.delegations else None
+        return {model: self._verified(model, targets) for model in delegated or {}}
+
+    def read_manifest(self, model: str, target: TargetFile) -> Manifest:
+        """Return the manifest that ``target`` names.
+
+        Raises:
+            ForgottenError: It is not here.
+            HashError, MixError: It is another one.
+
+        """
+        release = int(target.path.split("/")[2])
+        path = self.manifest_path(model, release, sha256=target.hashes["sha256"])
+        try:
+            data = path.read_bytes()
+        except OSError as e:
+            raise ForgottenError(f"{path}: named by the metadata, and not here") from e
+        check_bytes(target.path, data, named=target)
+        found = Manifest.from_json(data)
+        if (found.model, found.release) != (model, release):
+            raise MixError(f"{path}: calls itself {found.model}:{found.release}")
+        return found
+
+    def blob_path(self, sha256: str) -> Path:
+        return self.blobs / manifest.check_sha256("blob", sha256)
+
+    def _verified(self, role: str, delegator: Root | Targets) -> Metadata[Targets]:
+        found = self.newest(Targets, role)
+        if found is None:
+            raise ForgottenError(f"{self.metadata}: no metadata of {role}")
+        verify(delegator, role, found)
+        return found
+
+
+def releases(targets: Targets) -> dict[int, TargetFile]:
+    """Return what a model's metadata names, by release."""
+    return {int(path.split("/")[2]): found for path, found in targets.targets.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One role as it stands in the repository."""
+
+    role: str
+    version: int
+    expires: datetime
+    days_left: float
+    threshold: int
+    keyids: tuple[str, ...]
+    releases: tuple[int, ...] = ()
+
+
+def status(folder: Path, *, now: datetime) -> tuple[Row, ...]:
+    """Return every role that is here, root first; expired ones too."""
+    repository = Repository(folder)
+    root = repository.root()
+    rows = [_row(Root.type, root, root, now=now)]
+    targets = repository.targets(root).signed
+    rows.append(_row(Targets.type, targets, root, now=now))
+    for model, found in repository.models(targets).items():
+        rows.append(_row(model, found.signed, targets, now=now))
+    if (snapshot := repository.newest(Snapshot, Snapshot.type)) is not None:
+        rows.append(_row(Snapshot.type, snapshot.signed, root, now=now))
+    if (timestamp := repository.newest(Timestamp, Timestamp.type)) is not None:
+        rows.append(_row(Timestamp.type, timestamp.signed, root, now=now))
+    return tuple(rows)
+
+
+def verify_all(folder: Path, *, now: datetime) -> tuple[Row, ...]:
+    """Check every signature, version, expiry, manifest and blob that a device could come to ask.
+
+    Raises:
+        TrustError, MalformedError: The first thing that does not hold.
+
+    """
+    repository = Repository(folder)
+    root = repository.root()
+    rules.fresh(root, Root.type, now=now)
+    targets = repository.targets(root).signed
+    roles = {Targets.type: targets}
+    roles |= {model: m.signed for model, m in repository.models(targets).items()}
+    for role, signed in roles.items():
+        rules.fresh(signed, role, now=now)
+    _check_online(repository, root, roles=roles, now=now)
+    for blob, size in _blobs(repository, roles):
+        _check_blob(repository.blob_path(blob), blob, size=size)
+    return status(folder, now=now)
+
+
+def snapshot_meta(repository: Repository, roles: dict[str, Targets]) -> dict[str, MetaFile]:
+    """Return what a snapshot says of ``roles``: version, length and hash."""
+    meta = {}
+    for role, signed in roles.items():
+        data = repository.path(role, signed.version).read_bytes()
+        hashes = {"sha256": hashlib.sha256(data).hexdigest()}
+        meta[f"{role}.json"] = MetaFile(signed.version, length=len(data), hashes=hashes)
+    return meta
+
+
+def _row(
+    role: str, signed: Root | Targets | Snapshot | Timestamp, by: Root | Targets, *, now: datetime
+) -> Row:
+    allowed = by.get_delegated_role(role)
+    return Row(
+        role=role,
+        version=signed.version,
+        expires=signed.expires,
+        days_left=round((signed.expires - now).total_seconds() / 86400, 1),
+        threshold=allowed.threshold,
+        keyids=tuple(allowed.keyids),
+        releases=tuple(sorted(releases(signed))) if isinstance(signed, Targets) else (),
+    )
+
+
+def _check_online(
+    repository: Repository, root: Root, *, roles: dict[str, Targets], now: datetime
+) -> None:
+    """Check timestamp and snapshot, where the console has signed any."""
+    path = repository.path(Timestamp.type, 0)
+    if not path.exists():
+        return
+    timestamp = rules.accept_timestamp(path.read_bytes(), root=root, held=None, now=now).signed
+    data = repository.path(Snapshot.type, timestamp.snapshot_meta.version).read_bytes()
+    snapshot = rules.accept_snapshot(data, root=root, timestamp=timestamp, held=None, now=now)
+    for role, signed in roles.items():
+        named = rules.named_by(snapshot.signed, role)
+        check_bytes(role, repository.path(role, named.version).read_bytes(), named=named)
+        if named.version != signed.version:
+            raise MixError(
+                f"{role}: version {signed.version} is here, the snapshot names {named.version}; "
+                "run: littoral repo renew"
+            )
+
+
+def _blobs(repository: Repository, roles: dict[str, Targets]) -> Iterator[tuple[str, int]]:
+    for model, signed in roles.items():
+        for target in signed.targets.values():
+            for file in repository.read_manifest(model, target).files.values():
+                yield file.sha256, file.size
+                yield from ((e.sha256, e.size) for e in file.encodings)
+
+
+def _check_blob(path: Path, sha256: str, *, size: int) -> None:
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+            length = file.tell()
+    except OSError as e:
+        raise ForgottenError(f"{path}: named by a manifest, and not here") from e
+    if length != size:
+        raise HashError(str(path), signed=str(size), found=str(length), kind="length")
+    if found != sha256:
+        raise HashError(str(path), signed=sha256, found=found)

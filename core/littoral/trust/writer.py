@@ -1,0 +1,209 @@
+"""Signs: what a publisher does with offline keys, and a console with online ones.
+
+Each deed writes what it names first and the metadata that names it last, so that a kill in
+between leaves a repository that holds, and the deed can be done again. Versions are counted
+from what lies in the folder, never from a memory that a backup could turn back.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from securesystemslib.signer import Signer
+from tuf.api.metadata import (
+    DelegatedRole,
+    Delegations,
+    Metadata,
+    MetaFile,
+    Root,
+    Snapshot,
+    TargetFile,
+    Targets,
+    Timestamp,
+)
+
+from littoral import durable
+from littoral.bundle.manifest import check_id
+from littoral.errors import MisuseError
+from littoral.trust import certificates, rules
+from littoral.trust.beliefs import Assignment
+from littoral.trust.identity import digest
+from littoral.trust.keys import load_signer, new_key
+from littoral.trust.publishing import Published, publish
+from littoral.trust.repository import Repository, Row, snapshot_meta, status
+from littoral.trust.repository import verify_all as verify
+from littoral.trust.signing import PUBLIC, TARGETS_LIFE, write
+
+ROOT_LIFE: Final = timedelta(days=3 * 365)
+SNAPSHOT_LIFE: Final = timedelta(days=14)
+TIMESTAMP_LIFE: Final = timedelta(days=14)
+DIRECTOR_LIFE: Final = timedelta(days=14)
+ROOT_KEYS: Final = ("root-1", "root-2", "root-3")
+ROOT_THRESHOLD: Final = 2
+ONLINE: Final = ("snapshot", "timestamp", "director", "time")
+KEEP_SNAPSHOTS: Final = 8
+RESERVED: Final = frozenset({"root", "targets", "snapshot", "timestamp", "director", "time"})
+
+__all__ = [
+    "Published",
+    "Row",
+    "delegate",
+    "director",
+    "init",
+    "publish",
+    "renew",
+    "status",
+    "verify",
+]
+
+
+def init(
+    folder: Path, *, offline: Path, online: Path, fleet: str, now: datetime | None = None
+) -> Root:
+    """Make keys, where there are none, and a repository that names no model yet.
+
+    Raises:
+        MisuseError: A repository is there.
+
+    """
+    repository, now = Repository(folder), now or datetime.now(UTC)
+    if (repository.metadata / "root.json").exists():
+        raise MisuseError(f"{folder}: a repository is there; name another folder")
+    for path in (
+        *(offline / f"{name}.pem" for name in (*ROOT_KEYS, "targets-1")),
+        *(online / f"{name}.pem" for name in ONLINE),
+    ):
+        if not path.exists():
+            new_key(path)
+    device_ca = certificates.new_ca(
+        offline / "device-ca.pem", offline / "device-ca.crt", name=f"{fleet} device CA", now=now
+    )
+    certificates.new_intermediate(
+        online / "device-ca.pem",
+        online / "device-ca.crt",
+        ca=device_ca,
+        name=f"{fleet} device CA, online",
+        now=now,
+    )
+    root = Root(version=1, expires=now + ROOT_LIFE)
+    signers = {name: load_signer(offline / f"{name}.pem") for name in (*ROOT_KEYS, "targets-1")}
+    for name in ROOT_KEYS:
+        root.add_key(signers[name].public_key, Root.type)
+    root.roles[Root.type].threshold = ROOT_THRESHOLD
+    root.add_key(signers["targets-1"].public_key, Targets.type)
+    keys = {name: load_signer(online / f"{name}.pem").public_key for name in ONLINE}
+    root.add_key(keys["snapshot"], Snapshot.type)
+    root.add_key(keys["timestamp"], Timestamp.type)
+    root.unrecognized_fields[rules.FIELD] = {
+        "fleet": fleet,
+        "director": {keys["director"].keyid: keys["director"].to_dict()},
+        "time": {keys["time"].keyid: keys["time"].to_dict()},
+        "device_ca_sha256": digest(device_ca.root),
+    }
+    for below in (repository.metadata, repository.blobs, folder / "targets"):
+        below.mkdir(mode=0o755, parents=True, exist_ok=True)
+    targets = Targets(version=1, expires=now + TARGETS_LIFE)
+    write(repository, Targets.type, Metadata(targets), signers=[signers["targets-1"]], now=now)
+    data = write(
+        repository, Root.type, Metadata(root), signers=[signers[n] for n in ROOT_KEYS], now=now
+    )
+    durable.replace(repository.metadata / "root.json", data, mode=PUBLIC)
+    return root
+
+
+def delegate(folder: Path, model: str, *, offline: Path, now: datetime | None = None) -> str:
+    """Trust a new key, ``<model>-1.pem``, with the releases of ``model``; return its key id.
+
+    Raises:
+        MisuseError: Somebody is trusted with them.
+
+    """
+    repository, now = Repository(folder), now or datetime.now(UTC)
+    try:
+        check_id("model", model)
+    except ValueError as e:
+        raise MisuseError(str(e)) from e
+    if model in RESERVED:
+        raise MisuseError(f"{model!r} is the name of a role; name the model otherwise")
+    targets = repository.targets(repository.root())
+    delegations = targets.signed.delegations or Delegations({}, roles={})
+    roles = delegations.roles
+    if roles is None or model in roles:
+        raise MisuseError(f"{model}: delegated already")
+    path = offline / f"{model}-1.pem"
+    if not path.exists():
+        new_key(path)
+    signer = load_signer(path)
+    key = signer.public_key
+    if repository.newest(Targets, model) is None:
+        fresh = Targets(version=1, expires=now + TARGETS_LIFE)
+        fresh.unrecognized_fields[rules.FLOORS] = {model: 0}
+        write(repository, model, Metadata(fresh), signers=[signer], now=now)
+    roles[model] = DelegatedRole(
+        model, [key.keyid], 1, terminating=True, paths=[f"bundles/{model}/*/*"]
+    )
+    delegations.keys[key.keyid] = key
+    targets.signed.delegations = delegations
+    targets.signed.version += 1
+    targets.signed.expires = now + TARGETS_LIFE
+    write(
+        repository, Targets.type, targets, signers=[load_signer(offline / "targets-1.pem")], now=now
+    )
+    return key.keyid
+
+
+def renew(folder: Path, *, online: Path, now: datetime | None = None) -> tuple[int, int]:
+    """Sign a snapshot and a timestamp of what is in ``folder``; return their versions."""
+    repository, now = Repository(folder), now or datetime.now(UTC)
+    root = repository.root()
+    targets = repository.targets(root).signed
+    roles = {Targets.type: targets}
+    roles |= {model: m.signed for model, m in repository.models(targets).items()}
+    versions = repository.versions().get(Snapshot.type, [])
+    snapshot = Snapshot(
+        version=max(versions, default=0) + 1,
+        expires=now + SNAPSHOT_LIFE,
+        meta=snapshot_meta(repository, roles),
+    )
+    signer = load_signer(online / "snapshot.pem")
+    data = write(repository, Snapshot.type, Metadata(snapshot), signers=[signer], now=now)
+    before = repository.newest(Timestamp, Timestamp.type)
+    timestamp = Timestamp(
+        version=(before.signed.version if before else 0) + 1,
+        expires=now + TIMESTAMP_LIFE,
+        snapshot_meta=MetaFile(
+            snapshot.version, length=len(data), hashes={"sha256": hashlib.sha256(data).hexdigest()}
+        ),
+    )
+    signer = load_signer(online / "timestamp.pem")
+    write(repository, Timestamp.type, Metadata(timestamp), signers=[signer], now=now)
+    for version in versions[: -KEEP_SNAPSHOTS + 1]:
+        durable.remove(repository.path(Snapshot.type, version))
+    return snapshot.version, timestamp.version
+
+
+def director(
+    assignments: Iterable[Assignment],
+    *,
+    signer: Signer,
+    fleet: str,
+    device: str,
+    incarnation: int,
+    version: int,
+    now: datetime | None = None,
+    life: timedelta = DIRECTOR_LIFE,
+) -> bytes:
+    """Return the signed document that says what ``device`` shall run."""
+    now = now or datetime.now(UTC)
+    signed = Targets(version=version, expires=now + life)
+    for one in assignments:
+        custom = {"release": one.release, "hardware": one.hardware, "attempt": one.attempt}
+        hashes = {"sha256": one.manifest_sha256}
+        signed.targets[one.path] = TargetFile(one.length, hashes, one.path, {"custom": custom})
+    to = {"fleet": fleet, "device": device, "incarnation": incarnation}
+    signed.unrecognized_fields[rules.FIELD] = to
+    document = Metadata(signed)
+    document.sign(signer)
+    return document.to_bytes()
