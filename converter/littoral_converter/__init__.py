@@ -1,0 +1,1 @@
+"""The host: load, calibrate, quantize, evaluate, report, bundle. Never installed on a device."""

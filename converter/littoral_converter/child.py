@@ -1,0 +1,81 @@
+"""The child's side of a step: limits, a pipe to tell things through, one match of all steps.
+
+Started by littoral_converter.worker as ``python -m littoral_converter.child STEP JOB FD
+DEADLINE_S ADDRESS_SPACE_BYTES``; nobody else calls it.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from littoral import records
+from littoral.durable import storage_errors
+from littoral.errors import LittoralError
+from littoral.model.selftest import peak_bytes
+from littoral_converter.worker import Progress, Say
+
+_MAX_JOB_BYTES = 16 * 1024 * 1024
+_GRACE_S = 10.0
+
+
+def main(argv: list[str]) -> None:
+    """Do one step, tell how it went, and end without the libraries' own farewells."""
+    step, job, pipe, deadline_s, address_space_bytes = argv
+    _limit(float(deadline_s), int(address_space_bytes))
+    with os.fdopen(int(pipe), "w", encoding="utf-8") as told:
+
+        def say(progress: Progress) -> None:
+            _tell(told, {"progress": records.plain(progress)})
+
+        try:
+            with storage_errors(Path(job).parent):
+                result = _do(step, Path(job).read_bytes(), say)
+        except LittoralError as e:
+            _tell(told, {"failed": {"code": e.code, "error": str(e)}})
+        else:
+            _tell(told, {"done": records.plain(result), "peak_bytes": peak_bytes() or 0})
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _do(step: str, job: bytes, say: Say) -> object:
+    match step:
+        case "keras-int8":
+            from littoral_converter import keras_int8
+
+            return keras_int8.convert(_job(keras_int8.Job, job), say=say)
+        case "run":
+            from littoral_converter import litert
+
+            return litert.run(_job(litert.Run, job), say=say)
+        case "prove":
+            from littoral_converter import litert
+
+            return litert.prove(_job(litert.Prove, job), say=say)
+        case _:
+            raise ValueError(f"no step {step!r}")
+
+
+def _job(cls: type[Any], data: bytes) -> Any:  # noqa: ANN401
+    return records.from_json(cls, data, limit=_MAX_JOB_BYTES)
+
+
+def _limit(deadline_s: float, address_space_bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (address_space_bytes, address_space_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # The parent stops us at the deadline; this is for a parent that was itself killed.
+    signal.setitimer(signal.ITIMER_REAL, deadline_s + _GRACE_S)
+
+
+def _tell(told: IO[str], message: object) -> None:
+    told.write(json.dumps(message, allow_nan=False) + "\n")
+    told.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,136 @@
+"""How a model is to be converted: a TOML file with a default for everything. docs/recipes.md.
+
+Holds what was asked for, and refuses to know how it is done.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from littoral import settings
+from littoral.bundle.manifest import Hardware, Task, check_id
+
+MiB: Final = 2**20
+MAX_GOLDEN: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """What the model takes, where its file does not say it or says it badly."""
+
+    name: str | None = None
+    shape: tuple[int, ...] | None = None  # of one sample, without the batch: pins what is dynamic
+    layout: str | None = None  # NHWC, NCHW, …; guessed for images when absent
+    preprocessing: dict[str, str] = field(default_factory=dict)  # told to devices as it stands
+
+    def __post_init__(self) -> None:
+        if self.shape is not None and not all(0 < n < 2**31 for n in self.shape):
+            raise ValueError(f"shape: every dimension is at least 1, found {list(self.shape)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Which samples the quantizer sees."""
+
+    samples: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise ValueError(f"samples: expected at least 1, found {self.samples}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantize:
+    io: Literal["int8", "uint8"] = "int8"  # the model's input and output
+    allow_float: bool = False  # accept operators that stay in floating point
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selftest:
+    """The golden vectors, how far a device may lie from them, and what they may cost it.
+
+    Four output steps: kernels of other processors round at other places, one step a layer or
+    so, and the layers' errors partly cancel; a damaged model is off by tens of steps.
+    One flipped answer in thirty-two: some vectors are chosen near a tie, where damage shows first.
+    """
+
+    count: int = 32
+    tolerance_steps: float = 4.0  # of the output's scale
+    min_top1: float = 0.95
+    p95_cpu_us: dict[str, float] = field(default_factory=dict)  # by hardware name
+    margin: float = 4.0  # this host's budget is so many times what was measured
+    floor_us: float = 1000.0  # and no less: below, a busy machine's caches decide
+    memory_bytes: int = 0  # 0: no budget
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= MAX_GOLDEN:
+            raise ValueError(f"count: expected 1 to {MAX_GOLDEN}, found {self.count}")
+        if not 0 <= self.min_top1 <= 1:
+            raise ValueError(f"min_top1: expected 0 to 1, found {self.min_top1}")
+        if self.tolerance_steps < 0 or self.margin < 1 or self.floor_us < 0:
+            raise ValueError("tolerance_steps and floor_us are at least 0, margin is at least 1")
+        for name, budget in self.p95_cpu_us.items():
+            if name not in get_args(Hardware):
+                known = ", ".join(get_args(Hardware))
+                raise ValueError(f"p95_cpu_us: no hardware {name!r}; there are: {known}")
+            if budget <= 0:
+                raise ValueError(f"p95_cpu_us.{name}: expected more than 0, found {budget}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """When a converted model is not good enough to be a release."""
+
+    max_accuracy_drop: float | None = None  # None: 0.02, where accuracy can be measured
+    min_agreement: float = 0.0  # of the largest output, float and INT8
+
+    def __post_init__(self) -> None:
+        for name in ("max_accuracy_drop", "min_agreement"):
+            if not 0 <= (getattr(self, name) or 0) <= 1:
+                raise ValueError(f"{name}: expected a fraction of 0 to 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one native step may take before it is stopped."""
+
+    deadline_s: float = 900.0
+    address_space_bytes: int = 16 * 1024 * MiB  # TensorFlow maps gigabytes that it never touches
+
+    def __post_init__(self) -> None:
+        if self.deadline_s <= 0 or self.address_space_bytes < MiB:
+            raise ValueError("deadline_s is above 0, address_space_bytes at least 1 MiB")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    model: str | None = None  # the name; else --name, else the file's
+    label: str | None = None  # the version as people say it
+    task: Task | None = None  # else told from the output's shape
+    input: Input = field(default_factory=Input)
+    output: Output = field(default_factory=Output)
+    calibration: Calibration = field(default_factory=Calibration)
+    quantize: Quantize = field(default_factory=Quantize)
+    selftest: Selftest = field(default_factory=Selftest)
+    guard: Guard = field(default_factory=Guard)
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if self.model is not None:
+            check_id("model", self.model)
+
+
+def read(path: Path | None) -> Recipe:
+    """Return the recipe in ``path``, the defaults for None.
+
+    Raises:
+        SettingsError: A setting is unknown, of the wrong kind or out of range; says which.
+
+    """
+    return Recipe() if path is None else settings.read(Recipe, path)
