@@ -29,12 +29,12 @@ CALIBRATION = 200
 
 @dataclass(frozen=True)
 class Plan:
-    """One model to train: more ``depth`` (layers at full width) only makes it slower."""
+    """One model to train: ``width`` filters, and ``dense`` neurons before the answer, if any."""
 
     name: str
     seed: int = 1
     width: int = 8
-    depth: int = 1
+    dense: int = 0
     epochs: int = 12
 
     @classmethod
@@ -67,11 +67,13 @@ def train(plan: Plan, data: Digits) -> Any:  # noqa: ANN401 (Keras has no types)
     keras.utils.set_random_seed(plan.seed)
     layers = keras.layers
     model = keras.Sequential([keras.Input((8, 8, 1), name="image")])
-    for _ in range(plan.depth):
-        model.add(layers.Conv2D(plan.width, 3, padding="same", activation="relu"))
+    model.add(layers.Conv2D(plan.width, 3, padding="same", activation="relu"))
     model.add(layers.MaxPooling2D())
     model.add(layers.Conv2D(2 * plan.width, 3, padding="same", activation="relu"))
     model.add(layers.Flatten())
+    if plan.dense:
+        model.add(layers.Dense(plan.dense, activation="relu"))
+        model.add(layers.Dense(plan.dense, activation="relu"))
     model.add(layers.Dense(10, activation="softmax", name="digit"))
     model.compile(keras.optimizers.Adam(3e-3), "sparse_categorical_crossentropy")
     model.fit(data.x, data.y, batch_size=64, epochs=plan.epochs, verbose=0)
