@@ -1,0 +1,305 @@
+"""Asks devices for a release, and follows what becomes of it.
+
+What a device was asked for and what it does are kept apart: an outcome is what the device
+reported, and silence is ``pending`` however long it lasts.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection, insert, select, update
+
+from littoral.bundle.manifest import Manifest
+from littoral.errors import FloorError, MisuseError, WrongHardwareError
+from littoral.wire.messages import Running, Update
+from littoral_console import audit, queries, selectors
+from littoral_console import tables as t
+from littoral_console.database import put
+from littoral_console.director import Director
+
+
+class Outcome(StrEnum):
+    PENDING = "pending"  # asked for; the device has not said how it ended
+    HEALTHY = "healthy"  # proven on the device, and serving
+    REFUSED = "refused"  # not what was promised, or not for this device: it never ran
+    FAILED = "failed"  # it ran, and did not prove itself
+    SUPERSEDED = "superseded"  # something else was asked for before it ended
+
+
+BAD: Final = (Outcome.REFUSED, Outcome.FAILED)
+_IDLE: Final = "idle"
+_ASKED: Final = "asked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a person asks for."""
+
+    model: str
+    release: int
+    to: str = "all"  # littoral_console.selectors
+    force: bool = False  # also where no variant fits, or below the floor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    rollout: int
+    asked: tuple[str, ...]  # devices whose document is a new one
+
+
+def push(
+    connection: Connection, order: Order, *, director: Director, who: str, now_ms: int
+) -> Pushed:
+    """Make the devices that ``order`` means want its release, and sign it to each of them.
+
+    A device that has no hardware for it is not asked: its outcome is ``refused`` at once.
+
+    Raises:
+        MisuseError: There is no such release, or no such device.
+        FloorError: It may not be newly activated.
+
+    """
+    release = _release(connection, order)
+    meant = selectors.parse(order.to)
+    devices = [d for d in queries.devices(connection) if d.revoked_ms is None and meant(d)]
+    if not devices:
+        raise MisuseError(f"no device is meant by {order.to!r}; see: littoral fleet devices")
+    number = _open(connection, order, who=who, now_ms=now_ms)
+    asked = []
+    for device in devices:
+        hardware = fitting(release.hardware, device.hardware)
+        if hardware is None and not order.force:
+            _refuse(connection, number, device=device, release=release, now_ms=now_ms)
+            continue
+        _ask(
+            connection,
+            number,
+            device=device,
+            release=release,
+            hardware=hardware or release.hardware[0],
+            now_ms=now_ms,
+        )
+        director.issue(connection, device.id, now_ms=now_ms)
+        asked.append(device.id)
+    return Pushed(rollout=number, asked=tuple(asked))
+
+
+def fitting(preferred: Collection[str], has: Collection[str]) -> str | None:
+    """Return the first of the publisher's hardware names that the device has."""
+    return next((name for name in preferred if name in has), None)
+
+
+def preference(manifest: Manifest) -> tuple[str, ...]:
+    """Return every hardware name of the manifest, in the publisher's order of preference."""
+    names = (name for variant in manifest.variants for name in variant.requires.hardware)
+    return tuple(dict.fromkeys(names))
+
+
+def heard_update(connection: Connection, device: str, said: Update, *, now_ms: int) -> None:
+    """Take what a report says of an update that is asked for."""
+    if said.release is None:
+        return
+    outcome = _outcome(said)
+    values = {
+        "outcome": outcome,
+        "step": said.event[:16],
+        "code": said.code and said.code[:32],
+        "detail": said.detail[:2000],
+        "updated_ms": now_ms,
+    }
+    _conclude(connection, device, model=said.model, release=said.release, values=values)
+
+
+def heard_running(connection: Connection, device: str, said: Running, *, now_ms: int) -> None:
+    """Take what a status says: what is proven and idle is what was asked for."""
+    if said.state == _IDLE and said.good is not None:
+        values = {
+            "outcome": Outcome.HEALTHY,
+            "step": "healthy",
+            "code": None,
+            "detail": "",
+            "updated_ms": now_ms,
+        }
+        _conclude(
+            connection,
+            device,
+            model=said.model,
+            release=said.good,
+            values=values,
+            only=Outcome.PENDING,
+        )
+
+
+def _outcome(said: Update) -> Outcome:
+    match said.event:
+        case "refused":
+            return Outcome.REFUSED
+        case "failed":
+            return Outcome.FAILED
+        case "healthy":
+            return Outcome.HEALTHY
+        case _ if said.state == _IDLE and said.good == said.release:
+            return Outcome.HEALTHY
+        case _:
+            return Outcome.PENDING
+
+
+def _conclude(
+    connection: Connection,
+    device: str,
+    *,
+    model: str,
+    release: int,
+    values: Mapping[str, object],
+    only: Outcome | None = None,
+) -> None:
+    """Change the outcome of what the device is asked for now, and of nothing older."""
+    c, d = t.rollout_devices.c, t.desired.c
+    asked = (
+        select(d.rollout)
+        .where(d.device == device, d.model == model, d.release == release)
+        .scalar_subquery()
+    )
+    row = update(t.rollout_devices).where(c.device == device, c.rollout == asked)
+    if only is not None:
+        row = row.where(c.outcome == only)
+    connection.execute(row.values(**values))
+
+
+def _release(connection: Connection, order: Order) -> queries.Release:
+    found = queries.release(connection, order.model, order.release)
+    if found is None or found.withdrawn:
+        raise MisuseError(
+            f"no release {order.model}:{order.release} here; "
+            "see: littoral fleet releases list, or upload it"
+        )
+    if order.release < found.floor and not order.force:
+        raise FloorError(order.model, release=order.release, floor=found.floor)
+    return found
+
+
+def _open(connection: Connection, order: Order, *, who: str, now_ms: int) -> int:
+    done = connection.execute(
+        insert(t.rollouts)
+        .values(
+            model=order.model,
+            release=order.release,
+            selector=order.to,
+            force=order.force,
+            created_ms=now_ms,
+            created_by=who,
+        )
+        .returning(t.rollouts.c.id)
+    )
+    number = int(done.scalar_one())
+    audit.record(
+        connection,
+        "push",
+        who=who,
+        subject=f"{order.model}:{order.release}",
+        now_ms=now_ms,
+        detail={"to": order.to, "force": order.force, "rollout": number},
+    )
+    return number
+
+
+def _refuse(
+    connection: Connection,
+    number: int,
+    *,
+    device: queries.Device,
+    release: queries.Release,
+    now_ms: int,
+) -> None:
+    has = ", ".join(device.hardware) or "no hardware that it knows"
+    connection.execute(
+        insert(t.rollout_devices).values(
+            rollout=number,
+            device=device.id,
+            hardware="",
+            attempt=0,
+            outcome=Outcome.REFUSED,
+            step="console",
+            code=WrongHardwareError.code,
+            detail=f"the release is for {', '.join(release.hardware)}; this device has {has}",
+            updated_ms=now_ms,
+        )
+    )
+
+
+def _ask(
+    connection: Connection,
+    number: int,
+    *,
+    device: queries.Device,
+    release: queries.Release,
+    hardware: str,
+    now_ms: int,
+) -> None:
+    c, d = t.rollout_devices.c, t.desired.c
+    attempt = _attempt(connection, device.id, release)
+    before = select(d.rollout).where(d.device == device.id, d.model == release.model)
+    connection.execute(
+        update(t.rollout_devices)
+        .where(
+            c.device == device.id,
+            c.rollout == before.scalar_subquery(),
+            c.outcome == Outcome.PENDING,
+        )
+        .values(outcome=Outcome.SUPERSEDED, updated_ms=now_ms)
+    )
+    proven = any(
+        m.model == release.model
+        and m.state == _IDLE
+        and m.manifest == release.manifest
+        and m.good == m.release == release.release
+        for m in device.models
+    )
+    connection.execute(
+        insert(t.rollout_devices).values(
+            rollout=number,
+            device=device.id,
+            hardware=hardware,
+            attempt=attempt,
+            outcome=Outcome.HEALTHY if proven else Outcome.PENDING,
+            step=_ASKED,
+            detail="",
+            updated_ms=now_ms,
+        )
+    )
+    row = {
+        "device": device.id,
+        "model": release.model,
+        "release": release.release,
+        "manifest": release.manifest,
+        "length": release.length,
+        "hardware": hardware,
+        "attempt": attempt,
+        "rollout": number,
+    }
+    put(connection, t.desired, row)
+
+
+def _attempt(connection: Connection, device: str, release: queries.Release) -> int:
+    """Return one more than the last attempt at this release if that went badly, else the same.
+
+    A device tries quarantined bytes again only under a greater one: a person asked again.
+    """
+    c, r = t.rollout_devices.c, t.rollouts.c
+    last = connection.execute(
+        select(c.attempt, c.outcome)
+        .join(t.rollouts, r.id == c.rollout)
+        .where(
+            c.device == device,
+            r.model == release.model,
+            r.release == release.release,
+            c.hardware != "",
+        )
+        .order_by(r.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if last is None:
+        return 0
+    return int(last.attempt) + (last.outcome in BAD)
