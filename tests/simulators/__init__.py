@@ -1,0 +1,1 @@
+"""Real servers whose honesty a test controls."""
