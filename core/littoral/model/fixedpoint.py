@@ -1,7 +1,7 @@
 """TFLite's fixed-point arithmetic, to the bit: how an accumulator becomes a stored integer.
 
-A real factor is kept as an integer of 31 bits and a power of two; products are rounded twice,
-first to the high word, then by the shift, as TFLite's reference kernels do.
+A real factor is kept as an integer of 31 bits and a power of two. Most of TFLite's reference
+kernels round a product twice, first to the high word, then by the shift; FULLY_CONNECTED once.
 """
 
 import math
@@ -29,8 +29,18 @@ class Multiplier:
         mantissas, shifts = zip(*pairs, strict=True)
         return cls(np.array(mantissas, np.int64), np.array(shifts, np.int64))
 
+    def over(self, count: int) -> "Multiplier":
+        """Return this divided by ``count``, as MEAN divides: in the mantissa, rounded down."""
+        shift = np.minimum(count.bit_length() - 1, _BITS + self.shift)
+        return Multiplier((self.mantissa << shift) // count, self.shift - shift)
+
+    def apply_once(self, values: Ints) -> Ints:
+        """Return ``values`` times this, rounded once, halves up."""
+        right = _BITS - self.shift
+        return (values * self.mantissa + (np.int64(1) << (right - 1))) >> right
+
     def apply(self, values: Ints) -> Ints:
-        """Return ``values`` times this, rounded; both fit in 32 bits."""
+        """Return ``values`` times this, rounded twice; both fit in 32 bits."""
         left, right = np.maximum(self.shift, 0), np.maximum(-self.shift, 0)
         return _divide_by_power(_high_product(values << left, self.mantissa), right)
 

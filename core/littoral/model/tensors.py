@@ -35,7 +35,8 @@ def quantize(real: ArrayLike, spec: Tensor) -> Array:
     if np.isnan(np.min(value, initial=0)):
         raise ValueError(f"{spec.name}: NaN cannot be stored as {spec.dtype}")
     limits = np.iinfo(spec.dtype)
-    stored = value / np.float32(spec.scale)
+    with np.errstate(over="ignore"):
+        stored = value / np.float32(spec.scale)
     np.rint(stored, out=stored)
     stored += np.float32(spec.zero_point)
     np.clip(stored, limits.min, limits.max, out=stored)

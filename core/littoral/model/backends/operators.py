@@ -44,13 +44,17 @@ class Step:
     options: Any
     out: GraphTensor
 
-    def sums_to_stored(self, sums: Ints) -> Array:
-        """Return what is stored for ``sums`` of products of the first two operands."""
-        x, w, *rest = self.operands
-        if rest:
-            sums = sums + rest[0].value.astype(np.int64)
-        factor = Multiplier.of(x.tensor.scale * w.tensor.scales / self.out.scale)
-        return self.stored(factor.apply(sums))
+    def biased(self, sums: Ints) -> Ints:
+        """Return ``sums`` of products, and the third operand where there is one."""
+        return sums + self.operands[2].value if len(self.operands) > 2 else sums  # noqa: PLR2004
+
+    def factor(self) -> Multiplier:
+        """Return by what sums of products of the first two operands become the result."""
+        x, w = (operand.tensor for operand in self.operands[:2])
+        product = x.scale * w.scales
+        if w.dtype == "uint8":  # here TFLite multiplies the two scales as floats
+            product = (np.float32(x.scale) * w.scales.astype(np.float32)).astype(np.float64)
+        return Multiplier.of(product / self.out.scale)
 
     def stored(self, centred: Ints) -> Array:
         return self.clipped(centred + self.out.zero_point)
@@ -73,7 +77,8 @@ def _conv(step: Step) -> Array:
     windows = _windows(step, x.centred(), size=w.tensor.shape[1:3])
     flat = windows.reshape(-1, math.prod(w.tensor.shape[1:]))
     sums = _exact(flat @ w.centred().reshape(channels, -1).astype(np.float64).T)
-    return step.sums_to_stored(sums.reshape(*windows.shape[:3], channels))
+    sums = step.biased(sums.reshape(*windows.shape[:3], channels))
+    return step.stored(step.factor().apply(sums))
 
 
 def _depthwise(step: Step) -> Array:
@@ -81,14 +86,15 @@ def _depthwise(step: Step) -> Array:
     kernel = w.centred()[0].astype(np.float64)
     windows = _windows(step, x.centred(), size=kernel.shape[:2])
     repeated = np.repeat(windows, kernel.shape[2] // x.tensor.shape[-1], axis=-1)
-    return step.sums_to_stored(_exact(np.einsum("nhwklc,klc->nhwc", repeated, kernel)))
+    sums = step.biased(_exact(np.einsum("nhwklc,klc->nhwc", repeated, kernel)))
+    return step.stored(step.factor().apply(sums))
 
 
 def _fully_connected(step: Step) -> Array:
     x, w = step.operands[:2]
     rows = x.centred().reshape(-1, w.tensor.shape[1]).astype(np.float64)
-    sums = _exact(rows @ w.centred().astype(np.float64).T)
-    return step.sums_to_stored(sums).reshape(step.out.shape)
+    sums = step.biased(_exact(rows @ w.centred().astype(np.float64).T))
+    return step.stored(step.factor().apply_once(sums)).reshape(step.out.shape)
 
 
 def _average_pool(step: Step) -> Array:
@@ -113,7 +119,7 @@ def _mean(step: Step) -> Array:
     x, axes = step.operands
     over = tuple(int(n) % len(x.tensor.shape) for n in axes.value.ravel())
     count = math.prod(x.tensor.shape[n] for n in over)
-    factor = Multiplier.of(x.tensor.scale / (step.out.scale * count))
+    factor = Multiplier.of(x.tensor.scale / step.out.scale).over(count)
     return step.stored(factor.apply(x.centred().sum(axis=over))).reshape(step.out.shape)
 
 
