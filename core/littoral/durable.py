@@ -92,3 +92,21 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
         if path.parent.is_dir():
             sync_folder(path.parent)
+
+
+def set_aside(path: Path) -> Path:
+    """Give ``path``, which cannot be read, another name beside its own; return that.
+
+    The tenth takes the place of the ninth.
+
+    Raises:
+        StorageError: The disk refuses.
+
+    """
+    names = (path.with_name(f"{path.name}.unreadable-{n}") for n in range(1, 9))
+    last = path.with_name(f"{path.name}.unreadable-9")
+    aside = next((name for name in names if not name.exists()), last)
+    with storage_errors(path):
+        path.replace(aside)
+        sync_folder(path.parent)
+    return aside

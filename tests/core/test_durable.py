@@ -78,3 +78,12 @@ def test_a_kill_at_any_moment_leaves_whole_bytes(tmp_path: Path) -> None:
         writer.wait()
         data = path.read_bytes()
         assert (len(data), len(set(data))) == (50_000, 1)
+
+
+def test_what_cannot_be_read_is_kept_under_another_name(tmp_path: Path) -> None:
+    path = tmp_path / "digits.json"
+    for n in range(12):
+        path.write_text(f"broken {n}")
+        assert durable.set_aside(path).read_text() == f"broken {n}"
+        assert not path.exists()
+    assert len(list(tmp_path.glob("digits.json.unreadable-*"))) == 9

@@ -1,0 +1,55 @@
+"""What models could run on here, by the names that manifests use. Looks at files alone.
+
+Only what is sure is claimed. CUDA and TensorRT also need a runtime that the agent does not
+load: they are named in agent.toml.
+"""
+
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from littoral.bundle.manifest import Hardware
+
+_CPUS: Final[dict[str, Hardware]] = {
+    "x86_64": "cpu-x86_64",
+    "aarch64": "cpu-aarch64",
+    "armv7l": "cpu-armv7l",
+}
+# A stick shows the first pair until its firmware is loaded, then the second.
+_USB_STICKS: Final = {("1a6e", "089a"), ("18d1", "9302")}
+
+
+def detect(root: Path = Path("/")) -> tuple[Hardware, ...]:
+    """Return what is found below ``root``, the CPU last."""
+    return tuple(_found(root))
+
+
+def serial(root: Path = Path("/")) -> str:
+    """Return the board's serial number as far as it tells, else the machine's id, else nothing."""
+    for name in ("proc/device-tree/serial-number", "etc/machine-id"):
+        try:
+            text = (root / name).read_text(errors="replace").strip("\0 \n")
+        except OSError:
+            continue
+        if text:
+            return text[:64]
+    return ""
+
+
+def _found(root: Path) -> Iterator[Hardware]:
+    if (root / "dev/apex_0").exists():
+        yield "edgetpu-pcie"
+    if any(_usb(device) in _USB_STICKS for device in root.glob("sys/bus/usb/devices/*")):
+        yield "edgetpu-usb"
+    cpu = _CPUS.get(platform.machine())
+    if cpu is not None:
+        yield cpu
+
+
+def _usb(device: Path) -> tuple[str, str]:
+    try:
+        vendor = (device / "idVendor").read_text().strip()
+        return vendor, (device / "idProduct").read_text().strip()
+    except OSError:
+        return "", ""

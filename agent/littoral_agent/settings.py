@@ -1,0 +1,67 @@
+"""What can be set in agent.toml. A number carries its unit in its name.
+
+A device that is enrolled needs no file at all: who it is and where the console is stands
+in its identity.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from littoral import settings
+from littoral.bundle.manifest import Hardware
+from littoral.tree import Tree
+
+MiB: Final = 2**20
+DATA: Final = Path("/var/lib/littoral")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting of the agent, with what it is when nobody sets it."""
+
+    hardware: tuple[Hardware, ...] = ()  # what models may run on; empty: what is found here
+    channel: Literal["auto", "mqtt", "https"] = "auto"  # auto: https while no broker answers
+    fallback_after_s: float = 20.0  # how long auto waits for the broker
+    poll_every_s: float = 60.0  # heart-beat; over https also the pause after a failed poll
+    serve_poll_s: float = 1.0  # how often serve is looked at
+    probation_s: float = 300.0  # how long a candidate is watched before it is good
+    probation_requests: int = 20  # fewer than these prove nothing: it is probed instead
+    probation_error_rate: float = 0.02  # of its own errors; above it a candidate fails
+    probation_p95_ratio: float = 2.0  # times the p95 of the release before, …
+    probation_p95_slack_us: float = 2000.0  # … and this much more: slower than both is too slow
+    trial_deadline_s: float = 60.0  # for the self-test in a child
+    telemetry_window_s: float = 900.0  # one batch of latencies
+    telemetry_probation_window_s: float = 60.0  # while any candidate is on probation
+    keep: int = 2  # releases that were good before and whose files stay
+    disk_reserve_bytes: int = 64 * MiB  # of free space that no download touches
+    spool_cap_bytes: int = 16 * MiB  # of telemetry that waits for the console, oldest dropped first
+    min_rate_bytes_per_s: float = 256.0  # a source that gives less over half a minute is slow
+    retry_first_s: float = 1.0  # after what may pass: the first pause, doubled up to …
+    retry_most_s: float = 300.0  # … this one, with jitter
+    refused_retry_s: float = 900.0  # before what was refused is looked at again
+
+    def __post_init__(self) -> None:
+        for name in ("poll_every_s", "serve_poll_s", "retry_first_s", "telemetry_window_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name!r} should be above zero")
+        if not 0 <= self.keep <= 16:  # noqa: PLR2004
+            raise ValueError("'keep' should be 0 to 16")
+
+
+def read(tree: Tree, path: Path | None = None) -> Settings:
+    """Return the settings in ``path``, else in the data folder, else the defaults.
+
+    Raises:
+        SettingsError: One is unknown or of the wrong kind; ``path`` was given and is not there.
+
+    """
+    if path is None and not tree.settings.exists():
+        return Settings()
+    return settings.read(Settings, path or tree.settings)
+
+
+def data_folder() -> Path:
+    """Return where a device's data lies unless it is said: $LITTORAL_DATA, else /var/lib."""
+    return Path(os.environ.get("LITTORAL_DATA") or DATA)

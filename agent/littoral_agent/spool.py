@@ -1,0 +1,287 @@
+"""What the console must hear and has not yet acknowledged, in one file that survives power cuts.
+
+Reports are never dropped. Telemetry is capped by bytes: the oldest goes first, and what was
+dropped is counted and, once somebody listens, reported. A message leaves on the console's
+acknowledgement alone. A stream's name is random and lies in the same file as its counter: a
+lost file begins new streams, and no sequence is ever used twice.
+"""
+
+import logging
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from littoral import durable
+from littoral.errors import DiskFullError, StorageError
+from littoral.wire.messages import Key
+
+Kind = Literal["report", "telemetry"]
+KINDS: Final[tuple[Kind, ...]] = ("report", "telemetry")
+MOST_IDS: Final = 4096  # of messages that were taken, kept so that none is taken twice
+
+_DROPPED: Final = "dropped"
+_SETUP: Final = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA cache_size = -256;
+PRAGMA journal_size_limit = 1048576;
+CREATE TABLE IF NOT EXISTS streams
+    (name TEXT PRIMARY KEY, kind TEXT NOT NULL, incarnation INT NOT NULL, last INT NOT NULL);
+CREATE TABLE IF NOT EXISTS messages
+    (stream TEXT, sequence INT, body BLOB NOT NULL, PRIMARY KEY (stream, sequence)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS taken (place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as it is sent; its key stands in the body too."""
+
+    kind: Kind
+    stream: str
+    sequence: int
+    body: bytes
+
+
+class Spool:
+    """The messages of one device in one incarnation. Threads may share it.
+
+    The file is opened when it is first needed, and again after the disk refused: a full disk
+    keeps nobody from starting. ``waiting`` is called when there is something new to send.
+    """
+
+    def __init__(self, path: Path, *, device: str, incarnation: int, cap_bytes: int) -> None:
+        self._path, self._device, self._incarnation = path, device, incarnation
+        self._cap_bytes = cap_bytes
+        self._lock = threading.Lock()
+        self._opened: sqlite3.Connection | None = None
+        self.waiting: Callable[[], None] = lambda: None
+
+    def close(self) -> None:
+        """Close the file, if it is open."""
+        with self._lock:
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
+
+    def add(
+        self,
+        kind: Kind,
+        make: Callable[[Key], bytes],
+        *,
+        once: str | None = None,
+        marks: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Take a message, whose body ``make`` builds for its key; return whether it was taken.
+
+        All or nothing, and durable on return. What bears the id ``once`` is taken once for
+        ever; ``marks`` are remembered together with the message.
+
+        Raises:
+            DiskFullError: There is no room; nothing was taken.
+            StorageError: The disk refuses.
+
+        """
+        with self._change() as db:
+            if once is not None and not _first(db, once):
+                return False
+            self._put(db, kind, make)
+            for name, value in (marks or {}).items():
+                _mark(db, name, value)
+            if kind == "telemetry":
+                _cap(db, self._stream(db, kind), cap_bytes=self._cap_bytes)
+        self.waiting()
+        return True
+
+    def mark(self, name: str) -> str | None:
+        """Return what was last remembered as ``name``."""
+        with self._look() as db:
+            return _marked(db, name)
+
+    def messages(self, after: Mapping[str, int], *, limit: int) -> list[Message]:
+        """Return up to ``limit`` messages above the sequences ``after`` (by stream), oldest first.
+
+        Reports come before telemetry.
+        """
+        found: list[Message] = []
+        with self._look() as db:
+            for kind, name in _streams(db, self._incarnation):
+                rows = db.execute(
+                    "SELECT sequence, body FROM messages WHERE stream = ? AND sequence > ? "
+                    "ORDER BY sequence LIMIT ?",
+                    (name, after.get(name, 0), limit - len(found)),
+                )
+                found += [Message(kind, name, row[0], row[1]) for row in rows]
+        return found
+
+    def acknowledge(self, acks: Mapping[str, int]) -> int:
+        """Forget, by stream, what is committed up to a sequence; return how many messages.
+
+        Raises:
+            StorageError: The disk refuses; they will be sent, and acknowledged, again.
+
+        """
+        gone = 0
+        with self._change() as db:
+            for stream, sequence in acks.items():
+                found = db.execute(
+                    "DELETE FROM messages WHERE stream = ? AND sequence <= ?", (stream, sequence)
+                )
+                gone += found.rowcount
+        return gone
+
+    def lowest(self) -> dict[str, int]:
+        """Return, by stream, the lowest sequence that can still be sent: what a status says."""
+        with self._look() as db:
+            rows = db.execute(
+                "SELECT name, COALESCE((SELECT MIN(sequence) FROM messages WHERE stream = name), "
+                "last + 1) FROM streams WHERE incarnation = ?",
+                (self._incarnation,),
+            )
+            return {str(name): int(sequence) for name, sequence in rows}
+
+    def tell_dropped(self, make: Callable[[Key, int], bytes]) -> bool:
+        """Take a report of how many messages were dropped, if any were since the last one.
+
+        Raises:
+            StorageError: The disk refuses; the count stands.
+
+        """
+        with self._change() as db:
+            count = int(_marked(db, _DROPPED) or 0)
+            if count == 0:
+                return False
+            self._put(db, "report", lambda key: make(key, count))
+            _mark(db, _DROPPED, "0")
+        self.waiting()
+        return True
+
+    def _put(self, db: sqlite3.Connection, kind: Kind, make: Callable[[Key], bytes]) -> None:
+        stream = self._stream(db, kind)
+        db.execute("UPDATE streams SET last = last + 1 WHERE name = ?", (stream,))
+        (sequence,) = db.execute("SELECT last FROM streams WHERE name = ?", (stream,)).fetchone()
+        key = Key(
+            device=self._device, incarnation=self._incarnation, stream=stream, sequence=sequence
+        )
+        db.execute("INSERT INTO messages VALUES (?, ?, ?)", (stream, sequence, make(key)))
+
+    def _stream(self, db: sqlite3.Connection, kind: Kind) -> str:
+        for other, name in _streams(db, self._incarnation):
+            if other == kind:
+                return name
+        name = f"{kind}-{secrets.token_hex(8)}"
+        db.execute("INSERT INTO streams VALUES (?, ?, ?, 0)", (name, kind, self._incarnation))
+        return name
+
+    @contextmanager
+    def _look(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _database_errors(self._path):
+            if self._opened is None:
+                self._opened = self._open()
+            yield self._opened
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        with self._look() as db:
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    def _open(self) -> sqlite3.Connection:
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        try:
+            db = _connect(self._path)
+        except sqlite3.DatabaseError as e:
+            if isinstance(e, sqlite3.OperationalError):
+                raise
+            aside = durable.set_aside(self._path)
+            for suffix in ("-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            log.warning("the spool cannot be read and is set aside as %s: %s", aside, e)
+            db = _connect(self._path)
+        lost = db.execute("DELETE FROM streams WHERE incarnation != ?", (self._incarnation,))
+        if lost.rowcount:
+            gone = db.execute("DELETE FROM messages WHERE stream NOT IN (SELECT name FROM streams)")
+            _count_dropped(db, gone.rowcount)
+        return db
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10.0)
+    try:
+        db.executescript(_SETUP)
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)  # noqa: TRY301
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _streams(db: sqlite3.Connection, incarnation: int) -> list[tuple[Kind, str]]:
+    return db.execute(
+        "SELECT kind, name FROM streams WHERE incarnation = ? ORDER BY kind", (incarnation,)
+    ).fetchall()
+
+
+def _first(db: sqlite3.Connection, once: str) -> bool:
+    done = db.execute("INSERT OR IGNORE INTO taken (id) VALUES (?)", (once,))
+    db.execute("DELETE FROM taken WHERE place <= (SELECT MAX(place) FROM taken) - ?", (MOST_IDS,))
+    return done.rowcount == 1
+
+
+def _mark(db: sqlite3.Connection, name: str, value: str) -> None:
+    db.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", (name, value))
+
+
+def _marked(db: sqlite3.Connection, name: str) -> str | None:
+    row = db.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _cap(db: sqlite3.Connection, stream: str, *, cap_bytes: int) -> None:
+    """Drop the oldest of ``stream`` until the rest fits; the latest stays whatever its size."""
+    rows = db.execute(
+        "SELECT sequence, LENGTH(body) FROM messages WHERE stream = ? ORDER BY sequence", (stream,)
+    ).fetchall()
+    held = sum(size for _, size in rows)
+    over = []
+    for sequence, size in rows[:-1]:
+        if held <= cap_bytes:
+            break
+        over.append((stream, sequence))
+        held -= size
+    db.executemany("DELETE FROM messages WHERE stream = ? AND sequence = ?", over)
+    _count_dropped(db, len(over))
+
+
+def _count_dropped(db: sqlite3.Connection, count: int) -> None:
+    if count:
+        _mark(db, _DROPPED, str(int(_marked(db, _DROPPED) or 0) + count))
+
+
+@contextmanager
+def _database_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as e:
+        if getattr(e, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            raise DiskFullError(f"{path}: no space left on the device; free some") from e
+        raise StorageError(f"{path}: {e}") from e
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror or e}") from e
