@@ -154,8 +154,14 @@ def delegate(folder: Path, model: str, *, offline: Path, now: datetime | None = 
     return key.keyid
 
 
-def renew(folder: Path, *, online: Path, now: datetime | None = None) -> tuple[int, int]:
-    """Sign a snapshot and a timestamp of what is in ``folder``; return their versions."""
+def renew(
+    folder: Path, *, online: Path, now: datetime | None = None, least: int = 1
+) -> tuple[int, int]:
+    """Sign a snapshot and a timestamp of what is in ``folder``; return their versions.
+
+    They are ``least`` or greater: a console says the time, in seconds since 1970, so that a
+    folder that came back from a backup does not go behind what devices have seen.
+    """
     repository, now = Repository(folder), now or datetime.now(UTC)
     root = repository.root()
     targets = repository.targets(root).signed
@@ -163,7 +169,7 @@ def renew(folder: Path, *, online: Path, now: datetime | None = None) -> tuple[i
     roles |= {model: m.signed for model, m in repository.models(targets).items()}
     versions = repository.versions().get(Snapshot.type, [])
     snapshot = Snapshot(
-        version=max(versions, default=0) + 1,
+        version=max(max(versions, default=0) + 1, least),
         expires=now + SNAPSHOT_LIFE,
         meta=snapshot_meta(repository, roles),
     )
@@ -171,7 +177,7 @@ def renew(folder: Path, *, online: Path, now: datetime | None = None) -> tuple[i
     data = write(repository, Snapshot.type, Metadata(snapshot), signers=[signer], now=now)
     before = repository.newest(Timestamp, Timestamp.type)
     timestamp = Timestamp(
-        version=(before.signed.version if before else 0) + 1,
+        version=max((before.signed.version if before else 0) + 1, least),
         expires=now + TIMESTAMP_LIFE,
         snapshot_meta=MetaFile(
             snapshot.version, length=len(data), hashes={"sha256": hashlib.sha256(data).hexdigest()}
