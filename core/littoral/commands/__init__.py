@@ -1,0 +1,1 @@
+"""The subcommands that need no room: keys and repo."""

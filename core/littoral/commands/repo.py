@@ -1,0 +1,137 @@
+"""``littoral repo``: the signed folder from which devices take what they may run."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from littoral.commands.output import emit, table
+
+if TYPE_CHECKING:
+    from littoral.trust.repository import Row
+
+_DIR = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+_OFFLINE = click.option(
+    "--offline",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the keys that are kept away from every network.",
+)
+_ONLINE = click.option(
+    "--online",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the console's keys.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group(epilog="Example: littoral repo status repo/")
+def repo() -> None:
+    """Make, sign and check a repository of releases."""
+
+
+@repo.command(
+    epilog="Example: littoral repo init repo/ --offline usb/ --online console/keys --fleet shore"
+)
+@_DIR
+@_OFFLINE
+@_ONLINE
+@click.option("--fleet", metavar="NAME", required=True, help="Whose devices believe it.")
+@_JSON
+def init(folder: Path, offline: Path, online: Path, fleet: str, *, as_json: bool) -> None:
+    """Make all keys and a repository in DIR that names no model yet."""
+    import hashlib
+
+    from littoral.trust import writer
+
+    writer.init(folder, offline=offline, online=online, fleet=fleet)
+    sha256 = hashlib.sha256((folder / "metadata" / "root.json").read_bytes()).hexdigest()
+    value = {"repository": folder, "fleet": fleet, "root_sha256": sha256}
+    text = (
+        f"{folder}: a repository for the fleet {fleet!r}, root {sha256}\n"
+        f"Keep {offline} offline: two of its three root keys can replace every other key.\n"
+        f"Next: littoral repo delegate {folder} MODEL --offline {offline}"
+    )
+    emit(value, as_json=as_json, text=text)
+
+
+@repo.command(epilog="Example: littoral repo delegate repo/ digits --offline usb/keys")
+@_DIR
+@click.argument("model")
+@_OFFLINE
+@_JSON
+def delegate(folder: Path, model: str, offline: Path, *, as_json: bool) -> None:
+    """Trust a new release key with the releases of MODEL."""
+    from littoral.trust import writer
+
+    keyid = writer.delegate(folder, model, offline=offline)
+    value = {"model": model, "keyid": keyid, "key": offline / f"{model}-1.pem"}
+    emit(value, as_json=as_json, text=f"{model}: its releases are signed by {value['key']}")
+
+
+@repo.command(epilog="Example: littoral repo renew repo/ --online console/keys")
+@_DIR
+@_ONLINE
+@_JSON
+def renew(folder: Path, online: Path, *, as_json: bool) -> None:
+    """Sign a snapshot and a timestamp of what lies in DIR."""
+    from littoral.trust import writer
+
+    snapshot, timestamp = writer.renew(folder, online=online)
+    value = {"snapshot": snapshot, "timestamp": timestamp}
+    emit(value, as_json=as_json, text=f"{folder}: snapshot {snapshot}, timestamp {timestamp}")
+
+
+@repo.command(epilog="Example: littoral repo status repo/ --json")
+@_DIR
+@_JSON
+def status(folder: Path, *, as_json: bool) -> None:
+    """Say who signs what in DIR, at which version, and when it expires."""
+    from littoral.trust import writer
+
+    rows = writer.status(folder, now=datetime.now(UTC))
+    emit({"roles": [_plain(row) for row in rows]}, as_json=as_json, text=_table(rows))
+
+
+@repo.command(epilog="Example: littoral repo verify repo/")
+@_DIR
+@_JSON
+def verify(folder: Path, *, as_json: bool) -> None:
+    """Check every signature, expiry, manifest and blob in DIR, as a device would."""
+    from littoral.trust import writer
+
+    rows = writer.verify(folder, now=datetime.now(UTC))
+    value = {"ok": True, "roles": [_plain(row) for row in rows]}
+    emit(value, as_json=as_json, text=f"{_table(rows)}\n{folder}: all of it holds")
+
+
+def _table(rows: tuple["Row", ...]) -> str:
+    heads = ("ROLE", "VERSION", "EXPIRES", "DAYS LEFT", "SIGNED BY", "RELEASES")
+    cells = [
+        (
+            row.role,
+            row.version,
+            f"{row.expires:%Y-%m-%d}",
+            row.days_left if row.days_left > 0 else "expired",
+            f"{row.threshold} of {len(row.keyids)}",
+            ", ".join(map(str, row.releases)),
+        )
+        for row in rows
+    ]
+    return table(heads, cells)
+
+
+def _plain(row: "Row") -> dict[str, Any]:
+    return {
+        "role": row.role,
+        "version": row.version,
+        "expires": row.expires.isoformat(),
+        "days_left": row.days_left,
+        "threshold": row.threshold,
+        "keyids": row.keyids,
+        "releases": row.releases,
+    }
