@@ -2,9 +2,9 @@
 
     .venv/bin/python demo/hammer.py URL BODY.json TOLD.json --clients 8 --pause-ms 0
 
-TOLD.json then holds how many requests were made, how many failed and why, the latency of all, and
-for each client the answers in the order in which they came, each with how often it came in a row.
-An answer is named by the first letters of its body's sha256.
+TOLD.json holds, renewed twice a second, how many requests were made, how many failed and why, and
+for each client the answers in the order in which they came, each with how often it came in a row;
+at the end also the latency. An answer is named by the first letters of its body's sha256.
 """
 
 import argparse
@@ -61,7 +61,6 @@ class Client(threading.Thread):
 
 
 def summary(clients: list[Client], seconds: float) -> dict[str, Any]:
-    latencies = sorted(s for client in clients for s in client.latencies) or [0.0]
     failures = [words for client in clients for words in client.failures]
     return {
         "clients": len(clients),
@@ -69,12 +68,20 @@ def summary(clients: list[Client], seconds: float) -> dict[str, Any]:
         "failed": len(failures),
         "failures": failures[:5],
         "seconds": round(seconds, 2),
-        "latency_ms": {
-            f"p{100 * q:g}": round(1000 * latencies[int(q * (len(latencies) - 1))], 3)
-            for q in (0.5, 0.95, 0.99)
-        },
         "answers": [client.answers for client in clients],
     }
+
+
+def latency(clients: list[Client]) -> dict[str, float]:
+    latencies = sorted(s for client in clients for s in client.latencies) or [0.0]
+    at = {f"p{100 * q:g}": int(q * (len(latencies) - 1)) for q in (0.5, 0.95, 0.99)}
+    return {name: round(1000 * latencies[i], 3) for name, i in at.items()}
+
+
+def tell(path: Path, told: dict[str, Any]) -> None:
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(told))
+    beside.replace(path)
 
 
 def main(args: list[str]) -> None:
@@ -93,12 +100,12 @@ def main(args: list[str]) -> None:
     started = time.monotonic()
     for client in clients:
         client.start()
-    print("hammering", flush=True)
-    while not over.wait(0.2):
-        pass
+    while not over.wait(0.5):
+        tell(asked.told, summary(clients, time.monotonic() - started))
     for client in clients:
         client.join(15)
-    asked.told.write_text(json.dumps(summary(clients, time.monotonic() - started)))
+    told = summary(clients, time.monotonic() - started)
+    tell(asked.told, told | {"latency_ms": latency(clients)})
 
 
 if __name__ == "__main__":

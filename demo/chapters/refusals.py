@@ -1,0 +1,116 @@
+"""Refuse: five bad releases, one after the other, while release 2 goes on serving.
+
+Each ends with a reason code of its own in the console; the clients in the background must
+meet nothing but release 2's one answer.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attacker
+from chapters.models import RECIPE, convert_one, manifest
+from stage import expect, wait_for
+from world import MODEL, Load, World
+
+CLIENTS = 2
+PAUSE_MS = 20
+
+
+def prepare(world: World) -> dict[str, Any]:
+    """Convert what the five refusals need; then the clients begin, and go on to the end."""
+    convert_one(world, "digits-3", release=3)
+    budget = manifest(world.bundle("digits-2"))["selftest"]["p95_cpu_us"]
+    lines = "\n".join(f'"{name}" = {value}' for name, value in budget.items())
+    recipe = f"{RECIPE}\n[selftest.p95_cpu_us]\n{lines}\n"
+    convert_one(world, "careless", release=6, recipe=recipe)
+    three = world.bundle("digits-3")
+    attacker.copy_bundle(three, world.bundle("forged"), release=4)
+    swapped = attacker.copy_bundle(three, world.bundle("swapped"), release=5)
+    attacker.swap_model(swapped, world.bundle("digits-1"))
+    attacker.copy_bundle(
+        three,
+        world.bundle("other-hardware"),
+        release=7,
+        variants__0__requires={"hardware": ["edgetpu-usb"]},
+    )
+    world.start_load(clients=CLIENTS, pause_ms=PAUSE_MS)
+    return {"budget_us": budget}
+
+
+def refused(world: World, release: int, code: str, *more: str) -> dict[str, Any]:
+    """Push ``release``; it must be refused with ``code``, and nobody may notice."""
+    before, answer = world.load().requests, world.answer()
+    world.push(release, *more)
+    row = world.wait_refused(release, code)
+    still = world.wait_running(2)
+    expect(world.answer() == answer, "the answer of release 2", world.answer())
+    met = wait_for("more requests", lambda: _later(world, before), within_s=10)
+    met.check(answers=1)
+    return {
+        "release": release,
+        "code": row["code"],
+        "said": row["detail"],
+        "still_serving": still["release"],
+        "requests": met.requests - before,
+        "failed": met.failed,
+        "figures": row["figures"],
+    }
+
+
+def flipped_bit(world: World) -> dict[str, Any]:
+    """Refuse (a) a genuine release, one bit of whose model the console's disk has flipped."""
+    world.publish(world.bundle("digits-3"))
+    model = manifest(world.bundle("digits-3"))["variants"][0]["files"][0]
+    blob = _blob(world, manifest(world.bundle("digits-3"))["files"][model]["sha256"])
+    attacker.flip_one_bit(blob)
+    try:
+        return refused(world, 3, "hash")
+    finally:
+        attacker.flip_one_bit(blob)
+
+
+def stranger(world: World) -> dict[str, Any]:
+    """Refuse (b) what a stolen console vouches for, and a stranger signed."""
+    world.publish(world.bundle("forged"))
+    keys = world.console_data / "keys"
+    attacker.forge(world.console_data / "repo", keys, model=MODEL, release=4)
+    return refused(world, 4, "signature")
+
+
+def other_outputs(world: World) -> dict[str, Any]:
+    """Refuse (c) a genuine, correctly signed release: other outputs than its vectors."""
+    world.publish(world.bundle("swapped"))
+    return refused(world, 5, "outputs")
+
+
+def slow(world: World) -> dict[str, Any]:
+    """Refuse (d) a model that is right and takes far more time than release 2 was allowed."""
+    world.publish(world.bundle("careless"))
+    return refused(world, 6, "latency")
+
+
+def other_hardware(world: World) -> dict[str, Any]:
+    """Refuse (e) a release for an accelerator that is not there; the console was forced."""
+    world.publish(world.bundle("other-hardware"))
+    return refused(world, 7, "wrong-hardware", "--force")
+
+
+def _later(world: World, requests: int) -> Load | None:
+    met = world.load()
+    return met if met.requests > requests else None
+
+
+def _blob(world: World, sha256: str) -> Path:
+    path = world.console_data / "repo" / "blobs" / sha256
+    expect(path.is_file(), "the model among the console's blobs", path)
+    return path
+
+
+REFUSALS: tuple[tuple[str, Callable[[World], dict[str, Any]]], ...] = (
+    ("refuse-hash", flipped_bit),
+    ("refuse-signature", stranger),
+    ("refuse-outputs", other_outputs),
+    ("refuse-latency", slow),
+    ("refuse-hardware", other_hardware),
+)

@@ -1,0 +1,219 @@
+"""The world of the story: its folders, its addresses, and what is asked of it again and again.
+
+Everything goes through the command ``littoral`` and over HTTP, as anybody would do it.
+"""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rest import Rest, predict
+from stage import BIN, Process, Stage, UnmetError, expect, wait_for
+
+MODEL = "digits"
+DEVICE = "porch"
+FLEET = "shore"
+HERE = Path(__file__).parent
+
+AGENT_TOML = """\
+# Small enough to watch: a day of probation in seconds.
+poll_every_s = 5
+probation_s = 2
+probation_requests = 10
+serve_poll_s = 0.3
+telemetry_window_s = 4
+telemetry_probation_window_s = 2
+retry_first_s = 0.2
+retry_most_s = 2
+"""
+SERVE_TOML = """\
+window_s = 2
+"""
+
+
+@dataclass(slots=True)
+class World:
+    stage: Stage
+    console: str = ""  # people's address
+    devices: str = ""  # the devices'
+    serve: str = ""
+    broker: str | None = None
+    accuracy: dict[int, float] = field(default_factory=dict)  # INT8, by release
+
+    @property
+    def work(self) -> Path:
+        return self.stage.work
+
+    @property
+    def models(self) -> Path:
+        return self.work / "models"
+
+    @property
+    def publisher(self) -> Path:
+        return self.work / "publisher"
+
+    @property
+    def console_data(self) -> Path:
+        return self.work / "console"
+
+    @property
+    def device_data(self) -> Path:
+        return self.work / "device"
+
+    def bundle(self, name: str) -> Path:
+        return self.work / "bundles" / name
+
+    def fleet(self, *args: str | Path, within_s: float = 60) -> Any:  # noqa: ANN401
+        return self.stage.littoral("fleet", *args, within_s=within_s)
+
+    def device(self) -> dict[str, Any]:
+        """Return what the console knows of the device."""
+        found = [row for row in rows(self.fleet("devices")) if row["id"] == DEVICE]
+        expect(len(found) == 1, f"one device {DEVICE!r} in the console", found)
+        return dict(found[0])
+
+    def on_device(self) -> dict[str, Any]:
+        """Return what the console knows of the model on the device."""
+        found = [row for row in self.device()["models"] if row["model"] == MODEL]
+        expect(len(found) == 1, f"the model {MODEL!r} on the device", self.device()["models"])
+        return dict(found[0])
+
+    def history(self) -> list[dict[str, Any]]:
+        """Return what the device reported of the model, newest first."""
+        return rows(self.fleet("history"))
+
+    def publish(self, bundle: Path) -> dict[str, Any]:
+        """Sign the release where its keys are, and send it to the console."""
+        repository, offline = self.publisher / "repo", self.publisher / "offline"
+        told = self.stage.littoral("publish", bundle, "--repo", repository, "--offline", offline)
+        self.fleet("releases", "upload", repository)
+        return dict(told)
+
+    def push(self, release: int, *more: str) -> None:
+        self.fleet("push", f"{MODEL}:{release}", *more)
+
+    def wait_running(self, release: int, *, within_s: float = 60) -> dict[str, Any]:
+        """Return the device's row once ``release`` is proven there and answers."""
+
+        def probe() -> dict[str, Any] | None:
+            row = self.on_device()
+            if row["state"] == "idle" and row["release"] == row["good"] == release:
+                return row
+            raise UnmetError(f"release {release} idle", row)
+
+        log = self.work / "logs" / "device.log"
+        return wait_for(
+            f"release {release} to be proven on {DEVICE}", probe, within_s=within_s, log=log
+        )
+
+    def wait_refused(self, release: int, code: str, *, within_s: float = 60) -> dict[str, Any]:
+        """Return the report that says why ``release`` did not take."""
+
+        def probe() -> dict[str, Any] | None:
+            told = [row for row in self.history() if row["code"] and row["release"] == release]
+            if told:
+                return told[-1]
+            raise UnmetError(f"release {release} refused", self.history()[:1])
+
+        log = self.work / "logs" / "device.log"
+        row = wait_for(
+            f"release {release} to be refused on {DEVICE}", probe, within_s=within_s, log=log
+        )
+        expect(row["code"] == code, f"release {release} refused with the code {code!r}", row)
+        return row
+
+    def sample(self) -> list[Any]:
+        """Return the one image that all the clients ask about."""
+        body = json.loads((self.work / "sample.json").read_text())
+        return list(body["instances"])
+
+    def answer(self) -> list[float]:
+        return predict(self.serve, MODEL, self.sample())[0]
+
+    def start_load(self, *, clients: int, pause_ms: float = 0) -> None:
+        """Let clients ask for the sample all the time, until ``end_load``."""
+        told = self.work / "logs" / "hammer.json"
+        told.unlink(missing_ok=True)
+        url = f"{self.serve}/v1/models/{MODEL}:predict"
+        self.stage.start(
+            "hammer",
+            *(sys.executable, HERE / "hammer.py", url, self.work / "sample.json", told),
+            *("--clients", str(clients), "--pause-ms", str(pause_ms)),
+        )
+        wait_for("the clients' first requests", lambda: self.load().requests or None, within_s=20)
+
+    def load(self) -> "Load":
+        """Return what the clients have met so far."""
+        return Load(**json.loads((self.work / "logs" / "hammer.json").read_text()))
+
+    def end_load(self) -> "Load":
+        self.stage.stop("hammer")
+        return self.load()
+
+    def start_console(self, *more: str) -> Process:
+        """Start the console, and wait until it listens."""
+        (self.console_data / "console.json").unlink(missing_ok=True)
+        process = self.stage.start(
+            "console",
+            *(BIN / "littoral", "console", "--data", self.console_data, "--json"),
+            *("--http", "127.0.0.1:0", "--devices", "127.0.0.1:0", *more),
+        )
+        where = self._console_ready(process)
+        self.console, self.devices, self.broker = where["http"], where["devices"], where["broker"]
+        return process
+
+    def _console_ready(self, process: Process) -> dict[str, Any]:
+        def probe() -> dict[str, Any] | None:
+            if not process.alive:
+                raise UnmetError("the console to run", process.popen.poll(), log=process.log)
+            where = self.console_data / "console.json"
+            return dict(json.loads(where.read_text())) if where.exists() else None
+
+        where = wait_for("the console to listen", probe, within_s=30, log=process.log)
+
+        def healthy() -> bool | None:
+            with Rest(where["http"]) as people:
+                return people.raw("GET", "/healthz")[0] == 200 or None
+
+        wait_for("the console to be healthy", healthy, within_s=30, log=process.log)
+        return where
+
+    def start_device(self, *, port: int) -> Process:
+        """Start agent and serve, supervised."""
+        self.serve = f"http://127.0.0.1:{port}"
+        listen = ("--http", f"127.0.0.1:{port}")
+        return self.stage.start(
+            "device", BIN / "littoral", "run", "--data", self.device_data, *listen
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What the clients met: see hammer.py."""
+
+    clients: int
+    requests: int
+    failed: int
+    failures: list[str]
+    seconds: float
+    answers: list[list[tuple[str, int]]]
+    latency_ms: dict[str, float] = field(default_factory=dict)
+
+    def check(self, *, answers: int) -> None:
+        """Expect no failed request, and every client to have seen so many answers, in one order."""
+        expect(self.failed == 0, "no failed request", self.failures)
+        orders = {tuple(name for name, _ in seen) for seen in self.answers}
+        expect(
+            len(orders) == 1 and len(next(iter(orders))) == answers,
+            f"every client to see {answers} answers, one after the other",
+            orders,
+        )
+
+
+def rows(answer: Any) -> list[dict[str, Any]]:  # noqa: ANN401
+    """Return the one list that a listing command answers with."""
+    lists = [value for value in answer.values() if isinstance(value, list)]
+    expect(len(lists) == 1, "one list in the answer", list(answer))
+    return list(lists[0])
