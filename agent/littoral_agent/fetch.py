@@ -1,0 +1,265 @@
+"""Brings files that are named by their sha256, and keeps whatever arrived of them.
+
+Bytes go straight to ``blobs/.part/<sha256>`` and are hashed on the way; a whole file is
+fsynced, made read-only and renamed into ``blobs``. A part survives kills and reboots, and the
+next try goes on where it ends. What turns out to be other bytes is dropped at once.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+from littoral import durable
+from littoral.bundle.manifest import File
+from littoral.errors import (
+    DiskFullError,
+    EndlessError,
+    HashError,
+    SlowError,
+    UnreachableError,
+)
+from littoral.tree import Tree
+from littoral_agent.origin import CHUNK_BYTES, Stream
+
+MOST_STRIKES: Final = 2  # how often a source may send other bytes for one file
+SLOW_OVER_S: Final = 30.0  # over how long the lowest rate is judged
+SYNC_BYTES: Final = 8 * 2**20  # what a power cut may cost of a download
+
+
+class Source(Protocol):
+    """Where files come from, by their name in the repository."""
+
+    def stream(self, name: str, *, start: int = 0) -> AbstractContextManager[Stream]:
+        """Open a file, from byte ``start`` if that is possible."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a download may cost, and how slow it may be."""
+
+    reserve_bytes: int = 0  # of free space that is not touched
+    min_rate_bytes_per_s: float = 0.0
+    clock: Callable[[], float] = time.monotonic
+
+
+def bring(
+    files: Iterable[File],
+    source: Source,
+    tree: Tree,
+    *,
+    limits: Limits,
+    between: Callable[[], None] = lambda: None,
+) -> int:
+    """Make every one of ``files`` be in ``tree``, whole; return how many bytes came.
+
+    ``between`` is called after each chunk; what it raises ends the download, and what has
+    arrived stays.
+
+    Raises:
+        DiskFullError: There is no room; before the first byte, if that can be known.
+        HashError, EndlessError: The source sends other bytes than were signed.
+        SlowError: It sends too few.
+        ForgottenError, DeniedError: It does not send any.
+        UnreachableError: It does not answer, or was cut off: try again.
+
+    """
+    missing = [file for file in _each_once(files) if not tree.blob(file.sha256).exists()]
+    _preflight(missing, tree, reserve_bytes=limits.reserve_bytes)
+    return sum(_download(file, source, tree, limits=limits, between=between) for file in missing)
+
+
+def arrived(files: Iterable[File], tree: Tree) -> int:
+    """Return how many bytes of ``files`` are here: what grows as long as there is progress."""
+    return sum(
+        file.size if tree.blob(file.sha256).exists() else _size(tree.part(file.sha256))
+        for file in _each_once(files)
+    )
+
+
+def drop_damaged(files: Iterable[File], tree: Tree) -> list[str]:
+    """Delete those of ``files`` whose bytes on the disk are no longer theirs; return which."""
+    damaged = []
+    for file in _each_once(files):
+        path = tree.blob(file.sha256)
+        if path.exists() and _digest(path) != file.sha256:
+            durable.remove(path)
+            damaged.append(file.sha256)
+    return damaged
+
+
+class _Part:
+    """A file on its way: what is here of it, hashed. Closes when its ``with`` ends."""
+
+    def __init__(self, file: File, tree: Tree) -> None:
+        self.file, self._path, self._whole = file, tree.part(file.sha256), tree.blob(file.sha256)
+        self._unsynced = 0
+
+    def __enter__(self) -> Self:
+        with durable.storage_errors(self._path):
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                self._hash_held()
+            except OSError:
+                os.close(self._fd)
+                raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+    def _hash_held(self) -> None:
+        self.held, self._hash = 0, hashlib.sha256()
+        if os.fstat(self._fd).st_size > self.file.size:
+            os.ftruncate(self._fd, 0)
+        while chunk := os.read(self._fd, CHUNK_BYTES):
+            self._hash.update(chunk)
+            self.held += len(chunk)
+
+    def restart(self) -> None:
+        """Forget what is here: the source sends from the first byte."""
+        with durable.storage_errors(self._path):
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+        self.held, self._hash = 0, hashlib.sha256()
+
+    def write(self, chunk: bytes) -> None:
+        """Append ``chunk``. Raises EndlessError if that is more than there may be."""
+        self.held += len(chunk)
+        if self.held > self.file.size:
+            raise EndlessError(_name(self.file), limit=self.file.size)
+        self._hash.update(chunk)
+        self._unsynced += len(chunk)
+        with durable.storage_errors(self._path):
+            view = memoryview(chunk)
+            while view:
+                view = view[os.write(self._fd, view) :]
+            if self._unsynced >= SYNC_BYTES:
+                os.fdatasync(self._fd)
+                self._unsynced = 0
+
+    @property
+    def is_true(self) -> bool:
+        """Whether what is here are the bytes that were signed."""
+        return self._hash.hexdigest() == self.file.sha256
+
+    def keep(self) -> None:
+        """Make it a whole file, which serve's group may read and nobody changes."""
+        with durable.storage_errors(self._path):
+            os.fchmod(self._fd, 0o440)
+            os.fsync(self._fd)
+            self._path.replace(self._whole)
+            durable.sync_folder(self._whole.parent)
+
+    def drop(self) -> None:
+        """Delete it."""
+        durable.remove(self._path)
+
+
+class _Pace:
+    """Sees to it that a source does not keep us waiting for ever with a byte now and then."""
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self._name, self._limits = name, limits
+        self._since, self._came = limits.clock(), 0
+
+    def moved(self, count: int) -> None:
+        """Count bytes. Raises SlowError when too few came over the last half minute."""
+        self._came += count
+        passed = self._limits.clock() - self._since
+        if passed < SLOW_OVER_S:
+            return
+        rate = self._came / passed
+        if rate < self._limits.min_rate_bytes_per_s:
+            raise SlowError(
+                f"{self._name}: {rate:.0f} bytes a second; expected at least "
+                f"{self._limits.min_rate_bytes_per_s:.0f}"
+            )
+        self._since, self._came = self._limits.clock(), 0
+
+
+def _download(
+    file: File, source: Source, tree: Tree, *, limits: Limits, between: Callable[[], None]
+) -> int:
+    """Bring one file; return how many bytes came."""
+    came = strikes = 0
+    while strikes < MOST_STRIKES:
+        with _Part(file, tree) as part:
+            try:
+                # What is here already may be what a power cut left of it: nobody's fault.
+                strikes += part.held == 0
+                came += _fill(part, source, limits=limits, between=between)
+            except (HashError, EndlessError):
+                part.drop()
+                raise
+            if part.is_true:
+                part.keep()
+                return came
+            part.drop()
+    raise HashError(_name(file), signed=file.sha256, found="other bytes")
+
+
+def _fill(part: _Part, source: Source, *, limits: Limits, between: Callable[[], None]) -> int:
+    """Receive what is missing; return how many bytes came."""
+    name, came = _name(part.file), 0
+    if part.held == part.file.size:
+        return 0
+    pace = _Pace(name, limits)
+    with source.stream(name, start=part.held) as stream:
+        _check_length(part.file, stream)
+        if stream.start == 0 and part.held:
+            part.restart()
+        elif stream.start != part.held:
+            raise UnreachableError(f"{name}: expected byte {part.held}, found {stream.start}")
+        for chunk in stream.chunks:
+            part.write(chunk)
+            came += len(chunk)
+            pace.moved(len(chunk))
+            between()
+    if part.held < part.file.size:
+        raise UnreachableError(f"{name}: cut off after {part.held} of {part.file.size} bytes")
+    return came
+
+
+def _check_length(file: File, stream: Stream) -> None:
+    if stream.total is None or stream.total == file.size:
+        return
+    if stream.total > file.size:
+        raise EndlessError(_name(file), limit=file.size)
+    raise HashError(_name(file), signed=str(file.size), found=str(stream.total), kind="length")
+
+
+def _preflight(missing: list[File], tree: Tree, *, reserve_bytes: int) -> None:
+    needed = sum(file.size for file in missing) - arrived(missing, tree)
+    with durable.storage_errors(tree.blobs):
+        disk = os.statvfs(tree.blobs)
+    free = disk.f_bavail * disk.f_frsize
+    if needed and free - needed < reserve_bytes:
+        raise DiskFullError(
+            f"{tree.root}: expected {needed} bytes and a reserve of {reserve_bytes} to be free, "
+            f"found {free}; free some space, or lower disk_reserve_bytes"
+        )
+
+
+def _each_once(files: Iterable[File]) -> list[File]:
+    return list({file.sha256: file for file in files}.values())
+
+
+def _name(file: File) -> str:
+    return f"blobs/{file.sha256}"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _digest(path: Path) -> str:
+    with durable.storage_errors(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,271 @@
+"""The console as the device reaches it over HTTPS: one pool of connections, capped answers.
+
+That nobody answers, or that the server is broken or busy, is UnreachableError: the same may be
+asked again. What a server refuses is a Reply, whose status the caller judges.
+"""
+
+import http
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from littoral import records
+from littoral.errors import (
+    DeniedError,
+    EndlessError,
+    ForgottenError,
+    HashError,
+    LittoralError,
+    UnreachableError,
+)
+from littoral.wire.control import Failure
+from littoral_agent import tls
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
+
+CONNECT_S: Final = 10.0
+READ_S: Final = 30.0
+CHUNK_BYTES: Final = 64 * 1024
+_MAX_FAILURE: Final = 64 * 1024
+_BUSY: Final = {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS}
+_GONE: Final = {
+    http.HTTPStatus.FORBIDDEN,
+    http.HTTPStatus.NOT_FOUND,
+    http.HTTPStatus.GONE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes
+
+    def granted(self, what: str) -> bytes:
+        """Return the body of a reply that grants what was asked.
+
+        Raises:
+            DeniedError: The server refuses; says why, as far as it did.
+
+        """
+        if self.status < http.HTTPStatus.MULTIPLE_CHOICES:
+            return self.body
+        raise DeniedError(f"{what}: {self.reason or f'status {self.status}'}")
+
+    @property
+    def reason(self) -> str:
+        """Return what the server said in words, if it spoke as consoles do."""
+        try:
+            failure = records.from_json(Failure, self.body, limit=_MAX_FAILURE)
+        except records.RecordError:
+            return ""
+        return f"{failure.error} [{failure.code}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A body as it arrives: its first byte's place in the file, and how long the file is."""
+
+    start: int
+    total: int | None
+    chunks: Iterator[bytes]
+
+
+class Origin:
+    """The server at ``url``, whom ``ca`` named. Threads may share it."""
+
+    def __init__(self, url: str, *, ca: Path | None) -> None:
+        from urllib3 import PoolManager
+        from urllib3.util import Timeout
+
+        self.url = url.rstrip("/")
+        secured = self.url.startswith("https:")
+        self._timeout = Timeout
+        self._pool = PoolManager(
+            num_pools=2,
+            maxsize=4,
+            ssl_context=tls.context(ca) if secured else None,
+            headers={"User-Agent": "littoral-agent", "Accept-Encoding": "identity"},
+        )
+
+    def close(self) -> None:
+        self._pool.clear()
+
+    def get(
+        self,
+        path: str,
+        *,
+        limit: int,
+        headers: Mapping[str, str] | None = None,
+        read_s: float = READ_S,
+    ) -> Reply:
+        """Return what lies at ``path``, of at most ``limit`` bytes.
+
+        Raises:
+            UnreachableError: Nobody answers, or not to the end.
+            EndlessError: It is longer.
+
+        """
+        return self._ask("GET", path, body=None, limit=limit, headers=headers, read_s=read_s)
+
+    def post(
+        self, path: str, body: bytes, *, limit: int, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send ``body``, and return the answer. Raises as ``get``."""
+        headers = {"Content-Type": "application/json", **(headers or {})}
+        return self._ask("POST", path, body=body, limit=limit, headers=headers, read_s=READ_S)
+
+    @contextmanager
+    def stream(self, path: str, *, start: int = 0) -> Iterator[Stream]:
+        """Open the file at ``path``, from byte ``start`` if the server can.
+
+        Raises:
+            ForgottenError: The server does not hold it.
+            HashError: It is shorter than that.
+            UnreachableError: As ``get``; so may each chunk.
+
+        """
+        headers = {"Range": f"bytes={start}-"} if start else None
+        with self._open("GET", path, body=None, headers=headers, read_s=READ_S) as response:
+            status = http.HTTPStatus(response.status)
+            if status is http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise HashError(path, signed=f"more than {start}", found="less", kind="length")
+            if status is http.HTTPStatus.PARTIAL_CONTENT:
+                yield Stream(*_content_range(path, response), self._chunks(path, response))
+            elif status is http.HTTPStatus.OK:
+                yield Stream(0, response.length_remaining, self._chunks(path, response))
+            else:
+                raise _forgotten(path, Reply(status, _capped(response, _MAX_FAILURE)))
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None,
+        limit: int,
+        headers: Mapping[str, str] | None,
+        read_s: float,
+    ) -> Reply:
+        with self._open(method, path, body=body, headers=headers, read_s=read_s) as response:
+            if (response.length_remaining or 0) > limit:
+                raise EndlessError(path, limit=limit)
+            with _transport_errors(self.url):
+                data = _capped(response, limit)
+            if len(data) > limit:
+                raise EndlessError(path, limit=limit)
+            return Reply(response.status, data)
+
+    @contextmanager
+    def _open(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+        read_s: float,
+    ) -> Iterator["BaseHTTPResponse"]:
+        with _transport_errors(self.url):
+            response = self._pool.request(
+                method,
+                f"{self.url}/{path.lstrip('/')}",
+                body=body,
+                headers={**self._pool.headers, **(headers or {})},
+                preload_content=False,
+                decode_content=False,
+                redirect=False,
+                retries=False,
+                timeout=self._timeout(connect=CONNECT_S, read=read_s),
+            )
+        done = False
+        try:
+            if response.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR or response.status in _BUSY:
+                raise UnreachableError(f"{self.url}: {path}: status {response.status}")
+            yield response
+            done = not response.length_remaining
+        finally:
+            if done:
+                response.release_conn()
+            else:
+                response.close()
+
+    def _chunks(self, path: str, response: "BaseHTTPResponse") -> Iterator[bytes]:
+        with _transport_errors(f"{self.url}/{path}"):
+            while chunk := response.read1(CHUNK_BYTES):
+                yield chunk
+
+
+class Repository:
+    """The image repository below ``prefix`` of an origin: a littoral.trust.client.Fetch."""
+
+    def __init__(self, origin: Origin, *, prefix: str = "repo/") -> None:
+        self._origin, self._prefix = origin, prefix
+
+    def __call__(self, name: str, *, limit: int) -> bytes:
+        """Return the file ``name``, of at most ``limit`` bytes.
+
+        Raises:
+            ForgottenError: The repository does not hold it.
+            EndlessError: It is longer.
+            UnreachableError: Nobody answers.
+
+        """
+        reply = self._origin.get(self._prefix + name, limit=limit)
+        if reply.status != http.HTTPStatus.OK:
+            raise _forgotten(name, reply)
+        return reply.body
+
+    @contextmanager
+    def stream(self, name: str, *, start: int = 0) -> Iterator[Stream]:
+        """Open the file ``name``; as Origin.stream."""
+        with self._origin.stream(self._prefix + name, start=start) as stream:
+            yield stream
+
+
+def _capped(response: "BaseHTTPResponse", limit: int) -> bytes:
+    """Read to the end, or one byte more than ``limit``."""
+    data = bytearray()
+    while len(data) <= limit and (chunk := response.read(min(limit + 1 - len(data), CHUNK_BYTES))):
+        data += chunk
+    return bytes(data)
+
+
+def _content_range(path: str, response: "BaseHTTPResponse") -> tuple[int, int | None]:
+    unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
+    span, _, total = rest.partition("/")
+    try:
+        if unit != "bytes":
+            raise ValueError(unit)  # noqa: TRY301
+        return int(span.partition("-")[0]), None if total == "*" else int(total)
+    except ValueError as e:
+        raise UnreachableError(f"{path}: a part of the file, but of no known place") from e
+
+
+def _forgotten(name: str, reply: Reply) -> LittoralError:
+    if reply.status in _GONE:
+        return ForgottenError(
+            f"{name}: the repository does not hold what is named (status {reply.status})"
+        )
+    return DeniedError(f"{name}: {reply.reason or f'status {reply.status}'}")
+
+
+@contextmanager
+def _transport_errors(where: str) -> Iterator[None]:
+    from urllib3.exceptions import HTTPError, SSLError
+
+    try:
+        yield
+    except SSLError as e:
+        raise UnreachableError(
+            f"{where}: no secure connection ({e}); is it the console whose token this was?"
+        ) from e
+    except (HTTPError, OSError) as e:
+        raise UnreachableError(f"{where} does not answer ({_brief(e)})") from e
+
+
+def _brief(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text.rpartition(">: ")[2] or type(error).__name__

@@ -1,0 +1,281 @@
+"""Downloads over real HTTP: resumed, bounded, hashed, and never believed for being whole."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from littoral.bundle.manifest import NAME, File, Manifest
+from littoral.errors import (
+    DiskFullError,
+    EndlessError,
+    ForgottenError,
+    HashError,
+    LittoralError,
+    SlowError,
+    UnreachableError,
+)
+from littoral.tree import Tree
+from littoral_agent import fetch
+from littoral_agent.fetch import Limits, arrived, bring, drop_damaged
+from littoral_agent.origin import Origin, Repository
+from simulators.repository import Fault, RepositorySimulator
+
+SIZE = 1_000_000
+LIMITS = Limits()
+
+
+@pytest.fixture(scope="module")
+def data() -> bytes:
+    return b"".join(hashlib.sha256(i.to_bytes(4)).digest() for i in range(SIZE // 32))
+
+
+@pytest.fixture
+def repo(tmp_path: Path, data: bytes) -> Iterator[RepositorySimulator]:
+    with RepositorySimulator(tmp_path) as repo:
+        repo.publish(repo.bundle("digits", 1, files={"model.tflite": data}))
+        yield repo
+
+
+@pytest.fixture
+def model(repo: RepositorySimulator) -> File:
+    manifest = (repo.base / "bundles/digits/1" / NAME).read_bytes()
+    return Manifest.from_json(manifest).files["model.tflite"]
+
+
+@pytest.fixture
+def source(repo: RepositorySimulator) -> Iterator[Repository]:
+    origin = Origin(repo.url, ca=None)
+    yield Repository(origin, prefix="")
+    origin.close()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    tree = Tree(tmp_path / "device")
+    tree.make()
+    return tree
+
+
+def test_a_file_arrives_whole_and_read_only(
+    tree: Tree, source: Repository, model: File, data: bytes
+) -> None:
+    assert bring([model, model], source, tree, limits=LIMITS) == len(data)
+    path = tree.blob(model.sha256)
+    assert path.read_bytes() == data
+    assert path.stat().st_mode & 0o777 == 0o440
+    assert not list(tree.parts.iterdir())
+    assert bring([model], source, tree, limits=LIMITS) == 0
+
+
+def test_a_cut_download_goes_on_where_it_ended(
+    tree: Tree, source: Repository, model: File, repo: RepositorySimulator, data: bytes
+) -> None:
+    repo.fault("blobs/*", Fault.CUT, times=3)
+    for _ in range(3):
+        before = arrived([model], tree)
+        with pytest.raises(UnreachableError):
+            bring([model], source, tree, limits=LIMITS)
+        assert arrived([model], tree) > before
+    bring([model], source, tree, limits=LIMITS)
+    assert tree.blob(model.sha256).read_bytes() == data
+    assert repo.sent[f"blobs/{model.sha256}"] == len(data)
+
+
+def test_a_source_that_cannot_resume_sends_it_all_again(
+    tree: Tree, source: Repository, model: File, repo: RepositorySimulator, data: bytes
+) -> None:
+    tree.part(model.sha256).write_bytes(data[:1000])
+    repo.fault("blobs/*", Fault.NO_RANGE)
+    bring([model], source, tree, limits=LIMITS)
+    assert tree.blob(model.sha256).read_bytes() == data
+
+
+def test_other_bytes_are_dropped_and_the_source_gets_no_third_chance(
+    tree: Tree, source: Repository, model: File, repo: RepositorySimulator
+) -> None:
+    repo.fault("blobs/*", Fault.FLIPPED_BIT)
+    with pytest.raises(HashError, match=model.sha256[:12]):
+        bring([model], source, tree, limits=LIMITS)
+    assert len([r for r in repo.requests if r[0].startswith("blobs/")]) == fetch.MOST_STRIKES
+    assert not list(tree.parts.iterdir())
+    assert not tree.blob(model.sha256).exists()
+
+
+def test_one_flipped_bit_on_the_way_costs_a_second_download(
+    tree: Tree, source: Repository, model: File, repo: RepositorySimulator
+) -> None:
+    repo.fault("blobs/*", Fault.FLIPPED_BIT, times=1)
+    bring([model], source, tree, limits=LIMITS)
+    assert tree.blob(model.sha256).exists()
+
+
+@pytest.mark.parametrize("poison", [b"poison" * 1000, bytes(SIZE), bytes(SIZE + 7), b""])
+def test_a_poisoned_part_is_not_resumed_for_ever(
+    tree: Tree, source: Repository, model: File, data: bytes, poison: bytes
+) -> None:
+    tree.part(model.sha256).write_bytes(poison)
+    bring([model], source, tree, limits=LIMITS)
+    assert tree.blob(model.sha256).read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault.NOT_FOUND, ForgottenError),
+        (Fault.FORBIDDEN, ForgottenError),
+        (Fault.TRUNCATED, HashError),
+        (Fault.ENDLESS, EndlessError),
+        (Fault.BROKEN, UnreachableError),
+    ],
+)
+def test_each_fault_has_its_name(
+    *,
+    tree: Tree,
+    source: Repository,
+    model: File,
+    repo: RepositorySimulator,
+    fault: Fault,
+    error: type[LittoralError],
+) -> None:
+    repo.fault("blobs/*", fault)
+    with pytest.raises(error):
+        bring([model], source, tree, limits=LIMITS)
+    assert not tree.blob(model.sha256).exists()
+
+
+def test_a_longer_file_is_not_read_at_all(
+    tree: Tree, source: Repository, model: File, repo: RepositorySimulator
+) -> None:
+    name = f"blobs/{model.sha256}"
+    repo.override[name] = bytes(SIZE + 1)
+    with pytest.raises(EndlessError):
+        bring([model], source, tree, limits=LIMITS)
+    assert arrived([model], tree) == 0
+
+
+def test_a_byte_now_and_then_is_too_slow(
+    tree: Tree,
+    source: Repository,
+    model: File,
+    repo: RepositorySimulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fetch, "SLOW_OVER_S", 0.3)
+    repo.fault("blobs/*", Fault.SLOW)
+    with pytest.raises(SlowError, match="expected at least 256"):
+        bring([model], source, tree, limits=Limits(min_rate_bytes_per_s=256))
+    assert arrived([model], tree) > 0
+
+
+def test_no_room_is_said_before_the_first_byte(
+    tree: Tree, source: Repository, model: File, repo: RepositorySimulator
+) -> None:
+    disk = os.statvfs(tree.blobs)
+    free = disk.f_bavail * disk.f_frsize
+    with pytest.raises(DiskFullError, match="disk_reserve_bytes"):
+        bring([model], source, tree, limits=Limits(reserve_bytes=free))
+    assert not [r for r in repo.requests if r[0].startswith("blobs/")]
+
+
+def test_a_disk_that_is_too_small_is_said_to_be_so(
+    small_disk: Path, source: Repository, model: File
+) -> None:
+    tree = Tree(small_disk)
+    tree.make()
+    with pytest.raises(DiskFullError):
+        bring([model], source, tree, limits=Limits(reserve_bytes=0))
+
+
+def test_whoever_waits_may_end_it_between_two_chunks(
+    tree: Tree, source: Repository, model: File, data: bytes
+) -> None:
+    class SupersededError(Exception):
+        pass
+
+    def enough() -> None:
+        raise SupersededError
+
+    with pytest.raises(SupersededError):
+        bring([model], source, tree, limits=LIMITS, between=enough)
+    assert 0 < arrived([model], tree) < len(data)
+    bring([model], source, tree, limits=LIMITS)
+    assert tree.blob(model.sha256).read_bytes() == data
+
+
+def test_an_empty_file_needs_no_request(tree: Tree, source: Repository) -> None:
+    nothing = File(sha256=hashlib.sha256(b"").hexdigest(), size=0)
+    assert bring([nothing], source, tree, limits=LIMITS) == 0
+    assert tree.blob(nothing.sha256).read_bytes() == b""
+
+
+def test_damage_on_the_disk_is_found(tree: Tree, source: Repository, model: File) -> None:
+    bring([model], source, tree, limits=LIMITS)
+    assert drop_damaged([model], tree) == []
+    path = tree.blob(model.sha256)
+    path.chmod(0o600)
+    with path.open("r+b") as file:
+        file.seek(SIZE // 2)
+        file.write(b"!!")
+    assert drop_damaged([model], tree) == [model.sha256]
+    assert not path.exists()
+
+
+DOWNLOADER = """
+import sys
+from pathlib import Path
+from littoral.bundle.manifest import File
+from littoral.tree import Tree
+from littoral_agent.fetch import Limits, bring
+from littoral_agent.origin import Origin, Repository
+url, root, sha256, size = sys.argv[1:]
+print("begins", flush=True)
+bring([File(sha256=sha256, size=int(size))], Repository(Origin(url, ca=None), prefix=""),
+      Tree(Path(root)), limits=Limits())
+"""
+
+
+def test_a_kill_at_any_time_costs_no_byte_that_arrived(
+    tree: Tree, model: File, repo: RepositorySimulator, data: bytes
+) -> None:
+    repo.slow_s = 0.0
+    with throttled(repo, 0.02) as url:
+        command = [sys.executable, "-c", DOWNLOADER, url, str(tree.root), model.sha256, str(SIZE)]
+        for n in range(3):
+            with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+                assert child.stdout is not None
+                child.stdout.readline()
+                least = (n + 1) * 100_000
+                deadline = time.monotonic() + 30
+                while arrived([model], tree) < least and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                child.send_signal(signal.SIGKILL)
+            held = arrived([model], tree)
+            assert held >= least
+        ranges = [asked for name, asked in repo.requests if name.startswith("blobs/")]
+        assert ranges[0] is None
+        assert all(asked is not None for asked in ranges[1:])
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60)
+    assert tree.blob(model.sha256).read_bytes() == data
+
+
+@contextmanager
+def throttled(repo: RepositorySimulator, pause_s: float) -> Iterator[str]:
+    """Let the simulator send 16 KiB at a time, with pauses."""
+    handler: Callable[..., None] = repo._server.RequestHandlerClass._write  # type: ignore[attr-defined]
+
+    def slowly(self: object, name: str, chunk: bytes) -> None:
+        for at in range(0, len(chunk), 16384):
+            handler(self, name, chunk[at : at + 16384])
+            time.sleep(pause_s)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repo._server.RequestHandlerClass, "_write", slowly)
+        yield repo.url
