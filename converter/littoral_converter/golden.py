@@ -1,13 +1,40 @@
 """Which samples become the self-test: every class, and some that damage would turn first."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from littoral.bundle.manifest import Tensor
+from littoral.model import selftest, tensors
 
 _NEAR_TIE = 0.25  # of all golden vectors
 _LEAST_MARGIN = 3  # steps: below, one rounding step either way may turn the answer
 
 
-def choose(answers: NDArray[np.generic], *, count: int, ranked: bool) -> NDArray[np.int64]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """The golden vectors, as the two files of a bundle."""
+
+    count: int
+    inputs: bytes
+    outputs: bytes
+
+
+def make(
+    samples: NDArray[np.float32], answers: NDArray[Any], *, spec: Tensor, count: int, ranked: bool
+) -> Golden:
+    """Pack at most ``count`` of ``samples``, stored as the input ``spec``, with their answers."""
+    chosen = choose(answers, count=count, ranked=ranked)
+    return Golden(
+        count=len(chosen),
+        inputs=selftest.pack([(tensors.quantize(samples[i][None], spec),) for i in chosen]),
+        outputs=selftest.pack([(answers[i][None],) for i in chosen]),
+    )
+
+
+def choose(answers: NDArray[Any], *, count: int, ranked: bool) -> NDArray[np.int64]:
     """Return the indices of at most ``count`` samples, ascending, the same every time.
 
     ``answers`` are the INT8 model's, as stored, [n, …]. ``ranked``: the largest one means

@@ -1,0 +1,96 @@
+"""Writes a bundle: a folder of a manifest and its files, wholly or not at all.
+
+It is built beside its place under a hidden name and renamed at the end, so that a reader
+meets the old bundle, the new one or none.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from littoral.bundle.manifest import MAX_BYTES, NAME, File, Manifest
+from littoral.durable import replace, storage_errors, sync_folder
+from littoral.errors import BundleError, ConversionError, MisuseError
+
+MODE = 0o644  # a bundle is public: what it says is signed, not secret
+
+
+def check_place(out: Path, *, force: bool) -> None:
+    """Do nothing if a bundle may be written to ``out``.
+
+    Raises:
+        MisuseError: Something is there that would be lost.
+
+    """
+    with storage_errors(out):
+        if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
+            return
+    if not _is_bundle(out):
+        raise MisuseError(f"{out} exists and is no bundle; choose another folder")
+    if not force:
+        raise MisuseError(f"{out} already holds a bundle; choose another folder, or give --force")
+
+
+@contextmanager
+def building(out: Path) -> Iterator[Path]:
+    """Yield a folder to fill, which becomes ``out`` when the block ends well, else vanishes.
+
+    Raises:
+        DiskFullError: No room; ``out`` is as it was.
+
+    """
+    out = out.resolve()
+    fresh, old = (out.with_name(f".{out.name}.{os.getpid()}.{end}") for end in ("new", "old"))
+    with storage_errors(out):
+        fresh.mkdir(parents=True)
+    try:
+        yield fresh
+        with storage_errors(out):
+            sync_folder(fresh)
+            if os.path.lexists(out):
+                out.rename(old)
+            fresh.rename(out)
+            sync_folder(out.parent)
+    except BaseException:
+        if os.path.lexists(old) and not os.path.lexists(out):
+            old.rename(out)
+        raise
+    finally:
+        for left in (fresh, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def add(folder: Path, files: Mapping[str, bytes]) -> dict[str, File]:
+    """Write ``files`` into ``folder``; return what a manifest says about each."""
+    found = {}
+    for name, data in files.items():
+        replace(folder / name, data, mode=MODE)
+        found[name] = File(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+    return found
+
+
+def seal(folder: Path, manifest: Manifest) -> None:
+    """Write ``manifest``, which names the files that are in ``folder``.
+
+    Raises:
+        ConversionError: It has grown too long for a device to read.
+
+    """
+    data = manifest.to_json()
+    if len(data) > MAX_BYTES:
+        raise ConversionError(f"the manifest has {len(data)} bytes; {MAX_BYTES} are allowed")
+    if Manifest.from_json(data) != manifest:
+        raise ConversionError("the manifest does not read back as it was written")
+    replace(folder / NAME, data, mode=MODE)
+
+
+def _is_bundle(folder: Path) -> bool:
+    try:
+        with (folder / NAME).open("rb") as file:
+            Manifest.from_json(file.read(MAX_BYTES + 1))
+    except (OSError, BundleError):
+        return False
+    return True

@@ -1,0 +1,167 @@
+"""The room's commands: arguments in, one line or one JSON object out."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from littoral_converter.report import Report
+    from littoral_converter.worker import Progress as Said
+    from littoral_converter.worker import Say
+
+_PATH: Any = click.Path(path_type=Path)
+
+
+@click.command(
+    epilog="Example: littoral convert digits.keras -o digits-1 --calibration train.npz "
+    "--evaluation test.npz --name digits --release 1"
+)
+@click.argument("model", type=_PATH)
+@click.option("-o", "--out", type=_PATH, required=True, help="The bundle's folder, to be made.")
+@click.option("--recipe", "recipe_path", type=_PATH, help="TOML; docs/recipes.md lists all of it.")
+@click.option("--calibration", type=_PATH, help="Samples to learn INT8 ranges from: .npz or .npy.")
+@click.option("--evaluation", type=_PATH, help="Samples to judge by: .npz with x, and y if known.")
+@click.option("--target", default="cpu", show_default=True, help="What to build for, by commas.")
+@click.option("--name", help="The model's name on devices  [default: the recipe's or the file's].")
+@click.option("--release", type=int, default=1, show_default=True, help="Greater than all before.")
+@click.option("--label", help="The version as people say it  [default: the release].")
+@click.option("--labels", type=_PATH, help="The names of the classes: text, one a line.")
+@click.option("--force", is_flag=True, help="Replace the bundle that is at OUT.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def convert(
+    *,
+    model: Path,
+    out: Path,
+    recipe_path: Path | None,
+    calibration: Path | None,
+    evaluation: Path | None,
+    target: str,
+    name: str | None,
+    release: int,
+    label: str | None,
+    labels: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Convert a Keras 3 MODEL to fully INT8 TFLite, judge it, and write a bundle."""
+    from littoral_converter import recipe
+    from littoral_converter.convert import Order
+    from littoral_converter.convert import convert as run
+
+    order = Order(
+        model=model,
+        out=out,
+        recipe=recipe.read(recipe_path),
+        calibration=calibration,
+        evaluation=evaluation,
+        labels=labels,
+        targets=tuple(part.strip() for part in target.split(",") if part.strip()),
+        name=name,
+        release=release,
+        label=label,
+        force=force,
+    )
+    with _progress(shown=not as_json and sys.stderr.isatty()) as say:
+        report = run(order, say=say)
+    for warning in report.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if as_json:
+        click.echo(json.dumps(_summary(report, out)))
+    else:
+        _table(report, out)
+
+
+@click.command(
+    epilog="Example: littoral publish digits-1 --repo repo --offline keys/offline",
+)
+@click.argument("bundle", type=_PATH)
+@click.option("--repo", type=_PATH, required=True, help="The repository's folder.")
+@click.option("--offline", type=_PATH, required=True, help="Where the model's release key lies.")
+@click.option("--floor", type=int, help="The lowest release that may be newly activated.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def publish(bundle: Path, repo: Path, offline: Path, floor: int | None, as_json: bool) -> None:
+    """Sign the release in BUNDLE and put it into a repository, where the release keys are."""
+    from littoral import records
+    from littoral.trust import writer
+
+    done = writer.publish(repo, bundle, offline=offline, floor=floor)
+    if as_json:
+        click.echo(json.dumps(records.plain(done)))
+    else:
+        click.echo(
+            f"{done.model}:{done.release} is signed and in {repo} ({done.blobs} new files, "
+            f"{done.bytes} bytes); next: littoral fleet releases upload {repo}"
+        )
+
+
+def _summary(report: "Report", out: Path) -> dict[str, Any]:
+    judged = report.evaluation is not None
+    return {
+        "bundle": str(out),
+        "float": {
+            "accuracy": next((v.score.float_accuracy for v in report.variants if v.score), None)
+        },
+        "variants": [
+            {
+                "id": v.id,
+                "path": str(out / v.file),
+                "bytes": v.bytes,
+                "fully_integer": v.fully_integer,
+                "accuracy": v.score.int8_accuracy if v.score else None,
+                "agreement": v.likeness.agreement if judged else None,
+                "edgetpu": None,
+            }
+            for v in report.variants
+        ],
+    }
+
+
+def _table(report: "Report", out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{report.model}:{report.release}", title_justify="left")
+    for column in ("", "float", "INT8"):
+        table.add_column(column, justify="right" if column else "left")
+    before = report.before
+    for v in report.variants:
+        score = v.score
+        if score is not None:
+            table.add_row("accuracy", f"{score.float_accuracy:.2%}", f"{score.int8_accuracy:.2%}")
+        if v.likeness.agreement is not None:
+            table.add_row("same answer", "", f"{v.likeness.agreement:.2%}")
+        table.add_row("size", f"{before.bytes:,} B", f"{v.bytes:,} B")
+        cpu = (f"{figures.cpu_us.p95:,.1f} µs" for figures in (before.latency, v.latency))
+        table.add_row("p95 CPU time here", *cpu)
+        table.add_row("fully integer", "", "yes" if v.fully_integer else "no")
+    Console().print(table)
+    click.echo(f"bundle: {out}\nreport: {out / 'report.html'}")
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator["Say"]:
+    """Yield what takes words about progress, and shows them on a terminal."""
+    if not shown:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def say(said: "Said") -> None:
+            bar.update(task, description=said.stage, completed=said.done, total=said.of or None)
+
+        yield say

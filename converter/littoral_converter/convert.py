@@ -1,0 +1,149 @@
+"""The way from a model file to a bundle: what is done in which order, and when it is refused.
+
+The deeds are other modules'; the native ones run in children (littoral_converter.worker).
+"""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from littoral.bundle.manifest import check_id
+from littoral.errors import ConversionError, MisuseError
+from littoral_converter import bundle, calibration, data, recipe, release, source, worker
+from littoral_converter.data import Data
+from littoral_converter.measure import Measured, measure
+from littoral_converter.recipe import Recipe
+from littoral_converter.release import Name
+from littoral_converter.report import Report
+from littoral_converter.workshop import Workshop
+
+TARGETS: Final = ("cpu", "edgetpu", "jetson", "serving", "browser", "mobile")
+BUILT: Final = ("cpu",)
+_FAR: Final = 0.95  # cosine below which answers are another model's, by any standard
+_DROP: Final = 0.02  # of accuracy, where the recipe says nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What was asked for."""
+
+    model: Path
+    out: Path
+    recipe: Recipe = field(default_factory=Recipe)
+    calibration: Path | None = None
+    evaluation: Path | None = None
+    labels: Path | None = None
+    targets: tuple[str, ...] = BUILT
+    name: str | None = None
+    release: int = 1
+    label: str | None = None
+    force: bool = False
+
+
+def convert(order: Order, *, say: worker.Say) -> Report:
+    """Write the bundle that ``order`` asks for, or leave everything as it was.
+
+    Raises:
+        LittoralError: Which one, and its words, say what to do.
+
+    """
+    _check_targets(order.targets)
+    bundle.check_place(order.out, force=order.force)
+    name, wanted = _name(order), order.recipe
+    model = source.detect(order.model)
+    learned, judged = _data(order)
+    labels = data.read_labels(order.labels) if order.labels else (judged or learned).labels
+    with tempfile.TemporaryDirectory(prefix="littoral-convert-") as folder:
+        shop = Workshop(folder=Path(folder), limits=wanted.limits, say=say)
+        found = measure(shop, model, learned, judged, recipe=wanted, labels=labels)
+        warnings = tuple(_warnings(found, wanted.guard))
+        with bundle.building(order.out) as place:
+            return release.write(place, found, name, shop=shop, wanted=wanted, warnings=warnings)
+
+
+def _check_targets(targets: tuple[str, ...]) -> None:
+    for target in targets:
+        if target not in TARGETS:
+            raise MisuseError(f"no target {target!r}; there are: {', '.join(TARGETS)}")
+        if target not in BUILT:
+            raise MisuseError(
+                f"target {target!r} is not built by this version; it builds: {', '.join(BUILT)}"
+            )
+
+
+def _name(order: Order) -> Name:
+    made = re.sub(r"[^a-z0-9]+", "-", order.model.stem.lower()).strip("-")[:64]
+    model = order.name or order.recipe.model or made
+    try:
+        check_id("--name", model)
+    except ValueError as e:
+        raise MisuseError(str(e)) from e
+    if order.release < 1:
+        raise MisuseError(f"--release: expected at least 1, found {order.release}")
+    label = order.label or order.recipe.label or str(order.release)
+    return Name(model=model, release=order.release, label=label)
+
+
+def _data(order: Order) -> tuple[Data, Data | None]:
+    """Return the samples to calibrate on, and those to evaluate on."""
+    if order.calibration is None:
+        raise MisuseError(
+            "INT8 ranges are learned from samples: give --calibration DATA, an .npz or .npy of "
+            "100 or more typical inputs (never those of --evaluation)"
+        )
+    learned = data.read(order.calibration)
+    judged = None if order.evaluation is None else data.read(order.evaluation)
+    drop = order.recipe.guard.max_accuracy_drop
+    if drop is not None and (judged is None or judged.y is None):
+        raise MisuseError(
+            f"the recipe allows an accuracy drop of {drop:g}, which cannot be measured: give "
+            "--evaluation DATA that holds y, the true classes"
+        )
+    return learned, judged
+
+
+def _warnings(found: Measured, guard: recipe.Guard) -> Iterator[str]:
+    """Refuse what is too bad to release; yield what is only worth knowing.
+
+    Raises:
+        ConversionError: The INT8 model lost more than the guard allows.
+
+    """
+    few = calibration.warning(found.calibrated)
+    if few is not None:
+        yield few
+    if not found.graph.fully_integer:
+        yield "the model is not fully integer: some operators stay in floating point"
+    if found.likeness.cosine_mean < _FAR:
+        yield (
+            f"INT8's answers lie far from the float model's (cosine "
+            f"{found.likeness.cosine_mean:.3f}): look at the calibration samples and their scale"
+        )
+    if found.judged is None:
+        yield "no --evaluation was given: nobody knows how accurate this model is"
+    elif found.score is None:
+        why = "y is missing" if found.judged.y is None else f"the task is {found.task}"
+        yield f"{found.judged.name}: {why}, so accuracy is unknown"
+    _guard(found, guard)
+
+
+def _guard(found: Measured, guard: recipe.Guard) -> None:
+    agreement = found.likeness.agreement
+    if agreement is not None and agreement < guard.min_agreement:
+        raise ConversionError(
+            f"INT8 gives the float model's answer to {agreement:.1%} of the samples; "
+            f"guard.min_agreement asks for {guard.min_agreement:.1%}"
+        )
+    if found.score is None:
+        return
+    limit = _DROP if guard.max_accuracy_drop is None else guard.max_accuracy_drop
+    # One sample more or less is chance, however few there are.
+    if found.score.drop > max(limit, 1 / found.score.samples):
+        raise ConversionError(
+            f"INT8 loses too much: accuracy {found.score.int8_accuracy:.1%} after "
+            f"{found.score.float_accuracy:.1%}, and {100 * limit:g} points are allowed; give more "
+            "and more varied calibration samples, or raise guard.max_accuracy_drop in a recipe"
+        )

@@ -1,0 +1,185 @@
+"""Builds the INT8 model and finds out how good it is: source and samples in, figures out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from littoral.bundle.manifest import Task, Tensor
+from littoral.errors import ConversionError, MalformedError, MisuseError
+from littoral.model import tensors
+from littoral_converter import calibration, check, evaluate, keras_int8, litert
+from littoral_converter.check import Graph
+from littoral_converter.data import Data
+from littoral_converter.evaluate import Likeness, Score
+from littoral_converter.keras_int8 import Built
+from littoral_converter.litert import Ran
+from littoral_converter.recipe import Recipe
+from littoral_converter.source import Kind, Source
+from littoral_converter.workshop import Workshop
+
+_RANK: Final = 2  # [1, classes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measured:
+    """All that is known of the new model before it becomes a release."""
+
+    source: Source
+    learned: Data  # what calibration samples were taken from
+    calibrated: int  # how many were taken
+    judged: Data | None  # the evaluation set
+    samples: NDArray[np.float32]  # what both models were asked: judged's, else calibration's
+    task: Task
+    labels: tuple[str, ...] | None  # as people gave them
+    int8: bytes
+    float_bytes: int
+    built: Built
+    graph: Graph
+    ran: Ran  # the INT8 model
+    ran_float: Ran
+    answers: NDArray[Any]  # of INT8, as stored
+    likeness: Likeness
+    score: Score | None
+
+    @property
+    def input(self) -> Tensor:
+        return self.ran.inputs[0]
+
+    @property
+    def output(self) -> Tensor:
+        return self.ran.outputs[0]
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the largest output means something."""
+        return self.task == "classification"
+
+
+def measure(
+    shop: Workshop,
+    source: Source,
+    learned: Data,
+    judged: Data | None,
+    *,
+    recipe: Recipe,
+    labels: tuple[str, ...] | None,
+) -> Measured:
+    """Build the model and ask it, and the float one, about the samples.
+
+    Raises:
+        ConversionError: It cannot be built, or not fully in integers.
+        MisuseError: Samples, classes or labels do not fit the model.
+        BackendError: LiteRT refuses what was built.
+
+    """
+    chosen = calibration.choose(learned, recipe.calibration)
+    samples = chosen if judged is None else judged.x
+    at = shop.keep("samples.npy", samples)
+    built = _build(shop, source, chosen, at, recipe=recipe)
+    int8 = (shop.folder / keras_int8.INT8).read_bytes()
+    graph = check.read(int8)
+    check.require_integer(graph, allow_float=recipe.quantize.allow_float)
+    ran, ran_float = (
+        shop.do(
+            "run",
+            litert.Run(
+                model=shop.folder / name,
+                samples=at,
+                answers=shop.folder / f"{name}.npy",
+                stage=f"running {what}",
+            ),
+            litert.Ran,
+            name=f"run {what}",
+        )
+        for name, what in ((keras_int8.INT8, "INT8"), (keras_int8.FLOAT, "float"))
+    )
+    answers = np.load(shop.folder / f"{keras_int8.INT8}.npy")
+    reference = np.load(shop.folder / keras_int8.ANSWERS)
+    task = _task(ran.outputs[0], recipe.task)
+    labels = _labels(labels, ran.outputs[0], task)
+    real = tensors.dequantize(answers, ran.outputs[0])
+    if not np.isfinite(reference).all():
+        raise ConversionError("the float model answers NaN or infinity to some samples")
+    return Measured(
+        source=source,
+        learned=learned,
+        calibrated=len(chosen),
+        judged=judged,
+        samples=samples,
+        task=task,
+        labels=labels,
+        int8=int8,
+        float_bytes=(shop.folder / keras_int8.FLOAT).stat().st_size,
+        built=built,
+        graph=graph,
+        ran=ran,
+        ran_float=ran_float,
+        answers=answers,
+        likeness=evaluate.likeness(reference, real, ranked=task == "classification"),
+        score=_score(judged, reference, real, task, labels),
+    )
+
+
+def _build(
+    shop: Workshop,
+    source: Source,
+    chosen: NDArray[np.float32],
+    samples: Path,
+    *,
+    recipe: Recipe,
+) -> Built:
+    """Leave the INT8 and the float model and the float answers in the shop's folder."""
+    match source.kind:
+        case Kind.KERAS3:
+            job = keras_int8.Job(
+                model=source.path.resolve(),
+                folder=shop.folder,
+                calibration=shop.keep("calibration.npy", chosen),
+                samples=samples,
+                io=recipe.quantize.io,
+                shape=recipe.input.shape,
+                input_name=recipe.input.name,
+                output_name=recipe.output.name,
+            )
+            return shop.do("keras-int8", job, Built, name="convert")
+        case kind:
+            raise MisuseError(
+                f"{source.path}: this is a model of {kind}; this version converts {Kind.KERAS3}"
+            )
+
+
+def _task(output: Tensor, wanted: Task | None) -> Task:
+    classes = len(output.shape) == _RANK and output.shape[1] > 1
+    if wanted == "classification" and not classes:
+        raise MisuseError(
+            f"the recipe says classification; the output is {list(output.shape)}, and "
+            "[1, classes] was expected"
+        )
+    return wanted or ("classification" if classes else "raw")
+
+
+def _labels(labels: tuple[str, ...] | None, output: Tensor, task: Task) -> tuple[str, ...] | None:
+    if labels is not None and task == "classification" and len(labels) != output.shape[1]:
+        raise MisuseError(
+            f"the model knows {output.shape[1]} classes; {len(labels)} labels were given"
+        )
+    return labels
+
+
+def _score(
+    judged: Data | None,
+    reference: NDArray[np.float32],
+    real: NDArray[np.float32],
+    task: Task,
+    labels: tuple[str, ...] | None,
+) -> Score | None:
+    if judged is None or judged.y is None or task != "classification":
+        return None
+    names = labels or tuple(str(k) for k in range(real.shape[1]))
+    try:
+        return evaluate.score(reference, real, judged.y, labels=names)
+    except ValueError as e:
+        raise MalformedError(f"{judged.name}: {e}") from e

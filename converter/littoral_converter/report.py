@@ -1,0 +1,155 @@
+"""What a conversion found, as data (report.json) and as a page (report.html).
+
+The page is one file without scripts or anything fetched: it is shown by consoles, mailed
+and archived. Nothing is measured here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from littoral import records
+from littoral.bundle.manifest import Selftest, Task, Tensor
+from littoral_converter.baseline import Baseline
+from littoral_converter.budget import Latency
+from littoral_converter.check import Operator
+from littoral_converter.evaluate import Likeness, Score
+from littoral_converter.litert import Proven
+from littoral_converter.recipe import Recipe
+from littoral_converter.worker import Cost
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A file that went in; its name only, for folders are nobody's business."""
+
+    name: str
+    sha256: str
+    kind: str
+    bytes: int | None = None
+    samples: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """The machine that converted and measured."""
+
+    hardware: str | None
+    processor: str
+    system: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """One variant, and what was found about it."""
+
+    id: str
+    file: str
+    bytes: int
+    sha256: str
+    fully_integer: bool
+    operators: tuple[Operator, ...]
+    constant_bytes: int
+    likeness: Likeness
+    latency: Latency
+    min_runtime: str | None = None
+    score: Score | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Float:
+    """The model before: as TFLite, for its size and speed; its answers are the framework's own."""
+
+    bytes: int
+    parameters: int
+    latency: Latency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    format: int
+    model: str
+    release: int
+    label: str
+    task: Task
+    made: str  # UTC
+    source: Given
+    calibration: Given
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    before: Float
+    variants: tuple[Compiled, ...]
+    selftest: Selftest
+    proven: Proven  # of the self-test, on this host
+    baseline: Baseline
+    host: Host
+    software: dict[str, str]
+    layers: dict[str, int]
+    steps: dict[str, Cost]
+    recipe: Recipe
+    warnings: tuple[str, ...] = ()
+    evaluation: Given | None = None
+
+    def to_json(self) -> bytes:
+        return records.to_json(self)
+
+
+def render(report: Report, *, int8_cpu_us: Sequence[float], float_cpu_us: Sequence[float]) -> bytes:
+    """Return the page; the two lists are the single measurements behind the percentiles."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    from littoral_converter import figures
+
+    variant = report.variants[0]
+    timed = (
+        ("INT8", figures.TEAL, int8_cpu_us),
+        ("float", figures.SLATE, float_cpu_us),
+    )
+    bars = [
+        (report.source.name, figures.SLATE, report.source.bytes or 0),
+        ("float TFLite", figures.SLATE, report.before.bytes),
+        ("INT8", figures.TEAL, variant.bytes),
+    ]
+    pictures = {"latency": figures.latency(timed), "sizes": figures.sizes(bars)}
+    if variant.score is not None:
+        labels = [c.label for c in variant.score.classes]
+        pictures["confusion"] = figures.confusion(variant.score.confusion, labels)
+    if report.baseline.confidence is not None:
+        found = report.baseline.confidence
+        pictures["confidence"] = figures.confidence(found.edges, found.counts)
+    environment = Environment(
+        loader=PackageLoader("littoral_converter"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "size": _size, "us": _us}
+    page = environment.get_template("report.html").render(
+        report=report,
+        variant=variant,
+        # Drawn by us; labels in them were escaped when they were drawn.
+        pictures={name: Markup(svg) for name, svg in pictures.items()},  # noqa: S704
+        recipe=records.plain(report.recipe),
+    )
+    return page.encode()
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{100 * fraction:.1f} %"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:  # noqa: PLR2004
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.2f} GiB"
+
+
+def _us(us: float) -> str:
+    if us < 1000:  # noqa: PLR2004
+        return f"{us:.1f} µs" if us < 100 else f"{us:.0f} µs"  # noqa: PLR2004
+    return f"{us / 1000:.2f} ms"
