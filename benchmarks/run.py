@@ -1,0 +1,89 @@
+"""Runs every script of benchmarks/, shows one table, keeps it in benchmarks/results/.
+
+    .venv/bin/python benchmarks/run.py [NAME…]
+
+A script prints one JSON object, ``{"rows": [{"what", "value", "unit", "most"?, "least"?}]}``;
+``most`` and ``least`` are promises. One that has nothing to measure here prints
+``{"skipped": "why"}``. It exits 1 if a script failed; a promise that was not kept is marked and
+fails nothing, for a busy machine breaks it as well.
+"""
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+
+
+def measure(script: Path) -> dict[str, Any]:
+    """Return what ``script`` printed, or why it printed nothing."""
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=1800
+    )
+    told: dict[str, Any] = {"failed": (done.stderr.strip().splitlines() or ["no reason"])[-1]}
+    if not done.returncode:
+        told = json.loads(done.stdout.strip().splitlines()[-1])
+    return told | {"seconds": round(time.monotonic() - started, 1)}
+
+
+def lines(name: str, told: dict[str, Any]) -> list[str]:
+    for what in ("failed", "skipped"):
+        if what in told:
+            return [f"{name:<14} {what}: {told[what]}"]
+    return [
+        f"{name:<14} {row['what']:<52} {row['value']:>12.4g} {row['unit']:<8} {_promise(row)}"
+        for row in told["rows"]
+    ]
+
+
+def _promise(row: dict[str, Any]) -> str:
+    if "most" in row:
+        return f"≤ {row['most']:g}" + ("" if row["value"] <= row["most"] else "  NOT KEPT")
+    if "least" in row:
+        return f"≥ {row['least']:g}" + ("" if row["value"] >= row["least"] else "  NOT KEPT")
+    return ""
+
+
+def machine() -> dict[str, Any]:
+    return {
+        "name": platform.node(),
+        "processor": _processor(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    try:
+        told = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor()
+    named = [line.partition(":")[2].strip() for line in told.splitlines() if "model name" in line]
+    return f"{len(named)} x {named[0]}" if named else platform.machine()
+
+
+def main(asked: list[str]) -> int:
+    scripts = [p for p in sorted(HERE.glob("*.py")) if p != Path(__file__)]
+    scripts = [p for p in scripts if not asked or p.stem in asked]
+    results = {}
+    for script in scripts:
+        results[script.stem] = measure(script)
+        print("\n".join(lines(script.stem, results[script.stem])), flush=True)
+    now = datetime.now(UTC)
+    RESULTS.mkdir(exist_ok=True)
+    kept = RESULTS / f"{now:%Y-%m-%d}-{platform.node() or 'here'}.json"
+    told = {"time": f"{now:%Y-%m-%dT%H:%M:%SZ}", "machine": machine(), "results": results}
+    kept.write_text(json.dumps(told, indent=2) + "\n")
+    print(f"\nkept in {kept.relative_to(HERE.parent)}")
+    return 1 if any("failed" in told for told in results.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
