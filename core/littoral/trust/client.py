@@ -18,6 +18,7 @@ from littoral import durable
 from littoral.bundle.manifest import target_path
 from littoral.errors import (
     BundleError,
+    ExpiredError,
     ForgottenError,
     HashError,
     TrustError,
@@ -138,6 +139,15 @@ class Client:
         responsible = self._responsible(target_path(model, 1))
         return max(rules.floor(targets, model) for _, targets in responsible)
 
+    def issued(self) -> dict[str, datetime]:
+        """Return when the top level was signed, by key id: floors for a clock."""
+        found: dict[str, datetime] = {}
+        for believed in (self._root, self._timestamp, self._snapshot):
+            when = rules.issued(believed.signed) if believed else None
+            if believed is not None and when is not None:
+                found |= {k: max(when, found.get(k, when)) for k in believed.keyids}
+        return found
+
     def remote_name(self, target: TargetFile) -> str:
         """Return the name by which ``fetch`` finds ``target``."""
         folder, slash, name = target.path.rpartition("/")
@@ -227,6 +237,8 @@ class Client:
                 return rules.accept_targets(
                     held, role=role, delegator=delegator, snapshot=snapshot, now=now
                 )
+            except ExpiredError:
+                raise  # all else about it is right: the repository has the same one
             except (TrustError, BundleError):
                 pass  # an older one, or another delegator's: the repository has the right one
         named = rules.named_by(snapshot, role)
@@ -244,10 +256,9 @@ class Client:
             return None
         try:
             metadata = parse(cls, data, cls.type)
-            verify(self.root, cls.type, metadata)
+            return Believed(metadata.signed, data, verify(self.root, cls.type, metadata))
         except (TrustError, BundleError):
             return None
-        return Believed(metadata.signed, data)
 
     def _path(self, role: str) -> Path:
         return self._folder / f"{quote(role, safe='')}.json"
@@ -269,10 +280,10 @@ def _names(timestamp: Timestamp, held: Believed[Snapshot]) -> bool:
 
 
 def _read(path: Path) -> bytes | None:
-    """Return what ``path`` holds, None if there is nothing to read or more than there can be."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(max(CAPS.values()) + 1)
-    except FileNotFoundError:
-        return None
-    return data
+    """Return what ``path`` holds, None if it is not there."""
+    with durable.storage_errors(path):
+        try:
+            with path.open("rb") as file:
+                return file.read(max(CAPS.values()) + 1)
+        except FileNotFoundError:
+            return None

@@ -6,7 +6,6 @@ they are and not by the ids that they were given.
 """
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any, Final, TypeVar, cast
 
 from tuf.api.exceptions import RepositoryError
@@ -46,8 +45,8 @@ def parse(cls: type[S], data: bytes, what: str, *, limit: int | None = None) -> 
     return cast("Metadata[S]", metadata)
 
 
-def verify(delegator: Root | Targets, role: str, metadata: Metadata[Any]) -> None:
-    """Check that as many keys as ``delegator`` asks for ``role`` signed ``metadata``.
+def verify(delegator: Root | Targets, role: str, metadata: Metadata[Any]) -> frozenset[str]:
+    """Return the ids of the keys that signed, if they are as many as ``delegator`` asks for.
 
     Raises:
         SignatureError: They did not; the message counts.
@@ -59,12 +58,13 @@ def verify(delegator: Root | Targets, role: str, metadata: Metadata[Any]) -> Non
         result = delegator.get_verification_result(role, payload, metadata.signatures)
     except ValueError as e:
         raise SignatureError(f"{role}: nobody may sign it: {e}") from e
-    good = {_material(key.to_dict()) for key in result.signed.values()}
+    good = {records.to_json(key.to_dict()["keyval"]) for key in result.signed.values()}
     if len(good) < result.threshold:
         raise SignatureError(
             f"{role}: expected signatures by {result.threshold} of the keys that are trusted "
             f"with it, found {len(good)}"
         )
+    return frozenset(result.signed)
 
 
 def canonical(metadata: Metadata[Any], what: str) -> bytes:
@@ -96,7 +96,3 @@ def check_bytes(what: str, data: bytes, *, named: MetaFile | TargetFile) -> None
         found = hashlib.new(kind, data).hexdigest()
         if found != signed:
             raise HashError(what, signed=signed, found=found, kind=kind)
-
-
-def _material(key: Mapping[str, Any]) -> str:
-    return records.to_json(key).decode()

@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tuf.api.metadata import TargetFile, Targets
+from tuf.api.metadata import TargetFile
 
 from littoral import durable
 from littoral.bundle import manifest
 from littoral.bundle.manifest import Manifest, target_path
 from littoral.errors import HashError, MisuseError, RollbackError
-from littoral.trust import rules
-from littoral.trust.keys import load_signer
 from littoral.trust.repository import CHUNK_BYTES, Repository, releases
-from littoral.trust.signing import PUBLIC, TARGETS_LIFE, write
+from littoral.trust.rotation import set_floor
+from littoral.trust.signing import PUBLIC, TARGETS_LIFE, find_signers, write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,8 @@ def publish(
     data = _manifest_bytes(bundle)
     found = Manifest.from_json(data)
     model = found.model
-    trusted = repository.models(repository.targets(repository.root()).signed)
+    targets = repository.targets(repository.root()).signed
+    trusted = repository.models(targets)
     if model not in trusted:
         raise MisuseError(
             f"{model}: nobody is trusted with this model; "
@@ -72,7 +72,7 @@ def publish(
             offered=found.release,
             accepted=accepted,
         )
-    signer = load_signer(offline / f"{model}-1.pem")
+    signers = find_signers(targets.get_delegated_role(model), offline, model)
     copied = [
         size
         for source, sha256, size in _files(bundle, found)
@@ -85,10 +85,10 @@ def publish(
     target = _target(found, length=len(data), sha256=sha256)
     role.signed.targets[target.path] = target
     if floor is not None:
-        _raise_floor(role.signed, model, floor=floor)
+        set_floor(role.signed, model, floor=floor)
     role.signed.version += 1
     role.signed.expires = now + TARGETS_LIFE
-    write(repository, model, role, signers=[signer], now=now)
+    write(repository, model, role, signers=signers, now=now)
     return Published(
         model=model,
         release=found.release,
@@ -152,11 +152,3 @@ def _target(found: Manifest, *, length: int, sha256: str) -> TargetFile:
     custom = {"release": found.release, "hardware": hardware}
     path = target_path(found.model, found.release)
     return TargetFile(length, {"sha256": sha256}, path, {"custom": custom})
-
-
-def _raise_floor(signed: Targets, model: str, *, floor: int) -> None:
-    before = rules.floor(signed, model)
-    if floor < before:
-        raise RollbackError(f"{model}: a floor never falls", offered=floor, accepted=before)
-    floors = dict(signed.unrecognized_fields.get(rules.FLOORS, {}))
-    signed.unrecognized_fields[rules.FLOORS] = {**floors, model: floor}

@@ -7,7 +7,7 @@ raises the one error of littoral.errors that says why not.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
 from securesystemslib.signer import Key
@@ -53,6 +53,7 @@ __all__ = [
     "forgets",
     "fresh",
     "held_root",
+    "issued",
     "limit",
     "next_root",
 ]
@@ -61,36 +62,39 @@ MAX_ROOTS: Final = 256  # rotations that one refresh follows
 MAX_DELEGATIONS: Final = 32  # roles that one lookup asks, beside the first
 FIELD: Final = "x-littoral"
 FLOORS: Final = "x-floors"
+ISSUED: Final = "x-issued"
+ISO: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
 
 
 @dataclass(frozen=True, slots=True)
 class Believed(Generic[S]):
-    """What was signed, and the very bytes that said it."""
+    """What was signed, the very bytes that said it, and the ids of the keys that signed."""
 
     signed: S
     data: bytes
+    keyids: frozenset[str]
 
 
 def held_root(data: bytes) -> Believed[Root]:
     """(1) The first root is given; all that is asked of it is that it agrees with itself."""
     metadata = parse(Root, data, "root")
-    verify(metadata.signed, "root", metadata)
-    return Believed(metadata.signed, data)
+    keyids = verify(metadata.signed, "root", metadata)
+    return Believed(metadata.signed, data, keyids)
 
 
 def next_root(data: bytes, *, held: Root) -> Believed[Root]:
     """(2) A new root is signed by the threshold of the held one and of itself, and is the next."""
     metadata = parse(Root, data, "root")
     verify(held, "root", metadata)
-    verify(metadata.signed, "root", metadata)
+    keyids = verify(metadata.signed, "root", metadata)
     offered = metadata.signed.version
     if offered <= held.version:
         raise RollbackError("root", offered=offered, accepted=held.version)
     if offered != held.version + 1:
         raise MixError(f"root: expected version {held.version + 1}, found {offered}")
-    return Believed(metadata.signed, data)
+    return Believed(metadata.signed, data, keyids)
 
 
 def forgets(new: Root, *, old: Root) -> bool:
@@ -113,8 +117,8 @@ def accept_timestamp(
 ) -> Believed[Timestamp]:
     """(5) No older timestamp, and none that names an older snapshot; an equal one is the held."""
     metadata = parse(Timestamp, data, "timestamp")
-    verify(root, "timestamp", metadata)
-    signed, believed = metadata.signed, Believed(metadata.signed, data)
+    believed = Believed(metadata.signed, data, verify(root, "timestamp", metadata))
+    signed = metadata.signed
     if held is not None:
         _not_older("timestamp", offered=signed.version, accepted=held.signed.version)
         if signed.version == held.signed.version:
@@ -140,14 +144,14 @@ def accept_snapshot(
     named = timestamp.snapshot_meta
     check_bytes("snapshot", data, named=named)
     metadata = parse(Snapshot, data, "snapshot")
-    verify(root, "snapshot", metadata)
+    keyids = verify(root, "snapshot", metadata)
     signed = metadata.signed
     _same_version("snapshot", found=signed.version, named=named.version)
     for name, before in () if held is None else held.signed.meta.items():
         after = signed.meta.get(name)
         _not_older(name, offered=after.version if after else 0, accepted=before.version)
     fresh(signed, "snapshot", now=now)
-    return Believed(signed, data)
+    return Believed(signed, data, keyids)
 
 
 def accept_targets(
@@ -157,10 +161,10 @@ def accept_targets(
     named = named_by(snapshot, role)
     check_bytes(role, data, named=named)
     metadata = parse(Targets, data, role)
-    verify(delegator, role, metadata)
+    keyids = verify(delegator, role, metadata)
     _same_version(role, found=metadata.signed.version, named=named.version)
     fresh(metadata.signed, role, now=now)
-    return Believed(metadata.signed, data)
+    return Believed(metadata.signed, data, keyids)
 
 
 def named_by(snapshot: Snapshot, role: str) -> MetaFile:
@@ -226,6 +230,17 @@ def anchors(root: Root) -> Anchors:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         raise MalformedError(f"root: {e}") from e
+
+
+def issued(signed: Signed) -> datetime | None:
+    """(12) Return when ``signed`` says it was signed: no claim reaches beyond its own expiry."""
+    try:
+        when = datetime.strptime(str(signed.unrecognized_fields.get(ISSUED)), ISO).replace(
+            tzinfo=UTC
+        )
+    except ValueError:
+        return None
+    return when if when < signed.expires else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,26 +34,31 @@ from littoral.trust.keys import load_signer, new_key
 from littoral.trust.publishing import Published, publish
 from littoral.trust.repository import Repository, Row, snapshot_meta, status
 from littoral.trust.repository import verify_all as verify
-from littoral.trust.signing import PUBLIC, TARGETS_LIFE, write
+from littoral.trust.rotation import ANCHORED, Rotated, extend, raise_floor, rotate
+from littoral.trust.signing import ROOT_LIFE, TARGETS_LIFE, find_signers, write
 
-ROOT_LIFE: Final = timedelta(days=3 * 365)
 SNAPSHOT_LIFE: Final = timedelta(days=14)
 TIMESTAMP_LIFE: Final = timedelta(days=14)
 DIRECTOR_LIFE: Final = timedelta(days=14)
 ROOT_KEYS: Final = ("root-1", "root-2", "root-3")
 ROOT_THRESHOLD: Final = 2
-ONLINE: Final = ("snapshot", "timestamp", "director", "time")
+OFFLINE: Final = (*ROOT_KEYS, "targets-1")
+ONLINE: Final = (Snapshot.type, Timestamp.type, *ANCHORED)
 KEEP_SNAPSHOTS: Final = 8
 RESERVED: Final = frozenset({"root", "targets", "snapshot", "timestamp", "director", "time"})
 
 __all__ = [
     "Published",
+    "Rotated",
     "Row",
     "delegate",
     "director",
+    "extend",
     "init",
     "publish",
+    "raise_floor",
     "renew",
+    "rotate",
     "status",
     "verify",
 ]
@@ -71,12 +76,38 @@ def init(
     repository, now = Repository(folder), now or datetime.now(UTC)
     if (repository.metadata / "root.json").exists():
         raise MisuseError(f"{folder}: a repository is there; name another folder")
-    for path in (
-        *(offline / f"{name}.pem" for name in (*ROOT_KEYS, "targets-1")),
-        *(online / f"{name}.pem" for name in ONLINE),
-    ):
-        if not path.exists():
-            new_key(path)
+    device_ca = _make_keys(offline, online, fleet=fleet, now=now)
+    offline_keys = {name: load_signer(offline / f"{name}.pem") for name in OFFLINE}
+    online_keys = {name: load_signer(online / f"{name}.pem").public_key for name in ONLINE}
+    root = Root(version=1, expires=now + ROOT_LIFE)
+    for name in ROOT_KEYS:
+        root.add_key(offline_keys[name].public_key, Root.type)
+    root.roles[Root.type].threshold = ROOT_THRESHOLD
+    root.add_key(offline_keys["targets-1"].public_key, Targets.type)
+    for role in (Snapshot.type, Timestamp.type):
+        root.add_key(online_keys[role], role)
+    root.unrecognized_fields[rules.FIELD] = {
+        "fleet": fleet,
+        **{name: {(k := online_keys[name]).keyid: k.to_dict()} for name in ANCHORED},
+        "device_ca_sha256": digest(device_ca.root),
+    }
+    for below in (repository.metadata, repository.blobs, folder / "targets"):
+        below.mkdir(mode=0o755, parents=True, exist_ok=True)
+    targets = Targets(version=1, expires=now + TARGETS_LIFE)
+    by = [offline_keys["targets-1"]]
+    write(repository, Targets.type, Metadata(targets), signers=by, now=now)
+    by = [offline_keys[name] for name in ROOT_KEYS]
+    write(repository, Root.type, Metadata(root), signers=by, now=now)
+    return root
+
+
+def _make_keys(offline: Path, online: Path, *, fleet: str, now: datetime) -> certificates.Authority:
+    """Make what is missing of all keys, 0600 in folders of 0700; return the device CA's root."""
+    for folder, names in ((offline, OFFLINE), (online, ONLINE)):
+        for name in names:
+            if not (path := folder / f"{name}.pem").exists():
+                new_key(path)
+        folder.chmod(0o700)
     device_ca = certificates.new_ca(
         offline / "device-ca.pem", offline / "device-ca.crt", name=f"{fleet} device CA", now=now
     )
@@ -87,30 +118,7 @@ def init(
         name=f"{fleet} device CA, online",
         now=now,
     )
-    root = Root(version=1, expires=now + ROOT_LIFE)
-    signers = {name: load_signer(offline / f"{name}.pem") for name in (*ROOT_KEYS, "targets-1")}
-    for name in ROOT_KEYS:
-        root.add_key(signers[name].public_key, Root.type)
-    root.roles[Root.type].threshold = ROOT_THRESHOLD
-    root.add_key(signers["targets-1"].public_key, Targets.type)
-    keys = {name: load_signer(online / f"{name}.pem").public_key for name in ONLINE}
-    root.add_key(keys["snapshot"], Snapshot.type)
-    root.add_key(keys["timestamp"], Timestamp.type)
-    root.unrecognized_fields[rules.FIELD] = {
-        "fleet": fleet,
-        "director": {keys["director"].keyid: keys["director"].to_dict()},
-        "time": {keys["time"].keyid: keys["time"].to_dict()},
-        "device_ca_sha256": digest(device_ca.root),
-    }
-    for below in (repository.metadata, repository.blobs, folder / "targets"):
-        below.mkdir(mode=0o755, parents=True, exist_ok=True)
-    targets = Targets(version=1, expires=now + TARGETS_LIFE)
-    write(repository, Targets.type, Metadata(targets), signers=[signers["targets-1"]], now=now)
-    data = write(
-        repository, Root.type, Metadata(root), signers=[signers[n] for n in ROOT_KEYS], now=now
-    )
-    durable.replace(repository.metadata / "root.json", data, mode=PUBLIC)
-    return root
+    return device_ca
 
 
 def delegate(folder: Path, model: str, *, offline: Path, now: datetime | None = None) -> str:
@@ -127,11 +135,13 @@ def delegate(folder: Path, model: str, *, offline: Path, now: datetime | None = 
         raise MisuseError(str(e)) from e
     if model in RESERVED:
         raise MisuseError(f"{model!r} is the name of a role; name the model otherwise")
-    targets = repository.targets(repository.root())
+    root = repository.root()
+    targets = repository.targets(root)
     delegations = targets.signed.delegations or Delegations({}, roles={})
     roles = delegations.roles
     if roles is None or model in roles:
         raise MisuseError(f"{model}: delegated already")
+    by = find_signers(root.roles[Targets.type], offline, Targets.type)
     path = offline / f"{model}-1.pem"
     if not path.exists():
         new_key(path)
@@ -148,9 +158,7 @@ def delegate(folder: Path, model: str, *, offline: Path, now: datetime | None = 
     targets.signed.delegations = delegations
     targets.signed.version += 1
     targets.signed.expires = now + TARGETS_LIFE
-    write(
-        repository, Targets.type, targets, signers=[load_signer(offline / "targets-1.pem")], now=now
-    )
+    write(repository, Targets.type, targets, signers=by, now=now)
     return key.keyid
 
 
@@ -173,8 +181,8 @@ def renew(
         expires=now + SNAPSHOT_LIFE,
         meta=snapshot_meta(repository, roles),
     )
-    signer = load_signer(online / "snapshot.pem")
-    data = write(repository, Snapshot.type, Metadata(snapshot), signers=[signer], now=now)
+    signers = find_signers(root.roles[Snapshot.type], online, Snapshot.type)
+    data = write(repository, Snapshot.type, Metadata(snapshot), signers=signers, now=now)
     before = repository.newest(Timestamp, Timestamp.type)
     timestamp = Timestamp(
         version=max((before.signed.version if before else 0) + 1, least),
@@ -183,8 +191,8 @@ def renew(
             snapshot.version, length=len(data), hashes={"sha256": hashlib.sha256(data).hexdigest()}
         ),
     )
-    signer = load_signer(online / "timestamp.pem")
-    write(repository, Timestamp.type, Metadata(timestamp), signers=[signer], now=now)
+    signers = find_signers(root.roles[Timestamp.type], online, Timestamp.type)
+    write(repository, Timestamp.type, Metadata(timestamp), signers=signers, now=now)
     for version in versions[: -KEEP_SNAPSHOTS + 1]:
         durable.remove(repository.path(Snapshot.type, version))
     return snapshot.version, timestamp.version
