@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, insert, select, update
 
 from littoral.bundle.manifest import Manifest
-from littoral.errors import FloorError, MisuseError, WrongHardwareError
+from littoral.errors import FloorError, NotFoundError, WrongHardwareError
 from littoral.wire.messages import Running, Update
 from littoral_console import audit, queries, selectors
 from littoral_console import tables as t
@@ -57,7 +57,8 @@ def push(
     A device that has no hardware for it is not asked: its outcome is ``refused`` at once.
 
     Raises:
-        MisuseError: There is no such release, or no such device.
+        NotFoundError: There is no such release, or no such device.
+        MisuseError: ``order.to`` is no selector.
         FloorError: It may not be newly activated.
 
     """
@@ -65,7 +66,7 @@ def push(
     meant = selectors.parse(order.to)
     devices = [d for d in queries.devices(connection) if d.revoked_ms is None and meant(d)]
     if not devices:
-        raise MisuseError(f"no device is meant by {order.to!r}; see: littoral fleet devices")
+        raise NotFoundError(f"no device is meant by {order.to!r}; see: littoral fleet devices")
     number = _open(connection, order, who=who, now_ms=now_ms)
     asked = []
     for device in devices:
@@ -171,7 +172,7 @@ def _conclude(
 def _release(connection: Connection, order: Order) -> queries.Release:
     found = queries.release(connection, order.model, order.release)
     if found is None or found.withdrawn:
-        raise MisuseError(
+        raise NotFoundError(
             f"no release {order.model}:{order.release} here; "
             "see: littoral fleet releases list, or upload it"
         )

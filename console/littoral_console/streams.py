@@ -78,6 +78,21 @@ def acked(connection: Connection, key: Key) -> int:
     return int(found or 0)
 
 
+def heads(connection: Connection) -> dict[str, dict[str, int]]:
+    """Return what is acknowledged to every device that is not revoked, by device and stream."""
+    c, d = t.streams.c, t.devices.c
+    rows = connection.execute(
+        select(c.device, c.stream, c.acked).join(
+            t.devices,
+            (d.id == c.device) & (d.incarnation == c.incarnation) & d.revoked_ms.is_(None),
+        )
+    )
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row.device, {})[row.stream] = row.acked
+    return found
+
+
 def _head(connection: Connection, key: Key) -> Head:
     c = t.streams.c
     found = select(c.acked, c.highest).where(*_of(c, key)).with_for_update()

@@ -3,6 +3,7 @@
 LittoralError
 ├── MisuseError                 the caller is wrong: the door answers with exit code 2
 │   ├── SettingsError           a setting is unknown, missing or of the wrong kind
+│   ├── NotFoundError           there is nothing of that name
 │   └── MissingExtraError       a room's own packages are not installed
 ├── BundleError                 this cannot be a bundle
 │   ├── MalformedError          it cannot be read
@@ -32,6 +33,7 @@ LittoralError
 ├── ConversionError             the model cannot be converted, or not as it was asked
 ├── UnreachableError            a server does not answer: wait, and try again
 ├── DeniedError                 a server answers no: asking again will not help
+├── RefusedError                a device did not take what was pushed, and said why
 ├── StorageError                the disk does not keep what it is given
 │   ├── DiskFullError           no room
 │   └── JournalError            a journal cannot be read
@@ -57,6 +59,10 @@ class MisuseError(LittoralError):
 
 class SettingsError(MisuseError):
     code = "setting"
+
+
+class NotFoundError(MisuseError):
+    code = "not-found"
 
 
 class MissingExtraError(MisuseError):
@@ -223,6 +229,10 @@ class UnreachableError(LittoralError):
 
 class DeniedError(LittoralError):
     code = "denied"
+
+
+class RefusedError(LittoralError):
+    code = "refused"
 
 
 class StorageError(LittoralError):

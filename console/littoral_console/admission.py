@@ -1,0 +1,165 @@
+"""Whether to adopt what a publisher sent. It reads and decides, and changes nothing.
+
+The same rules that a device follows, asked of the repository as it would be: what was sent
+laid over what is held. A release that was adopted once keeps its bytes for ever.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
+
+from littoral import records
+from littoral.bundle.manifest import Manifest, check_id, check_sha256, target_path
+from littoral.errors import ForgottenError, HashError, MalformedError, MixError
+from littoral.trust import rules
+from littoral.trust.beliefs import Anchors
+from littoral.trust.director import Offered
+from littoral.trust.repository import Repository
+from littoral_console.keys import OnlineKeys
+
+_PATH: Final = re.compile(r"bundles/[a-z0-9-]{1,64}/[1-9][0-9]{0,15}/manifest\.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay(Repository):
+    """What was sent, and where that says nothing, what is held."""
+
+    held: Repository
+
+    def path(self, role: str, version: int) -> Path:
+        sent = Repository.path(self, role, version)
+        return sent if sent.exists() else self.held.path(role, version)
+
+    def versions(self) -> dict[str, list[int]]:
+        """Return the versions of both."""
+        sent, held = Repository.versions(self), self.held.versions()
+        return {role: sorted({*sent.get(role, ()), *held.get(role, ())}) for role in {*sent, *held}}
+
+    def manifest_path(self, model: str, release: int, *, sha256: str) -> Path:
+        sent = Repository.manifest_path(self, model, release, sha256=sha256)
+        held = self.held.manifest_path(model, release, sha256=sha256)
+        return sent if sent.exists() else held
+
+    def blob_path(self, sha256: str) -> Path:
+        sent = Repository.blob_path(self, sha256)
+        return sent if sent.exists() else self.held.blob_path(sha256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A release that both its publisher's metadata and its own manifest name."""
+
+    manifest: Manifest
+    sha256: str
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What a repository holds once it is believed."""
+
+    root: Root
+    anchors: Anchors
+    floors: Mapping[str, int]
+    releases: tuple[Release, ...]
+
+
+def admit(
+    repository: Repository,
+    *,
+    keys: OnlineKeys,
+    known: Mapping[tuple[str, int], str],
+    now: datetime,
+) -> Admitted:
+    """Return what ``repository`` holds.
+
+    ``known`` is what was adopted before: by model and release, the manifest's sha256. Blobs were
+    hashed when they came in; here they are looked for, and their sizes compared.
+
+    Raises:
+        TrustError, MalformedError: The first thing that does not hold.
+
+    """
+    # (1) Roots follow each other, and the last one names this console.
+    root = repository.root()
+    rules.fresh(root, Root.type, now=now)
+    anchors = keys.named_by(root)
+    # (2) Targets are signed by those whom root names, models by those whom targets name.
+    targets = repository.targets(root)
+    rules.fresh(targets.signed, Targets.type, now=now)
+    if targets.signed.targets:
+        raise MalformedError("targets: names releases itself; they stand in each model's metadata")
+    floors: dict[str, int] = {}
+    releases: list[Release] = []
+    for model, metadata in repository.models(targets.signed).items():
+        rules.fresh(metadata.signed, model, now=now)
+        floors[_model(model)] = rules.floor(metadata.signed, model)
+        releases += _releases(repository, model, metadata, known=known)
+    return Admitted(root=root, anchors=anchors, floors=floors, releases=tuple(releases))
+
+
+def _model(role: str) -> str:
+    try:
+        return check_id("model", role)
+    except ValueError as e:
+        raise MalformedError(f"targets: delegates to {role!r}: {e}") from e
+
+
+def _releases(
+    repository: Repository,
+    model: str,
+    metadata: Metadata[Targets],
+    *,
+    known: Mapping[tuple[str, int], str],
+) -> Iterator[Release]:
+    for path, target in sorted(metadata.signed.targets.items()):
+        # (3) A model's metadata names releases of this model alone, and as they are.
+        offered = _offered(path, target)
+        if path != target_path(model, offered.release):
+            raise MixError(f"{model}: its metadata names {path}")
+        sha256 = _sha256(path, target)
+        # (4) A release keeps its bytes for ever.
+        if known.get((model, offered.release), sha256) != sha256:
+            raise MixError(f"{path}: is here with other bytes; publish a new release instead")
+        # (5) Its manifest is here and says the same.
+        manifest = repository.read_manifest(model, target)
+        hardware = {name for v in manifest.variants for name in v.requires.hardware}
+        if set(offered.hardware) != hardware:
+            raise MixError(f"{path}: signed for other hardware than its manifest names")
+        # (6) So is every file, in every encoding.
+        for file in manifest.files.values():
+            _present(repository, file.sha256, file.size)
+            for encoding in file.encodings:
+                _present(repository, encoding.sha256, encoding.size)
+        document = repository.manifest_path(model, offered.release, sha256=sha256).read_bytes()
+        yield Release(manifest=manifest, sha256=sha256, document=document)
+
+
+def _offered(path: str, target: TargetFile) -> Offered:
+    if not _PATH.fullmatch(path):
+        raise MalformedError(f"{path!r}: expected bundles/MODEL/RELEASE/manifest.json")
+    try:
+        return records.fill(Offered, target.custom, path)
+    except records.RecordError as e:
+        raise MalformedError(str(e)) from e
+
+
+def _sha256(path: str, target: TargetFile) -> str:
+    try:
+        return check_sha256(path, target.hashes.get("sha256", ""))
+    except ValueError as e:
+        raise MalformedError(str(e)) from e
+
+
+def _present(repository: Repository, sha256: str, size: int) -> None:
+    try:
+        found = repository.blob_path(sha256).stat().st_size
+    except OSError as e:
+        raise ForgottenError(f"blobs/{sha256}: named by a manifest, and not here") from e
+    if found != size:
+        raise HashError(f"blobs/{sha256}", signed=str(size), found=str(found), kind="length")

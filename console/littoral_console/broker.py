@@ -1,0 +1,255 @@
+"""Mosquitto as the console's child: its configuration, its life, and who may say what.
+
+Who a client is stands in its certificate alone, which is its name and its client id: so no
+device can take another's session. It dies with the console, comes back on its port when it
+dies alone, and one that a killed console left behind is recognised and ended.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import pwd
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from littoral import durable
+from littoral.errors import UnreachableError
+from littoral.wire.messages import TOPICS
+from littoral_console.tls import REPLICA, Tls
+
+FIND: Final = (None, "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")  # PATH, then where it hides
+PACKET_BYTES: Final = 128 * 1024
+QUEUED_MESSAGES: Final = 1_000_000  # Mosquitto's own limit of 1,000 drops most of a burst
+_READY_S: Final = 10.0
+_END_S: Final = 5.0
+_RETRY_FIRST_S: Final = 0.2
+_RETRY_MOST_S: Final = 10.0
+_log = logging.getLogger(__name__)
+
+
+def program() -> str | None:
+    """Return where Mosquitto is, None when it is not installed."""
+    return next((p for path in FIND if (p := shutil.which("mosquitto", path=path))), None)
+
+
+def configuration(folder: Path, *, tls: Tls, host: str, port: int, user: str) -> str:
+    """Return mosquitto.conf."""
+    certificate, key = tls.server
+    lines = (
+        f"user {user}",  # else root's Mosquitto becomes one that cannot read its key
+        "per_listener_settings false",
+        "allow_anonymous false",
+        f"listener {port} {host}",
+        f"cafile {folder / 'ca.pem'}",
+        f"certfile {certificate}",
+        f"keyfile {key}",
+        "tls_version tlsv1.2",  # or above
+        "require_certificate true",
+        "use_identity_as_username true",
+        "use_username_as_clientid true",
+        f"acl_file {folder / 'acl'}",
+        f"max_packet_size {PACKET_BYTES}",
+        f"max_queued_messages {QUEUED_MESSAGES}",
+        f"max_queued_bytes {2**30}",
+        "max_inflight_messages 100",
+        "persistent_client_expiration 60d",
+        "persistence true",
+        f"persistence_location {folder}/",
+        "autosave_interval 60",
+        "connection_messages false",
+        "log_dest stderr",
+        "log_type error",
+        "log_type warning",
+        "set_tcp_nodelay true",
+    )
+    return "\n".join(lines) + "\n"
+
+
+def access_list(denied: Iterable[str]) -> str:
+    """Return who may say what: the console by name, devices by pattern, the denied nothing."""
+    lines = [
+        f"user {REPLICA}",
+        f"topic read {TOPICS}/+/up/#",
+        f"topic write {TOPICS}/+/down/#",
+        *(line for device in sorted(denied) for line in (f"user {device}", "topic deny #")),
+        f"pattern write {TOPICS}/%u/up/#",
+        f"pattern read {TOPICS}/%u/down/#",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(slots=True, kw_only=True)
+class Broker:
+    """One Mosquitto. To be used from one event loop, whose thread outlives it."""
+
+    folder: Path
+    tls: Tls
+    device_ca: Path  # the chain that devices' certificates lead to
+    host: str
+    program: str
+    port: int = 0
+    denied: frozenset[str] = frozenset()
+    _process: asyncio.subprocess.Process | None = field(default=None, init=False)
+
+    async def start(self) -> None:
+        """Write the configuration, end a stale child, and return when it listens.
+
+        Raises:
+            UnreachableError: It does not come up; says what it said.
+
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await asyncio.to_thread(_end_stale, self.folder / "pid", self.folder / "mosquitto.conf")
+        self.port = _port(self.folder / "port", self.host)
+        self._write()
+        await self._spawn()
+
+    async def supervise(self) -> None:
+        """Bring it back whenever it dies, until cancelled; then end it."""
+        pause_s = _RETRY_FIRST_S
+        try:
+            while True:
+                if self._process is not None:
+                    code = await self._process.wait()
+                    _log.warning("the broker ended with %s; it is started again", code)
+                    self._process = None
+                try:
+                    await self._spawn()
+                    pause_s = _RETRY_FIRST_S
+                except UnreachableError as e:
+                    _log.warning("%s", e)
+                    await asyncio.sleep(pause_s)
+                    pause_s = min(pause_s * 2, _RETRY_MOST_S)
+        finally:
+            await self._end()
+
+    def deny(self, devices: Collection[str]) -> None:
+        """Let ``devices`` say and hear nothing from now on, on live connections too."""
+        self.denied = frozenset(devices)
+        durable.replace(self.folder / "acl", access_list(self.denied).encode())
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGHUP)
+
+    def _write(self) -> None:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        text = configuration(self.folder, tls=self.tls, host=self.host, port=self.port, user=user)
+        authorities = self.device_ca.read_bytes() + self.tls.ca.read_bytes()
+        durable.replace(self.folder / "ca.pem", authorities)
+        durable.replace(self.folder / "acl", access_list(self.denied).encode())
+        durable.replace(self.folder / "mosquitto.conf", text.encode())
+
+    async def _spawn(self) -> None:
+        command = [self.program, "-c", str(self.folder / "mosquitto.conf")]
+        if (setpriv := shutil.which("setpriv")) is not None:
+            command = [setpriv, "--pdeathsig", "TERM", "--", *command]
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C in the terminal is the console's alone
+        )
+        durable.replace(self.folder / "pid", str(process.pid).encode())
+        said: list[str] = []
+        reader = asyncio.create_task(_listen(process, said))
+        _readers.add(reader)
+        reader.add_done_callback(_readers.discard)
+        if not await self._ready(process):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            await reader
+            raise UnreachableError(f"mosquitto does not start: {' '.join(said[-3:]) or 'silent'}")
+        self._process = process
+
+    async def _ready(self, process: asyncio.subprocess.Process) -> bool:
+        until = time.monotonic() + _READY_S
+        while time.monotonic() < until and process.returncode is None:
+            try:
+                _, writer = await asyncio.open_connection(self.host, self.port)
+            except OSError:
+                await asyncio.sleep(0.02)
+                continue
+            writer.close()
+            return True
+        return False
+
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), _END_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+_readers: set[asyncio.Task[None]] = set()
+
+
+async def _listen(process: asyncio.subprocess.Process, said: list[str]) -> None:
+    if process.stderr is None:
+        return
+    while line := await process.stderr.readline():
+        said.append(line.decode(errors="replace").strip())
+        del said[:-20]
+        _log.debug("mosquitto: %s", said[-1])
+
+
+def _port(kept: Path, host: str) -> int:
+    """Return the port of last time, which devices know, if it is free; else any free one."""
+    with contextlib.suppress(OSError, ValueError):
+        port = int(kept.read_text())
+        if _is_free(host, port):
+            return port
+        _log.warning("port %d, where devices expect the broker, is in use; taking another", port)
+    port = _free(host)
+    durable.replace(kept, str(port).encode())
+    return port
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        return _free(host, port) == port
+    except OSError:
+        return False
+
+
+def _free(host: str, port: int = 0) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as found:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+        return int(found.getsockname()[1])
+
+
+def _end_stale(pid_file: Path, configuration_file: Path) -> None:
+    """End the child of a console that was killed, if the process is still that child."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int(pid_file.read_text())
+        for number, wait_s in ((signal.SIGTERM, _END_S), (signal.SIGKILL, _END_S)):
+            if not _runs(pid, configuration_file):
+                return
+            _log.warning("ending the broker %d that an earlier console left", pid)
+            os.kill(pid, number)
+            until = time.monotonic() + wait_s
+            while _runs(pid, configuration_file) and time.monotonic() < until:
+                time.sleep(0.05)
+
+
+def _runs(pid: int, configuration_file: Path) -> bool:
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return os.fsencode(configuration_file) in arguments

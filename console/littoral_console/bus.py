@@ -1,0 +1,38 @@
+"""Tells whoever waits that a device's document is a new one.
+
+Within one process; to be used from its event loop alone.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+
+class Bus:
+    def __init__(self) -> None:
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._desired: asyncio.Queue[str] = asyncio.Queue()
+
+    def announce(self, devices: Iterable[str]) -> None:
+        """Say that these devices' documents are new ones."""
+        for device in devices:
+            self._desired.put_nowait(device)
+            for event in self._waiting.get(device, ()):
+                event.set()
+
+    async def announced(self) -> str:
+        """Return the next device whose document is a new one. For one reader."""
+        return await self._desired.get()
+
+    @contextmanager
+    def listening(self, device: str) -> Iterator[asyncio.Event]:
+        """Lend what is set when the device's document is a new one. Look once after entering."""
+        event = asyncio.Event()
+        self._waiting[device].add(event)
+        try:
+            yield event
+        finally:
+            self._waiting[device].discard(event)
+            if not self._waiting[device]:
+                del self._waiting[device]

@@ -1,0 +1,189 @@
+"""The console on the broker: hears every device, tells each what it shall run.
+
+A topic says who speaks, because the broker lets nobody else write there; the message must
+say the same. What is heard is committed in batches, and acknowledged after the commit.
+"""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from littoral.errors import MalformedError, StorageError
+from littoral.wire.messages import (
+    MAX_BYTES,
+    TOPICS,
+    Acks,
+    Report,
+    Status,
+    Telemetry,
+    split_topic,
+    topic,
+)
+from littoral_console import director, streams
+from littoral_console.director import Document
+from littoral_console.ingest import Heard, Said
+from littoral_console.intake import Intake
+from littoral_console.tls import REPLICA, Tls
+
+BATCH_S: Final = 0.05
+BATCH_MOST: Final = 1000
+_SESSION_S: Final = 3600  # how long the broker keeps for us what devices say while we are away
+_RETRY_FIRST_S: Final = 0.2
+_RETRY_MOST_S: Final = 10.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Relay:
+    intake: Intake
+    tls: Tls
+    where: Callable[[], tuple[str, int]]  # the broker's host and port, now
+    connected: bool = False
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        pause_s = _RETRY_FIRST_S
+        while True:
+            try:
+                async with self._client() as client:
+                    pause_s = _RETRY_FIRST_S
+                    await self._serve(client)
+            except (aiomqtt.MqttError, OSError) as e:
+                _log.info("the broker is away: %s", e)
+            finally:
+                self.connected = False
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _RETRY_MOST_S)
+
+    def _client(self) -> aiomqtt.Client:
+        host, port = self.where()
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = _SESSION_S
+        return aiomqtt.Client(
+            host,
+            port,
+            identifier=REPLICA,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            clean_start=False,
+            properties=properties,
+            keepalive=20,
+            timeout=10,
+            max_inflight_messages=100,
+            tls_context=client_context(self.tls),
+        )
+
+    async def _serve(self, client: aiomqtt.Client) -> None:
+        await client.subscribe(f"{TOPICS}/+/up/#", qos=1)
+        self.connected = True
+        await self._repeat(client)
+        await first_of(self._hear(client), self._tell(client))
+
+    async def _hear(self, client: aiomqtt.Client) -> None:
+        messages = client.messages
+        async for first in messages:
+            batch = [first]
+            await asyncio.sleep(BATCH_S)  # for whatever comes with it: one commit for all
+            while len(messages) and len(batch) < BATCH_MOST:
+                batch.append(await anext(messages))
+            heard = [one for message in batch if (one := understand(message)) is not None]
+            try:
+                effects = await self.intake.take(heard)
+            except StorageError as e:
+                _log.error("nothing was stored, nothing is acknowledged: %s", e)
+                continue
+            await self._acknowledge(client, effects.acks)
+
+    async def _acknowledge(
+        self, client: aiomqtt.Client, acks: Mapping[str, dict[str, int]]
+    ) -> None:
+        for device, heads in acks.items():
+            await client.publish(topic(device, "down/ack"), Acks(acks=heads).to_json(), qos=1)
+
+    async def _tell(self, client: aiomqtt.Client) -> None:
+        while True:
+            device = await self.intake.bus.announced()
+            await _publish(client, device, await self._document(device))
+
+    async def _repeat(self, client: aiomqtt.Client) -> None:
+        """Say again all that is wanted and committed: the broker may have lost it."""
+
+        def read() -> tuple[list[tuple[str, Document]], dict[str, dict[str, int]]]:
+            with self.intake.database.reading() as connection:
+                return list(director.documents(connection)), streams.heads(connection)
+
+        documents, acks = await asyncio.to_thread(read)
+        for device, document in documents:
+            await _publish(client, device, document)
+        await self._acknowledge(client, acks)
+
+    async def _document(self, device: str) -> Document | None:
+        def read() -> Document | None:
+            with self.intake.database.reading() as connection:
+                return director.document(connection, device)
+
+        return await asyncio.to_thread(read)
+
+
+async def _publish(client: aiomqtt.Client, device: str, document: Document | None) -> None:
+    if document is not None:
+        await client.publish(topic(device, "down/desired"), document.data, qos=1, retain=True)
+
+
+async def first_of(*work: Awaitable[None]) -> None:
+    """Run all until one ends, then end the others; raise what that one raised."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+    for task in done:
+        task.result()
+
+
+def understand(message: aiomqtt.Message) -> Heard | None:
+    """Return what the message says, None when it says nothing that is known here."""
+    name = str(message.topic)
+    try:
+        device, path = split_topic(name)
+        said = _said(path, message.payload)
+    except MalformedError as e:
+        _log.warning("%s: %s", name[:200], e)
+        return None
+    if said is None:
+        return None
+    return Heard(device=device, channel="mqtt", said=said, replayed=bool(message.retain))
+
+
+def _said(path: str, body: bytes) -> Said | None:
+    if len(body) > MAX_BYTES:
+        raise MalformedError(f"expected at most {MAX_BYTES} bytes, found {len(body)}")
+    match path:
+        case "up/status" if body:
+            return Status.from_json(body)
+        case "up/report":
+            return Report.from_json(body)
+        case "up/telemetry":
+            return Telemetry.decode(body)
+        case _:
+            return None
+
+
+def client_context(tls: Tls) -> ssl.SSLContext:
+    """Return how this console shows itself to a broker, and whom it believes to be one."""
+    context = ssl.create_default_context(cafile=str(tls.ca))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    certificate, key = tls.client
+    context.load_cert_chain(certificate, key)
+    return context

@@ -1,0 +1,269 @@
+"""The image repository that this console owns: a folder that grows by what is believed.
+
+Publishers bring root, targets and releases; the console adds snapshot and timestamp, and
+nothing else. First the promise (``adopt.json`` beside the files that were sent), then the
+deed, each step safe to do twice: a kill at any moment is followed by the rest of it.
+"""
+
+import logging
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, select, update
+from tuf.api.metadata import Root, Timestamp
+
+from littoral import durable, records
+from littoral.errors import MisuseError, MixError, NotFoundError
+from littoral.trust import writer
+from littoral.trust.beliefs import Anchors
+from littoral.trust.repository import Repository
+from littoral.trust.rules import anchors
+from littoral_console import audit, queries, uploads
+from littoral_console import tables as t
+from littoral_console.admission import Admitted, Overlay, Release, admit
+from littoral_console.database import put
+from littoral_console.keys import OnlineKeys
+from littoral_console.rollouts import preference
+
+RENEW_EVERY: Final = timedelta(days=1)
+_ADOPT: Final = "adopt.json"
+_SERVED: Final = re.compile(
+    r"metadata/(?:root|timestamp|[1-9][0-9]{0,15}\.[a-z0-9-]{1,64})\.json"
+    r"|targets/bundles/[a-z0-9-]{1,64}/[1-9][0-9]{0,15}/[0-9a-f]{64}\.manifest\.json"
+    r"|blobs/[0-9a-f]{64}"
+)
+_PUBLIC: Final = 0o644
+_log = logging.getLogger(__name__)
+
+
+class ImageRepository:
+    """DATA/repo and DATA/uploads. Its methods may be called from any thread but the writer's."""
+
+    def __init__(self, data: Path, *, keys: OnlineKeys, clock: Callable[[], int]) -> None:
+        self.folder = data / "repo"
+        self._uploads = data / "uploads"
+        self._keys, self._clock = keys, clock
+        self._held = Repository(self.folder)
+        self._lock = threading.Lock()
+        self._open: dict[str, uploads.Upload] = {}
+
+    @property
+    def root(self) -> Root | None:
+        """Return the newest root, None before the first upload."""
+        return self._held.root() if self._held.versions().get(Root.type) else None
+
+    @property
+    def anchors(self) -> Anchors:
+        """Return whom root names. Raises MisuseError before the first upload."""
+        root = self.root
+        if root is None:
+            raise MisuseError(
+                "the console has no repository yet; run: littoral fleet releases upload REPO"
+            )
+        return anchors(root)
+
+    def root_bytes(self) -> bytes:
+        """Return the newest root as devices get it for their first belief."""
+        return (self.folder / "metadata" / "root.json").read_bytes()
+
+    def served(self, name: str) -> Path | None:
+        """Return the file that the repository has under ``name``, None if it has none.
+
+        A link leads nowhere: only regular files that lie in the folder are served.
+        """
+        if not _SERVED.fullmatch(name):
+            return None
+        path = self.folder.resolve() / name
+        try:
+            found = path.resolve(strict=True)
+        except OSError:
+            return None
+        return path if found == path and path.is_file() else None
+
+    # -- uploads
+
+    def begin(self, offers: Sequence[uploads.Offer], *, who: str) -> uploads.Upload:
+        """Start an upload; see ``uploads.begin`` for what it refuses."""
+        self._expire()
+        upload = uploads.begin(
+            offers, held=self._held, folder=self._uploads, who=who, now_ms=self._clock()
+        )
+        self._open[upload.id] = upload
+        return upload
+
+    def upload(self, number: str) -> uploads.Upload:
+        """Return the upload that was begun. Raises NotFoundError."""
+        try:
+            return self._open[number]
+        except KeyError:
+            raise NotFoundError(f"no upload {number[:32]!r} is under way; begin a new one") from None
+
+    def commit(self, number: str, *, known: dict[tuple[str, int], str]) -> Admitted:
+        """Adopt the upload, if all of it is believed, and sign what is here now.
+
+        Raises:
+            MisuseError: Something is still missing.
+            TrustError, MalformedError: It is not believed; nothing changed.
+
+        """
+        upload = self.upload(number)
+        if upload.missing:
+            raise MisuseError(f"still missing: {', '.join(upload.missing[:3])}")
+        with self._lock:
+            overlay = Overlay(upload.folder, self._held)
+            admitted = admit(overlay, keys=self._keys, known=known, now=self._now())
+            before = self.root
+            if before is not None and anchors(before).fleet != admitted.anchors.fleet:
+                raise MixError(f"root: for the fleet {admitted.anchors.fleet!r}, not this one")
+            names = _worth(upload.wanted, admitted)
+            durable.replace(upload.folder / _ADOPT, records.to_json(names))
+            self._adopt(upload.folder)
+        self.discard(number)
+        return admitted
+
+    def discard(self, number: str) -> None:
+        """Forget an upload. Can be done twice."""
+        upload = self._open.pop(number, None)
+        if upload is not None:
+            upload.discard()
+
+    # -- what the console signs
+
+    def recover(self, *, known: dict[tuple[str, int], str]) -> Admitted | None:
+        """Finish what a kill left, and return what is here; None before the first upload."""
+        with self._lock:
+            folders = [f for f in self._uploads.glob("*") if f.name not in self._open]
+            for folder in folders:
+                if (folder / _ADOPT).exists():
+                    self._adopt(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+            if self.root is None:
+                return None
+            if self.stale():
+                self._renew()
+            return admit(self._held, keys=self._keys, known=known, now=self._now())
+
+    def stale(self) -> bool:
+        """Return whether the timestamp was signed more than a day ago, or never."""
+        found = self._held.newest(Timestamp, Timestamp.type)
+        if found is None:
+            return True
+        signed = found.signed.expires - writer.TIMESTAMP_LIFE
+        return self._now() >= signed + RENEW_EVERY
+
+    def renew(self) -> None:
+        """Sign snapshot and timestamp anew, if there is something to sign."""
+        with self._lock:
+            if self.root is not None:
+                self._renew()
+
+    def _renew(self) -> None:
+        now = self._now()
+        _, version = writer.renew(
+            self.folder, online=self._keys.folder, now=now, least=int(now.timestamp())
+        )
+        _log.info("signed timestamp %d", version)
+
+    def _adopt(self, folder: Path) -> None:
+        """Move what was promised, what is named before what names it. Can be done twice."""
+        names: list[str] = records.parse_json(
+            (folder / _ADOPT).read_bytes(), limit=uploads.MOST_FILES * 200
+        )
+        for name in sorted(names, key=_order):
+            sent, kept = folder / name, self.folder / name
+            if sent.exists():
+                kept.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                sent.chmod(_PUBLIC)
+                os.replace(sent, kept)  # noqa: PTH105 (as durable does, with the folder synced)
+                durable.sync_folder(kept.parent)
+        root = self._held.root()
+        newest = self._held.path(Root.type, root.version).read_bytes()
+        durable.replace(self.folder / "metadata" / "root.json", newest, mode=_PUBLIC)
+        self._renew()
+        durable.remove(folder / _ADOPT)
+
+    def _expire(self) -> None:
+        for upload in list(self._open.values()):
+            if upload.started_ms + uploads.LIFE_MS < self._clock():
+                self.discard(upload.id)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock() / 1000, UTC)
+
+
+def known(connection: Connection) -> dict[tuple[str, int], str]:
+    """Return the manifest's sha256 of every release that was ever adopted."""
+    c = t.releases.c
+    rows = connection.execute(select(c.model, c.release, c.manifest))
+    return {(row.model, row.release): row.manifest for row in rows}
+
+
+def record(
+    connection: Connection, admitted: Admitted, *, who: str, now_ms: int
+) -> tuple[queries.Release, ...]:
+    """Make the tables say what the repository holds; return the releases that are new."""
+    fleet = {"name": "fleet", "value": admitted.anchors.fleet}
+    put(connection, t.settings, fleet)
+    for model, floor in admitted.floors.items():
+        put(connection, t.models, {"name": model, "floor": floor})
+    before = known(connection)
+    connection.execute(update(t.releases).values(withdrawn=True))
+    new = []
+    for release in admitted.releases:
+        key = (release.manifest.model, release.manifest.release)
+        if key not in before:
+            connection.execute(insert(t.releases).values(_row(release, now_ms=now_ms)))
+            new.append(key)
+        c = t.releases.c
+        connection.execute(
+            update(t.releases).where(c.model == key[0], c.release == key[1]).values(withdrawn=False)
+        )
+    for model, number in new:
+        audit.record(connection, "release.add", who=who, subject=f"{model}:{number}", now_ms=now_ms)
+    found = (queries.release(connection, model, number) for model, number in new)
+    return tuple(release for release in found if release is not None)
+
+
+def _row(release: Release, *, now_ms: int) -> dict[str, Any]:
+    manifest = release.manifest
+    return {
+        "model": manifest.model,
+        "release": manifest.release,
+        "label": manifest.label,
+        "task": manifest.task,
+        "manifest": release.sha256,
+        "length": len(release.document),
+        "size": sum(file.size for file in manifest.files.values()),
+        "hardware": list(preference(manifest)),
+        "document": release.document,
+        "added_ms": now_ms,
+        "withdrawn": False,
+    }
+
+
+def _worth(names: Iterable[str], admitted: Admitted) -> list[str]:
+    """Return what is worth keeping of ``names``: no blob or manifest that nobody names."""
+    manifests = {release.sha256 for release in admitted.releases}
+    files = [file for release in admitted.releases for file in release.manifest.files.values()]
+    blobs = {file.sha256 for file in files} | {e.sha256 for f in files for e in f.encodings}
+    worth = {f"blobs/{sha256}" for sha256 in blobs}
+    return [
+        name
+        for name in names
+        if name in worth
+        or name.startswith("metadata/")
+        or name.rpartition("/")[2].removesuffix(".manifest.json") in manifests
+    ]
+
+
+def _order(name: str) -> tuple[int, str]:
+    folder = name.partition("/")[0]
+    if folder != "metadata":
+        return (0 if folder == "blobs" else 1), name
+    return (4 if name.endswith(".root.json") else 3 if name.endswith(".targets.json") else 2), name

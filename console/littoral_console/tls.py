@@ -1,0 +1,89 @@
+"""The console's own certificate authority, and what it issues to itself.
+
+It names this server, and the console as a client of the broker. It has nothing to do with
+the device CA: who steals it can pretend to be a console, not a publisher.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from littoral.errors import MisuseError
+from littoral.trust import certificates
+from littoral.trust.identity import digest
+
+REPLICA: Final = "console.a"
+_ALWAYS: Final = ("localhost", "127.0.0.1", "::1")
+_RENEW_BEFORE: Final = timedelta(days=180)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Files in DATA/tls, made by ``prepare``."""
+
+    folder: Path
+    names: tuple[str, ...]  # that the server's certificate is for
+    ca_sha256: str
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "console-ca.crt"
+
+    @property
+    def server(self) -> tuple[Path, Path]:
+        """Return the server's certificates and its key."""
+        return self.folder / "server.crt", self.folder / "server.key"
+
+    @property
+    def client(self) -> tuple[Path, Path]:
+        """Return the certificates and the key of the console as a client of the broker."""
+        return self.folder / f"{REPLICA}.crt", self.folder / f"{REPLICA}.key"
+
+
+def prepare(folder: Path, *, names: Iterable[str], now: datetime) -> Tls:
+    """Make what is missing in ``folder``, and anew what is for other names or soon over."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    wanted = tuple(dict.fromkeys((*_ALWAYS, socket.gethostname(), *names)))
+    ca = certificates.new_ca(
+        folder / "console-ca.key", folder / "console-ca.crt", name="littoral console CA", now=now
+    )
+    tls = Tls(folder=folder, names=wanted, ca_sha256=digest(ca.root))
+    certificate, key = tls.server
+    if not _covers(certificate, wanted, now=now):
+        try:
+            certificates.issue_server(wanted, ca=ca, key=key, certificate=certificate, now=now)
+        except ValueError as e:
+            raise MisuseError(f"--name: {e}") from e
+    certificate, key = tls.client
+    if not _covers(certificate, (), now=now):
+        certificates.issue_client(REPLICA, ca=ca, key=key, certificate=certificate, now=now)
+    return tls
+
+
+def _covers(certificate: Path, names: Iterable[str], *, now: datetime) -> bool:
+    if not certificate.exists():
+        return False
+    found = x509.load_pem_x509_certificate(certificate.read_bytes())
+    if now + _RENEW_BEFORE >= found.not_valid_after_utc:
+        return False
+    return not names or set(names) <= _names(found)
+
+
+def _names(certificate: x509.Certificate) -> set[str]:
+    value = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    hosts = value.get_values_for_type(x509.DNSName)
+    return {*hosts, *(str(ip) for ip in value.get_values_for_type(x509.IPAddress))}
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches ``host``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
