@@ -37,21 +37,24 @@ def expect(held: bool, expected: str, found: object) -> None:  # noqa: FBT001
 
 
 def wait_for(
-    expected: str, probe: Callable[[], T | None], *, within_s: float, log: Path | None = None
+    expected: str, probe: Callable[[], T | None], *, within_s: float, of: "Process | None" = None
 ) -> T:
-    """Return the first answer of ``probe`` that is not None.
+    """Return the first answer of ``probe`` that is not None, while the process ``of`` runs.
 
     Raises:
         UnmetError: There was none in time; tells the last thing that the probe raised.
 
     """
     until, trouble = time.monotonic() + within_s, "nothing"
+    log = of.log if of else None
     while True:
         try:
             if (found := probe()) is not None:
                 return found
         except (UnmetError, OSError) as e:
             trouble = str(e)
+        if of and not of.alive:
+            raise UnmetError(expected, f"that {of.name} ended with {of.popen.poll()}", log=log)
         if time.monotonic() > until:
             raise UnmetError(f"{expected} within {within_s:g} s", trouble, log=log)
         time.sleep(0.1)

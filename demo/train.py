@@ -4,8 +4,8 @@ A script of its own, because TensorFlow takes half a gigabyte and the story shou
 
     .venv/bin/python demo/train.py OUT digits-1:seed=1 digits-2:seed=2:width=16
 
-It writes OUT/<name>.keras for each, calibration.npz (x) and test.npz (x, y), and prints one JSON
-object with the float accuracy of each on the test set. The split is always the same one.
+It writes OUT/<name>.keras for each, calibration.npz (x) and test.npz (x, y, labels), and prints
+one JSON object with the float accuracy of each on the test set. The split is always the same.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 TEST = 360  # samples, of 1,797
 CALIBRATION = 200
+LABELS = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def main(args: list[str]) -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     data = digits()
     np.savez(asked.out / "calibration.npz", x=data.x[:CALIBRATION])
-    np.savez(asked.out / "test.npz", x=data.x_test, y=data.y_test)
+    np.savez(asked.out / "test.npz", x=data.x_test, y=data.y_test, labels=LABELS)
     told = {}
     for plan in asked.plans:
         started = time.monotonic()

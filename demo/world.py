@@ -103,10 +103,8 @@ class World:
                 return row
             raise UnmetError(f"release {release} idle", row)
 
-        log = self.work / "logs" / "device.log"
-        return wait_for(
-            f"release {release} to be proven on {DEVICE}", probe, within_s=within_s, log=log
-        )
+        wanted = f"release {release} to be proven on {DEVICE}"
+        return wait_for(wanted, probe, within_s=within_s, of=self.stage.processes.get("device"))
 
     def wait_refused(self, release: int, code: str, *, within_s: float = 60) -> dict[str, Any]:
         """Return the report that says why ``release`` did not take."""
@@ -117,10 +115,8 @@ class World:
                 return told[-1]
             raise UnmetError(f"release {release} refused", self.history()[:1])
 
-        log = self.work / "logs" / "device.log"
-        row = wait_for(
-            f"release {release} to be refused on {DEVICE}", probe, within_s=within_s, log=log
-        )
+        wanted = f"release {release} to be refused on {DEVICE}"
+        row = wait_for(wanted, probe, within_s=within_s, of=self.stage.processes.get("device"))
         expect(row["code"] == code, f"release {release} refused with the code {code!r}", row)
         return row
 
@@ -166,18 +162,16 @@ class World:
 
     def _console_ready(self, process: Process) -> dict[str, Any]:
         def probe() -> dict[str, Any] | None:
-            if not process.alive:
-                raise UnmetError("the console to run", process.popen.poll(), log=process.log)
             where = self.console_data / "console.json"
             return dict(json.loads(where.read_text())) if where.exists() else None
 
-        where = wait_for("the console to listen", probe, within_s=30, log=process.log)
+        where = wait_for("the console to listen", probe, within_s=30, of=process)
 
         def healthy() -> bool | None:
             with Rest(where["http"]) as people:
                 return people.raw("GET", "/healthz")[0] == 200 or None
 
-        wait_for("the console to be healthy", healthy, within_s=30, log=process.log)
+        wait_for("the console to be healthy", healthy, within_s=30, of=process)
         return where
 
     def start_device(self, *, port: int) -> Process:
