@@ -86,6 +86,69 @@ def renew(folder: Path, online: Path, *, as_json: bool) -> None:
     emit(value, as_json=as_json, text=f"{folder}: snapshot {snapshot}, timestamp {timestamp}")
 
 
+@repo.command(
+    epilog="Example: littoral repo rotate repo/ time --offline usb/ --online console/keys"
+)
+@_DIR
+@click.argument("role")
+@_OFFLINE
+@click.option(
+    "--online",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder of the console's keys, to replace one of them.",
+)
+@click.option("--key", metavar="KEYID", help="The key to replace, where the role has several.")
+@_JSON
+def rotate(
+    folder: Path,
+    role: str,
+    offline: Path,
+    online: Path | None,
+    key: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Replace the key of ROLE, lost or stolen, by a new one.
+
+    ROLE is root, targets, a model, or one of the console's: snapshot, timestamp, director, time.
+    """
+    from littoral.trust import writer
+
+    done = writer.rotate(folder, role, offline=offline, online=online, key=key)
+    value = {"role": role, "old": done.old, "new": done.new, "key": done.path}
+    text = f"{role}: {done.path} takes the place of key {done.old[:12]}…"
+    emit(value, as_json=as_json, text=text)
+
+
+@repo.command(epilog="Example: littoral repo extend repo/ --offline usb/")
+@_DIR
+@_OFFLINE
+@_JSON
+def extend(folder: Path, offline: Path, *, as_json: bool) -> None:
+    """Sign root, targets and every model's metadata anew, for their full lives."""
+    from littoral.trust import writer
+
+    writer.extend(folder, offline=offline)
+    rows = writer.status(folder, now=datetime.now(UTC))
+    emit({"roles": [_plain(row) for row in rows]}, as_json=as_json, text=_table(rows))
+
+
+@repo.command(epilog="Example: littoral repo floor repo/ digits 7 --offline usb/")
+@_DIR
+@click.argument("model")
+@click.argument("release", type=click.IntRange(min=1))
+@_OFFLINE
+@_JSON
+def floor(folder: Path, model: str, release: int, offline: Path, *, as_json: bool) -> None:
+    """Let no device newly activate a release of MODEL below RELEASE. A floor never falls."""
+    from littoral.trust import writer
+
+    writer.raise_floor(folder, model, floor=release, offline=offline)
+    value = {"model": model, "floor": release}
+    emit(value, as_json=as_json, text=f"{model}: nothing below release {release} is activated")
+
+
 @repo.command(epilog="Example: littoral repo status repo/ --json")
 @_DIR
 @_JSON
