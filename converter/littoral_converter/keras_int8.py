@@ -104,23 +104,33 @@ def _load(keras: Any, path: Path, folder: Path) -> Any:  # noqa: ANN401
     try:
         return keras.saving.load_model(named, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, LookupError, RuntimeError, AttributeError) as e:
-        raise _unreadable(path.name, _one_line(e)) from e
+        raise _unreadable(path.name, e) from e
     except (zipfile.BadZipFile, EOFError, zlib.error) as e:
         raise MalformedError(f"{path.name}: damaged or cut short ({e}); save it again") from e
 
 
-def _unreadable(name: str, words: str) -> MalformedError | ConversionError:
-    if "lambda" in words.lower():
+def _unreadable(name: str, error: BaseException) -> MalformedError | ConversionError:
+    words = " ".join(str(e) for e in _chain(error))
+    if "Lambda" in words:
         return ConversionError(
             f"{name}: a Lambda layer holds Python code, which is never run from a file; "
             "write it with Keras's own layers"
         )
-    if "Could not locate" in words:
+    strange = re.search(r"Could not locate (?:class|function) '([^']+)'", words)
+    if strange is not None:
         return ConversionError(
-            f"{name}: has classes that Keras itself does not have; rebuild the model with Keras's "
-            f"own layers: {words}"
+            f"{name}: has {strange[1]!r}, which Keras itself does not have, and code is never "
+            "run from a file; write it with Keras's own layers"
         )
-    return MalformedError(f"{name}: Keras cannot read it; save or copy it again: {words}")
+    return MalformedError(
+        f"{name}: Keras cannot read it; save or copy it again: {_one_line(error)}"
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _input_shape(
@@ -131,11 +141,16 @@ def _input_shape(
 ) -> tuple[int, ...]:
     """Return the shape of one sample: as declared, what is dynamic as the recipe pins it."""
     for what in ("inputs", "outputs"):
-        found = getattr(model, what, None) or []
+        found = getattr(model, what, None)
+        if not found:
+            raise ConversionError(
+                "the model was saved before it knew its input, or is a class of its own; begin it "
+                "with keras.Input, as a sequential or functional model, and save it again"
+            )
         if len(found) != 1:
             raise ConversionError(
-                "expected a functional or sequential model of one input and one output, found "
-                f"{len(found)} {what}; this version converts no other"
+                f"expected a model of one input and one output, found {len(found)} {what}; "
+                "this version converts no other"
             )
     (declared,) = model.inputs
     if declared.dtype != "float32":
@@ -180,7 +195,7 @@ def _layers(model: Any) -> dict[str, int]:  # noqa: ANN401
 
 
 def _hint(layers: dict[str, int]) -> str:
-    loops = sorted({"LSTM", "GRU", "SimpleRNN", "ConvLSTM2D", "RNN", "LSTMCell"} & layers.keys())
+    loops = sorted({"LSTM", "GRU", "SimpleRNN", "ConvLSTM1D", "ConvLSTM2D", "RNN"} & layers.keys())
     if not loops:
         return ""
     return (

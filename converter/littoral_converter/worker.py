@@ -43,6 +43,14 @@ _CRASHES: Final = {
     int(signal.SIGFPE): "crashed (division by zero)",
     int(signal.SIGILL): "was built for another processor (illegal instruction)",
 }
+_NO_MEMORY: Final = (  # what libraries write when they get none
+    "MemoryError",
+    "bad_alloc",
+    "Cannot allocate memory",
+    "failed to map segment",
+    "pthread_create() failed",
+)
+_TELLING: Final = ("Error", "Check failed", "was not true")
 _MAX_LINE: Final = 1024 * 1024
 _TAIL_BYTES: Final = 16 * 1024
 # What a child may say itself; each has a message and nothing else.
@@ -211,9 +219,8 @@ def _late(last: Progress, limits: Limits) -> LittoralError:
 
 
 def _out_of_memory(returncode: int, log: str) -> bool:
-    words = ("MemoryError", "bad_alloc", "Cannot allocate memory", "failed to map segment")
-    killed = returncode in (-signal.SIGKILL, _SHELL + signal.SIGKILL)
-    return killed or any(word in log for word in words)
+    killed = returncode in {-signal.SIGKILL, _SHELL + signal.SIGKILL}
+    return killed or any(words in log for words in _NO_MEMORY)
 
 
 def _tail(log: Path) -> str:
@@ -224,7 +231,7 @@ def _tail(log: Path) -> str:
 
 def _last_words(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    wanted = [line for line in lines if "Error" in line or "was not true" in line] or lines
+    wanted = [line for line in lines if any(words in line for words in _TELLING)] or lines
     return f": {wanted[-1][:300]}" if wanted else ""
 
 
