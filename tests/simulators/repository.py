@@ -13,7 +13,8 @@
 The server keeps connections alive and answers Range with 206 or 416. Names are relative to the
 repository, as in ``Fetch``; patterns are those of fnmatch. Faults and overrides act on the wire
 alone: what lies in ``repo.folder`` stays what the publisher wrote, except for
-``sign_as_stranger``, which writes there and renews, as a thief with the online keys would.
+``sign_as_stranger``, which writes there and signs snapshot and timestamp over it, as a thief
+with the online keys would. ``honest`` ends them all.
 """
 
 import enum
@@ -94,6 +95,7 @@ class RepositorySimulator:
 
     def __post_init__(self) -> None:
         self._faults: list[_Armed] = []
+        self._genuine: dict[Path, bytes] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self.folder = self.base / "repo"
@@ -179,20 +181,26 @@ class RepositorySimulator:
             self._faults.append(_Armed(pattern, fault, times))
 
     def honest(self) -> None:
-        """Drop all faults and overrides."""
+        """Drop all faults, overrides and forgeries."""
         with self._lock:
             self._faults.clear()
         self.override.clear()
+        if self._genuine:
+            for path, data in self._genuine.items():
+                path.write_bytes(data)
+            self._genuine.clear()
+            self.renew()
 
     def read(self, name: str) -> bytes:
         """Return what the publisher wrote, to replay it later."""
         return (self.folder / name).read_bytes()
 
     def sign_as_stranger(self, name: str) -> None:
-        """Sign the metadata ``name`` anew by a key that nobody trusts, and renew."""
+        """Sign the metadata ``name`` by a key that nobody trusts, until ``honest``."""
         path = self.folder / name
         metadata: Metadata[Any] = Metadata.from_bytes(path.read_bytes())
         metadata.sign(CryptoSigner.generate_ed25519())
+        self._genuine.setdefault(path, path.read_bytes())
         path.write_bytes(metadata.to_bytes())
         self._vouch(path)
 
