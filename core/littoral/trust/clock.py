@@ -54,6 +54,7 @@ class _Floors:
 class _Answer:
     when: datetime
     since_boot_s: float
+    keyid: str
 
 
 class TrustedClock:
@@ -113,7 +114,7 @@ class TrustedClock:
         if not 0 <= rtt_s < MAX_RTT_S:
             raise SlowError(f"time: the answer took {rtt_s:.1f} s; {MAX_RTT_S:.0f} are too many")
         when += timedelta(seconds=rtt_s / 2)
-        self._answer = _Answer(when, self._boottime())
+        self._answer = _Answer(when, self._boottime(), signed.keyid)
         if when >= self._floors.get(signed.keyid, self._built) + PERSIST_EVERY:
             self.raise_floor(when, signed.keyid)
 
@@ -127,9 +128,10 @@ class TrustedClock:
 
     def forget_others(self, keyids: Collection[str]) -> None:
         """Forget what any other key than ``keyids`` said."""
+        if self._answer is not None and self._answer.keyid not in keyids:
+            self._answer = None
         kept = {keyid: when for keyid, when in self._floors.items() if keyid in keyids}
         if kept != self._floors:
-            self._answer = None
             self._keep(kept)
 
     def _keep(self, floors: dict[str, datetime]) -> None:
