@@ -7,6 +7,7 @@ done only after that commit, which on SQLite is ``synchronous=FULL``: what is ac
 to a device survives a power cut.
 """
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
+from littoral.durable import storage_errors
 from littoral.errors import DiskFullError, MissingExtraError, SettingsError, StorageError
 
 T = TypeVar("T")
@@ -46,6 +48,7 @@ class Database:
         """
         self.url = url
         self._writing = _engine(url, writing=True)
+        _keep_private(self._writing)
         try:
             with self._writing.begin() as connection:
                 migrate(connection)
@@ -195,6 +198,14 @@ def _engine(url: str, *, writing: bool) -> Engine:
     if engine.dialect.name == "sqlite":
         _tune(engine, writing=writing)
     return engine
+
+
+def _keep_private(engine: Engine) -> None:
+    """Make SQLite's file readable by nobody else; what lies beside it follows."""
+    path = engine.url.database
+    if engine.dialect.name == "sqlite" and path:
+        with storage_errors(Path(path)):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _tune(engine: Engine, *, writing: bool) -> None:

@@ -58,6 +58,8 @@ class Relay:
                     await self._serve(client)
             except (aiomqtt.MqttError, OSError) as e:
                 _log.info("the broker is away: %s", e)
+            except Exception:  # noqa: BLE001 (a bug must not end the listeners)
+                _log.exception("the relay failed; it begins anew")
             finally:
                 self.connected = False
             await asyncio.sleep(pause_s)

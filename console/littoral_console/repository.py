@@ -102,7 +102,9 @@ class ImageRepository:
         try:
             return self._open[number]
         except KeyError:
-            raise NotFoundError(f"no upload {number[:32]!r} is under way; begin a new one") from None
+            raise NotFoundError(
+                f"no upload {number[:32]!r} is under way; begin a new one"
+            ) from None
 
     def commit(self, number: str, *, known: dict[tuple[str, int], str]) -> Admitted:
         """Adopt the upload, if all of it is believed, and sign what is here now.

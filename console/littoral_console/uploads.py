@@ -4,6 +4,7 @@ Files are kept in a folder of their own until the whole is believed. A file is t
 name that a repository does not have, and with no other bytes than were offered.
 """
 
+import asyncio
 import hashlib
 import os
 import re
@@ -12,7 +13,7 @@ import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from littoral.bundle.manifest import MAX_BYTES as MANIFEST_BYTES
 from littoral.bundle.manifest import MAX_FILE_BYTES
@@ -27,7 +28,7 @@ from littoral.errors import (
     RollbackError,
 )
 from littoral.trust.metadata import CAPS
-from littoral.trust.repository import Repository
+from littoral.trust.repository import CHUNK_BYTES, Repository
 
 MOST_FILES: Final = 100_000
 LIFE_MS: Final = 24 * 3600 * 1000
@@ -119,25 +120,39 @@ async def receive(upload: Upload, name: str, chunks: AsyncIterator[bytes]) -> No
         raise MisuseError(f"{name[:200]!r} is not missing here")
     path = upload.folder / name
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    digest, size = hashlib.sha256(), 0
     with storage_errors(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             with part.open("xb") as file:
-                async for chunk in chunks:
-                    size += len(chunk)
-                    if size > offer.size:
-                        raise EndlessError(name, limit=offer.size)
-                    digest.update(chunk)
-                    file.write(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            if digest.hexdigest() != offer.sha256:
-                raise HashError(name, signed=offer.sha256, found=digest.hexdigest())
+                found = await _write(file, chunks, offer=offer)
+            if found != offer.sha256:
+                raise HashError(name, signed=offer.sha256, found=found)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
     upload.arrived.add(name)
+
+
+async def _write(file: BinaryIO, chunks: AsyncIterator[bytes], *, offer: Offer) -> str:
+    """Write ``chunks`` durably, in another thread; return their sha256."""
+    digest, size, held = hashlib.sha256(), 0, bytearray()
+
+    def flush() -> None:
+        digest.update(held)
+        file.write(held)
+        held.clear()
+
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > offer.size:
+            raise EndlessError(offer.name, limit=offer.size)
+        held += chunk
+        if len(held) >= CHUNK_BYTES:
+            await asyncio.to_thread(flush)
+    await asyncio.to_thread(flush)
+    file.flush()
+    await asyncio.to_thread(os.fsync, file.fileno())
+    return digest.hexdigest()
 
 
 def _check(offer: Offer) -> None:

@@ -1,0 +1,83 @@
+"""The two listeners as applications: one for people, one for devices. They share a context."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from littoral import __version__
+from littoral_console import answers, devices, rest
+from littoral_console.context import Context
+
+_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+
+
+def people_app(context: Context) -> FastAPI:
+    """Return the listener for people: REST with its OpenAPI document, and pages."""
+    app = FastAPI(
+        title="littoral",
+        version=__version__,
+        summary="The fleet of devices that run INT8 models",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.context = context
+    answers.install(app)
+    app.include_router(rest.router)
+
+    @app.get("/healthz", include_in_schema=False)
+    async def health() -> dict[str, bool]:
+        return {"ok": True}
+
+    app.add_middleware(Guard, hosts=context.hosts)
+    return app
+
+
+def devices_app(context: Context) -> FastAPI:
+    """Return the listener for devices."""
+    app = FastAPI(title="littoral devices", openapi_url=None, docs_url=None, redoc_url=None)
+    answers.install(app)
+    app.include_router(devices.router(context))
+    return app
+
+
+class Guard:
+    """Answers only to its own names, so that no page elsewhere reaches it by another one."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str]) -> None:
+        self._app, self._hosts = app, frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                named = {name for name, _ in message["headers"]}
+                more = [header for header in _HEADERS if header[0] not in named]
+                message["headers"] = [*message["headers"], *more]
+            await send(message)
+
+        host = _host(dict(scope["headers"]).get(b"host", b"").decode("latin-1"))
+        if self._hosts and host not in self._hosts:
+            error = answers.refusal(
+                answers.UnknownHostError(f"this console is not called {host[:100]!r}")
+            )
+            await error(scope, receive, guarded)
+            return
+        await self._app(scope, receive, guarded)
+
+
+def _host(header: str) -> str:
+    """Return the name in a Host header, without its port."""
+    if header.startswith("["):
+        return header[1:].partition("]")[0].lower()
+    return header.partition(":")[0].lower()

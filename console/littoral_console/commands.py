@@ -1,0 +1,108 @@
+"""``littoral console``: run the fleet's console, back it up, bring it back."""
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from littoral import records
+from littoral_console.server import Options, Ready
+
+
+@click.group(
+    invoke_without_command=True,
+    epilog="Example: littoral console --data /var/lib/littoral-console --http 127.0.0.1:8080",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    envvar="LITTORAL_CONSOLE_DATA",
+    default=Path("littoral-console"),
+    show_default=True,
+    help="The console's folder; DATA/keys holds its online keys.",
+)
+@click.option("--http", default="127.0.0.1:8080", show_default=True, help="For people.")
+@click.option("--devices", default="127.0.0.1:8443", show_default=True, help="For devices: TLS.")
+@click.option(
+    "--broker",
+    default="auto",
+    show_default=True,
+    help="auto starts Mosquitto; none; or mqtts://HOST:PORT of another one.",
+)
+@click.option("--database", help="sqlite:///FILE or postgresql://…  [default: in DATA]")
+@click.option("--name", "names", multiple=True, help="A name or address of this machine; repeat.")
+@click.option("--json", "as_json", is_flag=True, help="Say in one line of JSON where it listens.")
+@click.option("--verbose", is_flag=True, help="Log more.")
+@click.pass_context
+def console(
+    ctx: click.Context,
+    *,
+    data: Path,
+    http: str,
+    devices: str,
+    broker: str,
+    database: str | None,
+    names: tuple[str, ...],
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Run the fleet's console: pages, REST, devices' listener, broker."""
+    ctx.obj = data = data.absolute()
+    if ctx.invoked_subcommand is not None:
+        return
+    from littoral_console import server
+
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    options = Options(
+        data=data, http=http, devices=devices, broker=broker, database=database, names=names
+    )
+    server.run(options, _say_json if as_json else _say)
+
+
+@console.command(epilog="Example: littoral console --data DATA backup fleet.tar --keys")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--keys", is_flag=True, help="Also the online keys: whoever has FILE can sign.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.pass_obj
+def backup(data: Path, *, file: Path, keys: bool, as_json: bool) -> None:
+    """Write database, repository and certificates into FILE; the console may be running."""
+    from littoral_console import backup as backups
+
+    saved = backups.save(data, file.absolute(), keys=keys)
+    _done(saved, as_json=as_json, words=f"{saved.files} files, {saved.bytes} bytes in {file}")
+
+
+@console.command(epilog="Example: littoral console --data NEW restore fleet.tar")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.pass_obj
+def restore(data: Path, *, file: Path, as_json: bool) -> None:
+    """Make the console of FILE in DATA, which holds none; bring its keys, if FILE has none."""
+    from littoral_console import backup as backups
+
+    restored = backups.restore(data, file.absolute())
+    missing = "" if restored.keys else f"; now copy the online keys to {data / 'keys'}"
+    _done(restored, as_json=as_json, words=f"{restored.files} files in {data}{missing}")
+
+
+def _done(saved: object, *, as_json: bool, words: str) -> None:
+    click.echo(records.to_json(saved).decode() if as_json else words)
+
+
+def _say_json(ready: Ready) -> None:
+    click.echo(ready.to_json())
+    sys.stdout.flush()
+
+
+def _say(ready: Ready) -> None:
+    click.echo(f"people   {ready.http}")
+    click.echo(f"devices  {ready.devices}")
+    click.echo(f"broker   {ready.broker or f'none: {ready.note}'}")
+    if ready.setup is not None:
+        click.echo(f"first login, once: {ready.setup}")
+    sys.stdout.flush()

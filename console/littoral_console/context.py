@@ -1,0 +1,141 @@
+"""All that the console's listeners share: one of each, made once, handed to both."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection, select
+
+from littoral import durable
+from littoral.errors import BundleError, StorageError, TrustError
+from littoral_console import accounts, repository
+from littoral_console import tables as t
+from littoral_console.broker import Broker
+from littoral_console.bus import Bus
+from littoral_console.database import Database
+from littoral_console.director import Director
+from littoral_console.intake import Intake
+from littoral_console.keys import OnlineKeys
+from littoral_console.limits import Failures
+from littoral_console.proofs import Proofs
+from littoral_console.relay import Relay
+from littoral_console.repository import ImageRepository
+from littoral_console.tls import Tls
+
+T = TypeVar("T")
+
+FIRST_LOGIN: Final = "first-login"
+CONSOLE: Final = "console.json"
+_log = logging.getLogger(__name__)
+
+
+def system_clock() -> int:
+    """Return milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    data: Path
+    database: Database
+    keys: OnlineKeys
+    tls: Tls
+    clock: Callable[[], int] = system_clock
+    advertised: str = "127.0.0.1"  # where devices find this machine, unless they know better
+    hosts: tuple[str, ...] = ()  # names by which people may call this console; empty: any
+    secure: bool = False  # whether people come by TLS
+    bus: Bus = field(default_factory=Bus)
+    failures: Failures = field(default_factory=Failures)
+    proofs: Proofs = field(default_factory=Proofs)
+    broker: Broker | None = None  # the child
+    external: tuple[str, int] | None = None  # somebody else's
+    relay: Relay | None = None
+    repository: ImageRepository = field(init=False)
+    director: Director = field(init=False)
+    intake: Intake = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.repository = ImageRepository(self.data, keys=self.keys, clock=self.clock)
+        self.director = Director(self.keys.director)
+        self.intake = Intake(
+            database=self.database, director=self.director, bus=self.bus, clock=self.clock
+        )
+
+    def read(self, job: Callable[[Connection], T]) -> T:
+        """Return what ``job`` reads. Not for the event loop's thread."""
+        with self.database.reading() as connection:
+            return job(connection)
+
+    async def look(self, job: Callable[[Connection], T]) -> T:
+        """Return what ``job`` reads, in another thread."""
+        return await asyncio.to_thread(self.read, job)
+
+    async def write(self, job: Callable[[Connection], T]) -> T:
+        """Return ``job``'s result once it is committed."""
+        return await asyncio.wrap_future(self.database.writer.submit(job))
+
+    def broker_for(self, host: str) -> str | None:
+        """Return host:port of the broker for a device that reached this console as ``host``.
+
+        The device has checked that name against the server's certificate, which is the
+        broker's too; another name would be only a guess.
+        """
+        if self.external is not None:
+            return f"{self.external[0]}:{self.external[1]}"
+        if self.broker is None:
+            return None
+        name = host if host in self.tls.names else self.advertised
+        return f"[{name}]:{self.broker.port}" if ":" in name else f"{name}:{self.broker.port}"
+
+    def recover(self) -> None:
+        """Bring repository and tables to one state: after a kill, a restore, or nothing."""
+        known = self.read(repository.known)
+        try:
+            admitted = self.repository.recover(known=known)
+        except (TrustError, BundleError, StorageError) as e:
+            _log.error("the repository is served as it is: %s [%s]", e, e.code)
+            return
+        if admitted is not None:
+            job = partial(repository.record, admitted=admitted, who="console", now_ms=self.clock())
+            self.database.writer.write(job)
+
+    def first_login(self) -> str | None:
+        """Return the one-time code of the first login, None when somebody can log in already."""
+        path = self.data / FIRST_LOGIN
+        if self.read(accounts.any_user):
+            durable.remove(path)
+            return None
+        code = self.database.writer.write(accounts.new_setup_code)
+        durable.replace(path, f"{code}\n".encode())
+        return code
+
+    def set_up(self) -> None:
+        """Forget the first login: somebody used it."""
+        durable.remove(self.data / FIRST_LOGIN)
+
+    async def deny_revoked(self) -> None:
+        """Make the broker deny exactly the devices that are revoked now."""
+        if self.broker is not None:
+            revoked: Collection[str] = await self.look(_revoked)
+            await asyncio.to_thread(self.broker.deny, revoked)
+
+    def write_addresses(self, *, http: str, devices: str, pid: int) -> None:
+        """Write DATA/console.json, by which programs on this machine find the console."""
+        found = {
+            "http": http,
+            "devices": devices,
+            "broker": self.broker_for(self.advertised),
+            "pid": pid,
+        }
+        durable.replace(self.data / CONSOLE, (json.dumps(found) + "\n").encode())
+
+
+def _revoked(connection: Connection) -> list[str]:
+    c = t.devices.c
+    return list(connection.scalars(select(c.id).where(c.revoked_ms.is_not(None))))

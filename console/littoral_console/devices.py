@@ -1,0 +1,255 @@
+"""The devices' listener: enrolment, time, the repository, and the channel over HTTPS.
+
+Always TLS. A device is believed by a token (once), then by signatures of its key; what a
+proxy says about it is ignored. The same messages as over the broker go the same way in.
+"""
+
+import asyncio
+import base64
+import binascii
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Final, TypeVar
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from fastapi import APIRouter, Query, Request
+from sqlalchemy import Connection, select, update
+from starlette.responses import FileResponse, PlainTextResponse, Response
+
+from littoral import records
+from littoral.errors import (
+    DeniedError,
+    MalformedError,
+    NotFoundError,
+    SignatureError,
+)
+from littoral.trust.identity import check_device
+from littoral.trust.keys import sign_time
+from littoral.wire.messages import (
+    MAX_BYTES,
+    Acks,
+    Enrolled,
+    EnrollRequest,
+    Post,
+    SessionRequest,
+    Telemetry,
+)
+from littoral_console import director, enrolment
+from littoral_console import tables as t
+from littoral_console.answers import UnknownPersonError, body
+from littoral_console.context import Context
+from littoral_console.director import Document
+from littoral_console.ingest import Heard
+from littoral_console.proofs import Proven
+
+T = TypeVar("T")
+
+POST_BYTES: Final = 4 * 2**20
+MOST_WAIT_S: Final = 60.0
+_NONCE: Final = re.compile(r"[0-9a-fA-F]{16,128}")
+_JSON: Final = "application/json"
+
+
+def router(context: Context) -> APIRouter:
+    """Return the devices' endpoints."""
+    routes = APIRouter()
+    endpoints = DeviceEndpoints(context)
+    routes.get("/healthz")(endpoints.health)
+    routes.get("/enroll/ca")(endpoints.authority)
+    routes.post("/enroll")(endpoints.enroll)
+    routes.get("/time")(endpoints.time)
+    routes.get("/repo/{name:path}")(endpoints.repository)
+    routes.get("/device/nonce")(endpoints.nonce)
+    routes.post("/device/session")(endpoints.session)
+    routes.get("/device/desired")(endpoints.desired)
+    routes.post("/device/messages")(endpoints.messages)
+    return routes
+
+
+class DeviceEndpoints:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def health(self) -> dict[str, bool]:
+        return {"ok": True}
+
+    async def authority(self) -> Response:
+        """Return the console CA: fetched unverified, checked against the token's digest."""
+        return PlainTextResponse(self._context.tls.ca.read_text())
+
+    async def enroll(self, request: Request) -> Response:
+        """Admit a board that has a token."""
+        asked = _read(EnrollRequest, await body(request, limit=MAX_BYTES))
+        fleet = self._context.repository.anchors.fleet
+
+        async def admit() -> enrolment.Admitted:
+            return await self._context.write(partial(self._admit, asked=asked, fleet=fleet))
+
+        admitted = await self._guarded(request, admit)
+        self._context.bus.announce([admitted.device])
+        await self._context.deny_revoked()
+        enrolled = Enrolled(
+            device=admitted.device,
+            fleet=fleet,
+            incarnation=admitted.incarnation,
+            certificate=admitted.certificate,
+            device_ca=self._context.keys.device_ca_root.public_bytes(Encoding.PEM).decode(),
+            broker=self._context.broker_for(request.url.hostname or ""),
+        )
+        return Response(records.to_json(enrolled), media_type=_JSON)
+
+    async def time(self, nonce: str) -> Response:
+        """Return the time, signed for this nonce alone."""
+        if not _NONCE.fullmatch(nonce):
+            raise MalformedError("nonce: expected 16 to 128 hexadecimal digits")
+        now_ms = self._context.clock()
+        answer = sign_time(self._context.keys.time, nonce, utc_ms=now_ms)
+        return Response(records.to_json(answer), media_type=_JSON)
+
+    async def repository(self, name: str) -> Response:
+        """Return a file of the repository, or the range of it that is asked for."""
+        path = await asyncio.to_thread(self._context.repository.served, name)
+        if path is None:
+            raise NotFoundError(f"the repository has no {name[:200]!r}")
+        changes = name in {"metadata/root.json", "metadata/timestamp.json"}
+        kept = "no-cache" if changes else "public, max-age=31536000, immutable"
+        return FileResponse(path, headers={"Cache-Control": kept})
+
+    async def nonce(self) -> dict[str, str]:
+        return {"nonce": self._context.proofs.nonce()}
+
+    async def session(self, request: Request) -> Response:
+        """Give a bearer to the device that signs the nonce with its key."""
+        asked = _read(SessionRequest, await body(request, limit=MAX_BYTES))
+
+        async def prove() -> Response:
+            identity = check_device(
+                asked.certificate,
+                root=self._context.keys.device_ca_root,
+                now=datetime.fromtimestamp(self._context.clock() / 1000, UTC),
+            )
+            if identity.fleet != self._context.repository.anchors.fleet:
+                raise SignatureError(f"the certificate is for the fleet {identity.fleet!r}")
+            await self._still(identity.device, identity.incarnation)
+            opened = self._context.proofs.open(asked, identity=identity)
+            return Response(records.to_json(opened), media_type=_JSON)
+
+        return await self._guarded(request, prove)
+
+    async def desired(
+        self,
+        request: Request,
+        after: Annotated[int, Query(ge=0, lt=director.MOST)] = 0,
+        wait_s: Annotated[float, Query(ge=0, le=MOST_WAIT_S)] = 25.0,
+    ) -> Response:
+        """Return the document above version ``after``, once there is one; else 204."""
+        proven = await self._proven(request)
+        with self._context.bus.listening(proven.device) as announced:
+            found = await self._context.write(partial(self._document, proven=proven, after=after))
+            if found is None:
+                try:
+                    await asyncio.wait_for(announced.wait(), wait_s)
+                except TimeoutError:
+                    return Response(status_code=204)
+                await self._still(proven.device, proven.incarnation)
+                found = await self._context.look(partial(_above, device=proven.device, after=after))
+        if found is None:
+            return Response(status_code=204)
+        return Response(found.data, media_type=_JSON)
+
+    async def messages(self, request: Request) -> Response:
+        """Take what the device says, and acknowledge it after the commit."""
+        proven = await self._proven(request)
+        post = Post.from_json(await body(request, limit=POST_BYTES))
+        said = (
+            *(() if post.status is None else (post.status,)),
+            *post.reports,
+            *(_telemetry(word) for word in post.telemetry),
+        )
+        heard = [Heard(device=proven.device, channel="https", said=one) for one in said]
+        effects = await self._context.intake.take(heard)
+        acks = Acks(acks=effects.acks.get(proven.device, {}))
+        return Response(acks.to_json(), media_type=_JSON)
+
+    # -- who is it
+
+    async def _guarded(self, request: Request, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Count the failures of whoever asks, and stop asking after too many."""
+        who = request.client.host if request.client else "?"
+        self._context.failures.check(who)
+        try:
+            return await attempt()
+        except (DeniedError, SignatureError):
+            self._context.failures.count(who)
+            raise
+
+    async def _proven(self, request: Request) -> Proven:
+        kind, _, bearer = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer":
+            raise UnknownPersonError("expected the bearer of a session; open one")
+        try:
+            proven = self._context.proofs.of(bearer.strip())
+        except DeniedError as e:
+            raise UnknownPersonError(str(e)) from e
+        await self._still(proven.device, proven.incarnation)
+        return proven
+
+    async def _still(self, device: str, incarnation: int) -> None:
+        """Raise DeniedError unless the device is what its certificate says, and not revoked."""
+        held = await self._context.look(partial(_incarnation, device=device))
+        if held != incarnation:
+            raise DeniedError(f"{device}, incarnation {incarnation}, is revoked or enrolled anew")
+
+    # -- in the writer's thread
+
+    def _admit(
+        self, connection: Connection, *, asked: EnrollRequest, fleet: str
+    ) -> enrolment.Admitted:
+        now_ms = self._context.clock()
+        admitted = enrolment.enroll(
+            connection,
+            asked,
+            authority=self._context.keys.device_ca,
+            fleet=fleet,
+            now_ms=now_ms,
+        )
+        if director.document(connection, asked.device) is not None:
+            self._context.director.issue(connection, asked.device, now_ms=now_ms)
+        return admitted
+
+    def _document(self, connection: Connection, *, proven: Proven, after: int) -> Document | None:
+        now_ms = self._context.clock()
+        connection.execute(
+            update(t.devices)
+            .where(t.devices.c.id == proven.device)
+            .values(last_seen_ms=now_ms, channel="https", online=True)
+        )
+        self._context.director.reported(connection, proven.device, after, now_ms=now_ms)
+        return _above(connection, device=proven.device, after=after)
+
+
+def _incarnation(connection: Connection, *, device: str) -> int | None:
+    c = t.devices.c
+    found = connection.scalar(select(c.incarnation).where(c.id == device, c.revoked_ms.is_(None)))
+    return None if found is None else int(found)
+
+
+def _above(connection: Connection, *, device: str, after: int) -> Document | None:
+    found = director.document(connection, device)
+    return found if found is not None and found.version > after else None
+
+
+def _read(cls: type[T], data: bytes) -> T:
+    try:
+        return records.from_json(cls, data, limit=MAX_BYTES)
+    except records.RecordError as e:
+        raise MalformedError(str(e)) from e
+
+
+def _telemetry(word: str) -> Telemetry:
+    try:
+        return Telemetry.decode(base64.b64decode(word, validate=True))
+    except binascii.Error as e:
+        raise MalformedError(f"telemetry: {e}") from e

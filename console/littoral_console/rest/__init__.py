@@ -1,0 +1,9 @@
+"""The REST API below ``/api/v1``: queries and orders, as programs and our own pages ask them."""
+
+from fastapi import APIRouter
+
+from littoral_console.rest import devices, people, releases, reports
+
+router = APIRouter(prefix="/api/v1")
+for part in (people, devices, releases, reports):
+    router.include_router(part.router)

@@ -1,0 +1,130 @@
+"""What happened and how fast it goes: history, latency, the audit log."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from littoral_console import audit as log
+from littoral_console import queries, selectors
+from littoral_console.access import Asked, Someone
+from littoral_console.context import Context
+from littoral_console.queries.latency import By
+
+router = APIRouter(tags=["reports"])
+
+Many = Annotated[int, Query(ge=1, le=1000)]
+Seconds = Annotated[int, Query(ge=1, le=366 * 24 * 3600)]
+Selector = Annotated[str, Query(max_length=1024)]
+_BY: tuple[By, ...] = ("model", "release", "stage")
+
+
+class AuditLog(BaseModel):
+    """``broken`` is the first entry that is not as it was written, null when all are."""
+
+    broken: int | None
+    entries: list[queries.Entry]
+
+
+@router.get("/fleet")
+async def fleet(context: Asked, _who: Someone) -> queries.Summary:
+    return await context.look(queries.summary)
+
+
+@router.get("/history")
+async def history(
+    context: Asked,
+    _who: Someone,
+    *,
+    device: str | None = None,
+    model: str | None = None,
+    refused: bool = False,
+    before: int | None = None,
+    limit: Many = 100,
+) -> list[queries.Change]:
+    """Return what devices reported, newest first."""
+    found = await context.look(
+        partial(
+            queries.history,
+            device=device,
+            model=model,
+            refused=refused,
+            before=before,
+            limit=limit,
+        )
+    )
+    return list(found)
+
+
+@router.get("/telemetry")
+async def telemetry(
+    context: Asked,
+    _who: Someone,
+    *,
+    model: str | None = None,
+    release: int | None = None,
+    stage: str | None = None,
+    to: Selector = "all",
+    since_s: Seconds = 3600,
+    by: Annotated[Sequence[By], Query()] = _BY,
+) -> list[queries.Latency]:
+    """Return percentiles of the merged sketches of all devices that the selector means."""
+    found = await context.look(
+        partial(
+            queries.latency,
+            since_ms=context.clock() - since_s * 1000,
+            devices=await _meant(context, to),
+            model=model,
+            release=release,
+            stage=stage,
+            by=by,
+        )
+    )
+    return list(found)
+
+
+@router.get("/telemetry/series")
+async def series(
+    context: Asked,
+    _who: Someone,
+    *,
+    model: str | None = None,
+    release: int | None = None,
+    stage: str | None = None,
+    to: Selector = "all",
+    since_s: Seconds = 3600,
+    step_s: Seconds = 60,
+    by: Annotated[Sequence[By], Query()] = _BY,
+) -> list[queries.LatencyPoint]:
+    """Return the same for every step of time."""
+    found = await context.look(
+        partial(
+            queries.latency_series,
+            since_ms=context.clock() - since_s * 1000,
+            step_ms=step_s * 1000,
+            devices=await _meant(context, to),
+            model=model,
+            release=release,
+            stage=stage,
+            by=by,
+        )
+    )
+    return list(found)
+
+
+@router.get("/audit")
+async def audit(
+    context: Asked, _who: Someone, before: int | None = None, limit: Many = 100
+) -> AuditLog:
+    """Return who did what, newest first, and whether the log is whole."""
+    entries = await context.look(partial(queries.audit, before=before, limit=limit))
+    return AuditLog(broken=await context.look(log.first_broken), entries=list(entries))
+
+
+async def _meant(context: Context, to: str) -> list[str] | None:
+    if to.strip() == "all":
+        return None
+    meant = selectors.parse(to)
+    return [device.id for device in await context.look(queries.devices) if meant(device)]

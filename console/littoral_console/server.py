@@ -1,0 +1,300 @@
+"""Runs the console: both listeners, the broker, the relay and the upkeep, in one event loop."""
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import uvicorn
+from fastapi import FastAPI
+
+from littoral import durable
+from littoral.errors import MisuseError, PortInUseError, SettingsError, UnreachableError
+from littoral_console import broker as brokers
+from littoral_console import tls as certificates
+from littoral_console.app import devices_app, people_app
+from littoral_console.broker import Broker
+from littoral_console.context import CONSOLE, Context, system_clock
+from littoral_console.database import Database, default_url
+from littoral_console.keys import OnlineKeys
+from littoral_console.relay import Relay
+from littoral_console.upkeep import keep_up
+
+_GRACE_S: Final = 2
+_WILDCARDS: Final = ("0.0.0.0", "::", "")  # noqa: S104 (compared with, not listened on)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    data: Path
+    http: str = "127.0.0.1:8080"
+    devices: str = "127.0.0.1:8443"
+    broker: str = "auto"  # auto, none, mqtts://host:port
+    database: str | None = None
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Where the console listens, once it does."""
+
+    http: str
+    devices: str
+    broker: str | None
+    setup: str | None  # where the first login is made
+    note: str = ""  # why there is no broker
+
+    def to_json(self) -> str:
+        said = {
+            "ready": True,
+            "http": self.http,
+            "devices": self.devices,
+            "broker": self.broker,
+            "setup": self.setup,
+        }
+        return json.dumps(said)
+
+
+def split_address(option: str, address: str) -> tuple[str, int]:
+    """Return host and port of ``address``. Raises SettingsError that names the option."""
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004
+        raise SettingsError(f"{option}: expected HOST:PORT, found {address!r}")
+    return host, int(port)
+
+
+@contextmanager
+def listening(option: str, address: str) -> Iterator[socket.socket]:
+    """Lend a socket that listens on ``address``.
+
+    Raises:
+        PortInUseError: Another program does.
+        SettingsError: It is no address of this machine.
+
+    """
+    host, port = split_address(option, address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as found:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind((host, port))
+            found.listen(2048)
+        except OSError as e:
+            if e.errno == 98:  # noqa: PLR2004 (EADDRINUSE)
+                raise PortInUseError(address) from e
+            raise SettingsError(f"{option}: cannot listen on {address}: {e.strerror}") from e
+        yield found
+
+
+@contextmanager
+def only_console(data: Path) -> Iterator[None]:
+    """Hold the data folder. Raises MisuseError when another console does."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (data / "console.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as e:
+            raise MisuseError(f"{data}: another console runs on this folder; stop it") from e
+        yield
+
+
+def run(options: Options, ready: Callable[[Ready], None]) -> None:
+    """Run until told to stop. ``ready`` is called once, when all listen.
+
+    Raises:
+        PortInUseError, MisuseError, SettingsError, StorageError: It does not come up.
+
+    """
+    with (
+        only_console(options.data),
+        listening("--http", options.http) as people,
+        listening("--devices", options.devices) as devices,
+    ):
+        context = open_context(options)
+        try:
+            asyncio.run(_run(context, options, people=people, devices=devices, ready=ready))
+        finally:
+            context.database.close()
+            durable.remove(options.data / CONSOLE)
+
+
+def open_context(options: Options) -> Context:
+    """Open all that a console has, without listening."""
+    keys = OnlineKeys.load(options.data / "keys")
+    hosts = [split_address("--http", options.http)[0]]
+    hosts.append(split_address("--devices", options.devices)[0])
+    names = (*(h for h in hosts if h not in _WILDCARDS), *options.names)
+    tls = certificates.prepare(options.data / "tls", names=names, now=datetime.now(UTC))
+    people_host, devices_host = hosts
+    advertised = devices_host if devices_host not in _WILDCARDS else socket.gethostname()
+    return Context(
+        data=options.data,
+        database=Database(options.database or default_url(options.data)),
+        keys=keys,
+        tls=tls,
+        advertised=options.names[0] if options.names else advertised,
+        hosts=tuple(name.lower() for name in tls.names),
+        secure=not certificates.is_loopback(people_host),
+        clock=system_clock,
+    )
+
+
+async def _run(
+    context: Context,
+    options: Options,
+    *,
+    people: socket.socket,
+    devices: socket.socket,
+    ready: Callable[[Ready], None],
+) -> None:
+    await asyncio.to_thread(context.recover)
+    note = await _start_broker(context, options)
+    servers = [
+        _server(people_app(context), context, secure=context.secure),
+        _server(devices_app(context), context, secure=True),
+    ]
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _stop, servers)
+    try:
+        async with asyncio.TaskGroup() as group:
+            work = [group.create_task(keep_up(context))]
+            if context.broker is not None:
+                work.append(group.create_task(context.broker.supervise()))
+            if context.relay is not None:
+                work.append(group.create_task(context.relay.run()))
+            serving = [
+                group.create_task(server.serve(sockets=[listener]))
+                for server, listener in zip(servers, (people, devices), strict=True)
+            ]
+            for server in servers:
+                await server.up.wait()
+            ready(await asyncio.to_thread(_ready, context, people, devices, note=note))
+            await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
+            _stop(servers)
+            for task in work:
+                task.cancel()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+class _Server(uvicorn.Server):
+    """One of two in a loop, whose signals are not its own."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _server(app: FastAPI, context: Context, *, secure: bool) -> _Server:
+    certificate, key = context.tls.server
+    return _Server(
+        uvicorn.Config(
+            app,
+            ssl_certfile=str(certificate) if secure else None,
+            ssl_keyfile=str(key) if secure else None,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+    )
+
+
+def _stop(servers: list[_Server]) -> None:
+    for server in servers:
+        server.should_exit = True
+
+
+async def _start_broker(context: Context, options: Options) -> str:
+    """Start or find the broker; return why there is none, or nothing."""
+    note = ""
+    if options.broker == "auto":
+        note = await _start_child(context, options)
+    elif options.broker != "none":
+        context.external = _external(options.broker)
+    where = _where(context)
+    if where is not None:
+        context.relay = Relay(intake=context.intake, tls=context.tls, where=where)
+    return note if options.broker != "none" else "as asked; devices use HTTPS alone"
+
+
+async def _start_child(context: Context, options: Options) -> str:
+    program = brokers.program()
+    if program is None:
+        return "mosquitto is not installed; devices use HTTPS alone"
+    broker = Broker(
+        folder=context.data / "broker",
+        tls=context.tls,
+        device_ca=context.keys.folder / "device-ca.crt",
+        host=split_address("--devices", options.devices)[0],
+        program=program,
+    )
+    try:
+        await broker.start()
+    except UnreachableError as e:
+        return f"{e}; devices use HTTPS alone"
+    context.broker = broker
+    await context.deny_revoked()
+    return ""
+
+
+def _where(context: Context) -> Callable[[], tuple[str, int]] | None:
+    broker, external = context.broker, context.external
+    if external is not None:
+        return lambda: external
+    if broker is not None:
+        host = "127.0.0.1" if broker.host in _WILDCARDS else broker.host
+        return lambda: (host, broker.port)
+    return None
+
+
+def _external(url: str) -> tuple[str, int]:
+    found = urlsplit(url)
+    if found.scheme != "mqtts" or not found.hostname:
+        raise SettingsError(f"--broker: expected auto, none or mqtts://HOST:PORT, found {url!r}")
+    return found.hostname, found.port or 8883
+
+
+def _ready(context: Context, people: socket.socket, devices: socket.socket, *, note: str) -> Ready:
+    http = _url("https" if context.secure else "http", people, context)
+    secured = _url("https", devices, context)
+    context.write_addresses(http=http, devices=secured, pid=os.getpid())
+    code = context.first_login()
+    return Ready(
+        http=http,
+        devices=secured,
+        broker=context.broker_for(context.advertised),
+        setup=None if code is None else f"{http}/setup?code={code}",
+        note=note,
+    )
+
+
+def _url(scheme: str, listener: socket.socket, context: Context) -> str:
+    host, port = listener.getsockname()[:2]
+    if host in _WILDCARDS:
+        host = context.advertised
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

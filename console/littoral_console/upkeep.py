@@ -1,0 +1,56 @@
+"""What must happen though nobody asks: signatures stay fresh, silence is seen, the old goes."""
+
+import asyncio
+import logging
+from functools import partial
+from typing import Final
+
+from sqlalchemy import Connection, delete, update
+
+from littoral.errors import LittoralError
+from littoral_console import tables as t
+from littoral_console.context import Context
+
+EVERY_S: Final = 30.0
+SILENT_MS: Final = 5 * 60 * 1000  # devices say that they live every minute
+KEEP_TELEMETRY_MS: Final = 90 * 24 * 3600 * 1000
+_log = logging.getLogger(__name__)
+
+
+async def keep_up(context: Context, *, every_s: float = EVERY_S) -> None:
+    """Do all of it every half minute, until cancelled."""
+    while True:
+        try:
+            await once(context)
+        except LittoralError as e:
+            _log.error("upkeep: %s [%s]", e, e.code)
+        await asyncio.sleep(every_s)
+
+
+async def once(context: Context) -> None:
+    """Do what is due now. Can be done twice."""
+    now_ms = context.clock()
+    await context.write(partial(_silent, now_ms=now_ms))
+    await context.write(partial(_old, now_ms=now_ms))
+    renewed = await context.write(partial(context.director.renew, now_ms=now_ms))
+    context.bus.announce(renewed)
+    if await asyncio.to_thread(_stale, context):
+        await asyncio.to_thread(context.repository.renew)
+
+
+def _stale(context: Context) -> bool:
+    return context.repository.root is not None and context.repository.stale()
+
+
+def _silent(connection: Connection, *, now_ms: int) -> None:
+    """Call nobody online who is not heard of, whatever was said last."""
+    c = t.devices.c
+    connection.execute(
+        update(t.devices).where(c.online, c.last_seen_ms < now_ms - SILENT_MS).values(online=False)
+    )
+
+
+def _old(connection: Connection, *, now_ms: int) -> None:
+    for table in (t.telemetry, t.model_errors):
+        connection.execute(delete(table).where(table.c.start_ms < now_ms - KEEP_TELEMETRY_MS))
+    connection.execute(delete(t.sessions).where(t.sessions.c.expires_ms < now_ms))
