@@ -1,0 +1,216 @@
+"""Writes the generated parts of docs/: settings, messages, commands.
+
+    .venv/bin/python docs/make.py            writes them
+    .venv/bin/python docs/make.py --check    says which differ from the code, and exits 1
+
+A generated part stands between ``<!-- made: NAME -->`` and ``<!-- end -->``; all else in these
+pages is written by hand. What is said of a field is the comment beside it in the code: there
+is one place where it stands.
+"""
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+import click
+
+from littoral.wire import messages
+
+HERE = Path(__file__).parent
+PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def settings_of(module: str, name: str) -> str:
+    """Return a table of every setting of a dataclass, nested ones as tables of TOML."""
+    return "\n".join(_settings(getattr(importlib.import_module(module), name), ""))
+
+
+def _settings(cls: type[Any], table: str) -> Iterator[str]:
+    nested = []
+    yield from ("| setting | kind | default | |", "|---|---|---|---|")
+    for field in fields(cls):
+        below = _record_of(cls, field.name)
+        if below is not None:
+            nested.append((field.name, below))
+        else:
+            yield f"| `{field.name}` | {field.kind} | {field.default} | {field.words} |"
+    for name, below in nested:
+        full = f"{table}.{name}" if table else name
+        yield from ("", f"`[{full}]` {_first_line(below)}".rstrip(), "")
+        yield from _settings(below, full)
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    name: str
+    kind: str
+    default: str
+    words: str
+
+
+def fields(cls: type[Any]) -> Iterator[Field]:
+    """Walk the fields of ``cls`` as its source has them, each with the comment beside it."""
+    module = inspect.getmodule(cls)
+    source = inspect.getsource(cast("ModuleType", module)).splitlines()
+    tree = ast.parse("\n".join(source))
+    body = next(n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == cls.__name__)
+    for node in body.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield Field(
+                name=node.target.id,
+                kind=_kind(node.annotation),
+                default=_default(cls, node.target.id),
+                words=_comment(source, node),
+            )
+
+
+def _kind(annotation: ast.expr) -> str:
+    words = ast.unparse(annotation).replace("Literal[", "one of [")
+    words = re.sub(r"tuple\[(.*), \.\.\.\]", r"list of \1", words)
+    words = re.sub(r"dict\[str, (.*)\]", r"table of \1", words)
+    words = re.sub(r"one of \[(.*)\]", lambda m: m[1].replace("'", "`"), words)
+    return words.replace("|", "or").replace("str", "text")
+
+
+def _default(cls: type[Any], name: str) -> str:
+    field = next(f for f in dataclasses.fields(cls) if f.name == name)
+    if field.default is not dataclasses.MISSING:
+        return "" if field.default is None else f"`{_toml(field.default)}`"
+    return "" if field.default_factory is not dataclasses.MISSING else "must be said"
+
+
+def _toml(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return f'"{value}"'
+        case tuple():
+            return f"[{', '.join(map(_toml, value))}]"
+        case int() if value >= 1024 and value % 1024 == 0:
+            size, unit = (value // 2**20, "MiB") if value % 2**20 == 0 else (value // 1024, "KiB")
+            return f"{value} ({size} {unit})"
+        case float():
+            return f"{value:g}"
+        case _:
+            return str(value)
+
+
+def _comment(source: list[str], node: ast.AnnAssign) -> str:
+    last = source[(node.end_lineno or node.lineno) - 1]
+    found = re.search(r"\s# (?!noqa)(.*)$", last[node.end_col_offset or 0 :])
+    return found[1].replace("|", "\\|") if found else ""
+
+
+def _record_of(cls: type[Any], name: str) -> type[Any] | None:
+    kind = inspect.get_annotations(cls, eval_str=True).get(name)
+    return kind if isinstance(kind, type) and dataclasses.is_dataclass(kind) else None
+
+
+def _first_line(cls: type[Any]) -> str:
+    words = (cls.__doc__ or "").strip().splitlines()
+    return "" if not words or words[0].startswith(f"{cls.__name__}(") else words[0]
+
+
+def records_of(module: ModuleType) -> str:
+    """Return the module's own words, then a table for each record in it."""
+    lines = [_markdown(inspect.getdoc(module) or "").partition("\n\n")[2]]
+    for cls in vars(module).values():
+        if dataclasses.is_dataclass(cls) and cls.__module__ == module.__name__:
+            record = cast("type[Any]", cls)
+            lines += ["", f"### {record.__name__}", "", _markdown(_docstring(record)), ""]
+            lines += ["| field | kind | default | |", "|---|---|---|---|"]
+            lines += [
+                f"| `{f.name}` | {f.kind} | {f.default} | {f.words} |" for f in fields(record)
+            ]
+    return "\n".join(lines)
+
+
+def _docstring(cls: type[Any]) -> str:
+    words = inspect.getdoc(cls) or ""
+    return "" if words.startswith(f"{cls.__name__}(") else words
+
+
+def _markdown(words: str) -> str:
+    return words.replace("``", "`")
+
+
+def commands() -> str:
+    """Return what each command does, with its arguments and options."""
+    lines: list[str] = []
+    for point in sorted(entry_points(group="littoral.commands"), key=lambda p: p.name):
+        lines += _command(point.load(), f"littoral {point.name}")
+    return "\n".join(lines).strip()
+
+
+def _command(command: click.Command, path: str) -> Iterator[str]:
+    context = click.Context(command, info_name=path)
+    usage = (
+        " ".join([path, *command.collect_usage_pieces(context)]).replace("[OPTIONS]", "").split()
+    )
+    yield from ("", f"### `{' '.join(usage)}`", "")
+    yield _markdown(inspect.cleandoc(command.help or "").partition("\f")[0])
+    options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
+    if options:
+        yield ""
+        for option in options:
+            yield f"- `{_option(option)}` {_words(option)}".rstrip()
+    if isinstance(command, click.Group):
+        for name in sorted(command.commands):
+            yield from _command(command.commands[name], f"{path} {name}")
+
+
+def _option(option: click.Option) -> str:
+    name = max(option.opts, key=len)
+    return (
+        name
+        if option.is_flag
+        else f"{name} {option.make_metavar(click.Context(click.Command('x')))}"
+    )
+
+
+def _words(option: click.Option) -> str:
+    default = option.default
+    shown = isinstance(default, str | int | float) and not option.is_flag and default != ""
+    return (option.help or "") + (f" Default: `{default}`." if shown else "")
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "agent-settings": lambda: settings_of("littoral_agent.settings", "Settings"),
+    "serve-settings": lambda: settings_of("littoral_serve.settings", "Settings"),
+    "recipe": lambda: settings_of("littoral_converter.recipe", "Recipe"),
+    "messages": lambda: records_of(messages),
+    "commands": commands,
+}
+
+
+def made(text: str) -> str:
+    """Return a page with its generated parts as they are now."""
+    return PART.sub(lambda m: f"{m[1]}\n{PARTS[m[2]]().strip()}\n\n{m[3]}", text)
+
+
+def main(args: list[str]) -> int:
+    stale = []
+    for page in sorted(HERE.glob("*.md")):
+        text = page.read_text()
+        if (fresh := made(text)) != text:
+            stale.append(page.name)
+            if "--check" not in args:
+                page.write_text(fresh)
+    for name in stale:
+        print(
+            f"docs/{name} {'is not as the code is: make docs' if '--check' in args else 'written'}"
+        )
+    return 1 if stale and "--check" in args else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
