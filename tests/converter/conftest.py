@@ -1,0 +1,73 @@
+"""Real models, trained once, and one real conversion of them that many tests look at."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+Littoral = Callable[..., Ran]
+
+
+@pytest.fixture(scope="session")
+def littoral() -> Littoral:
+    """Run ``littoral`` as people do."""
+
+    def run(*args: object) -> Ran:
+        command = [sys.executable, "-m", "littoral", *map(str, args)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of Keras models and of samples for them."""
+    folder = tmp_path_factory.mktemp("models")
+    subprocess.run(
+        [sys.executable, HERE / "make_models.py", folder], check=True, capture_output=True
+    )
+    return folder
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The digits, converted: the bundle and what the command printed."""
+
+    bundle: Path
+    said: Any
+
+
+@pytest.fixture(scope="session")
+def digits(models: Path, littoral: Littoral, tmp_path_factory: pytest.TempPathFactory) -> Converted:
+    folder = tmp_path_factory.mktemp("converted")
+    names = folder / "names.txt"
+    names.write_text("zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\n")
+    said = littoral(
+        "convert", models / "digits.keras", "-o", folder / "digits-1", "--json",
+        "--calibration", models / "train.npz", "--evaluation", models / "test.npz",
+        "--name", "digits", "--label", "2026.11", "--labels", names,
+    )  # fmt: skip
+    return Converted(folder / "digits-1", said.json)

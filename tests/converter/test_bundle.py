@@ -1,0 +1,81 @@
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from converter.conftest import Converted
+from littoral.bundle.manifest import Manifest
+from littoral.errors import DiskFullError, MisuseError
+from littoral_converter import bundle
+
+
+def test_a_new_place_and_an_empty_folder_are_free(tmp_path: Path) -> None:
+    bundle.check_place(tmp_path / "new", force=False)
+    bundle.check_place(tmp_path, force=False)
+
+
+def test_what_is_no_bundle_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    (tmp_path / "manifest.json").write_text("{}")
+    for force in (False, True):
+        with pytest.raises(MisuseError, match="is no bundle"):
+            bundle.check_place(tmp_path, force=force)
+
+
+def test_a_bundle_is_replaced_only_by_force(digits: Converted) -> None:
+    with pytest.raises(MisuseError, match="give --force"):
+        bundle.check_place(digits.bundle, force=False)
+    bundle.check_place(digits.bundle, force=True)
+
+
+def test_a_bundle_appears_whole_at_the_end(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    with bundle.building(out) as folder:
+        found = bundle.add(folder, {"a.bin": b"abc"})
+        assert not out.exists()
+    assert (out / "a.bin").read_bytes() == b"abc"
+    assert found["a.bin"].size == 3
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+
+
+def test_a_failure_leaves_nothing_of_the_new_and_all_of_the_old(
+    digits: Converted, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    copytree(digits.bundle, out)
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+
+    def fail() -> None:
+        with bundle.building(out) as folder:
+            bundle.add(folder, {"a.bin": b"abc"})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_old_bundle_is_replaced_as_a_whole(digits: Converted, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    copytree(digits.bundle, out)
+    with bundle.building(out) as folder:
+        bundle.add(folder, {"a.bin": b"abc"})
+    assert [p.name for p in out.iterdir()] == ["a.bin"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(small_disk: Path) -> None:
+    def fill() -> None:
+        with bundle.building(small_disk / "out") as folder:
+            bundle.add(folder, {"a.bin": bytes(600_000)})
+
+    with pytest.raises(DiskFullError, match="no space left"):
+        fill()
+    assert list(small_disk.iterdir()) == []
+
+
+def test_the_manifest_describes_the_files(digits: Converted) -> None:
+    found = Manifest.from_json((digits.bundle / "manifest.json").read_bytes())
+    on_disk = {p.name for p in digits.bundle.iterdir()} - {"manifest.json"}
+    assert set(found.files) == on_disk

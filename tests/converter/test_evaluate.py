@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+
+from littoral_converter import evaluate
+
+rng = np.random.default_rng(3)
+Y = rng.integers(0, 4, 200)
+FLOAT = rng.random((200, 4), dtype=np.float32) + 2 * np.eye(4, dtype=np.float32)[Y]
+INT8 = FLOAT + rng.normal(0, 0.9, FLOAT.shape).astype(np.float32)
+
+
+def test_scores_are_those_of_scikit_learn() -> None:
+    found = evaluate.score(FLOAT, INT8, Y, labels=("a", "b", "c", "d"))
+    answers = INT8.argmax(axis=1)
+    assert found.int8_accuracy == accuracy_score(Y, answers)
+    assert found.float_accuracy == accuracy_score(Y, FLOAT.argmax(axis=1)) == 1.0
+    assert found.drop == 1 - found.int8_accuracy > 0
+    assert found.confusion == tuple(map(tuple, confusion_matrix(Y, answers).tolist()))
+    theirs = precision_recall_fscore_support(Y, answers)
+    ours = [(c.precision, c.recall, c.f1, c.support) for c in found.classes]
+    assert np.allclose(np.array(ours).T, theirs)
+
+
+def test_a_class_without_samples_has_no_figures() -> None:
+    y, answers = np.array([0, 1]), np.eye(3, dtype=np.float32)[[0, 1]]
+    empty = evaluate.score(answers, answers, y, labels=("a", "b", "c")).classes[2]
+    assert (empty.support, empty.precision, empty.recall, empty.f1) == (0, None, None, None)
+
+
+def test_a_true_class_that_the_model_does_not_know_is_refused() -> None:
+    with pytest.raises(ValueError, match="found class 3; the model knows 0 to 2"):
+        evaluate.score(INT8[:, :3], INT8[:, :3], Y, labels=("a", "b", "c"))
+
+
+def test_likeness_of_equal_answers_is_whole() -> None:
+    found = evaluate.likeness(FLOAT, FLOAT, ranked=True)
+    assert found.agreement == 1
+    assert found.cosine_min == pytest.approx(1)
+    assert found.max_abs == found.mean_abs == 0
+
+
+def test_likeness_tells_how_far_answers_lie_apart() -> None:
+    a = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+    b = np.array([[0.0, 1.0], [0.0, 0.5]], np.float32)
+    found = evaluate.likeness(a, b, ranked=True)
+    assert found.agreement == 0.5
+    assert found.cosine_min == 0
+    assert found.cosine_mean == 0.5
+    assert found.max_abs == 1
+    assert found.mean_abs == 2.5 / 4
+
+
+def test_answers_that_are_no_ranking_have_no_agreement() -> None:
+    assert evaluate.likeness(FLOAT, INT8, ranked=False).agreement is None
