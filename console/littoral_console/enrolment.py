@@ -74,6 +74,20 @@ def new_token(
     return secret
 
 
+def revoke_token(connection: Connection, number: int, *, who: str, now_ms: int) -> None:
+    """Make an enrolment token worthless, if it still admits somebody. Can be done twice."""
+    c = t.enrolment_tokens.c
+    done = connection.execute(
+        update(t.enrolment_tokens)
+        .where(c.id == number, c.used_ms.is_(None), c.expires_ms > now_ms)
+        .values(expires_ms=now_ms)
+    )
+    if done.rowcount:
+        audit.record(
+            connection, "enrolment-token.revoke", who=who, subject=f"token {number}", now_ms=now_ms
+        )
+
+
 def check_labels(labels: Mapping[str, str]) -> dict[str, str]:
     """Return ``labels`` if selectors can speak of them. Raises MisuseError."""
     from littoral_console.selectors import KEYS, WORD

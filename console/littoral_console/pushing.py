@@ -1,0 +1,67 @@
+"""Asks for a release and watches what becomes of it, device by device."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import click
+
+from littoral import records
+from littoral.errors import LittoralError, RefusedError, UnreachableError
+from littoral_console.client import Console, by_code
+
+POLL_S: Final = 0.5
+_BAD: Final = ("refused", "failed")
+
+
+def push(
+    console: Console, order: Mapping[str, Any], *, wait_s: float | None, as_json: bool
+) -> None:
+    """Push, print the rollout as it is in the end.
+
+    Raises:
+        LittoralError: A device refused or failed; its code is the device's reason.
+        UnreachableError: Some have not said anything after ``wait_s``.
+
+    """
+    detail = console.post("rollouts", order)
+    number = detail["rollout"]["id"]
+    until = time.monotonic() + (wait_s or 0)
+    seen: dict[str, str] = {}
+    _progress(detail, seen, quiet=as_json or wait_s is None)
+    while wait_s is not None and _pending(detail) and time.monotonic() < until:
+        time.sleep(POLL_S)
+        detail = console.get(f"rollouts/{number}")
+        _progress(detail, seen, quiet=as_json)
+    if as_json:
+        click.echo(records.to_json(detail).decode())
+    elif wait_s is None:
+        click.echo(f"rollout {number}: {len(detail['devices'])} devices")
+    name = f"{order['model']}:{order['release']}"
+    bad = [d for d in detail["devices"] if d["outcome"] in _BAD]
+    if bad:
+        raise _refused(name, bad, of=len(detail["devices"]))
+    if wait_s is not None and _pending(detail):
+        raise UnreachableError(
+            f"{name}: {len(_pending(detail))} of {len(detail['devices'])} devices have not "
+            f"finished after {wait_s:g} s; they go on: littoral fleet rollouts {number}"
+        )
+
+
+def _pending(detail: Mapping[str, Any]) -> list[Any]:
+    return [d for d in detail["devices"] if d["outcome"] == "pending"]
+
+
+def _progress(detail: Mapping[str, Any], seen: dict[str, str], *, quiet: bool) -> None:
+    for d in detail["devices"]:
+        words = f"{d['step']} ({d['outcome']})" + (f" [{d['code']}]" if d["code"] else "")
+        if seen.get(d["device"]) != words and not quiet:
+            click.echo(f"{d['device']}: {words}")
+        seen[d["device"]] = words
+
+
+def _refused(name: str, bad: Sequence[Mapping[str, Any]], *, of: int) -> LittoralError:
+    codes = {d["code"] or RefusedError.code for d in bad}
+    why = "; ".join(f"{d['device']} [{d['code']}]: {d['detail']}" for d in bad[:3])
+    words = f"{name}: {len(bad)} of {of} devices did not take it: {why}"
+    return by_code(codes.pop(), words) if len(codes) == 1 else RefusedError(words)

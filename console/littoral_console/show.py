@@ -1,0 +1,50 @@
+"""How the fleet's commands show things to people: tables as wide as the terminal, short times."""
+
+import io
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return ``rows`` as a table under ``heads``; cells are text, whatever they look like."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        return "none"
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        shown.add_column(head, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(str(cell)) for cell in row))
+    out = io.StringIO()
+    colour = sys.stdout.isatty()
+    Console(file=out, width=_width(), force_terminal=colour, no_color=not colour).print(shown)
+    return out.getvalue().rstrip()
+
+
+def ago(time_ms: int | None) -> str:
+    """Return how long ago that was."""
+    if time_ms is None:
+        return "never"
+    past_s = max(time.time() - time_ms / 1000, 0)
+    for unit, seconds in (("d", 86400), ("h", 3600), ("min", 60)):
+        if past_s >= seconds:
+            return f"{past_s / seconds:.0f} {unit} ago"
+    return f"{past_s:.0f} s ago"
+
+
+def micro(value_us: float) -> str:
+    """Return a time as people read it."""
+    return f"{value_us:.0f} µs" if value_us < 10_000 else f"{value_us / 1000:.1f} ms"  # noqa: PLR2004
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size().columns
+    except OSError:
+        return 160
