@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rest import Rest, predict
-from stage import BIN, Process, Stage, UnmetError, expect, wait_for
+from stage import BIN, Process, Stage, UnmetError, expect, free_port, wait_for
 
 MODEL = "digits"
 DEVICE = "porch"
@@ -40,6 +40,9 @@ class World:
     devices: str = ""  # the devices'
     serve: str = ""
     broker: str | None = None
+    ports: tuple[int, int, int] = field(
+        default_factory=lambda: (free_port(), free_port(), free_port())
+    )
     accuracy: dict[int, float] = field(default_factory=dict)  # INT8, by release
 
     @property
@@ -149,12 +152,13 @@ class World:
         return self.load()
 
     def start_console(self, *more: str) -> Process:
-        """Start the console, and wait until it listens."""
+        """Start the console on its own ports, and wait until it listens."""
+        people, devices, _ = self.ports
         (self.console_data / "console.json").unlink(missing_ok=True)
         process = self.stage.start(
             "console",
             *(BIN / "littoral", "console", "--data", self.console_data, "--json"),
-            *("--http", "127.0.0.1:0", "--devices", "127.0.0.1:0", *more),
+            *("--http", f"127.0.0.1:{people}", "--devices", f"127.0.0.1:{devices}", *more),
         )
         where = self._console_ready(process)
         self.console, self.devices, self.broker = where["http"], where["devices"], where["broker"]
@@ -174,10 +178,10 @@ class World:
         wait_for("the console to be healthy", healthy, within_s=30, of=process)
         return where
 
-    def start_device(self, *, port: int) -> Process:
+    def start_device(self) -> Process:
         """Start agent and serve, supervised."""
-        self.serve = f"http://127.0.0.1:{port}"
-        listen = ("--http", f"127.0.0.1:{port}")
+        listen = ("--http", f"127.0.0.1:{self.ports[2]}")
+        self.serve = f"http://{listen[1]}"
         return self.stage.start(
             "device", BIN / "littoral", "run", "--data", self.device_data, *listen
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rest import Rest
-from stage import BIN, expect, free_port, wait_for
+from stage import BIN, expect, wait_for
 from world import AGENT_TOML, DEVICE, FLEET, MODEL, SERVE_TOML, World
 
 USER, PASSWORD = "keeper", "only-for-the-demo"
@@ -55,7 +55,7 @@ def console(world: World) -> dict[str, Any]:
 def device(world: World) -> dict[str, Any]:
     """One command enrols the device; it receives release 1, proves it and serves it."""
     enroll(world)
-    world.start_device(port=free_port())
+    world.start_device()
     wait_for("the device online", lambda: world.device()["online"] or None, within_s=30)
     world.push(1)
     row = world.wait_running(1)
