@@ -4,6 +4,7 @@
 tolerance and budgets. Time is CPU time, because wall time doubles while a board is busy.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,16 @@ from typing import Final
 import numpy as np
 
 from littoral.bundle.manifest import Selftest, Tensor
-from littoral.errors import LatencyError, MalformedError, MemoryBudgetError, OutputsError
+from littoral.errors import (
+    LatencyError,
+    MalformedError,
+    MemoryBudgetError,
+    OutputsError,
+    TrialError,
+)
 from littoral.model import tensors
 from littoral.model.backends.base import Array, Session
+from littoral.wire.control import Tried
 
 Sample = tuple[Array, ...]
 
@@ -107,10 +115,31 @@ def measure(
     """
     found = [session.run(*sample) for sample in inputs]
     max_abs, top1 = compare(found, golden, session.outputs)
-    p95_us = _p95_us(session, inputs, cpu_ns)
+    for k in range(_WARM_UPS):
+        session.run(*inputs[k % len(inputs)])
+    spent: list[int] = []
+    while not enough(spent):
+        sample = inputs[len(spent) % len(inputs)]
+        start = cpu_ns()
+        session.run(*sample)
+        spent.append(cpu_ns() - start)
     peak = peak_bytes()
     added = None if peak is None or before_bytes is None else max(0, peak - before_bytes)
-    return Figures(max_abs=max_abs, top1=top1, p95_cpu_us=p95_us, peak_bytes=added)
+    return Figures(max_abs=max_abs, top1=top1, p95_cpu_us=p95(spent), peak_bytes=added)
+
+
+def enough(spent_ns: Sequence[int]) -> bool:
+    """Tell whether these invokes suffice for a p95, or a slow model has had its time."""
+    if len(spent_ns) < _LEAST:
+        return False
+    return len(spent_ns) >= _MOST or sum(spent_ns) >= _ENOUGH_S * 1e9
+
+
+def p95(spent_ns: Sequence[int]) -> float:
+    """Return the p95 in µs, the median of several rounds': what disturbs one is not the model's."""
+    rounds = _ROUNDS if len(spent_ns) >= _ROUNDS * _LEAST else 1
+    parts = np.array_split(spent_ns, rounds)
+    return float(np.median([np.percentile(part, 95, method="higher") for part in parts])) / 1e3
 
 
 def judge(figures: Figures, selftest: Selftest, *, hardware: str) -> None:
@@ -136,6 +165,23 @@ def judge(figures: Figures, selftest: Selftest, *, hardware: str) -> None:
         raise MemoryBudgetError(
             f"the model adds {figures.peak_bytes} bytes; the budget is {selftest.memory_bytes}"
         )
+
+
+def verdict(figures: Figures, selftest: Selftest, *, hardware: str) -> Tried:
+    """Return what ``judge`` says, as serve tells it to the agent."""
+    code, detail = None, ""
+    try:
+        judge(figures, selftest, hardware=hardware)
+    except TrialError as e:
+        code, detail = e.code, str(e)
+    return Tried(
+        code=code,
+        detail=detail,
+        p95_cpu_us=figures.p95_cpu_us,
+        peak_bytes=figures.peak_bytes,
+        max_abs=figures.max_abs if math.isfinite(figures.max_abs) else None,
+        top1=figures.top1,
+    )
 
 
 def resident_bytes() -> int | None:
@@ -168,18 +214,3 @@ def _distance(got: Array, want: Array, spec: Tensor) -> float:
     with np.errstate(invalid="ignore"):
         apart = np.where(both_nan | (a == b), 0.0, np.abs(a.astype(np.float64) - b))
     return float(np.max(np.nan_to_num(apart, nan=np.inf, posinf=np.inf), initial=0.0))
-
-
-def _p95_us(session: Session, inputs: Sequence[Sample], cpu_ns: Callable[[], int]) -> float:
-    """Return the median of several rounds' p95: what disturbs one round is not the model's."""
-    for k in range(_WARM_UPS):
-        session.run(*inputs[k % len(inputs)])
-    spent: list[int] = []
-    while len(spent) < _LEAST or (len(spent) < _MOST and sum(spent) < _ENOUGH_S * 1e9):
-        sample = inputs[len(spent) % len(inputs)]
-        start = cpu_ns()
-        session.run(*sample)
-        spent.append(cpu_ns() - start)
-    rounds = _ROUNDS if len(spent) >= _ROUNDS * _LEAST else 1
-    p95s = [np.percentile(part, 95, method="higher") for part in np.array_split(spent, rounds)]
-    return float(np.median(p95s)) / 1e3

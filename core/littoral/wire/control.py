@@ -31,7 +31,10 @@ class Try:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """How a self-test went. ``code`` is None exactly when it passed, else a TrialError's."""
+    """How a self-test went. ``code`` is None exactly when it passed.
+
+    Else it is a TrialError's, or BackendError's where the runtime refuses the model.
+    """
 
     code: str | None = None
     detail: str = ""

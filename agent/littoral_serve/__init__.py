@@ -1,0 +1,1 @@
+"""The device's data plane: runs models, serves them, tries candidates in a child."""

@@ -1,0 +1,56 @@
+"""``python -m littoral_serve``: ``littoral serve`` without the time that its command line takes.
+
+A device starts serve often and waits for it. So plain options are read here by hand; anything
+else (``--help``, a misuse) is left to the command that documents them.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+_VALUED: Final = ("--data", "--http", "--settings", "--model")
+
+
+def main(argv: list[str]) -> int:
+    plain = _plain(argv)
+    if plain is None:
+        from littoral.door import main as door
+
+        return door(["serve", *argv])
+    from littoral.errors import LittoralError, MisuseError
+    from littoral_serve.app import Options
+    from littoral_serve.app import main as serve
+
+    data = plain.get("--data", [os.environ.get("LITTORAL_DATA", "")])[-1]
+    try:
+        return serve(
+            Options(
+                data=Path(data) if data else None,
+                http=plain.get("--http", [None])[-1],
+                settings=Path(plain["--settings"][-1]) if "--settings" in plain else None,
+                models=tuple(plain.get("--model", ())),
+                json="--json" in plain,
+            )
+        )
+    except LittoralError as e:
+        print(f"error: {' '.join(str(e).split())} [{e.code}]", file=sys.stderr)  # noqa: T201
+        return 2 if isinstance(e, MisuseError) else 1
+
+
+def _plain(argv: list[str]) -> dict[str, list[str]] | None:
+    """Return the values by option; None where there is more to it."""
+    found: dict[str, list[str]] = {}
+    words = iter(argv)
+    for word in words:
+        if word == "--json":
+            found[word] = []
+        elif word in _VALUED and (value := next(words, "-")) and not value.startswith("-"):
+            found.setdefault(word, []).append(value)
+        else:
+            return None
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

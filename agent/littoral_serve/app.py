@@ -1,0 +1,187 @@
+"""Serve as a whole: its listeners, what it loads when it starts, how it stops."""
+
+import asyncio
+import gc
+import json
+import logging
+import signal
+import socket
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from littoral.errors import LittoralError, MisuseError, SettingsError
+from littoral.tree import Tree
+from littoral.wire import journal
+from littoral_serve import live, notify, settings, sockets
+from littoral_serve.clients import Clients
+from littoral_serve.control import Control
+from littoral_serve.hosts import Hosts
+from littoral_serve.http import Limits, Server
+from littoral_serve.live import Models
+from littoral_serve.settings import Settings
+from littoral_serve.timings import Timings
+
+_CONTROL_BODY_BYTES: Final = 1024 * 1024
+_CLOSE_S: Final = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says."""
+
+    data: Path | None = None
+    http: str | None = None
+    settings: Path | None = None
+    models: tuple[str, ...] = ()  # NAME=FILE
+    json: bool = False
+
+
+def main(options: Options) -> int:
+    """Serve until a signal says stop.
+
+    Raises:
+        MisuseError: There is nothing to serve, or a setting is wrong.
+        PortInUseError: Another program listens where this one would.
+        StorageError: A socket or a named file cannot be had.
+
+    """
+    if options.data is None and not options.models:
+        raise MisuseError("expected --data DIR, or --model NAME=FILE, found neither")
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.INFO)
+    app = App(options, _settings(options))
+    asyncio.run(app.run())
+    return 0
+
+
+def _settings(options: Options) -> Settings:
+    file = options.settings
+    if file is None and options.data is not None and (options.data / "serve.toml").is_file():
+        file = options.data / "serve.toml"
+    chosen = settings.load(file)
+    try:
+        return chosen if options.http is None else replace(chosen, http=options.http)
+    except ValueError as e:
+        raise SettingsError(str(e)) from e
+
+
+class App:
+    """Owns the listeners. Made before the loop runs, so that what is wrong is said at once."""
+
+    def __init__(self, options: Options, chosen: Settings) -> None:
+        self._options, self._settings = options, chosen
+        given = sockets.inherited()
+        host, port = settings.split_address(chosen.http)
+        self._tcp = given.get("http") or sockets.tcp(host, port)
+        self._unix: dict[str, socket.socket] = {}
+        if options.data is not None:
+            tree = Tree(options.data)
+            tree.sockets.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._unix["control"] = given.get("control") or sockets.unix(tree.control)
+            self._unix["serve"] = given.get("serve") or sockets.unix(tree.serve)
+        where, number = self._tcp.getsockname()[:2]
+        self._http = f"[{where}]:{number}" if ":" in where else f"{where}:{number}"
+        self._hosts = Hosts(frozenset({host, where, *chosen.hosts}))
+        self._models = Models(keep_previous_free_bytes=chosen.keep_previous_free_bytes)
+        self._timings = Timings(backlog_bytes=chosen.timings_backlog_bytes)
+
+    async def run(self) -> None:
+        control = self._load()
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        servers = [self._server(Clients(self._models, hosts=self._hosts))]
+        listeners = [await loop.create_server(servers[0].protocol, sock=self._tcp)]
+        if control is not None:
+            local = self._server(Clients(self._models, hosts=None))
+            orders = self._control_server(control)
+            servers += [local, orders]
+            for server, held in ((local, self._unix["serve"]), (orders, self._unix["control"])):
+                listeners.append(await loop.create_unix_server(server.protocol, sock=held))
+        chores = [asyncio.create_task(server.sweep()) for server in servers]
+        chores += [asyncio.create_task(self._windows()), asyncio.create_task(_watchdog())]
+        self._say_ready()
+        await stop.wait()
+        notify.tell("STOPPING=1")
+        for listener in listeners:
+            listener.close()
+        await asyncio.gather(*(server.close(within_s=_CLOSE_S) for server in servers))
+        for chore in chores:
+            chore.cancel()
+        if control is not None:
+            control.close()
+
+    def _load(self) -> Control | None:
+        """Load the named files, and what the journals call good."""
+        for text in self._options.models:
+            name, equals, file = text.partition("=")
+            if not equals:
+                raise MisuseError(f"--model: expected NAME=FILE, found {text!r}")
+            one = live.load_file(name, Path(file), threads=self._settings.threads)
+            self._timings.watch(one.meter)
+            self._models.switch(one)
+        if self._options.data is None:
+            return None
+        control = Control(
+            self._options.data,
+            models=self._models,
+            timings=self._timings,
+            settings=self._settings,
+            http=self._http,
+        )
+        for path in journal.find(Tree(self._options.data).journals):
+            try:
+                self._load_good(control, journal.read(path))
+            except LittoralError as e:
+                log.error("%s is not served: %s [%s]", path.stem, e, e.code)  # noqa: TRY400
+        return control
+
+    def _load_good(self, control: Control, found: journal.Journal) -> None:
+        if found.good is None:
+            return
+        if self._models.get(found.model) is not None:
+            raise MisuseError("a file was named for it")
+        control.load_now(found.model, manifest=found.good.manifest, variant=found.good.variant)
+
+    def _server(self, clients: Clients) -> Server:
+        return Server(clients.handle, self._limits(self._settings.max_body_bytes))
+
+    def _control_server(self, control: Control) -> Server:
+        limits = self._limits(_CONTROL_BODY_BYTES)
+        return Server(control.handle, limits, admit=sockets.known_peer)
+
+    def _limits(self, max_body_bytes: int) -> Limits:
+        return Limits(
+            max_body_bytes=max_body_bytes,
+            max_connections=self._settings.max_connections,
+            receive_timeout_s=self._settings.receive_timeout_s,
+            keep_alive_s=self._settings.keep_alive_s,
+        )
+
+    async def _windows(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.window_s)
+            self._timings.close_window(one.meter for one in self._models)
+
+    def _say_ready(self) -> None:
+        # What is here now stays; the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        names = {one.model: one.release for one in self._models}
+        if self._options.json:
+            print(json.dumps({"ready": True, "http": self._http, "models": names}), flush=True)  # noqa: T201
+        else:
+            what = ", ".join(f"{name} {number}" for name, number in names.items())
+            log.info("serving %s on http://%s", what or "no model yet", self._http)
+        notify.tell("READY=1")
+
+
+async def _watchdog() -> None:
+    every_s = notify.watchdog_s()
+    while every_s is not None:
+        notify.tell("WATCHDOG=1")
+        await asyncio.sleep(every_s)

@@ -1,0 +1,39 @@
+"""``littoral serve``: the command line of the data plane."""
+
+from pathlib import Path
+
+import click
+
+from littoral_serve import app
+
+
+@click.command(
+    epilog="Example: littoral serve --model digits=digits.tflite --http 127.0.0.1:8501",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="LITTORAL_DATA",
+    help="The device's folder: serves what its journals call good, and takes the agent's orders.",
+)
+@click.option("--http", metavar="HOST:PORT", help="Where clients are answered; port 0: any free.")
+@click.option(
+    "--model", "models", multiple=True, metavar="NAME=FILE", help="Serve a .tflite file as it is."
+)
+@click.option(
+    "--settings",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="serve.toml; default: the one in --data, if there is one.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when ready.")
+def serve(
+    data: Path | None,
+    http: str | None,
+    models: tuple[str, ...],
+    settings: Path | None,
+    as_json: bool,
+) -> int:
+    """Serve models over HTTP, as TensorFlow Serving does."""
+    return app.main(
+        app.Options(data=data, http=http, settings=settings, models=models, json=as_json)
+    )

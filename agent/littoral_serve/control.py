@@ -1,0 +1,196 @@
+"""The agent's orders on ``control.sock``: littoral.wire.control says what they are."""
+
+import asyncio
+import base64
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import parse_qs
+
+from littoral import records
+from littoral.errors import BackendError, BundleError, LittoralError, StorageError
+from littoral.model import selftest
+from littoral.tree import Tree
+from littoral.wire.control import (
+    MAX_BYTES,
+    Activate,
+    Activated,
+    Deactivate,
+    Failure,
+    Loaded,
+    Serving,
+    Tried,
+    Try,
+)
+from littoral_serve import live, release, trying
+from littoral_serve.http import Request, Response
+from littoral_serve.live import Live, Models
+from littoral_serve.settings import Settings
+from littoral_serve.timings import Timings
+
+T = TypeVar("T")
+
+_WRONG: Final = (BundleError, records.RecordError, ValueError)
+
+
+class Control:
+    """What the agent may ask. One load at a time, one trial at a time."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        models: Models,
+        timings: Timings,
+        settings: Settings,
+        http: str,
+    ) -> None:
+        self._tree = Tree(root.resolve())
+        self._models, self._timings, self._settings = models, timings, settings
+        self._http = http
+        self._instance = secrets.token_hex(8)
+        self._loading, self._trying = asyncio.Lock(), asyncio.Lock()
+        self._loader = ThreadPoolExecutor(1, "loader")
+        self._calls: dict[str, Callable[[bytes], Awaitable[object]]] = {
+            "POST /control/try": self._try,
+            "POST /control/activate": self._activate,
+            "POST /control/deactivate": self._deactivate,
+            "POST /control/probe": self._probe,
+            "GET /control/state": self._state,
+        }
+
+    async def handle(self, request: Request) -> Response:
+        path, _, query = request.target.decode("latin-1").partition("?")
+        call = f"{request.method} {path}"
+        try:
+            if call == "GET /control/timings":
+                return self._windows(query)
+            if call not in self._calls:
+                return _failure(HTTPStatus.NOT_FOUND, "usage", f"no call {call[:100]!r}")
+            return Response(HTTPStatus.OK, records.to_json(await self._calls[call](request.body)))
+        except trying.DeniedError as e:
+            return _failure(HTTPStatus.CONFLICT, e.failure.code, str(e))
+        except records.RecordError as e:
+            return _failure(HTTPStatus.BAD_REQUEST, "malformed", str(e))
+        except LittoralError as e:
+            return _failure(HTTPStatus.CONFLICT, e.code, str(e))
+
+    def load_now(self, model: str, *, manifest: str, variant: str) -> None:
+        """Load at start, where there is nobody to wait. Raises as ``live.load``."""
+        self._switch(self._load(model, manifest=manifest, variant=variant))
+
+    def close(self) -> None:
+        self._loader.shutdown(wait=False)
+
+    def _load(self, model: str, *, manifest: str, variant: str) -> Live:
+        return live.load(
+            self._tree,
+            model=model,
+            manifest=manifest,
+            variant=variant,
+            threads=self._settings.threads,
+        )
+
+    def _switch(self, new: Live) -> None:
+        self._timings.watch(new.meter)
+        self._models.switch(new)
+
+    async def _activate(self, body: bytes) -> Activated:
+        order = records.from_json(Activate, body, limit=MAX_BYTES)
+        # The agent may go; what it ordered is done all the same.
+        return await asyncio.shield(asyncio.ensure_future(self._bring(order)))
+
+    async def _bring(self, order: Activate) -> Activated:
+        start = time.perf_counter()
+        which = {"manifest": order.manifest, "variant": order.variant}
+        async with self._loading:
+            held = self._models.held(order.model, **which)
+            if held is None:
+                work = partial(self._load, order.model, **which)
+                held = await asyncio.get_running_loop().run_in_executor(self._loader, work)
+                self._switch(held)
+            elif held is not self._models.get(order.model):
+                self._switch(held.again())
+        load_ms = (time.perf_counter() - start) * 1e3
+        return Activated(model=order.model, release=held.release, load_ms=load_ms)
+
+    async def _deactivate(self, body: bytes) -> Activated:
+        order = records.from_json(Deactivate, body, limit=MAX_BYTES)
+        async with self._loading:
+            self._models.remove(order.model)
+        return Activated(model=order.model, release=None)
+
+    async def _try(self, body: bytes) -> Tried:
+        order = records.from_json(Try, body, limit=MAX_BYTES)
+        async with self._trying:
+            return await trying.run(order, data=self._tree.root, settings=self._settings)
+
+    async def _probe(self, body: bytes) -> Tried:
+        """Run the golden vectors on what serves, between the requests of others."""
+        order = records.from_json(Deactivate, body, limit=MAX_BYTES)
+        one = self._models.get(order.model)
+        if one is None:
+            raise StorageError(f"no release of {order.model!r} runs")
+        manifest = release.read_manifest(self._tree, one.manifest, model=one.model)
+        inputs, golden = release.read_golden(self._tree, manifest)
+        found: list[selftest.Sample] = []
+        spent: list[int] = []
+        while len(found) < len(inputs) or not selftest.enough(spent):
+            sample = inputs[len(spent) % len(inputs)]
+            start = time.thread_time_ns()
+            try:
+                made = one.session.run(*sample)
+            except BackendError as e:
+                return Tried(code=e.code, detail=str(e))
+            spent.append(time.thread_time_ns() - start)
+            found += [made] if len(found) < len(inputs) else []
+            await asyncio.sleep(0)
+        max_abs, top1 = selftest.compare(found, golden, one.outputs)
+        figures = selftest.Figures(
+            max_abs=max_abs, top1=top1, p95_cpu_us=selftest.p95(spent), peak_bytes=None
+        )
+        budgets = manifest.selftest.p95_cpu_us
+        variant = release.choose(manifest, one.variant)
+        # Which of the variant's boards this is, the agent knows; the widest budget is no mistake.
+        hardware = max(variant.requires.hardware, key=lambda name: budgets.get(name, float("inf")))
+        return selftest.verdict(figures, manifest.selftest, hardware=hardware)
+
+    async def _state(self, _: bytes) -> Serving:
+        return Serving(
+            instance=self._instance,
+            pid=os.getpid(),
+            http=self._http,
+            models=tuple(_loaded(one) for one in self._models),
+        )
+
+    def _windows(self, query: str) -> Response:
+        try:
+            after = int(parse_qs(query).get("after", ["0"])[0])
+        except ValueError as e:
+            raise records.RecordError(f"'after' should be a number: {e}") from e
+        instance = records.to_json(self._instance)
+        body = b'{"instance":%s,"windows":%s}' % (instance, self._timings.above(after))
+        return Response(HTTPStatus.OK, body)
+
+
+def _loaded(one: Live) -> Loaded:
+    return Loaded(
+        model=one.model,
+        release=one.release,
+        manifest=one.manifest,
+        variant=one.variant,
+        since_ms=one.since_ms,
+        requests=one.meter.requests,
+        errors=one.meter.errors,
+        invoke=base64.b64encode(one.meter.invoke().encode()).decode(),
+    )
+
+
+def _failure(status: HTTPStatus, code: str, error: str) -> Response:
+    return Response(status, records.to_json(Failure(code=code, error=error)))

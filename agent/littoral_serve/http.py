@@ -1,0 +1,351 @@
+"""HTTP/1.1 on asyncio and httptools: requests in, responses out, in order. Knows no model.
+
+A handler is called with a whole request and returns a response, or an awaitable of one where
+the work leaves the loop. Pipelined requests are answered in their order; one connection gives
+way to the others after a few of them.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, cast
+
+import httptools
+
+MAX_HEAD_BYTES: Final = 32 * 1024
+MAX_HEADERS: Final = 100
+_AT_A_TIME: Final = 16  # pipelined requests, before other connections get their turn
+_MOST_WAITING: Final = 64  # before no more is read from this connection
+_SWEEP_S: Final = 1.0
+_LINGER_S: Final = 2.0  # a refused client is read on, or it would see a reset and no reason
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Request:
+    method: str
+    target: bytes  # path and query as they were sent
+    headers: dict[bytes, bytes]  # names in lower case
+    body: bytes
+    keep_alive: bool
+    arrived_ns: int  # perf_counter_ns, when the last byte had been read
+
+
+@dataclass(slots=True)
+class Response:
+    status: int
+    body: bytes
+    kind: bytes = b"application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    max_body_bytes: int
+    max_connections: int
+    receive_timeout_s: float
+    keep_alive_s: float
+
+
+Handler = Callable[[Request], Response | Awaitable[Response]]
+Admit = Callable[[asyncio.BaseTransport], Response | None]
+
+
+def plain(status: HTTPStatus, text: str = "") -> Response:
+    """Return a response for what is wrong with the HTTP itself."""
+    return Response(status, f"{text or status.phrase}\n".encode(), b"text/plain; charset=utf-8")
+
+
+class Server:
+    """What the connections of one listener share."""
+
+    def __init__(self, handler: Handler, limits: Limits, *, admit: Admit | None = None) -> None:
+        self.handler = handler
+        self.limits = limits
+        self.admit = admit  # why a client may not be spoken to, before it is read
+        self.connections: set[Connection] = set()
+        self.closing = False
+
+    def protocol(self) -> "Connection":
+        return Connection(self)
+
+    def answer(self, request: Request) -> Response | Awaitable[Response]:
+        try:
+            return self.handler(request)
+        except Exception:
+            log.exception("%s %r failed", request.method, request.target[:200])
+            return plain(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    async def sweep(self) -> None:
+        """Close, for ever, the connections of clients that are too slow."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            now = time.monotonic()
+            for connection in tuple(self.connections):
+                connection.check(now)
+
+    async def close(self, *, within_s: float) -> None:
+        """Let what is under way end, then close all connections."""
+        self.closing = True
+        end = time.monotonic() + within_s
+        while any(connection.busy for connection in self.connections):
+            if time.monotonic() > end:
+                break
+            await asyncio.sleep(0.01)
+        for connection in tuple(self.connections):
+            connection.close()
+
+
+class Connection(asyncio.Protocol):
+    """One client. The ``on_`` methods are httptools'."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._limits = server.limits
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[Request | Response] = deque()  # a Response: the last, then close
+        self._running: asyncio.Task[None] | None = None
+        self._transport = cast("asyncio.Transport", None)
+        self._receiving = self._in_head = False
+        self._refused = self._ended = self._stuffed = self._scheduled = self._lingers = False
+        self._reading = True
+        self._continue_due = False
+        self._mark = time.monotonic()
+        self._head_fed = 0
+        self._begin()
+
+    # What the transport says
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        refusal = self._server.admit(transport) if self._server.admit else None
+        if len(self._server.connections) >= self._limits.max_connections:
+            refusal = plain(HTTPStatus.SERVICE_UNAVAILABLE)
+        self._server.connections.add(self)
+        if refusal:
+            self._refuse(refusal)
+            self._drain()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._server.connections.discard(self)
+        self._waiting.clear()
+        self._ended = True
+        if self._running is not None:
+            self._running.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(plain(HTTPStatus.BAD_REQUEST, "no other protocol is spoken here"))
+        except httptools.HttpParserError:
+            if not self._refused:
+                self._refuse(plain(HTTPStatus.BAD_REQUEST))
+        self._head_fed = self._head_fed + len(data) if self._in_head else 0
+        if self._head_fed > MAX_HEAD_BYTES and not self._refused:
+            self._refuse(plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+        self._drain()
+
+    def eof_received(self) -> bool:
+        self._refused = True
+        self._ended = True
+        return self.busy  # True: the client reads on, so it gets what it asked for
+
+    def pause_writing(self) -> None:
+        self._stuffed = True
+        self._mark = time.monotonic()
+
+    def resume_writing(self) -> None:
+        self._stuffed = False
+        self._mark = time.monotonic()
+        self._drain()
+
+    # What httptools says
+
+    def on_message_begin(self) -> None:
+        self._begin()
+        self._receiving = self._in_head = True
+        self._mark = time.monotonic()
+
+    def on_url(self, url: bytes) -> None:
+        self._target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.lower()] = value
+        self._count += 1
+        if self._count > MAX_HEADERS:
+            self._stop(plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        announced = self._headers.get(b"content-length", b"0")
+        if not announced.isdigit() or int(announced) > self._limits.max_body_bytes:
+            self._stop(self._too_large())
+        self._continue_due = self._headers.get(b"expect", b"").lower() == b"100-continue"
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+        self._size += len(body)
+        if self._size > self._limits.max_body_bytes:
+            self._stop(self._too_large())
+
+    def on_message_complete(self) -> None:
+        self._receiving = self._continue_due = False
+        parser = self._parser
+        request = Request(
+            parser.get_method().decode("ascii"),
+            self._target,
+            self._headers,
+            self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            parser.should_keep_alive() and parser.get_http_version() == "1.1",
+            time.perf_counter_ns(),
+        )
+        self._waiting.append(request)
+        if not request.keep_alive:
+            self._refused = True
+
+    # What the server asks
+
+    @property
+    def busy(self) -> bool:
+        return self._running is not None or bool(self._waiting)
+
+    def check(self, now: float) -> None:
+        """Close this connection if its client took too long."""
+        waited = now - self._mark
+        if self._lingers:
+            if waited > _LINGER_S:
+                self._transport.close()
+        elif self._running is not None and not self._stuffed:
+            pass
+        elif self._stuffed and waited > self._limits.receive_timeout_s:
+            self._transport.abort()
+        elif self._receiving and waited > self._limits.receive_timeout_s:
+            self._refuse(plain(HTTPStatus.REQUEST_TIMEOUT))
+            self._drain()
+        elif not self._receiving and waited > self._limits.keep_alive_s:
+            self._transport.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    # What is done
+
+    def _begin(self) -> None:
+        self._target = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._body: list[bytes] = []
+        self._size = self._count = 0
+
+    def _too_large(self) -> Response:
+        most = self._limits.max_body_bytes
+        return plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body may have at most {most} bytes")
+
+    def _refuse(self, response: Response) -> None:
+        self._refused = True
+        self._receiving = False
+        self._waiting.append(response)
+
+    def _stop(self, response: Response) -> None:
+        """Refuse from within a callback: what httptools still holds is not looked at."""
+        self._refuse(response)
+        raise ValueError(response.status)
+
+    def _drain(self) -> None:
+        """Answer what waits, as far as this connection may."""
+        self._scheduled = False
+        out: list[bytes] = []
+        turns = _AT_A_TIME
+        while self._waiting and self._running is None and not self._stuffed:
+            if not turns:
+                self._later()
+                break
+            turns -= 1
+            self._next(out)
+        if self._continue_due and not self.busy:
+            self._continue_due = False
+            out.append(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if out:
+            self._mark = time.monotonic()
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+        if self._ended and not self.busy and not self._lingers:
+            self._transport.close()
+        self._throttle()
+
+    def _next(self, out: list[bytes]) -> None:
+        item = self._waiting.popleft()
+        if isinstance(item, Response):
+            out.append(_encode(item, keep=False))
+            self._end()
+            self._linger(out)
+            return
+        answer = self._server.answer(item)
+        if isinstance(answer, Response):
+            self._finish(item, answer, out)
+        else:
+            self._running = asyncio.ensure_future(self._wait(item, answer))
+
+    async def _wait(self, request: Request, answer: Awaitable[Response]) -> None:
+        try:
+            response = await answer
+        except Exception:
+            log.exception("%s %r failed", request.method, request.target[:200])
+            response = plain(HTTPStatus.INTERNAL_SERVER_ERROR)
+        self._running = None
+        if self._transport.is_closing():
+            return
+        out: list[bytes] = []
+        self._finish(request, response, out)
+        self._mark = time.monotonic()
+        self._transport.write(b"".join(out))
+        self._drain()
+
+    def _finish(self, request: Request, response: Response, out: list[bytes]) -> None:
+        keep = request.keep_alive and not self._server.closing
+        out.append(_encode(response, keep=keep, head=request.method == "HEAD"))
+        if not keep:
+            self._end()
+
+    def _end(self) -> None:
+        self._waiting.clear()
+        self._refused = self._ended = True
+
+    def _linger(self, out: list[bytes]) -> None:
+        self._lingers = True
+        self._transport.write(b"".join(out))
+        out.clear()
+        self._transport.write_eof()
+
+    def _later(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._drain)
+
+    def _throttle(self) -> None:
+        if self._transport.is_closing():
+            return
+        full = len(self._waiting) >= _MOST_WAITING or self._stuffed or self._running is not None
+        if full and self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+        elif not full and not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+
+
+_HEAD: Final = b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+_LAST_HEAD: Final = _HEAD[:-2] + b"Connection: close\r\n\r\n"
+_PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+
+def _encode(response: Response, *, keep: bool, head: bool = False) -> bytes:
+    template = _HEAD if keep else _LAST_HEAD
+    status = response.status
+    line = template % (status, _PHRASES[status], response.kind, len(response.body))
+    return line if head else line + response.body

@@ -1,0 +1,290 @@
+"""A predict request read the careful way: it knows what is wrong, where, in whose words.
+
+The messages are TensorFlow Serving's, because its users know them and their programs may too.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from littoral.model.backends import Array
+from littoral_serve.signatures import DEFAULT, Signature, View
+
+_SHOWN: Final = 256  # characters of a value in an error
+_WORDS: Final = {  # of Python's decoder, as RapidJSON says it
+    "Expecting value": "Invalid value.",
+    "Expecting property name enclosed in double quotes": "Missing a name for object member.",
+    "Expecting ':' delimiter": "Missing a colon after a name of object member.",
+    "Expecting ',' delimiter": "Missing a comma or } after an object member.",
+    "Unterminated string starting at": "Missing a closing quotation mark in string.",
+    "Invalid control character at": "Invalid encoding in string.",
+}
+_TYPES: Final = {
+    type(None): "Null",
+    dict: "Object",
+    list: "Array",
+    str: "String",
+    int: "Number",
+    float: "Number",
+}
+_NAMES: Final = {"float32": "float", "float64": "double", "float16": "half"}
+
+
+class InvalidArgumentError(ValueError):
+    """The client's mistake, in TensorFlow Serving's words."""
+
+
+def read(body: bytes, known: Mapping[str, Signature]) -> tuple[Signature, list[Array], bool]:
+    """Return the signature, its batched inputs, and whether they came as rows.
+
+    Raises:
+        InvalidArgumentError: It cannot be understood, or does not fit the signature.
+
+    """
+    try:
+        return _read(_parse(body), known)
+    except RecursionError as e:
+        raise InvalidArgumentError("JSON Parse error: too deeply nested") from e
+
+
+def find(known: Mapping[str, Signature], name: str) -> Signature:
+    """Return the signature ``name``, the default one where it is empty."""
+    try:
+        return known[name or DEFAULT]
+    except KeyError:
+        raise InvalidArgumentError(
+            f'Serving signature name: "{name}" not found in signature def'
+        ) from None
+
+
+def _read(
+    document: dict[str, Any], known: Mapping[str, Signature]
+) -> tuple[Signature, list[Array], bool]:
+    name = document.get("signature_name", "")
+    if not isinstance(name, str):
+        raise InvalidArgumentError(
+            f"{_value(document)} not formatted correctly. "
+            "'signature_name' key must be a string value."
+        )
+    signature = find(known, name)
+    if "instances" in document:
+        return signature, _rows(document, signature), True
+    if "inputs" in document:
+        return signature, _columns(document["inputs"], signature), False
+    raise InvalidArgumentError("Missing 'inputs' or 'instances' key")
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    if not body:
+        raise InvalidArgumentError("JSON Parse error: The document is empty")
+    try:
+        text = body.decode()
+        # What follows the document is not looked at, as there.
+        document, _ = json.JSONDecoder().raw_decode(text, len(text) - len(text.lstrip()))
+    except json.JSONDecodeError as e:
+        words = _WORDS.get(e.msg, "Invalid value.")
+        raise InvalidArgumentError(f"JSON Parse error: {words} at offset: {e.pos}") from e
+    except ValueError as e:
+        raise InvalidArgumentError("JSON Parse error: Invalid value. at offset: 0") from e
+    if not isinstance(document, dict):
+        raise InvalidArgumentError(f"{_value(document)} Is not object")
+    return document
+
+
+def _rows(document: dict[str, Any], signature: Signature) -> list[Array]:
+    items = document["instances"]
+    if "inputs" in document:
+        raise InvalidArgumentError(
+            f"{_value(document)} Not formatted correctly expecting only one of "
+            "'inputs' or 'instances' keys to exist "
+        )
+    if not isinstance(items, list):
+        raise InvalidArgumentError(f"{_value(document)} Expecting 'instances' to be an list/array")
+    if not items:
+        raise InvalidArgumentError(f"{_value(document)} No values in 'instances' array")
+    if not isinstance(items[0], dict) and len(signature.inputs) > 1:
+        raise InvalidArgumentError(
+            "instances is a plain list, but expecting list of objects as multiple "
+            "input tensors required as per tensorinfo_map"
+        )
+    named = _is_object(items[0])
+    found: dict[str, list[Array]] = {}
+    for at, item in enumerate(items):
+        for name, value in _item(item, at, signature, named=named).items():
+            found.setdefault(name, []).append(value)
+    return [_stack(found[view.name], view) for view in signature.inputs]
+
+
+def _item(item: Any, at: int, signature: Signature, *, named: bool) -> dict[str, Array]:  # noqa: ANN401
+    """Return one instance's tensors by the name of the input."""
+    if not named:
+        if _is_object(item):
+            raise InvalidArgumentError(
+                f"Expecting value/list but got object at item {at} of input list"
+            )
+        (view,) = signature.inputs
+        try:
+            return {view.name: _instance(item, view)}
+        except InvalidArgumentError as e:
+            raise InvalidArgumentError(
+                f"Failed to process element: {at} of 'instances' list. Error: INVALID_ARGUMENT: {e}"
+            ) from e
+    if not _is_object(item):
+        raise InvalidArgumentError(f"Expecting object but got list at item {at} of input list")
+    views = {view.name: view for view in signature.inputs}
+    made = {}
+    for name, value in item.items():
+        try:
+            if name not in views:
+                raise InvalidArgumentError(f"JSON object: does not have named input: {name}")  # noqa: TRY301
+            made[name] = _instance(value, views[name])
+        except InvalidArgumentError as e:
+            raise InvalidArgumentError(
+                f"Failed to process element: {at} key: {name} of 'instances' list. "
+                f"Error: INVALID_ARGUMENT: {e}"
+            ) from e
+    if made.keys() != views.keys():
+        raise InvalidArgumentError(
+            f"Failed to process element: {at} of 'instances' list. "
+            f"JSON object: {_shown(item)} keys must be equal to: {','.join(sorted(views))}"
+        )
+    return made
+
+
+def _columns(value: Any, signature: Signature) -> list[Array]:  # noqa: ANN401
+    if not _is_object(value):
+        if len(signature.inputs) > 1:
+            raise InvalidArgumentError(
+                "inputs is a plain value/list, but expecting an object as multiple "
+                "input tensors required as per tensorinfo_map"
+            )
+        return [_column(value, signature.inputs[0])]
+    missing = [view.name for view in signature.inputs if view.name not in value]
+    if missing:
+        raise InvalidArgumentError(f"Missing named input: {missing[0]} in 'inputs' object.")
+    return [_column(value[view.name], view) for view in signature.inputs]
+
+
+def _column(value: Any, view: View) -> Array:  # noqa: ANN401
+    if _is_base64(value):
+        return _bytes(value, view, shape=(-1, *view.instance) if view.spec.shape else ())
+    return _dense(value, view)
+
+
+def _instance(value: Any, view: View) -> Array:  # noqa: ANN401
+    return _bytes(value, view, shape=view.instance) if _is_base64(value) else _dense(value, view)
+
+
+def _stack(items: list[Array], view: View) -> Array:
+    first = items[0]
+    for at, item in enumerate(items):
+        if item.size != first.size or item.shape != first.shape:
+            what, want, got = (
+                ("tensor size:", first.size, item.size)
+                if item.size != first.size
+                else ("shape", _shape(first.shape), _shape(item.shape))
+            )
+            raise InvalidArgumentError(
+                f"Failed to process element: {at} key: {view.name} of 'instances' list. "
+                f"Error: INVALID_ARGUMENT: Expecting {what} {want} but got: {got}"
+            )
+    return np.stack(items)
+
+
+def _dense(value: Any, view: View) -> Array:  # noqa: ANN401
+    """Return a nested list as an array of the shape that its first elements have."""
+    shape = []
+    inner = value
+    while isinstance(inner, list):
+        shape.append(len(inner))
+        inner = inner[0] if inner else None
+    leaves: list[Any] = []
+    _flatten(value, 0, shape, view, leaves)
+    with np.errstate(over="ignore"):
+        try:
+            return np.array(leaves, view.dtype).reshape(shape)
+        except OverflowError as e:
+            raise InvalidArgumentError(f"a number does not fit in {_type(view)}") from e
+
+
+def _flatten(value: Any, level: int, shape: list[int], view: View, leaves: list[Any]) -> None:  # noqa: ANN401
+    if not isinstance(value, list):
+        if level != len(shape):
+            raise InvalidArgumentError(
+                f"{_value(value)} found at incorrect level: {level + 1} in the JSON DOM. "
+                f"Expected at level: {len(shape)}"
+            )
+        if not _fits(value, view.dtype):
+            kind = str(value) if isinstance(value, bool) else _TYPES[type(value)]
+            raise InvalidArgumentError(
+                f"{_value(value)} Type: {kind} is not of expected type: {_type(view)}"
+            )
+        leaves.append(value)
+        return
+    if level >= len(shape):
+        raise InvalidArgumentError(
+            f"Encountered list at unexpected level: {level} expected < {len(shape)}"
+        )
+    if len(value) != shape[level]:
+        raise InvalidArgumentError(
+            f"Encountered list at unexpected size: {len(value)} at level: {level} "
+            f"expected size: {shape[level]}"
+        )
+    for inner in value:
+        _flatten(inner, level + 1, shape, view, leaves)
+
+
+def _fits(value: Any, dtype: str) -> bool:  # noqa: ANN401
+    if dtype == "bool":
+        return isinstance(value, bool)
+    if dtype.startswith("float"):
+        return type(value) in (int, float)
+    limits = np.iinfo(dtype)
+    return type(value) is int and bool(limits.min <= value <= limits.max)
+
+
+def _bytes(value: dict[str, str], view: View, *, shape: tuple[int, ...]) -> Array:
+    """Return the little-endian elements in a base64 object: our own addition to the protocol."""
+    try:
+        data = base64.b64decode(value["b64"], validate=True)
+    except ValueError as e:
+        raise InvalidArgumentError("Unable to base64 decode") from e
+    try:
+        return np.frombuffer(data, np.dtype(view.dtype).newbyteorder("<")).reshape(shape)
+    except ValueError as e:
+        raise InvalidArgumentError(
+            f"base64 data: expected elements of {_type(view)} in shape {_shape(shape)}, "
+            f"found {len(data)} bytes"
+        ) from e
+
+
+def _is_base64(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
+
+
+def _is_object(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, dict) and not _is_base64(value)
+
+
+def _type(view: View) -> str:
+    return _NAMES.get(view.dtype, view.dtype)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"[{','.join(map(str, shape))}]"
+
+
+def _value(value: Any) -> str:  # noqa: ANN401
+    return f"JSON Value: {_shown(value)}"
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401
+    text = ""
+    for part in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+        text += part
+        if len(text) > _SHOWN:
+            return text[:_SHOWN]
+    return text

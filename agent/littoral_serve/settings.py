@@ -1,0 +1,62 @@
+"""serve.toml: every setting of serve, with its default."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+KiB: Final = 1024
+MiB: Final = 1024 * KiB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    http: str = "127.0.0.1:8501"  # where clients are answered; port 0: any free one
+    hosts: tuple[str, ...] = ()  # names beside the loopback's by which clients may call it
+    threads: int = 1  # of the runtime: a second one on a busy board makes p99 up to ten times worse
+    max_body_bytes: int = 16 * MiB
+    max_connections: int = 128
+    receive_timeout_s: float = 30.0  # for one whole request, and for a client that does not read
+    keep_alive_s: float = 75.0  # for a connection that says nothing
+    window_s: float = 60.0  # the timings' window
+    timings_backlog_bytes: int = 512 * KiB  # of closed windows that nobody has fetched
+    trial_address_space_bytes: int = 2048 * MiB
+    trial_nice: int = 10
+    keep_previous_free_bytes: int = 128 * MiB  # with less memory free, only one release is held
+
+    def __post_init__(self) -> None:
+        split_address(self.http)
+        for name in ("receive_timeout_s", "keep_alive_s", "window_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name!r} should be more than 0")
+        for name in ("threads", "max_body_bytes", "max_connections"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name!r} should be at least 1")
+
+
+def load(file: Path | None) -> Settings:
+    """Return the settings in ``file``, or the defaults.
+
+    Raises:
+        SettingsError: A setting is unknown or of the wrong kind.
+
+    """
+    if file is None:
+        return Settings()
+    # It brings a TOML parser, which a device without a file need not load.
+    from littoral import settings
+
+    return settings.read(Settings, file)
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Return host and port of ``host:port`` or ``[host]:port``.
+
+    Raises:
+        ValueError: It is something else.
+
+    """
+    host, _, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not bare or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004
+        raise ValueError(f"'http' should be host:port, as 127.0.0.1:8501, not {text!r}")
+    return bare, int(port)

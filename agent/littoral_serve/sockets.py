@@ -1,0 +1,108 @@
+"""The sockets that serve listens on: its own, or those that systemd holds for it."""
+
+import errno
+import os
+import socket
+import stat
+import struct
+from asyncio import BaseTransport
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from littoral.errors import MisuseError, PortInUseError, StorageError
+from littoral_serve.http import Response, plain
+
+_BACKLOG: Final = 512
+_FIRST_INHERITED: Final = 3
+_LONGEST_PATH: Final = 107  # what sockaddr_un holds
+
+
+def tcp(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on ``host:port``.
+
+    Raises:
+        PortInUseError: Another program does.
+        MisuseError: This machine has no such address.
+
+    """
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, proto)
+    except OSError as e:
+        raise MisuseError(f"cannot listen on {where}: {e.strerror or e}") from e
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as e:
+        listener.close()
+        if e.errno == errno.EADDRINUSE:
+            raise PortInUseError(where) from e
+        raise MisuseError(f"cannot listen on {where}: {e.strerror or e}") from e
+    return listener
+
+
+def unix(path: Path) -> socket.socket:
+    """Return a socket that listens on ``path``, 0660; a file that nobody listens on is replaced.
+
+    Raises:
+        PortInUseError: Another program listens there.
+        StorageError: It cannot be made.
+
+    """
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise StorageError(f"{path}: a socket's path has at most {_LONGEST_PATH} bytes")
+    _remove_stale(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o117)
+    try:
+        listener.bind(str(path))
+        listener.listen(_BACKLOG)
+    except OSError as e:
+        listener.close()
+        raise StorageError(f"{path}: {e.strerror or e}") from e
+    finally:
+        os.umask(mask)
+    return listener
+
+
+def inherited() -> dict[str, socket.socket]:
+    """Return the sockets that were passed to this process, by the names that systemd gave them."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return {}
+    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
+    return {
+        name: socket.socket(fileno=_FIRST_INHERITED + at)
+        for at, name in enumerate(names[: int(os.environ.get("LISTEN_FDS", "0"))])
+    }
+
+
+def known_peer(transport: BaseTransport) -> Response | None:
+    """Refuse who is neither root nor of this process' user or group: for ``control.sock``."""
+    peer: socket.socket = transport.get_extra_info("socket")
+    data = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, gid = struct.unpack("3i", data)
+    if uid in (0, os.geteuid()) or gid == os.getegid():
+        return None
+    return plain(HTTPStatus.FORBIDDEN, "this socket is for the agent")
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise StorageError(f"{path}: expected a socket, found another file")
+    except FileNotFoundError:
+        return
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror or e}") from e
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            path.unlink(missing_ok=True)
+        else:
+            raise PortInUseError(str(path))

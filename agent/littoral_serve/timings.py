@@ -1,0 +1,143 @@
+"""How long requests took, by model, release, variant and stage, in windows that are fetched.
+
+A percentile is never made here: sketches are counted, closed with their window, and handed on.
+"""
+
+import base64
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from littoral import records
+from littoral.wire.control import Timing, Window
+from littoral.wire.sketch import Sketch
+
+STAGES: Final = ("queue", "preprocess", "invoke", "postprocess")
+
+
+class Meter:
+    """Counts one release of one model. Times are in nanoseconds."""
+
+    __slots__ = (
+        "_errors",
+        "_invoke",
+        "_since",
+        "_stages",
+        "errors",
+        "model",
+        "release",
+        "requests",
+        "variant",
+    )
+
+    def __init__(self, model: str, *, release: int, variant: str) -> None:
+        self.model, self.release, self.variant = model, release, variant
+        self.requests = self.errors = 0
+        self._errors = 0  # in this window
+        self._since = Sketch()  # of the invokes in windows that are closed
+        self._open()
+
+    def _open(self) -> None:
+        self._stages = tuple(Sketch() for _ in STAGES)
+        self._invoke = self._stages[STAGES.index("invoke")]
+
+    def invoked(self, ns: int) -> None:
+        self._invoke.record(ns / 1e3)
+
+    def answered(self, *, queue: int, preprocess: int, postprocess: int) -> None:
+        self.requests += 1
+        waited, before, _, after = self._stages
+        waited.record(queue / 1e3)
+        before.record(preprocess / 1e3)
+        after.record(postprocess / 1e3)
+
+    def failed(self) -> None:
+        """Count a failure of the model's own: a client's mistake is none."""
+        self.requests += 1
+        self.errors += 1
+        self._errors += 1
+
+    def invoke(self) -> Sketch:
+        """Return all invokes since this meter was made."""
+        total = Sketch()
+        total.merge(self._since)
+        total.merge(self._invoke)
+        return total
+
+    def close(self) -> tuple[int, list[Timing]]:
+        """Return this window's errors and stages, and begin the next one."""
+        errors, self._errors = self._errors, 0
+        self._since.merge(self._invoke)
+        found = [
+            Timing(
+                model=self.model,
+                release=self.release,
+                variant=self.variant,
+                stage=stage,
+                sketch=base64.b64encode(sketch.encode()).decode(),
+            )
+            for stage, sketch in zip(STAGES, self._stages, strict=True)
+            if sketch.count
+        ]
+        self._open()
+        return errors, found
+
+
+class Timings:
+    """The open window, and those that nobody has fetched yet, the oldest dropped first."""
+
+    def __init__(self, *, backlog_bytes: int) -> None:
+        self._meters: list[Meter] = []
+        self._closed: deque[tuple[int, bytes]] = deque()
+        self._size = 0
+        self._most = backlog_bytes
+        self._sequence = 0
+        self._start = time.time()
+
+    def watch(self, meter: Meter) -> None:
+        """Let ``meter`` be part of the windows from now on."""
+        self._meters.append(meter)
+
+    def close_window(self, running: Iterable[Meter]) -> None:
+        """End the open window. Of meters that are not ``running``, this one was the last.
+
+        A window in which nothing happened leaves no trace.
+        """
+        start, self._start = self._start, time.time()
+        errors: dict[str, int] = {}
+        timings: list[Timing] = []
+        for meter in self._meters:
+            failed, found = meter.close()
+            if failed:
+                name = f"{meter.model}/{meter.release}"
+                errors[name] = errors.get(name, 0) + failed
+            timings += found
+        self._meters = list(running)
+        if timings or errors:
+            self._keep(start, errors, timings)
+
+    def _keep(self, start: float, errors: dict[str, int], timings: list[Timing]) -> None:
+        self._sequence += 1
+        window = Window(
+            sequence=self._sequence,
+            start_ms=int(start * 1000),
+            duration_ms=max(1, int((self._start - start) * 1000)),
+            errors=errors,
+            timings=tuple(timings),
+        )
+        data = records.to_json(window)
+        self._closed.append((self._sequence, data))
+        self._size += len(data)
+        while self._size > self._most:
+            self._drop()
+
+    def above(self, after: int) -> bytes:
+        """Return the windows above ``after`` as a list of JSON, and forget the others."""
+        while self._closed and self._closed[0][0] <= after:
+            self._drop()
+        return b"[" + b",".join(data for _, data in self._closed) + b"]"
+
+    def _drop(self) -> None:
+        _, data = self._closed.popleft()
+        self._size -= len(data)
