@@ -4,6 +4,7 @@ Started by littoral_converter.worker as ``python -m littoral_converter.child STE
 DEADLINE_S ADDRESS_SPACE_BYTES``; nobody else calls it.
 """
 
+import errno
 import json
 import os
 import resource
@@ -13,8 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from littoral import records
-from littoral.durable import storage_errors
-from littoral.errors import LittoralError
+from littoral.errors import DiskFullError, LittoralError
 from littoral.model.selftest import peak_bytes
 from littoral_converter.worker import Progress, Say
 
@@ -32,10 +32,14 @@ def main(argv: list[str]) -> None:
             _tell(told, {"progress": records.plain(progress)})
 
         try:
-            with storage_errors(Path(job).parent):
-                result = _do(step, Path(job).read_bytes(), say)
+            result = _do(step, Path(job).read_bytes(), say)
         except LittoralError as e:
             _tell(told, {"failed": {"code": e.code, "error": str(e)}})
+        except OSError as e:
+            if e.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            where = f"{Path(job).parent}: no space left on the device; free some, or set TMPDIR"
+            _tell(told, {"failed": {"code": DiskFullError.code, "error": where}})
         else:
             _tell(told, {"done": records.plain(result), "peak_bytes": peak_bytes() or 0})
     sys.stdout.flush()

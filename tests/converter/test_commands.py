@@ -1,0 +1,111 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from converter.conftest import Converted, Littoral
+from littoral.trust import writer
+
+
+@pytest.mark.parametrize("command", ["convert", "publish"])
+def test_help_has_an_example(littoral: Littoral, command: str) -> None:
+    ran = littoral(command, "--help")
+    assert ran.code == 0
+    assert f"Example: littoral {command} " in " ".join(ran.out.split())
+
+
+def test_people_get_a_table_and_the_way_to_the_report(
+    models: Path, littoral: Littoral, tmp_path: Path
+) -> None:
+    out = tmp_path / "digits-2"
+    ran = littoral(
+        "convert", models / "digits.keras", "-o", out, "--release", 2,
+        "--calibration", models / "train.npz", "--evaluation", models / "test.npz",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert ran.err == ""
+    assert "digits:2" in ran.out
+    assert re.search(r"accuracy .*%.*%", ran.out)
+    assert f"report: {out / 'report.html'}" in ran.out
+
+
+def test_a_bundle_is_not_replaced_unasked(
+    digits: Converted, models: Path, littoral: Littoral
+) -> None:
+    before = (digits.bundle / "manifest.json").read_bytes()
+    ran = littoral(
+        "convert", models / "digits.keras", "-o", digits.bundle,
+        "--calibration", models / "train.npz",
+    )  # fmt: skip
+    assert ran.code == 2
+    assert re.fullmatch(r"error: .* already holds a bundle; .*--force \[usage\]\n", ran.err)
+    assert (digits.bundle / "manifest.json").read_bytes() == before
+
+
+def test_debug_shows_what_the_child_wrote(models: Path, littoral: Littoral, tmp_path: Path) -> None:
+    ran = littoral(
+        "--debug", "convert", models / "lambda.keras", "-o", tmp_path / "out",
+        "--calibration", models / "vectors.npy",
+    )  # fmt: skip
+    assert ran.code != 0
+    assert "Traceback" in ran.err
+    assert "littoral.errors.ConversionError" in ran.err
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> tuple[Path, Path]:
+    """A repository that trusts somebody with the digits, and the folder of offline keys."""
+    folder, offline = tmp_path / "repo", tmp_path / "offline"
+    writer.init(folder, offline=offline, online=tmp_path / "online", fleet="tests")
+    writer.delegate(folder, "digits", offline=offline)
+    return folder, offline
+
+
+def test_a_bundle_is_published_once(
+    digits: Converted, littoral: Littoral, repository: tuple[Path, Path]
+) -> None:
+    folder, offline = repository
+    publish = ("publish", digits.bundle, "--repo", folder, "--offline", offline)
+    said = littoral(*publish, "--json").json
+    assert (said["model"], said["release"]) == ("digits", 1)
+    manifest = json.loads((digits.bundle / "manifest.json").read_text())
+    for file in manifest["files"].values():
+        assert (folder / "blobs" / file["sha256"]).stat().st_size == file["size"]
+    again = littoral(*publish)
+    assert again.code == 1
+    assert "[rollback]" in again.err
+
+
+def test_publish_tells_people_what_comes_next(
+    digits: Converted, littoral: Littoral, repository: tuple[Path, Path]
+) -> None:
+    folder, offline = repository
+    ran = littoral("publish", digits.bundle, "--repo", folder, "--offline", offline)
+    assert "digits:1 is signed" in ran.out
+    assert "littoral fleet releases upload" in ran.out
+
+
+def test_a_file_that_was_changed_after_conversion_is_not_signed(
+    digits: Converted, littoral: Littoral, repository: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, offline = repository
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    for path in digits.bundle.iterdir():
+        (changed / path.name).write_bytes(path.read_bytes())
+    with (changed / "model-int8.tflite").open("r+b") as file:
+        file.seek(2000)
+        file.write(b"\xff\xff")
+    ran = littoral("publish", changed, "--repo", folder, "--offline", offline)
+    assert ran.code == 1
+    assert "[hash]" in ran.err
+
+
+def test_what_is_no_bundle_is_not_published(
+    littoral: Littoral, repository: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, offline = repository
+    ran = littoral("publish", tmp_path, "--repo", folder, "--offline", offline)
+    assert ran.code == 2
+    assert "expected a bundle" in ran.err

@@ -1,0 +1,83 @@
+"""What cannot be converted, and what is said about it: real models, real TensorFlow."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from converter.conftest import Littoral
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        # TensorFlow's calibrator ends the process on the loops of recurrent layers.
+        ("lstm", "series", r"calibrating: .*segmentation fault.*LSTM.*unroll=True.*\[conversion\]"),
+        ("attention", "series", r"not fully integer: .*1 NEG.*allow_float.*\[conversion\]"),
+        ("dynamic", "pictures", r"\[\?, \?, 3\].*\[input\] shape = \[16, 16, 3\] \[conversion\]"),
+        ("lambda", "vectors", r"Lambda layer holds Python code.*\[conversion\]"),
+        ("digits", "vectors", r"expected samples of \[8, 8, 1\].*found \[4\] \[usage\]"),
+    ],
+)
+def test_what_cannot_be_converted_says_why_and_leaves_nothing(
+    models: Path, littoral: Littoral, tmp_path: Path, case: tuple[str, str, str]
+) -> None:
+    model, data, words = case
+    out = tmp_path / "out"
+    ran = littoral(
+        "convert", models / f"{model}.keras", "-o", out, "--calibration", models / f"{data}.npy"
+    )
+    assert ran.code in {1, 2}
+    assert re.fullmatch(f"error: .*{words}\n", ran.err), ran.err
+    assert ran.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dynamic_input_is_pinned_by_a_recipe(
+    models: Path, littoral: Littoral, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "pin.toml"
+    recipe.write_text("[input]\nshape = [16, 16, 3]\n[quantize]\nio = 'uint8'\n")
+    said = littoral(
+        "convert", models / "dynamic.keras", "-o", tmp_path / "out", "--json",
+        "--calibration", models / "pictures.npy", "--recipe", recipe,
+    ).json  # fmt: skip
+    assert said["variants"][0]["fully_integer"] is True
+
+
+def test_floating_point_is_accepted_where_the_recipe_says_so_and_is_told(
+    models: Path, littoral: Littoral, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "float.toml"
+    recipe.write_text("[quantize]\nallow_float = true\n")
+    ran = littoral(
+        "convert", models / "attention.keras", "-o", tmp_path / "out", "--json",
+        "--calibration", models / "series.npy", "--recipe", recipe,
+    )  # fmt: skip
+    assert ran.json["variants"][0]["fully_integer"] is False
+    assert "not fully integer" in ran.err
+
+
+def test_a_damaged_keras_file_is_said_so(models: Path, littoral: Littoral, tmp_path: Path) -> None:
+    damaged = bytearray((models / "digits.keras").read_bytes())
+    damaged[40_000:41_000] = bytes(1000)
+    path = tmp_path / "damaged.keras"
+    path.write_bytes(damaged)
+    ran = littoral("convert", path, "-o", tmp_path / "out", "--calibration", models / "train.npz")
+    assert ran.code == 1
+    assert re.fullmatch(r"error: damaged\.keras: damaged or cut short .*\[malformed\]\n", ran.err)
+
+
+def test_a_step_stops_at_the_recipes_deadline(
+    models: Path, littoral: Littoral, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "late.toml"
+    recipe.write_text("[limits]\ndeadline_s = 1.0\n")
+    ran = littoral(
+        "convert", models / "digits.keras", "-o", tmp_path / "out",
+        "--calibration", models / "train.npz", "--recipe", recipe,
+    )  # fmt: skip
+    assert re.fullmatch(
+        r"error: loading TensorFlow: not done within 1 s; .*\[deadline\]\n", ran.err
+    )
+    assert not (tmp_path / "out").exists()
