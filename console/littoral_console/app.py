@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from littoral import __version__
-from littoral_console import answers, devices, rest
+from littoral_console import answers, devices, pages, rest
 from littoral_console.context import Context
 
 _HEADERS: Final = (
@@ -31,6 +31,7 @@ def people_app(context: Context) -> FastAPI:
     app.state.context = context
     answers.install(app)
     app.include_router(rest.router)
+    app.include_router(pages.router)
 
     @app.get("/healthz", include_in_schema=False)
     async def health() -> dict[str, bool]:

@@ -29,8 +29,10 @@ from littoral_console.queries.latency import (
     STAGES,
     Latency,
     LatencyPoint,
+    Spread,
     latency,
     latency_series,
+    spreads,
 )
 from littoral_console.queries.releases import (
     Release,
@@ -60,6 +62,7 @@ __all__ = [
     "RolloutDetail",
     "RolloutDevice",
     "Running",
+    "Spread",
     "Stream",
     "Summary",
     "Wanted",
@@ -75,5 +78,6 @@ __all__ = [
     "releases",
     "rollout",
     "rollouts",
+    "spreads",
     "summary",
 ]

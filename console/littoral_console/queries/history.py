@@ -63,6 +63,7 @@ def history(
     *,
     device: str | None = None,
     model: str | None = None,
+    code: str | None = None,
     refused: bool = False,
     before: int | None = None,
     limit: int = 100,
@@ -74,6 +75,8 @@ def history(
         found = found.where(c.device == device)
     if model is not None:
         found = found.where(c.model == model)
+    if code is not None:
+        found = found.where(c.code == code)
     if refused:
         found = found.where(c.code.is_not(None))
     if before is not None:

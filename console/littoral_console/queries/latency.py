@@ -40,6 +40,15 @@ class LatencyPoint:
     latency: Latency
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How the requests of one release are spread over latencies."""
+
+    release: int
+    count: int
+    buckets: tuple[tuple[float, int], ...]  # upper bound in µs and requests, ascending
+
+
 def latency(
     connection: Connection,
     *,
@@ -97,6 +106,32 @@ def latency_series(
     return tuple(
         LatencyPoint(start_ms=at, latency=_latency(group, groups[at, group]))
         for at, group in sorted(groups, key=lambda key: (key[0], _order(key[1])))
+    )
+
+
+def spreads(
+    connection: Connection,
+    *,
+    since_ms: int,
+    model: str,
+    stage: str,
+    devices: Collection[str] | None = None,
+) -> tuple[Spread, ...]:
+    """Return how the requests of each release are spread, in windows that started since then."""
+    merged: dict[int, Sketch] = {}
+    for _, (_, _, release, _, _), data in _windows(
+        connection,
+        since_ms=since_ms,
+        until_ms=None,
+        devices=devices,
+        model=model,
+        release=None,
+        stage=stage,
+    ):
+        merged.setdefault(int(release), Sketch()).merge(Sketch.decode(data))
+    return tuple(
+        Spread(release=number, count=sketch.count, buckets=tuple(sketch.buckets()))
+        for number, sketch in sorted(merged.items())
     )
 
 

@@ -1,0 +1,39 @@
+"""The console's pages, for people: what the fleet reports, and what may be asked of it.
+
+Server-side templates with live parts and charts; without scripts everything can be read and
+every form works. ``router`` is for ``app.people_app``.
+"""
+
+from fastapi import APIRouter
+
+from littoral_console.pages import (
+    audit,
+    devices,
+    doors,
+    files,
+    history,
+    overview,
+    pushing,
+    releases,
+    rollouts,
+    telemetry,
+    tokens,
+    uploading,
+)
+
+router = APIRouter()
+for part in (
+    doors,
+    overview,
+    devices,
+    releases,
+    pushing,
+    uploading,
+    rollouts,
+    history,
+    telemetry,
+    tokens,
+    audit,
+    files,
+):
+    router.include_router(part.router)

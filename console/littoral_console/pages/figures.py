@@ -1,0 +1,87 @@
+"""How times, sizes and numbers are written on a page. Values in, text out."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from littoral_console.pages.reasons import word
+
+_AGES: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
+_SIZES: Final = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+_JUST: Final = 1_000  # ms within which a moment is now
+
+
+def utc(ms: int) -> str:
+    """Return the moment in UTC, to the second."""
+    return f"{_moment(ms):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def iso(ms: int) -> str:
+    """Return the moment as programs read it."""
+    return f"{_moment(ms):%Y-%m-%dT%H:%M:%S}Z"
+
+
+def age(ms: int, now_ms: int) -> str:
+    """Return how long ago, or in how long, in its largest unit."""
+    gone = now_ms - ms
+    if abs(gone) < _JUST:
+        return "now"
+    size, unit = next(found for found in _AGES if abs(gone) >= found[0])
+    many = f"{abs(gone) // size} {unit}"
+    return f"{many} ago" if gone > 0 else f"in {many}"
+
+
+def micros(us: float) -> str:
+    """Return a latency in the unit that reads best."""
+    if us < 1_000:  # noqa: PLR2004
+        return f"{us:.0f} µs" if us >= 10 else f"{us:.1f} µs"  # noqa: PLR2004
+    if us < 1_000_000:  # noqa: PLR2004
+        return f"{us / 1_000:.3g} ms"
+    return f"{us / 1_000_000:.3g} s"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in decimal units."""
+    for unit, name in _SIZES:
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count} B"
+
+
+def number(count: float) -> str:
+    """Return a number with its thousands apart, by a narrow space that does not break."""
+    return f"{count:,.0f}".replace(",", "\u202f")
+
+
+def percent(part: float) -> str:
+    """Return a fraction as percent, with as many places as it has to say."""
+    return f"{100 * part:.4g} %"
+
+
+def named(value: float, name: str) -> str:
+    """Return a figure of a report in the unit that its name ends in."""
+    if name.endswith("_us"):
+        return micros(value)
+    if name.endswith("_ms"):
+        return micros(value * 1_000)
+    if name.endswith(("bytes", "size")):
+        return size(round(value))
+    return f"{value:.4g}"
+
+
+def said(value: object) -> str:
+    """Return a detail of the audit log as people write it."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={found}" for key, found in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """Return outcomes and how many devices had each, for who cannot see the bar."""
+    return ", ".join(f"{many} {word(name).text}" for name, many in counts.items()) or "no device"
+
+
+def _moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)

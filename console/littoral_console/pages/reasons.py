@@ -1,0 +1,187 @@
+"""What a reason code means, for a person who reads the console. Words only.
+
+Every code of ``littoral.errors`` stands here; a test compares the two. A code that a newer
+device sends and this console does not know is shown as it is.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Tone = Literal["good", "busy", "bad", "calm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    title: str
+    meaning: str
+    tone: Tone = "bad"
+
+
+_REASONS: Final[dict[str, Reason]] = {
+    # what arrived is not what was promised
+    "untrusted": Reason(
+        "Not trusted", "What arrived is not what was promised. Nothing of it was run."
+    ),
+    "signature": Reason(
+        "Not signed by a trusted key",
+        "Too few of the keys that this fleet's root trusts signed it. Somebody else made it, or "
+        "it was changed after it was signed.",
+    ),
+    "rollback": Reason(
+        "Older than what was accepted before",
+        "Signed metadata with a lower version was offered: an old copy, or an attacker replaying "
+        "one. Push the older release by its number instead; that is allowed.",
+    ),
+    "floor": Reason(
+        "Below the floor",
+        "The publisher raised the model's floor for security: this release may not be newly "
+        "activated.",
+    ),
+    "mix": Reason(
+        "Parts that do not belong together",
+        "The repository and the director do not name the same manifest, or parts of different "
+        "versions were put together. A device activates only what both name.",
+    ),
+    "hash": Reason(
+        "Not the bytes that were signed",
+        "A file's digest is another than the signed one: damaged on the way, or changed.",
+    ),
+    "expired": Reason(
+        "Signatures have expired",
+        "The metadata's time is over. Renew it where its key is; what runs goes on running.",
+    ),
+    "endless": Reason(
+        "More bytes than were announced",
+        "The source sent more than the signed size allows; the download was cut off.",
+    ),
+    "slow": Reason(
+        "Fewer bytes than a source must give",
+        "The download was slower than the device's lowest rate, so it was given up.",
+        "busy",
+    ),
+    "stale": Reason(
+        "An older copy on an offline medium",
+        "The medium is older than what the device knows already. No attack: copy a newer one.",
+        "busy",
+    ),
+    "wrong-device": Reason(
+        "Meant for another device",
+        "The director's document names another device, incarnation or fleet.",
+    ),
+    "wrong-hardware": Reason(
+        "Made for other hardware",
+        "No variant of this release runs on what the device has.",
+    ),
+    "forgotten": Reason(
+        "A file is missing from the repository",
+        "The signed metadata names a file that the repository does not hold. Upload it again.",
+    ),
+    # what arrived cannot be read
+    "bundle": Reason("Not a bundle", "What arrived cannot be a release."),
+    "malformed": Reason(
+        "It cannot be read", "The document is not of the form that littoral writes."
+    ),
+    "unsupported-format": Reason(
+        "A newer format",
+        "It is of a format that this version does not know: install a newer littoral, or publish "
+        "for this one.",
+    ),
+    # the candidate ran, and did not prove itself
+    "trial": Reason("Failed its trial", "The candidate ran on the device and did not pass."),
+    "outputs": Reason(
+        "Other outputs than its golden ones",
+        "On the device the model's answers lie further from the golden outputs than allowed. Its "
+        "bytes are quarantined there.",
+    ),
+    "latency": Reason(
+        "Slower than its budget",
+        "The 95th percentile of the model's CPU time on the device is over the release's budget.",
+    ),
+    "memory": Reason("Larger than its memory budget", "It took more memory than it may have."),
+    "crash": Reason("It crashed", "The model ended the process that tried it."),
+    "deadline": Reason("Not done in time", "The trial did not end before its deadline."),
+    "unhealthy": Reason(
+        "Failed on probation",
+        "It passed its trial but did badly on live requests; the last good release took over.",
+    ),
+    # the model cannot be run or made
+    "backend": Reason("It cannot be run here", "The runtime on the device refused the model."),
+    "backend-missing": Reason(
+        "Runtime or accelerator missing",
+        "The device has no runtime for this variant, or its accelerator does not answer.",
+    ),
+    "conversion": Reason("It cannot be converted", "The converter refused the model."),
+    # the world around it
+    "unreachable": Reason(
+        "No answer", "A server did not answer. The device waits and tries again.", "busy"
+    ),
+    "denied": Reason("Denied", "A server said no; asking again will not help."),
+    "storage": Reason("The disk does not keep what it is given", "Look after the disk."),
+    "disk-full": Reason(
+        "No room on the disk",
+        "The release does not fit beside the reserve that the device keeps free.",
+    ),
+    "journal": Reason(
+        "A journal could not be read",
+        "The file that remembers an update was damaged. It was put aside; the device started anew.",
+    ),
+    "port-in-use": Reason("Port in use", "Another program listens where littoral would."),
+    # a caller's mistake, a defect of ours
+    "usage": Reason("Not a request that can be met", "Something was asked for in a wrong way."),
+    "setting": Reason("A wrong setting", "A setting is unknown, missing or of the wrong kind."),
+    "missing-extra": Reason("Packages are missing", "Python packages of this part are missing."),
+    "error": Reason("An error", "Its message says more."),
+    "defect": Reason("A defect of littoral", "Nobody thought of this. Please report it."),
+}
+
+
+def reason(code: str) -> Reason:
+    """Return the words for ``code``, also where there are none."""
+    return _REASONS.get(code, Reason(code, "A code that this console has no words for."))
+
+
+def codes() -> tuple[str, ...]:
+    """Return every code there are words for."""
+    return tuple(_REASONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """How a state, a step or an outcome is called, and how it feels."""
+
+    text: str
+    tone: Tone
+
+
+_WORDS: Final[dict[str, Word]] = {
+    # outcomes of a rollout on a device
+    "pending": Word("under way", "busy"),
+    "healthy": Word("healthy", "good"),
+    "refused": Word("refused", "bad"),
+    "failed": Word("failed", "bad"),
+    "superseded": Word("superseded", "calm"),
+    # states of a model on a device
+    "idle": Word("steady", "good"),
+    "fetching": Word("fetching", "busy"),
+    "testing": Word("testing", "busy"),
+    "probation": Word("on probation", "busy"),
+    # steps of an update's life
+    "": Word("waiting", "calm"),
+    "desired": Word("asked for", "calm"),
+    "dropped": Word("called off", "calm"),
+    "removed": Word("removed", "calm"),
+    "fetched": Word("files arrived", "busy"),
+    "passed": Word("passed its trial", "busy"),
+    "stumbled": Word("cut short", "busy"),
+    "woke": Word("woke up", "calm"),
+    # reports of other kinds
+    "boot": Word("started", "calm"),
+    "journal": Word("journal", "bad"),
+    "clock": Word("clock", "calm"),
+    "director": Word("director's document refused", "bad"),
+}
+
+
+def word(name: str) -> Word:
+    """Return how ``name`` is called, as it is where there is no other word."""
+    return _WORDS.get(name, Word(name, "calm"))

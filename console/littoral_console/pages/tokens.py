@@ -1,0 +1,77 @@
+"""Tokens by which devices are admitted: made, shown once, listed, revoked."""
+
+import json
+import shlex
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Response
+
+from littoral.errors import MisuseError
+from littoral_console import enrolment, queries
+from littoral_console.context import CONSOLE, Context
+from littoral_console.pages.frame import Administering, Entered, PageRoute, Visit, see
+from littoral_console.rest import devices
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+_HOUR_S = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    command: str
+    expires_ms: int
+
+
+@router.get("/tokens")
+def tokens(visit: Entered) -> Response:
+    return _show(visit, made=None)
+
+
+@router.post("/tokens")
+async def make(
+    visit: Administering,
+    device: Annotated[str, Form(max_length=64)] = "",
+    labels: Annotated[str, Form(max_length=1024)] = "",
+    hours: Annotated[int, Form(ge=1, le=8760)] = 24,
+) -> Response:
+    asked = devices.NewEnrolmentToken(
+        device=device.strip() or None, labels=spoken(labels), lives_s=hours * _HOUR_S
+    )
+    issued = await devices.new_token(asked, visit.context, visit.who)
+    url = address(visit.context)
+    command = f"littoral enroll {shlex.quote(url)} --token {issued.token}"
+    return _show(visit, made=Made(command=command, expires_ms=issued.expires_ms))
+
+
+@router.post("/tokens/{number}/revoke")
+async def revoke(visit: Administering, number: int) -> Response:
+    await visit.context.write(
+        partial(enrolment.revoke_token, number=number, who=visit.name, now_ms=visit.now_ms)
+    )
+    return see("/tokens")
+
+
+def spoken(labels: str) -> dict[str, str]:
+    """Return labels as ``site=berlin line=3`` says them. Raises MisuseError."""
+    pairs = [word.partition("=") for word in labels.replace(",", " ").split()]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise MisuseError(f"labels: expected words as site=berlin, found {name!r}")
+    return {name: value for name, _, value in pairs}
+
+
+def address(context: Context) -> str:
+    """Return where devices find this console, as DATA/console.json says."""
+    try:
+        return str(json.loads((context.data / CONSOLE).read_bytes())["devices"])
+    except (OSError, ValueError, LookupError):
+        return f"https://{context.advertised}:8443"
+
+
+def _show(visit: Visit, *, made: Made | None) -> Response:
+    with visit.context.database.reading() as connection:
+        found = queries.enrolment_tokens(connection)
+    return visit.show("tokens.html", section="/tokens", tokens=found, made=made)
