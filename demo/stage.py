@@ -178,4 +178,7 @@ def _signal_group(pid: int, how: signal.Signals) -> None:
 
 
 def _said(words: list[str]) -> str:
-    return " ".join([Path(words[0]).name, *words[1:]])
+    """Return the command as a log may have it: without what only its reader should know."""
+    secret = {i + 1 for i, word in enumerate(words) if word in ("--token", "--code", "--password")}
+    shown = ["…" if i in secret else word for i, word in enumerate(words)]
+    return " ".join([Path(words[0]).name, *shown[1:]])

@@ -113,7 +113,7 @@ class World:
         """Return the report that says why ``release`` did not take."""
 
         def probe() -> dict[str, Any] | None:
-            told = [row for row in self.history() if row["code"] and row["release"] == release]
+            told = [row for row in self.history() if row.get("code") and row.get("release") == release]
             if told:
                 return told[-1]
             raise UnmetError(f"release {release} refused", self.history()[:1])

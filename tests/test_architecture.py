@@ -22,7 +22,9 @@ HEAVY = {"numpy", "ai_edge_litert", "tflite_runtime", "tensorflow", "onnxruntime
 
 MOST_LINES_OF_A_FILE = 400
 MOST_LINES_OF_A_FUNCTION = 60
-LONGER_FOR_A_REASON: dict[str, str] = {}  # path or path:function → the reason
+LONGER_FOR_A_REASON = {  # path, or path:function
+    "console/littoral_console/migrations/versions/first.py:upgrade": "one list of all tables",
+}
 
 
 def python_files(*folders: str) -> Iterator[Path]:
@@ -115,7 +117,9 @@ def test_no_file_imports_the_indexs_pycoral() -> None:
 
 def test_nothing_is_unpickled() -> None:
     pickles = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
-    for path in python_files(*EVERYTHING):
+    for path in python_files(
+        *ROOMS, "benchmarks", "docs"
+    ):  # a test may write one, to see it refused
         assert not {name.partition(".")[0] for name in imports(path)} & pickles, path
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":

@@ -38,7 +38,8 @@ def console(world: World) -> dict[str, Any]:
     """Start the console and its broker, log in for the first time, upload release 1."""
     world.start_console("--broker", "auto")
     code = (world.console_data / "first-login").read_text().strip()
-    world.fleet("login", world.console, "--code", code, "--username", USER)
+    login = ("--username", USER, "--password", PASSWORD)
+    world.fleet("login", world.console, "--code", code, *login)
     upload = world.fleet("releases", "upload", world.publisher / "repo")
     with Rest(world.console) as people:
         status, _ = people.raw("GET", "/api/v1/devices")

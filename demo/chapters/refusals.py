@@ -79,7 +79,13 @@ def stranger(world: World) -> dict[str, Any]:
 
 
 def other_outputs(world: World) -> dict[str, Any]:
-    """Refuse (c) a genuine, correctly signed release: other outputs than its vectors."""
+    """Refuse (c) a genuine, correctly signed release: other outputs than its vectors.
+
+    The thief's metadata is still there. What heals it is honest metadata of a greater version,
+    so the publisher signs anew before he publishes.
+    """
+    repository, offline = world.publisher / "repo", world.publisher / "offline"
+    world.stage.littoral("repo", "extend", repository, "--offline", offline)
     world.publish(world.bundle("swapped"))
     return refused(world, 5, "outputs")
 
