@@ -113,9 +113,9 @@ class World:
         """Return the report that says why ``release`` did not take."""
 
         def probe() -> dict[str, Any] | None:
-            told = [row for row in self.history() if row.get("code") and row.get("release") == release]
-            if told:
-                return told[-1]
+            for row in reversed(self.history()):
+                if row.get("code") and row.get("release") == release:
+                    return row
             raise UnmetError(f"release {release} refused", self.history()[:1])
 
         wanted = f"release {release} to be refused on {DEVICE}"

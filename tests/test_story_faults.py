@@ -1,0 +1,249 @@
+"""What the story survives: kills, a full disk, a truncated journal, and mistakes.
+
+One world is made for all: a console, a device, two releases of a small model. Each test leaves it
+as it found it: everything runs, release 1 is proven.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chapters import fleet, models
+from rest import Rest, predict
+from stage import BIN, Stage, UnmetError, tail, wait_for
+from world import DEVICE, MODEL, World
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    work = tmp_path_factory.mktemp("world")
+    with Stage(work) as stage, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "PLANS", ("digits-1:seed=1:epochs=12", "digits-2:seed=2:epochs=12"))
+        world = World(stage)
+        models.train(world)
+        models.convert(world)
+        fleet.publish(world)
+        fleet.console(world)
+        fleet.device(world)
+        world.publish(world.bundle("digits-2"))
+        sample = {"instances": [[[[0.0]] * 8] * 8]}
+        (work / "sample.json").write_text(json.dumps(sample))
+        yield world
+        for name in stage.processes:
+            sys.stderr.write(f"--- {name}\n{tail(work / 'logs' / f'{name}.log', 60)}\n")
+
+
+@pytest.fixture(autouse=True)
+def back_at_release_1(world: World) -> Iterator[None]:
+    yield
+    for name, start in (("console", world.start_console), ("device", world.start_device)):
+        if name not in world.stage.processes or not world.stage.processes[name].alive:
+            start()
+    world.push(1)
+    world.wait_running(1)
+
+
+def children(pid: int) -> list[int]:
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def child(of: int, word: str) -> int:
+    """Return the process below ``of`` whose command line holds ``word``."""
+
+    def probe() -> int | None:
+        for pid in children(of):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if any(word.encode() in part for part in words):
+                return pid
+        return None
+
+    return wait_for(f"a process {word!r}", probe, within_s=10)
+
+
+def complete(world: World) -> None:
+    """Check that no report was lost, and none stands twice."""
+
+    def probe() -> bool | None:
+        database = sqlite3.connect(f"file:{world.console_data}/littoral.db?mode=ro", uri=True)
+        with contextlib.closing(database):
+            streams = database.execute(
+                "SELECT stream, count(*), count(DISTINCT sequence), min(sequence), max(sequence)"
+                " FROM reports WHERE device = ? GROUP BY incarnation, stream",
+                (DEVICE,),
+            ).fetchall()
+        for stream, many, different, first, last in streams:
+            if not many == different == last - first + 1 or first != 1:
+                raise UnmetError("each report once", (stream, many, different, first, last))
+        return bool(streams) or None
+
+    wait_for("each report exactly once", probe, within_s=20)
+
+
+def error_line(world: World, *args: str | Path) -> tuple[int, str]:
+    """Return exit code and stderr of a command that must fail."""
+    done = subprocess.run(
+        [str(BIN / "littoral"), *map(str, args)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=world.stage.environment,
+    )
+    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    return done.returncode, lines[0]
+
+
+def test_serve_killed_is_back_with_the_same_release_within_three_seconds(world: World) -> None:
+    before = world.answer()
+    serve = child(world.stage.processes["device"].popen.pid, "serve")
+    os.kill(serve, signal.SIGKILL)
+    started = time.monotonic()
+    found = wait_for("an answer", lambda: predict(world.serve, MODEL, world.sample()), within_s=5)
+    assert time.monotonic() - started < 3
+    assert found[0] == before
+    world.wait_running(1)
+    complete(world)
+
+
+@pytest.mark.parametrize("pause_s", [0.05, 0.3, 0.9, 2.0])
+def test_an_agent_killed_at_any_moment_ends_in_the_release_that_was_pushed(
+    world: World, pause_s: float
+) -> None:
+    world.start_load(clients=2, pause_ms=5)
+    world.push(2)
+    for _ in range(3):
+        time.sleep(pause_s)
+        os.kill(child(world.stage.processes["device"].popen.pid, "agent"), signal.SIGKILL)
+    world.wait_running(2)
+    world.end_load().check(answers=2)
+    complete(world)
+
+
+def test_a_device_killed_whole_during_an_update_ends_in_the_release_that_was_pushed(
+    world: World,
+) -> None:
+    world.push(2)
+    time.sleep(0.7)
+    world.stage.stop("device", signal.SIGKILL)
+    world.start_device()
+    world.wait_running(2)
+    complete(world)
+
+
+def test_a_broker_killed_loses_and_doubles_nothing(world: World) -> None:
+    if world.broker is None:
+        pytest.skip("no broker here")
+    world.push(2)
+    os.kill(child(world.stage.processes["console"].popen.pid, "mosquitto"), signal.SIGKILL)
+    world.wait_running(2)
+    complete(world)
+
+
+def test_a_console_killed_loses_and_doubles_nothing(world: World) -> None:
+    world.start_load(clients=2, pause_ms=5)
+    world.push(2)
+    time.sleep(0.5)
+    world.stage.stop("console", signal.SIGKILL)
+    wait_for("release 2", lambda: version(world) == "2" or None, within_s=60)
+    world.start_console("--broker", "auto")
+    world.wait_running(2)
+    world.end_load().check(answers=2)
+    complete(world)
+
+
+def version(world: World) -> str:
+    with Rest(world.serve) as serve:
+        states = serve.get(f"/v1/models/{MODEL}")["model_version_status"]
+    return str(next(row["version"] for row in states if row["state"] == "AVAILABLE"))
+
+
+def test_a_truncated_journal_is_set_aside_and_the_model_proven_again(world: World) -> None:
+    world.stage.stop("device")
+    journal = world.device_data / "journals" / f"{MODEL}.json"
+    journal.write_bytes(journal.read_bytes()[:40])
+    world.start_device()
+    world.wait_running(1)
+    told = [row for row in world.fleet("history")["history"] if row["kind"] == "journal"]
+    assert len(told) == 1
+    complete(world)
+
+
+def test_a_full_disk_is_told_and_the_release_before_goes_on(world: World, small_disk: Path) -> None:
+    world.stage.stop("device")
+    subprocess.run(["mount", "-o", "remount,size=4m", small_disk], check=True)
+    kept, inside = world.device_data.with_name("device-kept"), small_disk / "device"
+    shutil.copytree(world.device_data, inside, symlinks=True, ignore=shutil.ignore_patterns("run"))
+    world.device_data.rename(kept)
+    world.device_data.symlink_to(inside)
+    settings = (kept / "agent.toml").read_text() + "disk_reserve_bytes = 0\n"
+    (inside / "agent.toml").write_text(settings)
+    try:
+        world.start_device()
+        world.wait_running(1)
+        free = shutil.disk_usage(small_disk).free
+        (small_disk / "ballast").write_bytes(bytes(max(free - 4096, 0)))
+        world.push(2)
+        row = world.wait_refused(2, "disk-full")
+        assert row["running"] == 1
+        assert predict(world.serve, MODEL, world.sample())
+        (small_disk / "ballast").unlink()
+        world.push(2)
+        world.wait_running(2)
+    finally:
+        world.stage.stop("device")
+        world.device_data.unlink()
+        shutil.copytree(inside, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("run"))
+        kept.rename(world.device_data)
+
+
+def test_a_wrong_setting_is_named(world: World, tmp_path: Path) -> None:
+    (tmp_path / "agent.toml").write_text("poll_evry_s = 5\n")
+    code, line = error_line(world, "agent", "--data", tmp_path)
+    assert code == 2
+    assert "did you mean 'poll_every_s'?" in line
+    assert line.endswith("[setting]")
+
+
+def test_an_unreachable_console_is_told(world: World, tmp_path: Path) -> None:
+    token = world.fleet("tokens", "new")["token"]
+    enroll = ["enroll", "https://127.0.0.1:1", "--token", token, "--data", tmp_path / "d"]
+    code, line = error_line(world, *enroll)
+    assert (code, line.rpartition("[")[2]) == (1, "unreachable]")
+    world.stage.stop("console")
+    code, line = error_line(world, "fleet", "devices")
+    assert (code, line.rpartition("[")[2]) == (1, "unreachable]")
+
+
+@pytest.mark.parametrize("command", ["console", "serve"])
+def test_a_port_in_use_is_told(world: World, tmp_path: Path, command: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        http = f"127.0.0.1:{taken.getsockname()[1]}"
+        model = world.bundle("digits-1") / "model-int8.tflite"
+        rest = ["--data", tmp_path] if command == "console" else ["--model", f"digits={model}"]
+        code, line = error_line(world, command, "--http", http, *rest)
+    assert (code, line.rpartition("[")[2]) == (1, "port-in-use]")
+    assert http in line
+
+
+def test_an_unknown_command_is_told(world: World) -> None:
+    code, line = error_line(world, "fleat")
+    assert code == 2
+    assert "did you mean 'fleet'?" in line
+    assert line.endswith("[usage]")
