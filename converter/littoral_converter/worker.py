@@ -66,7 +66,7 @@ _WORDED: Final = {
         StorageError,
     )
 }
-_KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH")
+_KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +90,11 @@ class Cost:
     peak_bytes: int
 
 
-def environment() -> dict[str, str]:
-    """Return the variables of a step: none of the caller's that could change its results."""
+def environment(folder: Path) -> dict[str, str]:
+    """Return the variables of a step: none of the caller's that could change its results.
+
+    What its libraries leave behind, they leave in ``folder``.
+    """
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return kept | {
         "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -100,6 +103,7 @@ def environment() -> dict[str, str]:
         "KERAS_BACKEND": "tensorflow",
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(folder),
     }
 
 
@@ -143,6 +147,10 @@ def run(
 
 def ended(returncode: int, *, last: Progress, log: str, limits: Limits) -> LittoralError:
     """Return what a child's end without a result means, in words."""
+    if "No space left on device" in log:
+        return DiskFullError(
+            f"{last.stage}: no space left for temporary files; free some, or set TMPDIR"
+        )
     if _out_of_memory(returncode, log):
         return ConversionError(
             f"{last.stage}: more memory was needed than there is (limit: "
@@ -171,7 +179,7 @@ def _child(
             process = subprocess.Popen(
                 (*command, *figures),
                 cwd=job.parent,
-                env=environment(),
+                env=environment(job.parent),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -11,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from converter.conftest import Converted, Littoral
 from littoral.bundle.manifest import Manifest
-from littoral.errors import MisuseError, OutputsError
+from littoral.errors import DiskFullError, MisuseError, OutputsError
 from littoral.model import selftest
 from littoral.model.backends import open_session
 from littoral_converter import budget, convert
@@ -208,4 +208,15 @@ def test_a_model_that_lost_too_much_is_not_released(
     assert ran.code == 1
     assert "INT8 loses too much: accuracy" in ran.err
     assert "[conversion]" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_room_for_temporary_files_is_told_and_nothing_is_left(
+    models: Path, small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (small_disk / "filler").write_bytes(bytes(480 * 1024))
+    monkeypatch.setattr("tempfile.tempdir", str(small_disk))
+    with pytest.raises(DiskFullError, match="no space left"):
+        convert.convert(order(models, tmp_path), say=lambda _: None)
+    assert [p.name for p in small_disk.iterdir()] == ["filler"]
     assert not (tmp_path / "out").exists()

@@ -63,6 +63,7 @@ def test_a_step_that_needs_more_memory_than_it_may_have_says_so(tmp_path: Path) 
         (137, "", "more memory was needed than there is"),
         (134, "terminate called: std::bad_alloc", "more memory was needed"),
         (-signal.SIGILL, "", "another processor"),
+        (1, "OSError: x; No space left on device", "no space left for temporary files"),
         (1, "Traceback\nKeyError: 'x'\nbye", "calibrating: failed: KeyError: 'x'"),
         (3, "", "failed with 3"),
     ],
@@ -78,16 +79,17 @@ def test_a_crash_names_what_the_step_suspected() -> None:
 
 
 def test_results_do_not_depend_on_the_callers_environment(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", "1")
     monkeypatch.setenv("KERAS_BACKEND", "torch")
-    found = worker.environment()
+    found = worker.environment(tmp_path)
     assert found["TF_ENABLE_ONEDNN_OPTS"] == "0"
     assert found["KERAS_BACKEND"] == "tensorflow"
     assert found["CUDA_VISIBLE_DEVICES"] == "-1"
     assert "TF_USE_LEGACY_KERAS" not in found
+    assert found["TMPDIR"] == str(tmp_path)
     assert found["PATH"] == os.environ["PATH"]
 
 
