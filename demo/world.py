@@ -115,7 +115,7 @@ class World:
         def probe() -> dict[str, Any] | None:
             for row in reversed(self.history()):
                 if row.get("code") and row.get("release") == release:
-                    return row
+                    return dict(row)
             raise UnmetError(f"release {release} refused", self.history()[:1])
 
         wanted = f"release {release} to be refused on {DEVICE}"
