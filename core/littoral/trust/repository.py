@@ -98,10 +98,7 @@ class Repository:
         """
         release = int(target.path.split("/")[2])
         path = self.manifest_path(model, release, sha256=target.hashes["sha256"])
-        try:
-            data = path.read_bytes()
-        except OSError as e:
-            raise ForgottenError(f"{path}: named by the metadata, and not here") from e
+        data = _read(path)
         check_bytes(target.path, data, named=target)
         found = Manifest.from_json(data)
         if (found.model, found.release) != (model, release):
@@ -207,16 +204,16 @@ def _check_online(
     if not path.exists():
         return
     timestamp = rules.accept_timestamp(path.read_bytes(), root=root, held=None, now=now).signed
-    data = repository.path(Snapshot.type, timestamp.snapshot_meta.version).read_bytes()
+    data = _read(repository.path(Snapshot.type, timestamp.snapshot_meta.version))
     snapshot = rules.accept_snapshot(data, root=root, timestamp=timestamp, held=None, now=now)
     for role, signed in roles.items():
         named = rules.named_by(snapshot.signed, role)
-        check_bytes(role, repository.path(role, named.version).read_bytes(), named=named)
         if named.version != signed.version:
             raise MixError(
                 f"{role}: version {signed.version} is here, the snapshot names {named.version}; "
                 "run: littoral repo renew"
             )
+        check_bytes(role, _read(repository.path(role, named.version)), named=named)
 
 
 def _blobs(repository: Repository, roles: dict[str, Targets]) -> Iterator[tuple[str, int]]:
@@ -225,6 +222,13 @@ def _blobs(repository: Repository, roles: dict[str, Targets]) -> Iterator[tuple[
             for file in repository.read_manifest(model, target).files.values():
                 yield file.sha256, file.size
                 yield from ((e.sha256, e.size) for e in file.encodings)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as e:
+        raise ForgottenError(f"{path}: named by the metadata, and not here") from e
 
 
 def _check_blob(path: Path, sha256: str, *, size: int) -> None:
