@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._continue_due = False
         self._mark = time.monotonic()
-        self._head_fed = 0
+        self._begun = self._head_fed = 0
         self._begin()
 
     # What the transport says
@@ -140,6 +140,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        begun = self._begun
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -147,7 +148,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             if not self._refused:
                 self._refuse(plain(HTTPStatus.BAD_REQUEST))
-        self._head_fed = self._head_fed + len(data) if self._in_head else 0
+        all_head = self._in_head and self._begun == begun
+        self._head_fed = self._head_fed + len(data) if all_head else 0
         if self._head_fed > MAX_HEAD_BYTES and not self._refused:
             self._refuse(plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
         self._drain()
@@ -170,6 +172,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._begin()
+        self._begun += 1
         self._receiving = self._in_head = True
         self._mark = time.monotonic()
 

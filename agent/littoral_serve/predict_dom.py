@@ -208,6 +208,8 @@ def _dense(value: Any, view: View) -> Array:  # noqa: ANN401
             return np.array(leaves, view.dtype).reshape(shape)
         except OverflowError as e:
             raise InvalidArgumentError(f"a number does not fit in {_type(view)}") from e
+        except ValueError as e:  # more dimensions than an array can have
+            raise InvalidArgumentError(f"lists are nested {len(shape)} deep") from e
 
 
 def _flatten(value: Any, level: int, shape: list[int], view: View, leaves: list[Any]) -> None:  # noqa: ANN401

@@ -65,3 +65,8 @@ def test_a_wrong_shape_is_told_with_what_was_expected() -> None:
         tensors.check(np.zeros(4, np.int8), INT8)
     with pytest.raises(ValueError, match="expected 2 tensors, found 1"):
         tensors.check_all([np.zeros(5, np.int8)], [INT8, INT8])
+
+
+def test_a_single_number_has_a_shape_of_its_own() -> None:
+    stored = tensors.quantize(1.0, Tensor(name="x", shape=(), dtype="int8", scale=0.5))
+    assert (stored.shape, stored.dtype, int(stored)) == ((), "int8", 2)

@@ -36,7 +36,7 @@ def quantize(real: ArrayLike, spec: Tensor) -> Array:
         raise ValueError(f"{spec.name}: NaN cannot be stored as {spec.dtype}")
     limits = np.iinfo(spec.dtype)
     with np.errstate(over="ignore"):
-        stored = value / np.float32(spec.scale)
+        stored = np.asarray(value / np.float32(spec.scale))
     np.rint(stored, out=stored)
     stored += np.float32(spec.zero_point)
     np.clip(stored, limits.min, limits.max, out=stored)

@@ -1,0 +1,295 @@
+"""HTTP as clients speak it, well and badly, over real sockets."""
+
+import contextlib
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from simulators.served import FIXTURES, Serve, serving
+
+ONE = json.dumps({"instances": [[[[0.5]] * 8] * 8]}).encode()
+PATH = "/v1/models/tiny:predict"
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    settings = tmp_path_factory.mktemp("serve") / "serve.toml"
+    settings.write_text(
+        "max_body_bytes = 100_000\nreceive_timeout_s = 1.0\nkeep_alive_s = 2.5\n"
+        'max_connections = 40\nhosts = ["board.example"]\n'
+    )
+    with serving(f"--model=tiny={FIXTURES}/tiny_int8.tflite", f"--settings={settings}") as running:
+        yield running
+
+
+def request(body: bytes = ONE, *, head: str = "", path: str = PATH, version: str = "1.1") -> bytes:
+    return (
+        f"POST {path} HTTP/{version}\r\nHost: localhost\r\n{head}"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+def connect(serve: Serve) -> socket.socket:
+    return socket.create_connection(serve.address, timeout=20)
+
+
+def everything(connection: socket.socket) -> bytes:
+    data = b""
+    while part := connection.recv(1 << 16):
+        data += part
+    return data
+
+
+def said(serve: Serve, data: bytes) -> bytes:
+    """Send ``data``, then nothing more; return all that comes back."""
+    with connect(serve) as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        return everything(connection)
+
+
+def status(data: bytes) -> int:
+    return int(data.split(b" ", 2)[1])
+
+
+def replies(stream: socket.socket, count: int) -> list[bytes]:
+    """Read ``count`` responses, one after the other."""
+    file = stream.makefile("rb")
+    found = []
+    for _ in range(count):
+        line = file.readline()
+        assert line.startswith(b"HTTP/1.1 200"), line
+        size = 0
+        while (head := file.readline()) != b"\r\n":
+            if head.lower().startswith(b"content-length:"):
+                size = int(head.split(b":")[1])
+        found.append(file.read(size))
+    return found
+
+
+def test_one_connection_serves_many_requests(serve: Serve) -> None:
+    with requests.Session() as session:
+        for _ in range(50):
+            assert session.post(serve.url + PATH, data=ONE, timeout=20).status_code == 200
+
+
+def test_a_thousand_pipelined_requests_are_answered_in_order(serve: Serve) -> None:
+    bodies = [
+        json.dumps({"inputs": [[[[k / 1000]] * 8] * 8], "signature_name": "float"}).encode()
+        for k in range(1000)
+    ]
+    single = [
+        requests.post(serve.url + PATH, data=body, timeout=20).content for body in bodies[::100]
+    ]
+    with connect(serve) as connection:
+        sender = threading.Thread(target=connection.sendall, args=(b"".join(map(request, bodies)),))
+        sender.start()
+        found = replies(connection, 1000)
+        sender.join()
+    assert found[::100] == single
+    assert len(set(found)) > 1
+
+
+def test_others_get_their_turn_while_one_pipelines(serve: Serve) -> None:
+    with connect(serve) as greedy:
+        sender = threading.Thread(target=greedy.sendall, args=(request() * 3000,))
+        sender.start()
+        took = []
+        for _ in range(20):
+            start = time.perf_counter()
+            requests.get(f"{serve.url}/v1/models/tiny", timeout=20)
+            took.append(time.perf_counter() - start)
+        replies(greedy, 3000)
+        sender.join()
+    assert sorted(took)[10] < 0.5
+
+
+def test_a_body_may_come_in_chunks(serve: Serve) -> None:
+    def parts() -> Iterator[bytes]:
+        for at in range(0, len(ONE), 7):
+            yield ONE[at : at + 7]
+
+    assert requests.post(serve.url + PATH, data=parts(), timeout=20).status_code == 200
+
+
+def test_a_request_may_arrive_byte_by_byte(serve: Serve) -> None:
+    with connect(serve) as connection:
+        for byte in request():
+            connection.send(bytes([byte]))
+        assert b"predictions" in replies(connection, 1)[0]
+
+
+def test_continue_is_said_when_it_is_expected(serve: Serve) -> None:
+    whole = request(head="Expect: 100-continue\r\n")
+    head, body = whole[: -len(ONE)], whole[-len(ONE) :]
+    with connect(serve) as connection:
+        connection.sendall(head)
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(body)
+        assert b"predictions" in replies(connection, 1)[0]
+
+
+def test_a_body_that_is_announced_too_large_is_not_waited_for(serve: Serve) -> None:
+    with connect(serve) as connection:
+        connection.sendall(
+            f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100001\r\n"
+            "Expect: 100-continue\r\n\r\n".encode()
+        )
+        data = everything(connection)
+    assert status(data) == 413
+    assert b"at most 100000 bytes" in data
+    assert b"100 Continue" not in data
+
+
+def test_a_client_that_sends_too_much_still_hears_why(serve: Serve) -> None:
+    response = requests.post(serve.url + PATH, data=b"x" * 5_000_000, timeout=20)
+    assert response.status_code == 413
+
+
+def test_a_body_that_grows_too_large_in_chunks_is_refused(serve: Serve) -> None:
+    response = requests.post(serve.url + PATH, data=(b"x" * 1000 for _ in range(200)), timeout=20)
+    assert response.status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"hello\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"POST /v1/models/tiny:predict HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
+        (request(head="Transfer-Encoding: chunked\r\n"), 400),
+        (request(head="Content-Length: 3\r\n"), 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nA: " + b"b" * 300_000, 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 404),
+        (b"GET /v1/models/tiny HTTP/1.1\r\n\r\n", 403),
+    ],
+)
+def test_what_is_no_request_is_refused(serve: Serve, data: bytes, expected: int) -> None:
+    assert status(said(serve, data)) == expected
+
+
+def test_what_was_asked_before_a_mistake_is_answered(serve: Serve) -> None:
+    data = said(serve, request() + request() + b"nonsense\r\n\r\n")
+    assert data.count(b"HTTP/1.1 200") == 2
+    assert data.count(b"HTTP/1.1 400") == 1
+
+
+def test_the_connection_is_closed_when_that_is_asked(serve: Serve) -> None:
+    with connect(serve) as connection:
+        connection.sendall(request(head="Connection: close\r\n") + request())
+        data = everything(connection)
+    assert data.count(b"HTTP/1.1 200") == 1
+    assert b"\r\nConnection: close\r\n" in data
+
+
+def test_http_1_0_gets_one_answer(serve: Serve) -> None:
+    with connect(serve) as connection:
+        connection.sendall(request(version="1.0"))
+        assert everything(connection).count(b"HTTP/1.1 200") == 1
+
+
+def test_head_has_no_body(serve: Serve) -> None:
+    data = said(serve, b"HEAD /v1/models/tiny HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert data.endswith(b"\r\n\r\n")
+
+
+def test_a_client_that_stops_in_the_middle_is_timed_out(serve: Serve) -> None:
+    with connect(serve) as connection:
+        connection.sendall(request()[:-1])
+        start = time.monotonic()
+        assert status(everything(connection)) == 408
+    assert 0.9 < time.monotonic() - start < 6
+
+
+def test_a_silent_connection_is_closed(serve: Serve) -> None:
+    with connect(serve) as connection:
+        connection.sendall(request())
+        replies(connection, 1)
+        start = time.monotonic()
+        assert everything(connection) == b""
+    assert 2 < time.monotonic() - start < 8
+
+
+def test_a_client_that_does_not_read_is_dropped_and_harms_nobody(serve: Serve) -> None:
+    with connect(serve) as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.settimeout(1)
+        with contextlib.suppress(TimeoutError, OSError):
+            for _ in range(2000):
+                deaf.sendall(request() * 10)
+        start = time.perf_counter()
+        assert requests.post(serve.url + PATH, data=ONE, timeout=20).status_code == 200
+        assert time.perf_counter() - start < 1
+        time.sleep(2.5)
+        deaf.settimeout(10)
+        with pytest.raises(OSError, match="reset|pipe"):
+            while True:
+                deaf.sendall(b"x")
+                time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8501", "10.0.0.1"]
+)
+def test_a_foreign_host_is_refused(serve: Serve, host: str) -> None:
+    headers = {"Host": host}
+    response = requests.get(f"{serve.url}/v1/models/tiny", headers=headers, timeout=20)
+    assert response.status_code == 403
+    assert "is not a name of this server" in response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LOCALHOST:8501", "127.0.0.1:1", "127.1.2.3", "[::1]:8501", "board.example"],
+)
+def test_its_own_names_are_known(serve: Serve, host: str) -> None:
+    headers = {"Host": host}
+    response = requests.get(f"{serve.url}/v1/models/tiny", headers=headers, timeout=20)
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        ("http://evil.example", 403),
+        ("null", 403),
+        ("https://127.0.0.1.evil.example", 403),
+        ("http://localhost:3000", 200),
+        ("http://127.0.0.1:8501", 200),
+    ],
+)
+def test_a_foreign_page_is_refused(serve: Serve, origin: str, expected: int) -> None:
+    headers = {"Origin": origin}
+    response = requests.post(serve.url + PATH, data=ONE, headers=headers, timeout=20)
+    assert response.status_code == expected
+
+
+def test_more_connections_than_allowed_are_told_so(serve: Serve) -> None:
+    with contextlib.ExitStack() as held:
+        for _ in range(40):
+            held.enter_context(connect(serve))
+        with connect(serve) as late:
+            assert status(everything(late)) == 503
+    assert requests.get(f"{serve.url}/v1/models/tiny", timeout=20).status_code == 200
+
+
+def test_a_stopped_server_finishes_what_it_began(tmp_path: Path) -> None:
+    del tmp_path
+    with serving(f"--model=tiny={FIXTURES}/tiny_int8.tflite") as serve:
+        many = json.dumps({"instances": [[[[0.5]] * 8] * 8] * 20_000}).encode()
+        connection = http.client.HTTPConnection(*serve.address, timeout=60)
+        connection.request("POST", PATH, many)
+        time.sleep(0.3)
+        serve.process.terminate()
+        response = connection.getresponse()
+        assert response.status == 200
+        assert len(json.loads(response.read())["predictions"]) == 20_000
+        connection.close()
+        assert serve.process.wait(20) == 0
