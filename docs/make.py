@@ -143,6 +143,13 @@ def _markdown(words: str) -> str:
     return words.replace("``", "`")
 
 
+def rules_of(module: str, letter: str) -> str:
+    """Return the numbered rules in ``module``: docstrings and comments that start with (D1)."""
+    source = inspect.getsource(importlib.import_module(module))
+    found = re.findall(rf'(?:"""|# )\(({letter}\d+)\) (.+?)(?:"""|\n)', source)
+    return "\n".join(f"- **{number}** {_markdown(words)}" for number, words in found)
+
+
 def commands() -> str:
     """Return what each command does, with its arguments and options."""
     lines: list[str] = []
@@ -189,6 +196,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "recipe": lambda: settings_of("littoral_converter.recipe", "Recipe"),
     "messages": lambda: records_of(messages),
     "commands": commands,
+    "rules": lambda: rules_of("littoral.trust.rules", ""),
+    "rules-of-the-director": lambda: rules_of("littoral.trust.director", "D"),
+    "rules-of-both": lambda: rules_of("littoral.trust.director", "B"),
 }
 
 
