@@ -1,6 +1,6 @@
 """Asks serve, over its control socket, for what only a runtime can do.
 
-HTTP and JSON, one connection a call. That serve does not answer is UnreachableError: it is
+HTTP and JSON, one connection a call. That serve does not answer is ServeDownError: it is
 restarting, and the same can be asked again. That it answers no is OrderDeniedError, with its code.
 """
 
@@ -29,6 +29,10 @@ LOAD_S: Final = 120.0  # a big model on a slow card
 T = TypeVar("T")
 
 
+class ServeDownError(UnreachableError):
+    """Serve does not answer, or not to the end."""
+
+
 class OrderDeniedError(DeniedError):
     """Serve answered no; ``reason`` is the code that it gave."""
 
@@ -47,7 +51,7 @@ class Control:
         """Return what runs.
 
         Raises:
-            UnreachableError: Serve does not answer.
+            ServeDownError: Serve does not answer.
             OrderDeniedError: It answers no.
             MalformedError: It answers something else.
 
@@ -88,7 +92,7 @@ class Control:
             if len(data) <= MAX_BYTES and response.length:
                 raise http.client.IncompleteRead(data, response.length)
         except (OSError, http.client.HTTPException) as e:
-            raise UnreachableError(
+            raise ServeDownError(
                 f"serve does not answer on {self._path} ({type(e).__name__}: {e}); is it running?"
             ) from e
         finally:

@@ -241,6 +241,9 @@ def _streams(db: sqlite3.Connection, incarnation: int) -> list[tuple[Kind, str]]
 
 def _first(db: sqlite3.Connection, once: str) -> bool:
     done = db.execute("INSERT OR IGNORE INTO taken (id) VALUES (?)", (once,))
+    if done.rowcount == 0:
+        latest = "UPDATE taken SET place = (SELECT MAX(place) + 1 FROM taken) WHERE id = ?"
+        db.execute(latest, (once,))
     db.execute("DELETE FROM taken WHERE place <= (SELECT MAX(place) FROM taken) - ?", (MOST_IDS,))
     return done.rowcount == 1
 

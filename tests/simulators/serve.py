@@ -11,6 +11,7 @@ import secrets
 import socketserver
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -19,6 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from littoral import records
 from littoral.bundle.manifest import Manifest
+from littoral.errors import JournalError, LittoralError
 from littoral.tree import Tree
 from littoral.wire import journal
 from littoral.wire.control import (
@@ -85,7 +87,8 @@ class ServeSimulator:
             for path in journal.find(self.tree.journals):
                 found = self._readable(path)
                 if found is not None and found.good is not None:
-                    self._load(found.model, found.good.manifest, found.good.variant)
+                    with suppress(DeniedOrderError):
+                        self._load(found.model, found.good.manifest, found.good.variant)
         self.tree.control.unlink(missing_ok=True)
         self._server = _Server(str(self.tree.control), _handler(self))
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
@@ -150,7 +153,10 @@ class ServeSimulator:
 
     def _whole(self, manifest: str, variant: str) -> Manifest:
         """Open every file that the variant needs, as serve does."""
-        found = Manifest.from_json(self.tree.manifest(manifest).read_bytes())
+        try:
+            found = Manifest.from_json(self.tree.manifest(manifest).read_bytes())
+        except (OSError, LittoralError) as e:
+            raise DeniedOrderError("malformed", str(e)) from e
         (chosen,) = (v for v in found.variants if v.id == variant)
         for name, file in found.files_for(chosen).items():
             path = self.tree.blob(file.sha256)
@@ -180,7 +186,7 @@ class ServeSimulator:
     def _readable(path: Path) -> journal.Journal | None:
         try:
             return journal.read(path)
-        except Exception:  # noqa: BLE001 (serve goes on without it)
+        except JournalError:
             return None
 
 

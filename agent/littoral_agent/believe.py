@@ -1,0 +1,213 @@
+"""Turns what the director wants into what this device may run, or says why not.
+
+A document is believed (littoral.trust), kept, and each release that it names is looked up
+among what the publisher signed. Whatever loads ``tuf`` and ``cryptography`` happens in here,
+and only when there is something to look at: an idle agent never pays for them.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from littoral import durable, records
+from littoral.bundle.manifest import Manifest, check_sha256
+from littoral.errors import (
+    BundleError,
+    LittoralError,
+    MixError,
+    SignatureError,
+    TrustError,
+    UnreachableError,
+)
+from littoral.tree import Tree
+from littoral.trust.beliefs import Assignment, Desired
+from littoral.trust.clock import TrustedClock
+from littoral.wire.journal import Choice
+from littoral.wire.messages import SignedTime
+from littoral_agent import holdings
+from littoral_agent.identity import Enrolment
+from littoral_agent.origin import Origin, Repository
+
+if TYPE_CHECKING:
+    from littoral.trust.client import Client
+
+MAX_DOCUMENT: Final = 64 * 1024
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+log = logging.getLogger(__name__)
+
+
+class Believer:
+    """What this device believes. One thread at a time."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        enrolment: Enrolment,
+        origin: Origin,
+        *,
+        clock: TrustedClock,
+        hardware: tuple[str, ...],
+        prefix: str = "repo/",
+    ) -> None:
+        self._tree, self._enrolment, self._origin = tree, enrolment, origin
+        self._clock, self._hardware = clock, hardware
+        self.repository = Repository(origin, prefix=prefix)
+
+    def accept(self, data: bytes, *, accepted: int) -> Desired:
+        """Return what the director's document ``data`` wants, and keep it.
+
+        ``accepted`` is the version that was believed last, 0 for none.
+
+        Raises:
+            TrustError, MalformedError: It is not believed.
+            UnreachableError: A newer root may explain its signature, and cannot be had.
+            StorageError: It cannot be kept.
+
+        """
+        client = self._client()
+        self._ask_time(client)
+        try:
+            desired = self._accept(data, client, accepted=accepted, now=self._clock.now())
+        except SignatureError:
+            # The director's key may have changed: only a newer root can say so.
+            client.refresh()
+            desired = self._accept(data, client, accepted=accepted, now=self._clock.now())
+        durable.replace(self._tree.desired, data)
+        return desired
+
+    def choose(self, assignments: Collection[Assignment]) -> dict[str, Choice | LittoralError]:
+        """Return, by model, what may be run, or why it may not.
+
+        Raises:
+            UnreachableError: The repository does not answer, and too little is held.
+            StorageError: The disk refuses.
+
+        """
+        client = self._client()
+        try:
+            self._refresh(client)
+        except (TrustError, BundleError) as e:
+            return dict.fromkeys((one.model for one in assignments), e)
+        chosen: dict[str, Choice | LittoralError] = {}
+        for one in assignments:
+            try:
+                chosen[one.model] = self._choose(one, client)
+            except (TrustError, BundleError) as e:
+                chosen[one.model] = e
+        return chosen
+
+    def from_disk(self, model: str) -> Choice | None:
+        """Return what the kept document names for ``model``, if it was believed and is still here.
+
+        For a model whose journal was lost: without network, and without asking whether its time
+        is over, which gates what is new and not what was proven here before.
+        """
+        try:
+            data = self._tree.desired.read_bytes()
+            desired = self._accept(data, self._client(), accepted=0, now=_EPOCH)
+            for one in desired.assignments:
+                if one.model == model:
+                    return _choice(one, holdings.manifest(self._tree, one.manifest_sha256))
+        except (OSError, LittoralError) as e:
+            log.warning("%s: what is on the disk does not say what it was: %s", model, e)
+        return None
+
+    def _choose(self, one: Assignment, client: "Client") -> Choice:
+        from littoral.trust.director import accept_manifest, agree
+
+        found = client.lookup(one.path)
+        target = found[0] if found else None
+        floor = client.floor(one.model)
+        agree(one, target=target, floor=floor, hardware=self._hardware)
+        assert target is not None  # noqa: S101 (agree said so)
+        held = holdings.manifest_bytes(self._tree, one.manifest_sha256)
+        data = held or self.repository(client.remote_name(target), limit=one.length)
+        manifest = accept_manifest(
+            data, assignment=one, target=target, floor=floor, hardware=self._hardware
+        )
+        if held is None:
+            durable.replace(self._tree.manifest(one.manifest_sha256), data, mode=0o640)
+        return _choice(one, manifest)
+
+    def _refresh(self, client: "Client") -> None:
+        try:
+            client.refresh()
+        except UnreachableError as e:
+            log.info("the repository does not answer; believing what is held: %s", e)
+            client.recall()
+
+    def _client(self) -> "Client":
+        from littoral.trust.client import Client
+
+        return Client(self._tree.metadata, self.repository, now=self._clock.under)
+
+    def _accept(self, data: bytes, client: "Client", *, accepted: int, now: datetime) -> Desired:
+        from littoral.trust.rules import accept_director, anchors
+
+        return accept_director(
+            data,
+            anchors=anchors(client.root),
+            device=self._enrolment.device,
+            incarnation=self._enrolment.incarnation,
+            accepted=accepted,
+            now=now,
+        )
+
+    def _ask_time(self, client: "Client") -> None:
+        """Ask the console what time it is. Without an answer the clock is what it was."""
+        from littoral.trust.rules import anchors
+
+        nonce = secrets.token_hex(16)
+        begun = time.monotonic()
+        try:
+            reply = self._origin.get(f"time?nonce={nonce}", limit=4096, read_s=10.0)
+            answer = records.from_json(SignedTime, reply.granted("time"), limit=4096)
+            rtt_s = time.monotonic() - begun
+            self._clock.answer(answer, nonce, rtt_s=rtt_s, anchors=anchors(client.root))
+        except (LittoralError, records.RecordError) as e:
+            log.info("no signed time: %s", e)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """What a kept document says, read without checking it again: to see if there is work at all."""
+
+    version: int = 0
+    manifests: frozenset[str] = frozenset()  # that it names, by sha256
+
+
+def outline(data: bytes) -> Outline:
+    """Return what the document ``data``, which was believed when it was kept, says.
+
+    Raises:
+        RecordError: It is no longer what was kept.
+
+    """
+    document = records.parse_json(data, limit=MAX_DOCUMENT)
+    try:
+        signed = document["signed"]
+        named = [target["hashes"]["sha256"] for target in signed["targets"].values()]
+        return Outline(
+            version=int(signed["version"]),
+            manifests=frozenset(check_sha256("director", sha256) for sha256 in named),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as e:
+        raise records.RecordError(f"expected a director document: {e}") from e
+
+
+def _choice(one: Assignment, manifest: Manifest) -> Choice:
+    variant = manifest.variant_for(one.hardware)
+    if variant is None:
+        raise MixError(f"{one.path}: no variant of it is for {one.hardware}")
+    return Choice(
+        manifest=one.manifest_sha256,
+        release=one.release,
+        variant=variant.id,
+        hardware=one.hardware,
+        attempt=one.attempt,
+    )

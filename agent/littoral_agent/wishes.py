@@ -1,0 +1,240 @@
+"""What the director wants, from the bytes that arrive to the events of each model's life.
+
+A document is looked at until all that it names is settled: good, under way or quarantined.
+What is refused is reported once for each version and code, and looked at again later; what
+cannot be reached is no verdict, and is looked at again with growing pauses.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from littoral import durable, records
+from littoral.errors import (
+    BundleError,
+    JournalError,
+    LittoralError,
+    StorageError,
+    TrustError,
+    UnreachableError,
+)
+from littoral.tree import Tree
+from littoral.trust.beliefs import Assignment, Desired
+from littoral.wire.journal import Choice, Journal
+from littoral.wire.messages import Update
+from littoral_agent.backoff import Backoff, jitter
+from littoral_agent.believe import MAX_DOCUMENT, Believer, Outline, outline
+from littoral_agent.probation import Outcome
+from littoral_agent.reports import Reports
+from littoral_agent.settings import Settings
+from littoral_agent.update import Event, follows
+from littoral_agent.updater import MOST_DETAIL, Updater, condemned
+
+NEVER: Final = math.inf
+
+log = logging.getLogger(__name__)
+
+
+class Wishes:
+    """The last believed document, and what is open of it. One thread at a time."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        settings: Settings,
+        believer: Believer,
+        updater: Updater,
+        reports: Reports,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tree, self._settings, self._believer = tree, settings, believer
+        self._updater, self._reports, self._clock = updater, reports, clock
+        self._backoff = Backoff(settings.retry_first_s, settings.retry_most_s)
+        self._held: bytes | None = None  # the document that is believed
+        self._heard: bytes | None = None  # one that could not be judged yet
+        self._outline = Outline()
+        self._desired: Desired | None = None  # None: not looked at since the agent started
+        self._due_s = NEVER
+        self._unreached = False
+
+    @property
+    def version(self) -> int:
+        """Return the version of the document that is believed, 0 for none."""
+        return self._outline.version
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Return the sha256 of the manifests that it names."""
+        return self._outline.manifests
+
+    def due_in_s(self) -> float:
+        """Return after how many seconds there is something to look at."""
+        return max(0.0, self._due_s - self._clock())
+
+    def wake(self, unreadable: Iterable[str] = ()) -> None:
+        """Take up the document that was kept; prove again the models whose journals are lost."""
+        try:
+            with durable.storage_errors(self._tree.desired):
+                data = self._tree.desired.read_bytes() if self._tree.desired.exists() else None
+            if data is not None:
+                self._keep(data, outline(data))
+        except (StorageError, records.RecordError) as e:
+            self._lost_document(e)
+        for model in unreadable:
+            choice = self._believer.from_disk(model)
+            if choice is not None:
+                self._follow(model, choice)
+        if self._held is not None and not self._settled():
+            self._due_s = self._clock()
+
+    def hear(self, data: bytes) -> None:
+        """Take a document that arrived. The same one again says that somebody can be reached."""
+        if len(data) > MAX_DOCUMENT:
+            data = data[: MAX_DOCUMENT + 1]
+        if data != self._held:
+            self._heard = data
+        if self._heard is not None or self._unreached:
+            self._backoff.reset()
+            self._due_s = self._clock()
+
+    def work(self) -> None:
+        """Look at what is due."""
+        if self._due_s <= self._clock():
+            self._due_s = NEVER
+            try:
+                self._look()
+                self._unreached = False
+            except (UnreachableError, StorageError) as e:
+                self._unreached = True
+                pause_s = self._backoff.next()
+                self._due_s = self._clock() + pause_s
+                log.warning("looking again in %.1f s: %s [%s]", pause_s, e, e.code)
+        elif self._due_s == NEVER and self._held is not None and not self._settled():
+            self._due_s = self._clock() + jitter(self._settings.refused_retry_s)
+
+    def _look(self) -> None:
+        if self._heard is not None:
+            self._judge(self._heard)
+            self._heard = None
+        elif self._desired is None and self._held is not None:
+            self._judge(self._held)
+        if self._desired is None:
+            return
+        named = {one.model: one for one in self._desired.assignments}
+        for model in [*self._updater.journals]:
+            if model not in named:
+                self._follow(model, None)
+        looked_at = [one for one in named.values() if not self._settle(one)]
+        if not looked_at:
+            return
+        chosen = self._believer.choose(looked_at)
+        self._backoff.reset()
+        for one in looked_at:
+            found = chosen[one.model]
+            if isinstance(found, Choice):
+                self._follow(one.model, found)
+            else:
+                self._refuse(one, found)
+
+    def _judge(self, data: bytes) -> None:
+        try:
+            desired = self._believer.accept(data, accepted=self.version)
+        except (TrustError, BundleError) as e:
+            log.warning("the director's document is refused: %s [%s]", e, e.code)
+            self._reports.tell(
+                "director",
+                str(e)[:MOST_DETAIL],
+                code=e.code,
+                once=f"director/{self.version}/{e.code}",
+            )
+            return
+        self._desired = desired
+        manifests = frozenset(one.manifest_sha256 for one in desired.assignments)
+        self._keep(data, Outline(version=desired.version, manifests=manifests))
+        log.info("document %d of the director is believed", desired.version)
+
+    def _keep(self, data: bytes, said: Outline) -> None:
+        self._held, self._outline = data, said
+        self._updater.version = said.version
+
+    def _settle(self, one: Assignment) -> bool:
+        """Settle ``one`` if nothing needs to be looked up for that; return whether it is."""
+        held = self._updater.journals.get(one.model)
+        if held is None:
+            return False
+        if _is(held.good, one):
+            self._follow(one.model, held.good)
+            return True
+        if _is(held.candidate, one):
+            return True
+        bad = held.quarantine.get(one.manifest_sha256)
+        if bad is None or one.attempt > bad.attempt:
+            return False
+        self._say_refused(
+            one,
+            code=bad.code,
+            detail=f"release {one.release} failed here under attempt {bad.attempt}; "
+            "it is tried again under a greater one",
+            once=condemned(self.version, one.model, one.manifest_sha256, one.attempt),
+        )
+        return True
+
+    def _refuse(self, one: Assignment, error: LittoralError) -> None:
+        once = f"refused/{self.version}/{one.model}/{one.attempt}/{error.code}"
+        self._say_refused(one, code=error.code, detail=str(error), once=once)
+
+    def _say_refused(self, one: Assignment, *, code: str, detail: str, once: str) -> None:
+        """Say once why ``one`` is not run; what is under way is no longer wanted."""
+        held = self._updater.journals.get(one.model)
+        if held is not None and held.candidate is not None:
+            self._updater.handle(one.model, Outcome(event=Event.DROPPED))
+            held = self._updater.journals[one.model]
+        log.warning("%s: release %d is refused: %s [%s]", one.model, one.release, detail, code)
+        update = _refused(one, held, code=code, detail=detail[:MOST_DETAIL])
+        self._reports.tell("update", "", update=update, once=once)
+
+    def _follow(self, model: str, choice: Choice | None) -> None:
+        held = self._updater.journals.get(model) or Journal(model=model)
+        event = follows(held, choice)
+        if event is not None:
+            wanted = choice if event is Event.DESIRED else None
+            self._updater.handle(model, Outcome(event=event), choice=wanted)
+
+    def _settled(self) -> bool:
+        """Whether the journals agree with the document, as far as its outline tells."""
+        known: set[str] = set()
+        for held in self._updater.journals.values():
+            chosen = held.candidate or held.good
+            if chosen is not None and chosen.manifest not in self.named:
+                return False
+            known |= {chosen.manifest} if chosen else set()
+            known |= held.quarantine.keys()
+        return known >= self.named
+
+    def _lost_document(self, error: Exception) -> None:
+        log.warning("the director's document cannot be read: %s", error)
+        detail = f"the director's document could not be read ({error}); waiting for another"
+        self._reports.tell("journal", detail[:MOST_DETAIL], code=JournalError.code)
+
+
+def _is(choice: Choice | None, one: Assignment) -> bool:
+    mine = choice and (choice.manifest, choice.hardware)
+    return mine == (one.manifest_sha256, one.hardware)
+
+
+def _refused(one: Assignment, held: Journal | None, *, code: str, detail: str) -> Update:
+    held = held or Journal(model=one.model)
+    return Update(
+        model=one.model,
+        event=Event.REFUSED,
+        state=held.state,
+        release=one.release,
+        manifest=one.manifest_sha256,
+        good=held.good.release if held.good else None,
+        running=held.running.release if held.running else None,
+        code=code,
+        detail=detail,
+    )
