@@ -13,7 +13,7 @@ PLANS = (
     "digits-1:seed=1:epochs=12",
     "digits-2:seed=2:width=12:epochs=25",
     "digits-3:seed=3:epochs=8",
-    "careless:seed=4:width=64:dense=3072:epochs=1",
+    "careless:seed=4:width=32:dense=2560:epochs=1",
 )
 RECIPE = """\
 model = "digits"
