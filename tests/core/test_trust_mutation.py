@@ -155,16 +155,12 @@ JUNK = st.one_of(
 @st.composite
 def edited(draw: st.DrawFn, data: bytes) -> bytes:
     """JSON in which one value is another one, gone, or has something beside it."""
-    value = json.loads(data)
-    at, parent, key = value, None, None
+    whole: Any = {"": json.loads(data)}
+    parent, key, at = whole, "", whole[""]
     while isinstance(at, dict | list) and at and draw(st.integers(0, 5)):
-        parent, key = (
-            at,
-            draw(st.sampled_from(sorted(at) if isinstance(at, dict) else range(len(at)))),
-        )
+        keys = sorted(at) if isinstance(at, dict) else range(len(at))
+        parent, key = at, draw(st.sampled_from(keys))
         at = parent[key]
-    if parent is None:
-        return json.dumps(draw(JUNK)).encode()
     match draw(st.sampled_from(("replace", "remove", "add"))):
         case "replace":
             parent[key] = draw(JUNK)
