@@ -6,10 +6,11 @@ from fastapi import APIRouter, Response
 
 from littoral.errors import NotFoundError
 from littoral_console import director, queries
-from littoral_console.pages.frame import Entered, PageRoute
+from littoral_console.pages.frame import Administering, Entered, PageRoute, see
 from littoral_console.pages.standing import standing
 from littoral_console.pages.telemetry import choose
 from littoral_console.queries import Device
+from littoral_console.rest import devices as rest
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -21,7 +22,7 @@ STATES: Final = (
     ("revoked", "revoked"),
 )
 _MOST: Final = 200
-_CHANGES: Final = 25
+_CHANGES: Final = 15
 _CLOCKS: Final = {
     "signed": "signed by this console",
     "system": "its own; not confirmed by this console",
@@ -81,6 +82,12 @@ def device(visit: Entered, name: str, model: str = "", stage: str = "", span: st
         changes=changes,
         choice=choice,
     )
+
+
+@router.post("/devices/{name}/revoke")
+async def revoke(visit: Administering, name: str) -> Response:
+    await rest.revoke(name, visit.context, visit.who)
+    return see(f"/devices/{name}")
 
 
 def is_in(device: Device, state: str) -> bool:

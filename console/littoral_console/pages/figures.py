@@ -69,6 +69,13 @@ def named(value: float, name: str) -> str:
     return f"{value:.4g}"
 
 
+def name(figure: str) -> str:
+    """Return what a figure is called, without its unit."""
+    for unit in ("_us", "_ms", "_bytes"):
+        figure = figure.removesuffix(unit)
+    return figure.replace("_", " ")
+
+
 def said(value: object) -> str:
     """Return a detail of the audit log as people write it."""
     if isinstance(value, Mapping):

@@ -18,7 +18,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from littoral.errors import DeniedError, LittoralError, MisuseError, NotFoundError
+from littoral.errors import DeniedError, LittoralError, MisuseError, NotFoundError, TrustError
 from littoral_console import answers, queries
 from littoral_console.access import Asked, check_csrf, check_origin, context_of, visitor
 from littoral_console.accounts import Person
@@ -123,7 +123,7 @@ class Visit:
             title=_TITLES.get(status, "This cannot be done"),
             words=words,
             code=code,
-            meaning=reason(code).meaning,
+            meaning=reason(code).meaning if isinstance(error, TrustError) else "",
         )
 
 
@@ -248,6 +248,7 @@ def _templates() -> Environment:
     found.filters |= {
         "age": figures.age,
         "figure": figures.named,
+        "figure_name": figures.name,
         "iso": figures.iso,
         "micros": figures.micros,
         "number": figures.number,

@@ -17,7 +17,8 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _HOUR_MS: Final = 3_600_000
 _STEP_MS: Final = 2 * 60_000
 _TONES: Final = ("share-1", "share-2", "share-3", "share-4")  # newest release first
-_SPARK: Final = (100.0, 24.0)
+_SPARK: Final = (100.0, 24.0)  # width and height
+_SPARK_PEAK: Final = 0.65  # of the height: a steady line lies beside the middle of its row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,7 @@ def spark(points: Sequence[tuple[int, float]], *, span_ms: int = _HOUR_MS) -> st
     width, height = _SPARK
     most = max(value for _, value in points) or 1.0
     return " ".join(
-        f"{width * at / span_ms:.1f},{height - 1 - (height - 2) * value / most:.1f}"
+        f"{width * at / span_ms:.1f},{height - _SPARK_PEAK * height * value / most:.1f}"
         for at, value in points
     )
 

@@ -128,6 +128,7 @@ _REASONS: Final[dict[str, Reason]] = {
     "port-in-use": Reason("Port in use", "Another program listens where littoral would."),
     # a caller's mistake, a defect of ours
     "usage": Reason("Not a request that can be met", "Something was asked for in a wrong way."),
+    "not-found": Reason("Not here", "There is nothing of that name."),
     "setting": Reason("A wrong setting", "A setting is unknown, missing or of the wrong kind."),
     "missing-extra": Reason("Packages are missing", "Python packages of this part are missing."),
     "error": Reason("An error", "Its message says more."),
@@ -167,6 +168,8 @@ _WORDS: Final[dict[str, Word]] = {
     "probation": Word("on probation", "busy"),
     # steps of an update's life
     "": Word("waiting", "calm"),
+    "asked": Word("asked for", "calm"),
+    "console": Word("not asked", "calm"),
     "desired": Word("asked for", "calm"),
     "dropped": Word("called off", "calm"),
     "removed": Word("removed", "calm"),

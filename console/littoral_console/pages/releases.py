@@ -52,8 +52,7 @@ class Coverage:
     id: str
     engine: str
     delegate: str | None
-    hardware: tuple[str, ...]
-    budgets: tuple[float, ...]  # of p95 in µs, by hardware
+    hardware: dict[str, float | None]  # with the budget of its p95 in µs
     devices: int
 
 
@@ -131,12 +130,9 @@ def coverage(manifest: Manifest, fleet: Sequence[Device]) -> tuple[Coverage, ...
             id=variant.id,
             engine=variant.engine,
             delegate=variant.delegate,
-            hardware=variant.requires.hardware,
-            budgets=tuple(
-                budget
-                for name in variant.requires.hardware
-                if (budget := manifest.selftest.p95_cpu_us.get(name)) is not None
-            ),
+            hardware={
+                name: manifest.selftest.p95_cpu_us.get(name) for name in variant.requires.hardware
+            },
             devices=chosen.count(variant.id),
         )
         for variant in manifest.variants

@@ -10,7 +10,8 @@
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   const micros = (us) => {
-    if (us === null || us === undefined) return "–";
+    if (us === null) return "–";
+    if (us === 0) return "0";
     if (us < 1e3) return `${us < 10 ? us.toFixed(1) : us.toFixed(0)} µs`;
     return us < 1e6 ? `${Number((us / 1e3).toPrecision(3))} ms` : `${Number((us / 1e6).toPrecision(3))} s`;
   };
@@ -23,54 +24,75 @@
     ...more,
   });
 
+  const colour = (i) => css(`--line-${(i % 3) + 1}`);
+
+  // 1, 2, 5, 10, 20 … between two latencies: what a person expects beside an axis.
+  const round = (least, most) => {
+    const found = [];
+    for (let unit = 10 ** Math.floor(Math.log10(least)); unit <= most; unit *= 10) {
+      for (const n of [1, 2, 5]) if (n * unit >= least && n * unit <= most) found.push(n * unit);
+    }
+    return found;
+  };
+
+  const DAY = "\n{MMM} {D}";
+  const TIMES = [
+    [86400, "{MMM} {D}", null, null, null, null, null, null, 1],
+    [3600, "{HH}:{mm}", DAY, null, DAY, null, null, null, 1],
+    [60, "{HH}:{mm}", DAY, null, DAY, null, null, null, 1],
+    [1, "{HH}:{mm}:{ss}", DAY, null, DAY, null, null, null, 1],
+  ];
+
   // Time: a line for each percentile of each release; a colour is a release.
   const overTime = {
-    data: (found) => found.releases.length
-      ? uPlot.join(found.releases.map((r) => [r.t, r.p50, r.p95, r.p99]))
-      : [[]],
-    series: (found) => found.releases.flatMap((r, i) => NAMES.map((name) => ({
-      label: `r${r.release} ${name}`,
-      stroke: css(`--line-${(i % 3) + 1}`),
-      width: name === "p95" ? 2.25 : 1.25,
-      dash: DASHES[name],
-      points: { show: r.t.length < 3, size: 5 },
-      value: (_, v) => micros(v),
+    data: (found) => uPlot.join(found.releases.map((r) => [r.t, r.p50, r.p95, r.p99])),
+    lines: (found) => found.releases.flatMap((r, i) => NAMES.map((name) => ({
+      group: `r${r.release}`,
+      name,
+      colour: i,
+      text: micros,
+      look: { width: name === "p95" ? 2.25 : 1.25, dash: DASHES[name], points: { show: r.t.length < 3, size: 5 } },
     }))),
     options: (found) => ({
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC"),
-      scales: { x: { range: () => [found.since_s, found.now_s] }, y: { range: (_, __, max) => [0, max * 1.12 || 1] } },
-      axes: [
-        axis({ values: [[86400, "{MMM} {D}", null, null, null, null, null, null, 1], [3600, "{HH}:{mm}", "\n{MMM} {D}", null, "\n{MMM} {D}", null, null, null, 1], [60, "{HH}:{mm}", "\n{MMM} {D}", null, "\n{MMM} {D}", null, null, null, 1], [1, "{HH}:{mm}:{ss}", "\n{MMM} {D}", null, "\n{MMM} {D}", null, null, null, 1]], space: 80 }),
-        axis({ values: (_, ticks) => ticks.map(micros), size: 72 }),
-      ],
-      legendTime: (ts) => ts === null || ts === undefined ? "–" : `${new Date(ts * 1e3).toISOString().slice(0, 19).replace("T", " ")} UTC`,
+      scales: {
+        x: { range: () => [found().since_s, found().now_s] },
+        y: { range: (_, __, max) => [0, max * 1.12 || 1] },
+      },
+      axes: [axis({ values: TIMES, space: 80 }), axis({ values: (_, ticks) => ticks.map(micros), size: 72 })],
     }),
+    place: (ts) => `${new Date(ts * 1e3).toISOString().slice(0, 19).replace("T", " ")} UTC`,
+    resting: "latest",
     empty: (found) => found.releases.every((r) => r.t.length === 0),
   };
 
   // Spread: a histogram for the newest release and one for that before it.
   const spread = {
     data: (found) => [found.edges_us, ...found.releases.map((r) => r.share)],
-    series: (found) => found.releases.map((r, i) => ({
-      label: `r${r.release}`,
-      stroke: css(`--line-${(i % 3) + 1}`),
-      fill: `${css(`--line-${(i % 3) + 1}`)}${i ? "22" : "44"}`,
-      width: 1.5,
-      paths: uPlot.paths.stepped({ align: 1 }),
-      points: { show: false },
-      value: (_, v) => (v === null || v === undefined ? "–" : `${(100 * v).toFixed(1)} %`),
+    lines: (found) => found.releases.map((r, i) => ({
+      group: `r${r.release}`,
+      name: "",
+      colour: i,
+      text: (v) => (v === null ? "–" : `${(100 * v).toFixed(1)} %`),
+      look: {
+        fill: `${colour(i)}${i ? "22" : "44"}`,
+        width: 1.5,
+        paths: uPlot.paths.stepped({ align: 1 }),
+        points: { show: false },
+      },
     })),
     options: (found) => ({
       scales: {
-        x: { time: false, distr: 3, log: 2, range: () => [found.edges_us[0], found.edges_us.at(-1)] },
+        x: { time: false, distr: 3, log: 2, range: () => [found().edges_us[0], found().edges_us.at(-1)] },
         y: { range: (_, __, max) => [0, max * 1.12 || 1] },
       },
       axes: [
-        axis({ values: (_, ticks) => ticks.map((v) => (v === null ? "" : micros(v))), space: 60 }),
-        axis({ values: (_, ticks) => ticks.map((v) => `${Math.round(100 * v)} %`), size: 60 }),
+        axis({ splits: (_, __, least, most) => round(least, most), filter: (_, ticks) => ticks, values: (_, ticks) => ticks.map(micros), size: 36 }),
+        axis({ incrs: [0.01, 0.02, 0.05, 0.1, 0.2, 0.5], values: (_, ticks) => ticks.map((v) => `${Math.round(100 * v)} %`), size: 72 }),
       ],
-      legendTime: (v) => (v === null || v === undefined ? "–" : `from ${micros(v)}`),
     }),
+    place: (us) => `from ${micros(us)}`,
+    resting: "",
     empty: (found) => found.releases.length === 0,
   };
 
@@ -81,8 +103,10 @@
       this.place = place;
       this.kind = KINDS[place.id];
       this.plot = null;
-      this.shape = "";
+      this.shape = null;
       this.latest = null;
+      this.keys = document.createElement("div");
+      this.keys.className = "keys";
     }
 
     async refresh() {
@@ -98,29 +122,67 @@
       if (!found) return;
       const empty = this.kind.empty(found);
       this.place.querySelector(".empty").hidden = !empty;
-      this.place.querySelector(".empty").textContent = empty ? "No windows in this range" : "";
+      this.place.querySelector(".empty").textContent = "No windows in this range";
       const shape = empty ? "" : JSON.stringify([found.model, found.stage, found.span, found.releases.map((r) => r.release)]);
-      if (shape !== this.shape || !this.plot) this.make(found, shape, empty);
-      else this.plot.setData(this.kind.data(found));
+      if (shape !== this.shape) this.make(found, shape);
+      else if (this.plot) this.plot.setData(this.kind.data(found));
+      this.read();
       this.place.dataset.drawn = String(Number(this.place.dataset.drawn || 0) + 1);
     }
 
-    make(found, shape, empty) {
+    make(found, shape) {
       if (this.plot) this.plot.destroy();
       this.plot = null;
       this.shape = shape;
-      if (empty) return;
-      // Ranges read what is newest, so that the time axis moves on without being made anew.
-      const live = new Proxy({}, { get: (_, name) => this.latest[name] });
-      const { legendTime, ...options } = this.kind.options(live);
+      this.keys.replaceChildren();
+      if (!shape) return;
+      const lines = this.kind.lines(found);
       this.plot = new uPlot({
         width: this.place.clientWidth,
         height: HEIGHT,
-        ...options,
+        ...this.kind.options(() => this.latest),
         cursor: { drag: { x: false, y: false } },
-        legend: { live: true },
-        series: [{ label: this.place.id === "latency" ? "Time" : "Latency", value: (_, v) => legendTime(v) }, ...this.kind.series(found)],
+        legend: { show: false },
+        hooks: { setCursor: [() => this.read()] },
+        series: [{}, ...lines.map((line) => ({ stroke: colour(line.colour), ...line.look }))],
       }, this.kind.data(found), this.place);
+      this.place.append(this.keys);
+      this.list(lines);
+    }
+
+    // The legend: what each line is, and its value at the cursor, or the last one.
+    list(lines) {
+      this.where = document.createElement("span");
+      this.where.className = "where";
+      this.values = [];
+      const groups = new Map();
+      for (const line of lines) {
+        if (!groups.has(line.group)) {
+          const group = document.createElement("span");
+          group.className = `line-key line-${(line.colour % 3) + 1}`;
+          group.append(Object.assign(document.createElement("b"), { textContent: line.group }));
+          groups.set(line.group, group);
+        }
+        const item = document.createElement("span");
+        item.className = line.name || "share";
+        const value = document.createElement("i");
+        item.append(line.name ? `${line.name} ` : "", value);
+        groups.get(line.group).append(item);
+        this.values.push([value, line.text]);
+      }
+      this.keys.replaceChildren(...groups.values(), this.where);
+    }
+
+    read() {
+      if (!this.plot) return;
+      const [places, ...columns] = this.plot.data;
+      const at = this.plot.cursor.idx;
+      const over = at !== null && at !== undefined && this.plot.cursor.left >= 0;
+      this.where.textContent = over ? this.kind.place(places[at]) : this.kind.resting;
+      this.values.forEach(([value, text], i) => {
+        const found = over ? columns[i][at] : columns[i].findLast((v) => v !== null && v !== undefined);
+        value.textContent = !over && !this.kind.resting ? "" : text(found ?? null);
+      });
     }
 
     resize() {
@@ -128,7 +190,7 @@
     }
 
     recolour() {
-      this.shape = "";
+      this.shape = null;
       this.draw();
     }
   }
