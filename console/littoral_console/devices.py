@@ -176,12 +176,16 @@ class DeviceEndpoints:
     # -- who is it
 
     async def _guarded(self, request: Request, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Count the failures of whoever asks, and stop asking after too many."""
-        who = request.client.host if request.client else "?"
+        """Count what may be guesses, by where they come from, and hear no more after too many.
+
+        Who has a secret and is refused for another reason guesses nothing: many devices may
+        come from one address.
+        """
+        who = f"{request.url.path} {request.client.host if request.client else '?'}"
         self._context.failures.check(who)
         try:
             return await attempt()
-        except (DeniedError, SignatureError):
+        except (enrolment.UnknownTokenError, SignatureError):
             self._context.failures.count(who)
             raise
 

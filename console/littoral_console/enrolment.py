@@ -25,6 +25,10 @@ DAY_MS: Final = 24 * 3600 * 1000
 _SERIAL: Final = 128
 
 
+class UnknownTokenError(DeniedError):
+    """Whoever asks may be guessing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
     """Who the board is now."""
@@ -112,6 +116,7 @@ def enroll(
     """Admit the board that asks, and use up its token.
 
     Raises:
+        UnknownTokenError: There is no such token.
         DeniedError: The token or the name is not for it.
         MalformedError: Its certificate request is none.
 
@@ -159,7 +164,7 @@ def _token(connection: Connection, request: EnrollRequest, *, now_ms: int) -> Ro
         select(t.enrolment_tokens).where(c.digest == digest(request.secret)).with_for_update()
     ).one_or_none()
     if found is None:
-        raise DeniedError("this console made no such token; ask for a new one")
+        raise UnknownTokenError("this console made no such token; ask for a new one")
     if found.used_ms is not None:
         raise DeniedError("the token was used already; ask for a new one")
     if found.expires_ms <= now_ms:
