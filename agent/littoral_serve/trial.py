@@ -55,6 +55,8 @@ def confine(order: Order) -> None:
     if os.getppid() != order.parent:
         sys.exit(DENIED)
     os.nice(order.nice)
+    # When the machine is out of memory, this process goes first and serve goes on.
+    Path("/proc/self/oom_score_adj").write_text("1000")
     for what, most in (
         (resource.RLIMIT_AS, order.address_space_bytes),
         (resource.RLIMIT_CPU, order.cpu_s),

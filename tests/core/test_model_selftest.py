@@ -93,8 +93,8 @@ class Sleeper:
 
     def run(self, *inputs: Any) -> tuple[Any, ...]:
         time.sleep(0.001)
-        end = time.process_time() + 0.005
-        while time.process_time() < end:
+        end = time.thread_time() + 0.005
+        while time.thread_time() < end:
             pass
         return inputs
 

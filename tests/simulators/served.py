@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from littoral.wire import journal
 from littoral.wire.journal import Choice, Journal
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-HARDWARE = "cpu-x86_64"
+HARDWARE: Literal["cpu-x86_64"] = "cpu-x86_64"
 
 T = TypeVar("T")
 

@@ -59,7 +59,7 @@ class Deactivate:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activated:
     model: str
-    release: int | None  # None: nothing runs under this name now
+    release: int | None = None  # None: nothing runs under this name now
     load_ms: float = 0.0
 
 
