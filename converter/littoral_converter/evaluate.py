@@ -1,11 +1,15 @@
 """How good the INT8 model is, beside the float one: figures of answers, nothing is run here."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+
+MATRIX: Final = 200  # classes up to which the whole matrix is kept
+_MISTAKES: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +21,15 @@ class Class:
     precision: float | None
     recall: float | None
     f1: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """How often INT8 answered one class where another was true."""
+
+    true: str
+    answered: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +50,10 @@ class Score:
     samples: int
     float_accuracy: float
     int8_accuracy: float
-    confusion: tuple[tuple[int, ...], ...]  # [true][answered by INT8]
     classes: tuple[Class, ...]
+    mistakes: tuple[Mistake, ...]  # the most frequent ones, most frequent first
+    # [true][answered by INT8]; None for more than MATRIX classes
+    confusion: tuple[tuple[int, ...], ...] | None = None
 
     @property
     def drop(self) -> float:
@@ -83,8 +98,21 @@ def score(
         samples=len(y),
         float_accuracy=float((by_float == y).mean()),
         int8_accuracy=float((by_int8 == y).mean()),
-        confusion=tuple(tuple(int(n) for n in row) for row in confusion),
         classes=tuple(_class(confusion, k, label) for k, label in enumerate(labels)),
+        mistakes=_mistakes(confusion, labels),
+        confusion=tuple(map(tuple, confusion.tolist())) if len(labels) <= MATRIX else None,
+    )
+
+
+def _mistakes(confusion: NDArray[np.int64], labels: tuple[str, ...]) -> tuple[Mistake, ...]:
+    wrong = confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_MISTAKES]
+    pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
+    return tuple(
+        Mistake(true=labels[t], answered=labels[a], count=int(wrong[t, a]))
+        for t, a in pairs
+        if wrong[t, a]
     )
 
 

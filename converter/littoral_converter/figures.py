@@ -60,7 +60,8 @@ def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
             scale = 1.0 if colours is right else max(0.1, float(shares[~hits].max(initial=0)))
             axes.pcolormesh(
                 np.ma.masked_array(shares, ~cells), cmap=colours, vmin=0, vmax=scale,
-                edgecolors="#94a3b840", linewidth=0.5, rasterized=len(labels) > _NAMED,
+                edgecolors="#94a3b840", linewidth=0.5 if len(labels) <= _NAMED else 0,
+                rasterized=len(labels) > _NAMED,
             )  # fmt: skip
         _name_cells(axes, labels)
         if len(labels) <= _NUMBERED:
@@ -126,7 +127,7 @@ def _name_cells(axes: "Axes", labels: Sequence[str]) -> None:
     axes.grid(visible=False)
     axes.set_xlabel("answered by INT8")
     axes.set_ylabel("true")
-    axes.spines[:].set_visible(False)
+    axes.spines[:].set_visible(len(labels) > _NAMED)
     axes.tick_params(length=0)
     if len(labels) <= _NAMED:
         at = np.arange(len(labels)) + 0.5

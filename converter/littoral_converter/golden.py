@@ -1,7 +1,7 @@
 """Which samples become the self-test: every class, and some that damage would turn first."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,8 +9,12 @@ from numpy.typing import NDArray
 from littoral.bundle.manifest import Tensor
 from littoral.model import selftest, tensors
 
-_NEAR_TIE = 0.25  # of all golden vectors
-_LEAST_MARGIN = 3  # steps: below, one rounding step either way may turn the answer
+MiB: Final = 2**20
+_COUNT: Final = 32
+_FEWEST: Final = 8
+_BYTES: Final = 2 * MiB  # every device fetches them
+_NEAR_TIE: Final = 0.25  # of all golden vectors
+_LEAST_MARGIN: Final = 3  # steps: below, one rounding step either way may turn the answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,15 +27,29 @@ class Golden:
 
 
 def make(
-    samples: NDArray[np.float32], answers: NDArray[Any], *, spec: Tensor, count: int, ranked: bool
+    samples: NDArray[np.float32],
+    answers: NDArray[Any],
+    *,
+    spec: Tensor,
+    count: int | None,
+    ranked: bool,
 ) -> Golden:
-    """Pack at most ``count`` of ``samples``, stored as the input ``spec``, with their answers."""
-    chosen = choose(answers, count=count, ranked=ranked)
+    """Pack at most ``count`` of ``samples``, stored as the input ``spec``, with their answers.
+
+    Where ``count`` is None, as many as prove something and can be sent to every device.
+    """
+    one = samples[0].size * np.dtype(spec.dtype).itemsize
+    chosen = choose(answers, count=count or usual(one), ranked=ranked)
     return Golden(
         count=len(chosen),
         inputs=selftest.pack([(tensors.quantize(samples[i][None], spec),) for i in chosen]),
         outputs=selftest.pack([(answers[i][None],) for i in chosen]),
     )
+
+
+def usual(input_bytes: int) -> int:
+    """Return how many golden vectors a model gets whose input is so large."""
+    return max(_FEWEST, min(_COUNT, _BYTES // input_bytes))
 
 
 def choose(answers: NDArray[Any], *, count: int, ranked: bool) -> NDArray[np.int64]:

@@ -6,18 +6,21 @@ and archived. Nothing is measured here.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from littoral import records
 from littoral.bundle.manifest import Selftest, Task, Tensor
 from littoral_converter.baseline import Baseline
 from littoral_converter.budget import Latency
 from littoral_converter.check import Operator
-from littoral_converter.evaluate import Likeness, Score
+from littoral_converter.evaluate import Class, Likeness, Score
 from littoral_converter.litert import Proven
 from littoral_converter.recipe import Recipe
 from littoral_converter.worker import Cost
 
-FORMAT = 1
+FORMAT: Final = 1
+_SHOWN: Final = 20  # classes that the page shows at once
+_FOLDED: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,7 @@ def render(report: Report, *, int8_cpu_us: Sequence[float], float_cpu_us: Sequen
         ("INT8", figures.TEAL, variant.bytes),
     ]
     pictures = {"latency": figures.latency(timed), "sizes": figures.sizes(bars)}
-    if variant.score is not None:
+    if variant.score is not None and variant.score.confusion is not None:
         labels = [c.label for c in variant.score.classes]
         pictures["confusion"] = figures.confusion(variant.score.confusion, labels)
     if report.baseline.confidence is not None:
@@ -132,9 +135,21 @@ def render(report: Report, *, int8_cpu_us: Sequence[float], float_cpu_us: Sequen
         variant=variant,
         # Drawn by us; labels in them were escaped when they were drawn.
         pictures={name: Markup(svg) for name, svg in pictures.items()},  # noqa: S704
+        classes=_worst_first(variant),
         recipe=records.plain(report.recipe),
     )
     return page.encode()
+
+
+def _worst_first(variant: Compiled) -> tuple[tuple[Class, ...], tuple[Class, ...]]:
+    """Return the classes to show at once and those to fold away; many are sorted by F1."""
+    if variant.score is None:
+        return (), ()
+    classes = variant.score.classes
+    if len(classes) <= _SHOWN:
+        return classes, ()
+    known = sorted((c for c in classes if c.f1 is not None), key=lambda c: c.f1 or 0.0)
+    return tuple(known[:_SHOWN]), tuple(known[_SHOWN:_FOLDED])
 
 
 def _percent(fraction: float | None) -> str:

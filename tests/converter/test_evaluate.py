@@ -22,6 +22,22 @@ def test_scores_are_those_of_scikit_learn() -> None:
     assert np.allclose(np.array(ours).T, theirs)
 
 
+def test_the_most_frequent_mistakes_come_first() -> None:
+    y = np.array([0, 0, 0, 1, 2, 2])
+    answered = np.eye(3, dtype=np.float32)[[0, 2, 2, 0, 2, 2]]
+    found = evaluate.score(answered, answered, y, labels=("a", "b", "c")).mistakes
+    assert [(m.true, m.answered, m.count) for m in found] == [("a", "c", 2), ("b", "a", 1)]
+
+
+def test_the_matrix_of_very_many_classes_is_left_out() -> None:
+    many = tuple(f"c{k}" for k in range(evaluate.MATRIX + 1))
+    answered = np.eye(len(many), dtype=np.float32)
+    found = evaluate.score(answered, answered, np.arange(len(many)), labels=many)
+    assert found.confusion is None
+    assert found.mistakes == ()
+    assert len(found.classes) == len(many)
+
+
 def test_a_class_without_samples_has_no_figures() -> None:
     y, answers = np.array([0, 1]), np.eye(3, dtype=np.float32)[[0, 1]]
     empty = evaluate.score(answers, answers, y, labels=("a", "b", "c")).classes[2]

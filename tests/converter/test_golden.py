@@ -68,3 +68,9 @@ def test_the_files_are_what_a_device_unpacks() -> None:
     assert np.array_equal(np.concatenate([o for (o,) in outputs]), stored[chosen])
     expected = np.round(samples[chosen] * 255).astype(np.int64) - 128
     assert np.abs(np.concatenate([i for (i,) in inputs]).astype(np.int64) - expected).max() <= 1
+
+
+def test_large_inputs_get_fewer_vectors_for_they_are_sent_to_every_device() -> None:
+    assert golden.usual(64) == 32
+    assert golden.usual(224 * 224 * 3) == 13
+    assert golden.usual(1024 * 1024 * 3) == 8

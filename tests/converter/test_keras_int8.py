@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from converter.conftest import Littoral
+from littoral.bundle.manifest import Manifest
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,10 @@ def test_a_dynamic_input_is_pinned_by_a_recipe(
         "--calibration", models / "pictures.npy", "--recipe", recipe,
     ).json  # fmt: skip
     assert said["variants"][0]["fully_integer"] is True
+    found = Manifest.from_json((tmp_path / "out" / "manifest.json").read_bytes())
+    for tensor in (*found.inputs, *found.outputs):
+        assert tensor.dtype == "uint8"
+    assert found.inputs[0].shape == (1, 16, 16, 3)
 
 
 def test_floating_point_is_accepted_where_the_recipe_says_so_and_is_told(
