@@ -43,12 +43,15 @@ def _plain(argv: list[str]) -> dict[str, list[str]] | None:
     found: dict[str, list[str]] = {}
     words = iter(argv)
     for word in words:
+        name, equals, value = word.partition("=")
         if word == "--json":
             found[word] = []
-        elif word in _VALUED and (value := next(words, "-")) and not value.startswith("-"):
-            found.setdefault(word, []).append(value)
-        else:
+            continue
+        if not equals:
+            value = next(words, "-")
+        if name not in _VALUED or not value or value.startswith("-"):
             return None
+        found.setdefault(name, []).append(value)
     return found
 
 

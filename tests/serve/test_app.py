@@ -1,0 +1,294 @@
+"""Serve as a process: what it loads, how it starts, stops and comes back."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from littoral import records
+from littoral.wire import journal
+from littoral.wire.control import Serving
+from littoral.wire.journal import Journal, State
+from littoral_serve.settings import Settings
+from simulators.served import (
+    FIXTURES,
+    Device,
+    Serve,
+    ask,
+    model,
+    serving,
+    wait_until,
+)
+
+FILE = f"tiny={FIXTURES}/tiny_int8.tflite"
+TINY = f"--model={FILE}"
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Device:
+    return Device(tmp_path / "data")
+
+
+def run(*words: str, module: str = "littoral_serve") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={name: value for name, value in os.environ.items() if name != "LITTORAL_DATA"},
+    )
+
+
+def running(device: Device) -> dict[str, int]:
+    _, reply = ask(device.tree.control, "GET", "/control/state")
+    return {one.model: one.release for one in records.fill(Serving, reply).models}
+
+
+def test_it_starts_with_what_the_journals_call_good(device: Device) -> None:
+    device.good(device.add("digits", release=3))
+    device.good(device.add("words", release=9))
+    with serving(f"--data={device.tree.root}") as serve:
+        assert serve.ready["models"] == {"digits": 3, "words": 9}
+        assert running(device) == {"digits": 3, "words": 9}
+        assert requests.get(f"{serve.url}/v1/models/words", timeout=20).status_code == 200
+
+
+def test_it_never_starts_with_a_candidate(device: Device) -> None:
+    good = device.add("digits", release=1)
+    candidate = device.add("digits", release=2, data=model("tiny_int8_b"))
+    watched = Journal(
+        model="digits", state=State.PROBATION, good=good.choice, candidate=candidate.choice
+    )
+    journal.write(device.tree.journal("digits"), watched)
+    fresh = Journal(model="fresh", state=State.PROBATION, candidate=device.add("fresh").choice)
+    journal.write(device.tree.journal("fresh"), fresh)
+    with serving(f"--data={device.tree.root}") as serve:
+        assert serve.ready["models"] == {"digits": 1}
+
+
+def test_what_cannot_be_loaded_is_told_and_the_others_are_served(device: Device) -> None:
+    device.good(device.add("digits"))
+    device.good(device.add("damaged", data=model("tiny_int8_b")))
+    blob = device.tree.blob(
+        device.add("damaged", data=model("tiny_int8_b")).manifest.files["model.tflite"].sha256
+    )
+    blob.write_bytes(blob.read_bytes()[:-1] + b"?")
+    device.tree.journal("cut").write_text('{"format": 1, "mod')
+    gone = device.add("gone")
+    device.good(gone)
+    device.tree.manifest(gone.sha256).unlink()
+    serve = Serve("--http", "127.0.0.1:0", f"--data={device.tree.root}")
+    assert serve.ready["models"] == {"digits": 1}
+    told = [line for line in serve.stop().splitlines() if "is not served" in line]
+    assert [line.split()[1] for line in told] == ["cut", "damaged", "gone"]
+    assert told[0].startswith("ERROR: cut is not served: ")
+    assert [line.rpartition("[")[2] for line in told] == ["journal]", "hash]", "storage]"]
+
+
+def test_killed_it_serves_the_same_release_again_within_three_seconds(device: Device) -> None:
+    device.good(device.add("digits", release=5))
+    with serving(f"--data={device.tree.root}") as serve:
+        host, port = serve.address
+        instance = ask(device.tree.control, "GET", "/control/state")[1]["instance"]
+        serve.kill()
+        start = time.monotonic()
+        with serving(f"--data={device.tree.root}", "--http", f"{host}:{port}") as again:
+            response = requests.get(f"{again.url}/v1/models/digits", timeout=20)
+            assert time.monotonic() - start < 3
+            assert response.json()["model_version_status"][0]["version"] == "5"
+            assert ask(device.tree.control, "GET", "/control/state")[1]["instance"] != instance
+
+
+def test_a_second_serve_on_the_same_folder_is_told_of_the_first(device: Device) -> None:
+    with serving(f"--data={device.tree.root}"):
+        done = run("--data", str(device.tree.root), "--http", "127.0.0.1:0")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            f"error: cannot listen on {device.tree.control}: another program does; "
+            "stop it or choose another port [port-in-use]\n"
+        )
+        assert running(device) == {}
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    with serving(TINY) as serve:
+        done = run("--http", serve.ready["http"], "--model", FILE)
+        assert done.returncode == 1
+        assert done.stderr == (
+            f"error: cannot listen on {serve.ready['http']}: another program does; "
+            "stop it or choose another port [port-in-use]\n"
+        )
+
+
+@pytest.mark.parametrize("module", ["littoral_serve", "littoral serve"])
+@pytest.mark.parametrize(
+    ("words", "status", "line"),
+    [
+        ([], 2, "error: expected --data DIR, or --model NAME=FILE, found neither [usage]"),
+        (["--model", "tiny"], 2, "error: --model: expected NAME=FILE, found 'tiny' [usage]"),
+        (["--model", "A=x"], 2, "error: model: expected 1 to 64 of a-z, 0-9 and '-', found 'A'"),
+        (["--model", "a=/none"], 1, "error: /none: No such file or directory [storage]"),
+        (["--model", f"a={__file__}"], 1, "error: LiteRT refuses this model"),
+        (["--data", "/tmp", "--http", "nonsense"], 2, "'http' should be host:port"),
+        (["--model", "a=b", "--http", "192.0.2.1:80"], 2, "error: cannot listen on 192.0.2.1:80"),
+        (["--nonsense"], 2, "error: No such option"),
+    ],
+)
+def test_a_mistake_is_one_line(module: str, words: list[str], status: int, line: str) -> None:
+    head, *rest = module.split()
+    done = run(*rest, *words, module=head)
+    assert (done.returncode, done.stdout) == (status, "")
+    (told,) = [found for found in done.stderr.splitlines() if not found.startswith("INFO")]
+    assert line in told
+    assert told.endswith("]")
+
+
+def test_a_wrong_setting_names_the_right_one(device: Device) -> None:
+    (device.tree.root / "serve.toml").write_text("windows_s = 3\n")
+    done = run("--data", str(device.tree.root))
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: {device.tree.root}/serve.toml: no setting 'windows_s'; "
+        "did you mean 'window_s'? [setting]\n"
+    )
+
+
+def test_a_truncated_journal_ends_nothing(device: Device) -> None:
+    device.tree.journal("digits").write_text("{")
+    with serving(f"--data={device.tree.root}") as serve:
+        assert serve.ready["models"] == {}
+
+
+def test_what_is_no_socket_is_left_alone(device: Device) -> None:
+    device.tree.control.write_text("mine")
+    done = run("--data", str(device.tree.root), "--http", "127.0.0.1:0")
+    assert done.returncode == 1
+    assert "expected a socket, found another file [storage]" in done.stderr
+    assert device.tree.control.read_text() == "mine"
+
+
+def test_a_path_too_long_for_a_socket_is_told(tmp_path: Path) -> None:
+    far = Device(tmp_path / ("x" * 100))
+    done = run("--data", str(far.tree.root), "--http", "127.0.0.1:0")
+    assert (done.returncode, "at most 107 bytes [storage]" in done.stderr) == (1, True)
+
+
+def test_files_and_a_folder_go_together(device: Device) -> None:
+    device.good(device.add("digits", release=3))
+    with serving(f"--data={device.tree.root}", TINY) as serve:
+        assert serve.ready["models"] == {"tiny": 1, "digits": 3}
+
+
+def test_the_one_command_serves_as_well() -> None:
+    words = ["serve", "--json", "--http", "127.0.0.1:0", "--model", FILE]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "littoral", *words], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    ready = json.loads(process.stdout.readline())
+    assert ready["models"] == {"tiny": 1}
+    assert requests.get(f"http://{ready['http']}/v1/models/tiny", timeout=20).status_code == 200
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    process.stdout.close()
+
+
+def test_its_help_has_an_example() -> None:
+    for done in (run("--help"), run("serve", "--help", module="littoral")):
+        assert done.returncode == 0
+        assert "Example: littoral serve --model digits=digits.tflite" in done.stdout
+
+
+def test_systemd_is_told_ready_alive_and_stopping(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(20)
+        told = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
+        with serving(TINY, environment=told) as serve:
+            said = {listener.recv(100) for _ in range(6)}
+            assert said == {b"READY=1", b"WATCHDOG=1"}
+            serve.process.terminate()
+            assert serve.process.wait(20) == 0
+        with contextlib.suppress(TimeoutError):
+            while (last := listener.recv(100)) != b"STOPPING=1":
+                assert last == b"WATCHDOG=1"
+
+
+LISTENING = """
+import os, socket, sys
+held = [socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)]
+held[1].bind(sys.argv[1]); held[1].listen()
+numbers = [s.fileno() for s in held]
+for at, number in enumerate(numbers):
+    os.dup2(number, 20 + at)
+for at in range(2):
+    os.dup2(20 + at, 3 + at)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2", LISTEN_FDNAMES="http:control")
+os.execv(sys.executable, [sys.executable, "-m", "littoral_serve", "--json", *sys.argv[2:]])
+"""
+
+
+def test_sockets_may_be_handed_over(device: Device, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "handed.sock"
+    process = subprocess.Popen(
+        [sys.executable, "-c", LISTENING, str(elsewhere), "--data", str(device.tree.root)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    ready = json.loads(process.stdout.readline())
+    assert requests.get(f"http://{ready['http']}/v1/models/x", timeout=20).status_code == 404
+    assert ask(elsewhere, "GET", "/control/state")[1]["http"] == ready["http"]
+    assert not device.tree.control.exists()
+    process.terminate()
+    process.wait(20)
+    process.stdout.close()
+
+
+def test_it_listens_on_loopback_unless_told_otherwise() -> None:
+    with serving("--http", "0.0.0.0:0", TINY) as serve:
+        _, port = serve.address
+        own = requests.get(f"http://127.0.0.1:{port}/v1/models/tiny", timeout=20)
+        assert own.status_code == 200
+    assert Settings().http == "127.0.0.1:8501"
+
+
+def test_memory_does_not_grow_with_requests_and_switches(device: Device) -> None:
+    releases = [device.add("digits"), device.add("digits", release=2, data=model("tiny_int8_b"))]
+    with serving(f"--data={device.tree.root}") as serve, requests.Session() as session:
+        document = {"instances": [[[[0.5]] * 8] * 8]}
+        resident: list[int] = []
+        for _ in range(3):
+            for k in range(60):
+                order = releases[k % 2].order
+                assert ask(device.tree.control, "POST", "/control/activate", order)[0] == 200
+                url = f"{serve.url}/v1/models/digits:predict"
+                assert session.post(url, json=document, timeout=20).status_code == 200
+            status = Path(f"/proc/{serve.process.pid}/status").read_text()
+            resident.append(int(status.split("VmRSS:")[1].split()[0]))
+        assert resident[-1] - resident[0] < 2048, resident
+
+
+def test_it_closes_what_it_opened(device: Device) -> None:
+    release = device.add("digits")
+    with serving(f"--data={device.tree.root}") as serve:
+        folder = Path(f"/proc/{serve.process.pid}/fd")
+
+        def opened() -> int:
+            return len(list(folder.iterdir()))
+
+        ask(device.tree.control, "POST", "/control/activate", release.order)
+        before = opened()
+        for _ in range(20):
+            order = {**release.order, "hardware": "cpu-x86_64", "deadline_s": 0.01}
+            ask(device.tree.control, "POST", "/control/try", order)
+        wait_until(lambda: opened() <= before + 1)
