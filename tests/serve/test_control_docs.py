@@ -12,9 +12,9 @@ START = """# What the agent asks of serve
 
 <!-- Made from core/littoral/wire/control.py by tests/serve/test_control_docs.py -->
 
-HTTP/1.1 and JSON on `run/control.sock` in the device's folder, one record a request. The socket is 0660, and
-whoever connects must be root, or of the user or group that serve runs as. Local clients, on TCP and on
-`serve.sock`, can load and unload nothing. A field that is not named here is refused.
+HTTP/1.1 and JSON on `run/control.sock` in the device's folder, one record a request. The socket is
+0660, and whoever connects must be root, or of the user or group that serve runs as. Local clients,
+on TCP and on `serve.sock`, can load and unload nothing. A field that is not named here is refused.
 
 """
 
