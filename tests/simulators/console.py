@@ -372,8 +372,10 @@ class MqttClient:
         context = ssl.create_default_context(cafile=str(console.data / "tls" / "console-ca.crt"))
         context.load_cert_chain(certificate, key)
         self._client.tls_set_context(context)
+        self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
+        self._names: list[str] = []
         self._client.on_message = lambda _c, _u, m: self.heard.put((m.topic, bytes(m.payload)))
         self._client.on_publish = self._on_publish
 
@@ -392,6 +394,8 @@ class MqttClient:
 
     def _on_connect(self, _c: object, _u: object, _f: object, code: ReasonCode, _p: object) -> None:
         self.connected = not code.is_failure
+        for name in self._names:  # a broker may have forgotten
+            self._client.subscribe(name, qos=1)
         self.refused = str(code) if code.is_failure else None
 
     def _on_disconnect(
@@ -405,6 +409,7 @@ class MqttClient:
         self._codes[mid] = code
 
     def subscribe(self, name: str) -> None:
+        self._names.append(name)
         self._client.subscribe(name, qos=1)
         time.sleep(0.2)
 
@@ -413,6 +418,10 @@ class MqttClient:
         info = self._client.publish(name, body, qos=1, retain=retain)
         info.wait_for_publish(WAIT_S)
         return str(until(lambda: self._codes.get(info.mid), "publish"))
+
+    def throw(self, said: Report) -> None:
+        """Send it, and do not wait for what the broker says."""
+        self._client.publish(topic(said.key.device, "up/report"), said.to_json(), qos=1)
 
     def say(self, said: Status | Report | Telemetry) -> str:
         """Say it as the device that it is of."""

@@ -1,0 +1,92 @@
+"""Broker and console are killed while devices speak: nothing is lost, nothing counted twice."""
+
+import queue
+import threading
+import time
+
+from littoral import records
+from littoral.wire.messages import Acks, topic
+from simulators.console import ConsoleProcess, DeviceSimulator, MqttClient, needs_broker
+
+MANY = 150
+
+
+class Spool:
+    """What a device does with its reports: all that is not acknowledged is sent again, in order."""
+
+    def __init__(self, device: DeviceSimulator, client: MqttClient) -> None:
+        self._device, self._client = device, client
+        self.acked = 0
+        self.made = 0
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while self.acked < MANY and not self.stop.is_set():
+            self.made = min(self.made + 10, MANY)
+            for sequence in range(self.acked + 1, self.made + 1):
+                said = self._device.report("fetched", release=sequence, sequence=sequence)
+                self._client.throw(said)
+            self._listen(0.3)
+
+    def _listen(self, for_s: float) -> None:
+        end = time.monotonic() + for_s
+        while (left := end - time.monotonic()) > 0:
+            try:
+                name, body = self._client.heard.get(timeout=left)
+            except queue.Empty:
+                return
+            if name.endswith("/down/ack"):
+                acks = records.from_json(Acks, body, limit=65536).acks
+                self.acked = max(self.acked, acks.get(self._device.stream, 0))
+
+
+@needs_broker
+def test_killing_broker_and_console_loses_and_doubles_nothing(fresh: ConsoleProcess) -> None:
+    device = DeviceSimulator(fresh, "sturdy")
+    with device.mqtt() as client:
+        client.subscribe(topic("sturdy", "down/#"))
+        spool = Spool(device, client)
+        spool.thread.start()
+        try:
+            for blow in (fresh.kill_broker, fresh.kill, fresh.kill_broker, fresh.kill):
+                time.sleep(0.7)
+                blow()
+                if blow == fresh.kill:
+                    fresh.start()
+            spool.thread.join(60)
+        finally:
+            spool.stop.set()
+            spool.thread.join()
+    assert spool.acked == MANY
+    found = fresh.rest.get("history", device="sturdy", limit=1000)
+    assert sorted(change["release"] for change in found) == list(range(1, MANY + 1))
+    stream = fresh.device("sturdy")["streams"][0]
+    assert (stream["acked"], stream["highest"], stream["lost"]) == (MANY, MANY, 0)
+
+
+def test_what_is_acknowledged_over_https_survives_a_kill(fresh: ConsoleProcess) -> None:
+    device = DeviceSimulator(fresh, "https")
+    for n in range(1, 6):
+        assert device.post(device.report("fetched", release=n)) == {device.stream: n}
+        fresh.kill()
+        fresh.start()
+        del device.bearer  # the new console knows no sessions; a device proves itself again
+    assert device.post(device.report("fetched", release=5, sequence=5)) == {device.stream: 5}
+    found = fresh.rest.get("history", device="https")
+    assert sorted(change["release"] for change in found) == [1, 2, 3, 4, 5]
+
+
+def test_versions_never_go_back_over_kills(fresh: ConsoleProcess) -> None:
+    device = DeviceSimulator(fresh, "monotone")
+    last = 0
+    for release in (1, 1, 1):
+        fresh.push(f"digits:{release}", to="monotone")
+        signed = device.desired(after=last)
+        assert signed is not None
+        assert signed["version"] > last
+        last = signed["version"]
+        fresh.kill()
+        fresh.start()
+        del device.bearer
+        assert device.desired(after=last) is None

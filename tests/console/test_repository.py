@@ -1,0 +1,317 @@
+"""What the console adopts of what it is sent, what it refuses, and what a kill leaves."""
+
+import itertools
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from tuf.api.metadata import Metadata, Targets, Timestamp
+
+from littoral.errors import (
+    EndlessError,
+    ForgottenError,
+    HashError,
+    LittoralError,
+    MalformedError,
+    MixError,
+    RollbackError,
+    SignatureError,
+)
+from littoral.trust import writer
+from littoral.trust.keys import load_signer
+from littoral.trust.repository import Repository
+from littoral_console.context import system_clock
+from littoral_console.keys import OnlineKeys
+from littoral_console.repository import ImageRepository
+from littoral_console.uploading import upload
+from littoral_console.uploads import Offer
+from simulators.console import ConsoleProcess
+from simulators.disk import Disk
+from simulators.repository import RepositorySimulator
+
+
+@pytest.fixture
+def publisher(console: ConsoleProcess, tmp_path: Path) -> RepositorySimulator:
+    """A publisher that has what the console has, in a copy that the test may spoil."""
+    found = console.publisher
+    shutil.copytree(console.data / "repo", tmp_path / "repo")
+    copy = object.__new__(RepositorySimulator)
+    copy.__dict__.update({**found.__dict__, "base": tmp_path, "folder": tmp_path / "repo"})
+    return copy
+
+
+def send(console: ConsoleProcess, publisher: RepositorySimulator) -> list[str]:
+    """Upload; return the names of the releases that are new."""
+    found = upload(console.rest, publisher.folder, quiet=True)["releases"]
+    return [f"{r['model']}:{r['release']}" for r in found]
+
+
+def held(console: ConsoleProcess) -> list[str]:
+    return [f"{r['model']}:{r['release']}" for r in console.rest.get("releases", model="digits")]
+
+
+@pytest.fixture
+def unchanged(console: ConsoleProcess) -> Iterator[None]:
+    """Whatever is refused leaves the console as it was."""
+    before = held(console), _timestamp(console)
+    yield
+    assert (held(console), _timestamp(console)) == before
+    writer.verify(console.data / "repo", now=datetime.now(UTC))
+    assert list((console.data / "uploads").iterdir()) == []
+
+
+def _timestamp(console: ConsoleProcess) -> bytes:
+    return (console.data / "repo" / "metadata" / "timestamp.json").read_bytes()
+
+
+def test_a_release_is_adopted_and_signed(
+    console: ConsoleProcess, publisher: RepositorySimulator
+) -> None:
+    publisher.publish(publisher.bundle("letters", 4))
+    assert send(console, publisher) == ["letters:4"]
+    assert send(console, publisher) == []
+    rows = writer.verify(console.data / "repo", now=datetime.now(UTC))
+    assert {row.role for row in rows} >= {"root", "targets", "letters", "snapshot", "timestamp"}
+    found = console.rest.get("releases/letters/4")
+    assert found["hardware"] == ["cpu-x86_64", "cpu-aarch64", "cpu-armv7l"]
+    assert found["files"][0]["sha256"]
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_metadata_that_a_stranger_signed_is_refused(
+    console: ConsoleProcess, publisher: RepositorySimulator
+) -> None:
+    publisher.publish(publisher.bundle("digits", 9))
+    name = max(p.name for p in (publisher.folder / "metadata").glob("*.digits.json"))
+    publisher.sign_as_stranger(f"metadata/{name}")
+    with pytest.raises(SignatureError, match="digits"):
+        send(console, publisher)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_another_publishers_root_is_refused(console: ConsoleProcess, tmp_path: Path) -> None:
+    stranger = RepositorySimulator(tmp_path / "stranger")
+    with pytest.raises(MixError, match=r"1\.root\.json"):
+        send(console, stranger)
+
+
+def test_the_first_root_must_name_this_console(tmp_path: Path) -> None:
+    ours, theirs = RepositorySimulator(tmp_path / "a"), RepositorySimulator(tmp_path / "b")
+    with (
+        ConsoleProcess(tmp_path, ours, arguments=("--broker", "none")) as console,
+        pytest.raises(SignatureError, match="not this console's"),
+    ):
+        send(console, theirs)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_blob_that_is_another_or_missing_is_refused(
+    console: ConsoleProcess, publisher: RepositorySimulator
+) -> None:
+    publisher.publish(publisher.bundle("digits", 9, files={"model.tflite": b"new bytes"}))
+    blob = publisher.folder / "blobs" / sha256(b"new bytes").hexdigest()
+    blob.write_bytes(b"new bytez")
+    with pytest.raises(HashError):
+        send(console, publisher)
+    blob.unlink()
+    with pytest.raises(ForgottenError, match=blob.name[:8]):
+        send(console, publisher)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_older_metadata_than_is_held_is_refused(
+    console: ConsoleProcess, publisher: RepositorySimulator
+) -> None:
+    max((publisher.folder / "metadata").glob("*.digits.json")).unlink()
+    older = min((console.publisher.folder / "metadata").glob("*.digits.json"))
+    shutil.copy(older, publisher.folder / "metadata")
+    with pytest.raises(RollbackError, match="digits"):
+        send(console, publisher)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_version_that_is_held_keeps_its_bytes(
+    console: ConsoleProcess, publisher: RepositorySimulator
+) -> None:
+    newest = max((publisher.folder / "metadata").glob("*.digits.json"))
+    newest.write_bytes(newest.read_bytes() + b"\n")
+    with pytest.raises(MixError, match="other bytes"):
+        send(console, publisher)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_release_that_is_held_keeps_its_bytes(
+    console: ConsoleProcess, publisher: RepositorySimulator
+) -> None:
+    other = publisher.bundle("digits", 9)
+    publisher.publish(other)
+    path = max((publisher.folder / "metadata").glob("*.digits.json"))
+    metadata: Metadata[Targets] = Metadata.from_bytes(path.read_bytes())
+    targets = metadata.signed.targets
+    targets["bundles/digits/1/manifest.json"] = targets.pop("bundles/digits/9/manifest.json")
+    targets["bundles/digits/1/manifest.json"].unrecognized_fields["custom"]["release"] = 1
+    metadata.sign(load_signer(publisher.offline / "digits-1.pem"))
+    path.write_bytes(metadata.to_bytes())
+    with pytest.raises(MixError, match="other bytes"):
+        send(console, publisher)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_names_that_no_repository_has_are_refused(console: ConsoleProcess) -> None:
+    digest = sha256(b"").hexdigest()
+    for name in (
+        "../keys/time.pem",
+        "metadata/../x.json",
+        "metadata/timestamp.json",
+        "metadata/9.snapshot.json",
+        "metadata/root.json",
+        "blobs/short",
+        "/etc/passwd",
+        "targets/bundles/digits/1/manifest.json",
+    ):
+        body = {"files": [{"name": name, "sha256": digest, "size": 0}]}
+        with pytest.raises(MalformedError):
+            console.rest.post("uploads", body)
+    body = {"files": [{"name": f"blobs/{'0' * 64}", "sha256": digest, "size": 0}]}
+    with pytest.raises(HashError):
+        console.rest.post("uploads", body)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_no_more_and_no_other_bytes_than_were_offered(
+    console: ConsoleProcess, tmp_path: Path
+) -> None:
+    offered, path = b"offered", tmp_path / "sent"
+    name = f"blobs/{sha256(offered).hexdigest()}"
+    offer = {"name": name, "sha256": sha256(offered).hexdigest(), "size": len(offered)}
+    begun = console.rest.post("uploads", {"files": [offer]})
+    assert begun["missing"] == [name]
+    for sent, refused in ((b"another", HashError), (b"x" * 10_000, EndlessError)):
+        path.write_bytes(sent)
+        with pytest.raises(refused):
+            console.rest.put_file(f"uploads/{begun['id']}/files/{name}", path)
+    with pytest.raises(LittoralError, match="still missing"):
+        console.rest.post(f"uploads/{begun['id']}/commit")
+    with pytest.raises(LittoralError, match="not missing"):
+        console.rest.put_file(f"uploads/{begun['id']}/files/blobs/{'1' * 64}", path)
+    console.rest.delete(f"uploads/{begun['id']}")
+
+
+def test_blobs_that_nobody_names_are_not_kept(
+    console: ConsoleProcess, publisher: RepositorySimulator
+) -> None:
+    junk = sha256(b"junk").hexdigest()
+    (publisher.folder / "blobs" / junk).write_bytes(b"junk")
+    send(console, publisher)
+    assert not (console.data / "repo" / "blobs" / junk).exists()
+
+
+def test_the_floor_is_what_the_publisher_signed(
+    console: ConsoleProcess, publisher: RepositorySimulator
+) -> None:
+    publisher.publish(publisher.bundle("floored", 1))
+    publisher.publish(publisher.bundle("floored", 2), floor=2)
+    send(console, publisher)
+    assert console.rest.get("releases/floored/1")["floor"] == 2
+
+
+# -- in this process: kills, time, restarts
+
+
+def open_repository(base: Path, *, hours: float = 0) -> ImageRepository:
+    def clock() -> int:
+        return system_clock() + int(hours * 3600_000)
+
+    keys = OnlineKeys.load(base / "online")
+    return ImageRepository(base / "console", keys=keys, clock=clock)
+
+
+def sent_to(repository: ImageRepository, folder: Path) -> str:
+    """Put everything of a publisher's folder where an upload leaves it."""
+    offers = []
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name.endswith(("timestamp.json", "snapshot.json", "/root.json")):
+            continue
+        data = path.read_bytes()
+        offers.append(Offer(name=name, sha256=sha256(data).hexdigest(), size=len(data)))
+    begun = repository.begin(offers, who="test")
+    for name in begun.missing:
+        (begun.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, begun.folder / name)
+    begun.arrived.update(begun.missing)
+    return begun.id
+
+
+def test_a_kill_at_any_moment_of_an_adoption_leaves_the_old_or_the_new(tmp_path: Path) -> None:
+    publisher = RepositorySimulator(tmp_path)
+    publisher.publish(publisher.bundle("digits", 1))
+    first = open_repository(tmp_path)
+    first.commit(sent_to(first, publisher.folder), known={})
+    shutil.copytree(tmp_path / "console", tmp_path / "before")
+    publisher.publish(publisher.bundle("digits", 2))
+    seen = set()
+    for n in itertools.count():
+        shutil.rmtree(tmp_path / "console")
+        shutil.copytree(tmp_path / "before", tmp_path / "console")
+        killed = open_repository(tmp_path)
+        number = sent_to(killed, publisher.folder)
+        with Disk(tmp_path / "console", cut_at=n) as disk:
+            killed.commit(number, known={})
+        admitted = open_repository(tmp_path).recover(known={})
+        assert admitted is not None
+        releases = {release.manifest.release for release in admitted.releases}
+        assert releases in ({1}, {1, 2}), n
+        seen.add(len(releases))
+        writer.verify(tmp_path / "console" / "repo", now=datetime.now(UTC))
+        assert list((tmp_path / "console" / "uploads").iterdir()) == []
+        if not disk.was_cut:
+            break
+    assert seen == {1, 2}
+
+
+def test_the_timestamp_is_signed_anew_every_day_and_never_goes_back(tmp_path: Path) -> None:
+    publisher = RepositorySimulator(tmp_path)
+    repository = open_repository(tmp_path)
+    repository.commit(sent_to(repository, publisher.folder), known={})
+    assert not repository.stale()
+    before = _version(repository)
+    tomorrow = open_repository(tmp_path, hours=25)
+    assert tomorrow.stale()
+    tomorrow.renew()
+    assert not tomorrow.stale()
+    assert _version(tomorrow) > before
+    saved = (repository.folder / "metadata" / "timestamp.json").read_bytes()
+    tomorrow.renew()
+    newest = _version(tomorrow)
+    (repository.folder / "metadata" / "timestamp.json").write_bytes(saved)  # an older backup
+    later = open_repository(tmp_path, hours=25 + 1)
+    later.renew()
+    assert _version(later) > newest
+
+
+def _version(repository: ImageRepository) -> int:
+    found = Repository(repository.folder).newest(Timestamp, Timestamp.type)
+    assert found is not None
+    return found.signed.version
+
+
+def test_an_upload_that_was_cut_off_is_forgotten_at_the_next_start(tmp_path: Path) -> None:
+    publisher = RepositorySimulator(tmp_path)
+    cut_off = open_repository(tmp_path)
+    sent_to(cut_off, publisher.folder)
+    assert open_repository(tmp_path).recover(known={}) is None
+    assert list((tmp_path / "console" / "uploads").iterdir()) == []
+
+
+def test_expired_metadata_is_not_adopted(tmp_path: Path) -> None:
+    publisher = RepositorySimulator(tmp_path, now=datetime.now(UTC) - timedelta(days=366))
+    repository = open_repository(tmp_path)
+    with pytest.raises(LittoralError) as refused:
+        repository.commit(sent_to(repository, publisher.folder), known={})
+    assert refused.value.code == "expired"
+    assert json.dumps(repository.root) == "null"
