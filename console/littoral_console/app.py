@@ -31,6 +31,7 @@ def people_app(context: Context) -> FastAPI:
     app.state.context = context
     answers.install(app)
     app.include_router(rest.router)
+    app.include_router(pages.router, include_in_schema=False)
     app.include_router(pages.router)
 
     @app.get("/healthz", include_in_schema=False)
