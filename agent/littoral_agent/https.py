@@ -1,0 +1,205 @@
+"""The channel without a broker: the console's documents by long poll, messages by POST.
+
+The device signs a nonce with its key and gets a bearer for ten minutes; the connection itself
+identifies nobody. One thread hears, one sends.
+"""
+
+import base64
+import http
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from littoral import records
+from littoral.errors import LittoralError, StorageError, UnreachableError
+from littoral.wire.messages import Post, Report, Session, SessionRequest
+from littoral_agent.backoff import Backoff, jitter
+from littoral_agent.channel import Ends, Outbox
+from littoral_agent.identity import Identity
+from littoral_agent.origin import READ_S, Origin, Reply
+
+WAIT_S: Final = 25.0  # of a long poll
+MOST_BYTES: Final = 64 * 1024
+MOST_POST: Final = 1024 * 1024  # of messages in one request, before base64
+EARLY: Final = 0.75  # of a bearer's life, after which another one is asked for
+PROOF_S: Final = 30.0
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    word: str
+    until_s: float
+
+
+class Https:
+    """Speaks with the console at ``origin``."""
+
+    name = "https"
+
+    def __init__(self, ends: Ends, identity: Identity, *, origin: Origin) -> None:
+        self._ends, self._identity, self._origin = ends, identity, origin
+        self._outbox = Outbox(ends)
+        self._lock = threading.Lock()
+        self._bearer: Bearer | None = None
+        self._waiting = threading.Event()
+        self._stopped = threading.Event()
+        self._up = False
+        self._threads = [
+            threading.Thread(target=self._hearing, name="https-hear", daemon=True),
+            threading.Thread(target=self._sending, name="https-send", daemon=True),
+        ]
+
+    @property
+    def up(self) -> bool:
+        return self._up
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End after the last message is sent; a poll that waits is left to end by itself."""
+        self._stopped.set()
+        self._waiting.set()
+        if self._threads[1].ident is not None:
+            self._threads[1].join(READ_S)
+
+    def wake(self) -> None:
+        self._waiting.set()
+
+    def tick(self) -> None:
+        """Nothing depends on it here."""
+
+    def _hearing(self) -> None:
+        self._again_and_again(self._hear, Backoff(self._ends.retry_first_s, self._most_s))
+
+    def _sending(self) -> None:
+        backoff = Backoff(self._ends.retry_first_s, self._most_s)
+        self._again_and_again(self._send, backoff, down=True)
+
+    @property
+    def _most_s(self) -> float:
+        return min(self._ends.retry_most_s, self._ends.poll_every_s)
+
+    def _again_and_again(
+        self, deed: Callable[[], None], backoff: Backoff, *, down: bool = False
+    ) -> None:
+        while not self._stopped.is_set():
+            try:
+                deed()
+            except LittoralError as e:
+                self._up = self._up and not down
+                pause_s = backoff.next()
+                log.warning("%s [%s]; again in %.1f s", e, e.code, pause_s)
+                self._stopped.wait(pause_s)
+            else:
+                backoff.reset()
+        if down:
+            self._up = False
+
+    def _hear(self) -> None:
+        """Ask for a document newer than the one that is believed, and wait for it."""
+        path = f"device/desired?after={self._ends.version()}&wait_s={WAIT_S:.0f}"
+        reply = self._with_bearer(
+            lambda headers: self._origin.get(
+                path, limit=MOST_BYTES, headers=headers, read_s=WAIT_S + READ_S
+            )
+        )
+        if reply.status == http.HTTPStatus.NO_CONTENT:
+            return
+        document = reply.granted("desired")
+        if self._stopped.is_set():
+            return
+        self._ends.heard(document)
+        # Whether it is believed is known a little later, and asking at once would bring it again.
+        self._stopped.wait(jitter(2.0))
+
+    def _send(self) -> None:
+        """Send what is to be sent, then wait until there is more."""
+        self._waiting.clear()
+        status = self._outbox.status()
+        messages = self._outbox.take(most_bytes=MOST_POST)
+        if status is None and not messages:
+            self._waiting.wait(self._outbox.due_in_s())
+            return
+        post = Post(
+            status=status or self._ends.status(),
+            reports=tuple(Report.from_json(m.body) for m in messages if m.kind == "report"),
+            telemetry=tuple(
+                base64.b64encode(m.body).decode() for m in messages if m.kind == "telemetry"
+            ),
+        )
+        try:
+            reply = self._with_bearer(
+                lambda headers: self._origin.post(
+                    "device/messages", post.to_json(), limit=MOST_BYTES, headers=headers
+                )
+            )
+            acks = reply.granted("messages")
+        except LittoralError:
+            self._outbox.rewind()
+            raise
+        self._up = True
+        self._outbox.acknowledged(acks)
+
+    def _with_bearer(self, ask: Callable[[dict[str, str]], Reply]) -> Reply:
+        """Ask with a bearer, and once more with another one if that one is not taken."""
+        reply = ask(self._headers())
+        if reply.status == http.HTTPStatus.UNAUTHORIZED:
+            reply = ask(self._headers(anew=True))
+        return reply
+
+    def _headers(self, *, anew: bool = False) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._session(anew=anew).word}"}
+
+    def _session(self, *, anew: bool = False) -> Bearer:
+        with self._lock:
+            if self._bearer is None or anew or time.monotonic() > self._bearer.until_s:
+                self._bearer = self._new_session()
+            return self._bearer
+
+    def _new_session(self) -> Bearer:
+        reply = self._origin.get("device/nonce", limit=MOST_BYTES)
+        nonce = _read(_Nonce, reply.granted("nonce")).nonce
+        try:
+            certificate = self._identity.certificate.read_text()
+        except OSError as e:
+            raise StorageError(f"{self._identity.certificate}: {e}") from e
+        request = SessionRequest(nonce=nonce, certificate=certificate, signature=self._prove(nonce))
+        asked = self._origin.post("device/session", records.to_json(request), limit=MOST_BYTES)
+        session = _read(Session, asked.granted("session"))
+        return Bearer(session.bearer, time.monotonic() + session.expires_s * EARLY)
+
+    def _prove(self, nonce: str) -> str:
+        command = [sys.executable, "-m", "littoral_agent.prove", str(self._identity.key)]
+        try:
+            done = subprocess.run(
+                command, input=nonce, capture_output=True, text=True, check=True, timeout=PROOF_S
+            )
+        except (OSError, subprocess.SubprocessError) as e:
+            words = getattr(e, "stderr", None) or str(e)
+            raise StorageError(
+                f"{self._identity.key}: cannot sign with it: {words.strip().splitlines()[-1]}"
+            ) from e
+        return done.stdout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Nonce:
+    nonce: str
+
+
+def _read(kind: type[T], data: bytes) -> T:
+    try:
+        return records.from_json(kind, data, limit=MOST_BYTES)
+    except records.RecordError as e:
+        raise UnreachableError(f"the console answers something else: {e}") from e

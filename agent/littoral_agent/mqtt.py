@@ -1,0 +1,263 @@
+"""The channel over a broker: MQTT 5 over TLS, by the device's own certificate.
+
+One thread, and paho driven by our own poll, so that connecting, sending and hearing never
+race. Each connection gets a client of its own: what was not acknowledged by the console is sent
+again by the outbox, and by nobody else.
+"""
+
+import contextlib
+import logging
+import select
+import socket
+import ssl
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from littoral.errors import LittoralError, MisuseError, UnreachableError
+from littoral.wire.messages import Status, split_topic, topic
+from littoral_agent import tls
+from littoral_agent.backoff import Backoff
+from littoral_agent.channel import Ends, Outbox
+from littoral_agent.identity import Identity
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client, MQTTMessage
+    from paho.mqtt.reasoncodes import ReasonCode
+
+KEEPALIVE_S: Final = 60
+CONNECT_S: Final = 10.0
+SESSION_S: Final = 7 * 24 * 3600  # how long the broker keeps what we have not heard
+NAP_S: Final = 15.0
+MOST_BYTES: Final = 64 * 1024
+
+log = logging.getLogger(__name__)
+
+
+class Mqtt:
+    """Speaks with the console through the broker at ``broker`` (host:port)."""
+
+    name = "mqtt"
+
+    def __init__(self, ends: Ends, identity: Identity, *, broker: str) -> None:
+        host, _, port = broker.removeprefix("mqtts://").rpartition(":")
+        if not host or not port.isdigit():
+            raise MisuseError(f"broker: expected host:port, found {broker!r}")
+        self._ends, self._identity = ends, identity
+        self._host, self._port = host.strip("[]"), int(port)
+        self._outbox = Outbox(ends)
+        self._backoff = Backoff(ends.retry_first_s, ends.retry_most_s)
+        self._awake, self._waker = socket.socketpair()
+        self._awake.settimeout(0)
+        self._waker.settimeout(0)
+        self._stopping = False
+        self._up = False
+        self._refusal: str | None = None
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+
+    @property
+    def up(self) -> bool:
+        return self._up
+
+    @property
+    def _where(self) -> str:
+        return f"{self._host}:{self._port}"
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self.wake()
+        if self._thread.ident is not None:
+            self._thread.join(CONNECT_S)
+        if not self._thread.is_alive():
+            self._awake.close()
+            self._waker.close()
+
+    def wake(self) -> None:
+        with contextlib.suppress(BlockingIOError, OSError):
+            self._waker.send(b"!")
+
+    def tick(self) -> None:
+        """Nothing depends on it here."""
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                self._converse()
+            except LittoralError as e:
+                pause_s = self._backoff.next()
+                if not self._stopping:
+                    log.warning("%s [%s]; again in %.1f s", e, e.code, pause_s)
+                    self._nap(pause_s)
+
+    def _converse(self) -> None:
+        """Connect and go on until the connection ends. Raises UnreachableError when it does."""
+        client = self._connect()
+        answered_by_s = time.monotonic() + CONNECT_S
+        try:
+            while not self._stopping:
+                self._turn(client)
+                if not self._up and time.monotonic() > answered_by_s:
+                    raise UnreachableError(f"the broker at {self._where} does not answer")
+            self._say_goodbye(client)
+        finally:
+            self._up = False
+            with contextlib.suppress(OSError):
+                client.disconnect()
+
+    def _connect(self) -> "Client":
+        from paho.mqtt.client import Client, MQTTv5
+        from paho.mqtt.enums import CallbackAPIVersion
+        from paho.mqtt.packettypes import PacketTypes
+        from paho.mqtt.properties import Properties
+
+        client = Client(CallbackAPIVersion.VERSION2, self._ends.device, protocol=MQTTv5)
+        client.connect_timeout = CONNECT_S
+        client.tls_set_context(
+            tls.context(
+                self._identity.console_ca,
+                certificate=self._identity.certificate,
+                key=self._identity.key,
+            )
+        )
+        client.will_set(self._up_topic("status"), self._offline(), qos=1, retain=True)
+        client.on_connect = self._connected
+        client.on_subscribe = self._subscribed
+        client.on_message = self._heard
+        client.on_disconnect = self._disconnected
+        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        session.SessionExpiryInterval = SESSION_S
+        self._refusal = None
+        try:
+            client.connect(
+                self._host, self._port, KEEPALIVE_S, clean_start=False, properties=session
+            )
+        except (OSError, ValueError) as e:
+            hint = "; is it the console's broker?" if isinstance(e, ssl.SSLError) else ""
+            raise UnreachableError(
+                f"the broker at {self._where} does not answer ({e}){hint}"
+            ) from e
+        return client
+
+    def _turn(self, client: "Client") -> None:
+        """Hear what came, send what is to be sent, wait for either."""
+        if self._up:
+            self._send(client)
+        link = client.socket()
+        if link is None:
+            raise UnreachableError(
+                f"the broker at {self._where} "
+                + (f"refuses this device: {self._refusal}" if self._refusal else "hung up")
+            )
+        poller = select.poll()
+        poller.register(self._awake, select.POLLIN)
+        poller.register(link, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
+        wait_s = min(NAP_S, self._outbox.due_in_s() if self._up else CONNECT_S)
+        ready = dict(poller.poll(wait_s * 1000))
+        if self._awake.fileno() in ready:
+            self._drain()
+        events = ready.get(link.fileno(), 0)
+        if events & ~select.POLLOUT:
+            self._read(client)
+        if events & select.POLLOUT:
+            client.loop_write()
+        client.loop_misc()
+
+    @staticmethod
+    def _read(client: "Client") -> None:
+        """Take every packet that has arrived, those too that TLS has already decrypted."""
+        client.loop_read()
+        while (link := client.socket()) is not None:
+            if not isinstance(link, ssl.SSLSocket) or not link.pending():
+                return
+            client.loop_read()
+
+    def _send(self, client: "Client") -> None:
+        status = self._outbox.status()
+        if status is not None:
+            self._publish(client, "status", status.to_json(), retain=True)
+        for message in self._outbox.take():
+            self._publish(client, message.kind, message.body)
+
+    def _publish(self, client: "Client", path: str, body: bytes, *, retain: bool = False) -> None:
+        client.publish(self._up_topic(path), body, qos=1, retain=retain)
+
+    def _say_goodbye(self, client: "Client") -> None:
+        """Say that we are off, for a broker tells the will only of those who do not say so."""
+        if not self._up:
+            return
+        told = client.publish(self._up_topic("status"), self._offline(), qos=1, retain=True)
+        for _ in range(20):
+            link = client.socket()
+            if link is None or told.is_published():
+                return
+            poller = select.poll()
+            poller.register(link, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
+            for _, events in poller.poll(100):
+                if events & ~select.POLLOUT:
+                    self._read(client)
+                if events & select.POLLOUT:
+                    client.loop_write()
+
+    def _connected(
+        self, client: "Client", _data: object, _flags: object, reason: "ReasonCode", _: object
+    ) -> None:
+        if reason.is_failure:
+            self._refusal = str(reason)
+            return
+        client.subscribe(topic(self._ends.device, "down/#"), qos=1)
+
+    def _subscribed(
+        self, _client: "Client", _data: object, _mid: int, reasons: list["ReasonCode"], _: object
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._refusal = "it may not hear its own topics"
+            return
+        log.info("connected to the broker at %s", self._where)
+        self._backoff.reset()
+        self._outbox.rewind()
+        self._up = True
+
+    def _disconnected(
+        self, _client: "Client", _data: object, _flags: object, reason: "ReasonCode", _: object
+    ) -> None:
+        self._up = False
+        if reason.is_failure and self._refusal is None:
+            self._refusal = None if str(reason) == "Unspecified error" else str(reason)
+
+    def _heard(self, _client: "Client", _data: object, message: "MQTTMessage") -> None:
+        try:
+            device, path = split_topic(message.topic)
+        except LittoralError as e:
+            log.warning("a message is ignored: %s", e)
+            return
+        body = bytes(message.payload)
+        if device != self._ends.device or not 0 < len(body) <= MOST_BYTES:
+            log.info("a message on %s is ignored", message.topic)
+        elif path == "down/desired":
+            self._ends.heard(body)
+        elif path == "down/ack":
+            self._outbox.acknowledged(body)
+
+    def _up_topic(self, path: str) -> str:
+        return topic(self._ends.device, f"up/{path}")
+
+    def _offline(self) -> bytes:
+        incarnation = self._ends.incarnation
+        return Status(device=self._ends.device, incarnation=incarnation, online=False).to_json()
+
+    def _nap(self, seconds: float) -> None:
+        """Wait, unless stopped; being woken up ends no pause."""
+        poller = select.poll()
+        poller.register(self._awake, select.POLLIN)
+        until_s = time.monotonic() + seconds
+        while not self._stopping and (left_s := until_s - time.monotonic()) > 0:
+            if poller.poll(left_s * 1000):
+                self._drain()
+
+    def _drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._awake.recv(4096):
+                pass
