@@ -25,7 +25,7 @@ from littoral.trust.certificates import (
     new_intermediate,
 )
 from littoral.trust.identity import check_device, digest
-from littoral.trust.keys import new_device_key
+from littoral.trust.keys import load_private, new_device_key, p256_of
 
 NOW = datetime.now(UTC)
 
@@ -105,10 +105,10 @@ def test_a_chain_from_elsewhere_is_refused(authorities: Authorities, tmp_path: P
         )
 
 
-def test_a_device_may_not_issue(authorities: Authorities) -> None:
+@pytest.mark.parametrize("issuer", ["online", "offline"])
+def test_a_device_may_not_issue(authorities: Authorities, issuer: str) -> None:
     """A leaf's key signs a certificate of another name, and sends its own as intermediate."""
-    from littoral.trust.keys import load_private, p256_of
-
+    authorities.online = getattr(authorities, issuer)
     stolen = p256_of(load_private(authorities.folder / "identity" / "device.key"))
     chain = tuple(x509.load_pem_x509_certificates(authorities.device().encode()))
     forged = issue_device(
@@ -121,6 +121,37 @@ def test_a_device_may_not_issue(authorities: Authorities) -> None:
     )
     with pytest.raises(SignatureError, match="may not issue"):
         check_device(forged, root=authorities.offline.root, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("usage", "ca"),
+    [
+        ([ExtendedKeyUsageOID.SERVER_AUTH], False),
+        ([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH], False),
+        ([ExtendedKeyUsageOID.CLIENT_AUTH], True),
+    ],
+)
+def test_a_certificate_for_more_than_a_client_is_no_device_s(
+    authorities: Authorities, usage: list[x509.ObjectIdentifier], *, ca: bool
+) -> None:
+    leaf = x509.load_pem_x509_certificates(authorities.device().encode())[0]
+    constraints = x509.BasicConstraints(ca=ca, path_length=None)
+    other = (
+        x509.CertificateBuilder()
+        .subject_name(leaf.subject)
+        .issuer_name(leaf.issuer)
+        .public_key(leaf.public_key())
+        .serial_number(7)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + timedelta(days=1))
+        .add_extension(x509.ExtendedKeyUsage(usage), critical=False)
+        .add_extension(constraints, critical=True)
+        .sign(authorities.online.key, SHA256())
+    )
+    chain = (other, authorities.online.certificate)
+    pem = "".join(each.public_bytes(Encoding.PEM).decode() for each in chain)
+    with pytest.raises(SignatureError, match="client alone"):
+        check_device(pem, root=authorities.offline.root, now=NOW)
 
 
 def test_an_intermediate_may_not_make_another(authorities: Authorities, tmp_path: Path) -> None:

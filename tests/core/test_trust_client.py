@@ -325,6 +325,19 @@ def test_what_is_held_expires_offline_too(folder: Path, repo: RepositorySimulato
         client.lookup(DIGITS.format(1))
 
 
+def test_a_model_that_expired_is_expired_offline_too(
+    folder: Path, repo: RepositorySimulator
+) -> None:
+    repo.now += timedelta(days=366)
+    repo.renew()
+    with pytest.raises(ExpiredError):
+        ask(folder, repo, 1)
+    client = Client(folder, nobody, now=repo.now)
+    client.recall()
+    with pytest.raises(ExpiredError):
+        client.lookup(DIGITS.format(1))
+
+
 def test_a_cache_that_was_tampered_with_is_not_believed(
     folder: Path, repo: RepositorySimulator
 ) -> None:
@@ -431,6 +444,29 @@ def test_power_may_be_cut_at_any_write(
         if not disk.was_cut:
             break
     assert n > 15
+
+
+@pytest.mark.parametrize("keeps", ["all", "synced"])
+def test_power_may_be_cut_while_a_stolen_key_is_forgotten(
+    tmp_path: Path, repo: RepositorySimulator, folder: Path, keeps: str
+) -> None:
+    """Were the new root kept before the old timestamp is gone, it would be stuck for ever."""
+    honest = repo.read(TIMESTAMP)
+    writer.renew(repo.folder, online=repo.online, now=repo.now, least=2**31)
+    ask(folder, repo, 1)
+    (repo.folder / "metadata" / f"{2**31}.snapshot.json").unlink()
+    (repo.folder / TIMESTAMP).write_bytes(honest)
+    writer.rotate(repo.folder, "snapshot", offline=repo.offline, online=repo.online, now=repo.now)
+    repo.renew()
+    for n in itertools.count():
+        device = tmp_path / f"cut-{n}"
+        shutil.copytree(folder, device)
+        with Disk(device, cut_at=n, keeps=keeps) as disk:  # type: ignore[arg-type]
+            ask(device, repo, 1)
+        ask(device, repo, 1)
+        if not disk.was_cut:
+            break
+    assert n > 10
 
 
 def test_a_full_disk_loses_nothing(

@@ -242,6 +242,12 @@ def test_hardware_that_is_not_here_is_refused(manifest: bytes) -> None:
         accept(manifest, wanted, target, hardware=("cpu-aarch64",))
 
 
+def test_hardware_that_the_publisher_does_not_name_is_refused(manifest: bytes) -> None:
+    wanted, target = both(manifest)
+    with pytest.raises(MixError, match="the director names tensorrt"):
+        agree(replace(wanted, hardware="tensorrt"), target=target, floor=0, hardware=("tensorrt",))
+
+
 def test_a_release_below_the_floor_is_refused(manifest: bytes) -> None:
     wanted, target = both(manifest)
     with pytest.raises(FloorError) as refused:

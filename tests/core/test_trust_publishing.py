@@ -102,9 +102,9 @@ def test_encodings_travel_under_their_own_digest(repo: RepositorySimulator) -> N
 
 def test_a_file_that_is_not_the_manifest_s_is_refused(repo: RepositorySimulator) -> None:
     before = writer.verify(repo.folder, now=repo.now)
-    for change in (b"", b"x", bytes(450), bytes(10_000_000)):
-        bundle = repo.base / f"spoiled-{len(change)}"
-        repo.bundle("digits", 1 + len(change)).rename(bundle)
+    spoils = (b"", b"x", b"digits 3 " * 49 + b"digits_3 ", bytes(10_000_000))
+    for release, change in enumerate(spoils, 1):
+        bundle = repo.bundle("digits", release)
         (bundle / "model.tflite").write_bytes(change)
         with pytest.raises(HashError):
             publish(repo, bundle)

@@ -189,6 +189,13 @@ def test_a_snapshot_is_the_one_that_the_timestamp_names() -> None:
         accept_snapshot(new, hashes={"md5": "0" * 32})
 
 
+def test_a_snapshot_ends_too() -> None:
+    new = a_snapshot(targets=1)
+    new.expires = NOW
+    with pytest.raises(ExpiredError):
+        accept_snapshot(new)
+
+
 # (7) targets
 
 
@@ -338,6 +345,20 @@ def test_a_terminating_role_has_the_last_word(tmp_path: Path) -> None:
     )
     assert repo.client.lookup("file") is None
     assert repo.asked == ["a"]
+
+
+def test_a_terminating_role_ends_the_search_of_those_above_it_too(tmp_path: Path) -> None:
+    repo = Repository(
+        tmp_path,
+        {
+            "targets": delegating(("a", "*", False), ("b", "*", False)),
+            "a": delegating(("c", "*", True)),
+            "b": delegating(file=b"by b"),
+            "c": delegating(),
+        },
+    )
+    assert repo.client.lookup("file") is None
+    assert repo.asked == ["a", "c"]
 
 
 def test_roles_that_delegate_in_a_circle_are_asked_once(tmp_path: Path) -> None:

@@ -95,6 +95,15 @@ def test_keys_are_secret_and_offline_and_online_are_apart(publisher: Publisher) 
     assert not any(b"PRIVATE" in data for data in served)
 
 
+def test_folders_of_keys_that_others_could_read_are_closed(tmp_path: Path) -> None:
+    made = Publisher(tmp_path)
+    for folder in (made.offline, made.online):
+        folder.mkdir(mode=0o755)
+    made.init()
+    for folder in (made.offline, made.online):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
 def test_what_is_served_may_be_read_by_any_web_server(publisher: Publisher) -> None:
     publisher.delegate()
     publisher.publish()
@@ -166,6 +175,15 @@ def test_lives_end_when_they_should(publisher: Publisher) -> None:
     assert writer.status(publisher.repo, now=NOW + 15 * DAY)[-1].days_left == -1
 
 
+def test_a_root_that_was_not_extended_ends(publisher: Publisher) -> None:
+    late = NOW + 1100 * DAY
+    writer.delegate(publisher.repo, "digits", offline=publisher.offline, now=late)
+    with pytest.raises(LittoralError, match="root: expired"):
+        writer.verify(publisher.repo, now=late)
+    writer.extend(publisher.repo, offline=publisher.offline, now=late)
+    writer.verify(publisher.repo, now=late)
+
+
 def test_versions_are_counted_from_what_is_there_or_from_a_least(publisher: Publisher) -> None:
     assert writer.renew(publisher.repo, online=publisher.online, now=NOW) == (1, 1)
     assert writer.renew(publisher.repo, online=publisher.online, now=NOW) == (2, 2)
@@ -208,10 +226,18 @@ def test_keys_that_are_not_here_are_missed_before_anything_is_written(
 
 # Kills and power cuts.
 
+
+def lose_and_rotate(publisher: Publisher, role: str) -> None:
+    (publisher.offline / f"{role}-1.pem").unlink(missing_ok=True)
+    publisher.rotate(role)
+
+
 DEEDS: dict[str, Callable[[Publisher], object]] = {
     "delegate": lambda p: p.delegate("birds"),
     "publish": lambda p: p.publish(2),
     "rotate targets": lambda p: p.rotate("targets"),
+    "rotate a lost key": lambda p: lose_and_rotate(p, "targets"),
+    "rotate a model's lost key": lambda p: lose_and_rotate(p, "digits"),
     "rotate digits": lambda p: p.rotate("digits"),
     "rotate time": lambda p: p.rotate("time"),
     "rotate timestamp": lambda p: p.rotate("timestamp"),
