@@ -1,4 +1,4 @@
-"""How a model is to be converted: a TOML file with a default for everything. docs/settings.md.
+"""How a model is to be converted: a TOML file with a default for everything. docs/recipes.md.
 
 Holds what was asked for, and refuses to know how it is done.
 """
