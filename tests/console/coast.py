@@ -140,7 +140,9 @@ class Coast:
         return self.context.database.writer.write(partial(job, **more))
 
     def hear(self, board: Board, *said: Said, at_ms: int) -> None:
-        heard = [Heard(device=board.id, channel=board.channel, said=one) for one in said]
+        self.take([Heard(device=board.id, channel=board.channel, said=one) for one in said], at_ms)
+
+    def take(self, heard: Sequence[Heard], at_ms: int) -> None:
         self.write(ingest.apply, heard=heard, director=self.context.director, now_ms=at_ms)
 
     def push(self, release: str, *, to: str, at_ms: int) -> int:
@@ -171,8 +173,8 @@ class Coast:
         long_ms: int = MIN_MS,
         many: int = 120,
         slower: float = 1.0,
-    ) -> None:
-        """Send the latency of one window of each model that runs."""
+    ) -> Heard:
+        """Return the latency of one window of each model that runs, as the device sends it."""
         chance = random.Random(f"{board.id} {at_ms}")
         series = [
             Series(
@@ -193,7 +195,7 @@ class Coast:
             duration_ms=long_ms,
             series=tuple(series),
         )
-        self.hear(board, said, at_ms=at_ms)
+        return Heard(device=board.id, channel=board.channel, said=said)
 
 
 _MICROS = {
@@ -512,13 +514,15 @@ def _telemetry(coast: Coast, boards: Sequence[Board]) -> None:
     now = coast.now_ms - coast.now_ms % 1000
     quarters = range(now - 6 * HOUR_MS, now - HOUR_MS + 1, 15 * MIN_MS)
     minutes = range(now - HOUR_MS, now + 1, MIN_MS)
+    heard = []
     for start, end in (*pairwise(quarters), *pairwise(minutes)):
         for board in boards:
             updated = board.id == "quay-cam-1" and end > now - 33 * MIN_MS
             updated |= board.id == "quay-cam-2" and end > now - 2 * MIN_MS
             newer = board.labels["site"] == "harbour" and end > now - 5 * HOUR_MS
             runs = {"digits": 3 if updated else 2, "keywords": 2 if newer else 1}
-            coast.window(board, runs, at_ms=end, long_ms=end - start, many=60)
+            heard.append(coast.window(board, runs, at_ms=end, long_ms=end - start, many=60))
+    coast.take(heard, now)
 
 
 def _sketch(chance: random.Random, middle_us: float, *, many: int) -> Sketch:

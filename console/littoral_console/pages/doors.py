@@ -15,7 +15,7 @@ from littoral_console.rest import people
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_OURS: Final = re.compile(r"/(?![/\\])[^\\]*")  # a path, and never another site's
+_OURS: Final = re.compile(r"/(?![/\\])[^\\\s]*")  # a path, and never another site's
 
 Name = Annotated[str, Form(min_length=1, max_length=64)]
 Password = Annotated[str, Form(min_length=1, max_length=1024)]

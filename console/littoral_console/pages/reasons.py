@@ -115,6 +115,10 @@ _REASONS: Final[dict[str, Reason]] = {
     "unreachable": Reason(
         "No answer", "A server did not answer. The device waits and tries again.", "busy"
     ),
+    "refused": Reason(
+        "Devices said no",
+        "A device that was asked refused the release, or it did not prove itself.",
+    ),
     "denied": Reason("Denied", "A server said no; asking again will not help."),
     "storage": Reason("The disk does not keep what it is given", "Look after the disk."),
     "disk-full": Reason(

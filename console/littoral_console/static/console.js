@@ -2,6 +2,8 @@
    copying. Without it everything can still be read and every form still works. */
 "use strict";
 
+document.documentElement.classList.add("scripts");
+
 (() => {
   const UNITS = [[86400000, "d"], [3600000, "h"], [60000, "min"], [1000, "s"]];
 
