@@ -57,7 +57,10 @@ def test_what_is_signed_says_release_and_hardware(repo: RepositorySimulator) -> 
     publish(repo, repo.bundle("digits", 4, hardware=("cuda", "cpu-x86_64")))
     repository = Repository(repo.folder)
     role = repository.models(repository.targets(repository.root()).signed)["digits"]
-    assert releases(role.signed)[4].custom == {"release": 4, "hardware": ["cpu-x86_64", "cuda"]}
+    assert releases(role.signed, "digits")[4].custom == {
+        "release": 4,
+        "hardware": ["cpu-x86_64", "cuda"],
+    }
 
 
 def test_only_a_greater_release_is_published(repo: RepositorySimulator) -> None:

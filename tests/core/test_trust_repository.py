@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tuf.api.metadata import Metadata, Targets
 
 from littoral.errors import (
     ExpiredError,
@@ -18,6 +20,7 @@ from littoral.errors import (
     SignatureError,
 )
 from littoral.trust import writer
+from littoral.trust.keys import load_signer
 from littoral.trust.repository import Repository
 from simulators.repository import RepositorySimulator
 
@@ -94,6 +97,33 @@ def test_files_that_are_no_metadata_are_not_looked_at(repo: RepositorySimulator)
     for name in ("notes.txt", "x.json", "0.digits.json", "1.UPPER.json", ".2.digits.json.7.new"):
         (repo.folder / "metadata" / name).write_text("?")
     writer.verify(repo.folder, now=repo.now)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": "x"},
+        {"path": "bundles/birds/1/manifest.json"},
+        {"path": "bundles/digits/01/manifest.json"},
+        {"path": "bundles/digits/1/../manifest.json"},
+        {"hashes": {"sha512": "0" * 128}},
+        {"hashes": {"sha256": "../../../offline/root-1"}},
+    ],
+)
+def test_a_model_s_own_signature_does_not_make_a_name_a_path(
+    repo: RepositorySimulator, change: dict[str, Any]
+) -> None:
+    path = repo.folder / "metadata" / "2.digits.json"
+    digits: Metadata[Targets] = Metadata.from_bytes(path.read_bytes())
+    (target,) = digits.signed.targets.values()
+    for name, value in change.items():
+        setattr(target, name, value)
+    digits.signed.targets = {target.path: target}
+    digits.sign(load_signer(repo.offline / "digits-1.pem"))
+    path.write_bytes(digits.to_bytes())
+    repo._vouch(path)
+    with pytest.raises(MalformedError):
+        writer.verify(repo.folder, now=repo.now)
 
 
 def test_a_blob_has_the_name_of_a_digest(repo: RepositorySimulator) -> None:

@@ -149,7 +149,7 @@ class RepositorySimulator:
         """Return what the director would say of a published release."""
         repository = Repository(self.folder)
         role = repository.models(repository.targets(repository.root()).signed)[model]
-        target = releases(role.signed)[release]
+        target = releases(role.signed, model)[release]
         return Assignment(
             model=model,
             release=release,

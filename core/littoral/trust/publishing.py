@@ -65,7 +65,7 @@ def publish(
             f"run: littoral repo delegate {folder} {model} --offline {offline}"
         )
     role = trusted[model]
-    accepted = max(releases(role.signed), default=0)
+    accepted = max(releases(role.signed, model), default=0)
     if found.release <= accepted:
         raise RollbackError(
             f"{model}: a release must be greater than all that are published",

@@ -16,11 +16,12 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Tar
 
 from littoral.bundle import manifest
 from littoral.bundle.manifest import Manifest
-from littoral.errors import ForgottenError, HashError, MisuseError, MixError
+from littoral.errors import ForgottenError, HashError, MalformedError, MisuseError, MixError
 from littoral.trust import rules
 from littoral.trust.metadata import check_bytes, parse, verify
 
 CHUNK_BYTES: Final = 1024 * 1024
+_RELEASE = re.compile(r"[1-9][0-9]{0,15}")
 _VERSIONED = re.compile(r"([1-9][0-9]{0,15})\.([a-z0-9-]{1,64})\.json")
 
 S = TypeVar("S", Root, Timestamp, Snapshot, Targets)
@@ -96,8 +97,12 @@ class Repository:
             HashError, MixError: It is another one.
 
         """
-        release = int(target.path.split("/")[2])
-        path = self.manifest_path(model, release, sha256=target.hashes["sha256"])
+        release = release_of(target.path, model)
+        try:
+            sha256 = manifest.check_sha256(target.path, target.hashes.get("sha256", ""))
+        except ValueError as e:
+            raise MalformedError(str(e)) from e
+        path = self.manifest_path(model, release, sha256=sha256)
         data = _read(path)
         check_bytes(target.path, data, named=target)
         found = Manifest.from_json(data)
@@ -116,9 +121,24 @@ class Repository:
         return found
 
 
-def releases(targets: Targets) -> dict[int, TargetFile]:
-    """Return what a model's metadata names, by release."""
-    return {int(path.split("/")[2]): found for path, found in targets.targets.items()}
+def release_of(path: str, model: str) -> int:
+    """Return the release whose manifest ``path`` names, which is one of ``model``'s.
+
+    Raises:
+        MalformedError: It names something else.
+
+    """
+    release = path.removeprefix(f"bundles/{model}/").removesuffix(f"/{manifest.NAME}")
+    if not _RELEASE.fullmatch(release) or path != manifest.target_path(model, int(release)):
+        raise MalformedError(
+            f"{path!r}: expected bundles/{model}/RELEASE/{manifest.NAME} in its metadata"
+        )
+    return int(release)
+
+
+def releases(targets: Targets, model: str) -> dict[int, TargetFile]:
+    """Return what the metadata of ``model`` names, by release. Raises MalformedError."""
+    return {release_of(path, model): found for path, found in targets.targets.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +212,7 @@ def _row(
         days_left=round((signed.expires - now).total_seconds() / 86400, 1),
         threshold=allowed.threshold,
         keyids=tuple(allowed.keyids),
-        releases=tuple(sorted(releases(signed))) if isinstance(signed, Targets) else (),
+        releases=tuple(sorted(releases(signed, role))) if isinstance(signed, Targets) else (),
     )
 
 
