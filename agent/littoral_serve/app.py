@@ -1,4 +1,7 @@
-"""Serve as a whole: its listeners, what it loads when it starts, how it stops."""
+"""Serve as a whole: its listeners, what it loads when it starts, how it stops.
+
+A device waits for its start, so what only the agent's orders need is imported with the first.
+"""
 
 import asyncio
 import gc
@@ -7,19 +10,18 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from littoral.errors import LittoralError, MisuseError, SettingsError
 from littoral.tree import Tree
-from littoral.wire import journal
 from littoral_serve import live, notify, settings, sockets
 from littoral_serve.clients import Clients
-from littoral_serve.control import Control
 from littoral_serve.hosts import Hosts
-from littoral_serve.http import Limits, Server
-from littoral_serve.live import Models
+from littoral_serve.http import Limits, Request, Response, Server
+from littoral_serve.live import Live, Models
 from littoral_serve.settings import Settings
 from littoral_serve.timings import Timings
 
@@ -87,18 +89,19 @@ class App:
         self._hosts = Hosts(frozenset({host, where, *chosen.hosts}))
         self._models = Models(keep_previous_free_bytes=chosen.keep_previous_free_bytes)
         self._timings = Timings(backlog_bytes=chosen.timings_backlog_bytes)
+        self._orders: Callable[[Request], Awaitable[Response]] | None = None
 
     async def run(self) -> None:
-        control = self._load()
+        self._load()
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         servers = [self._server(Clients(self._models, hosts=self._hosts))]
         listeners = [await loop.create_server(servers[0].protocol, sock=self._tcp)]
-        if control is not None:
+        if self._unix:
             local = self._server(Clients(self._models, hosts=None))
-            orders = self._control_server(control)
+            orders = self._control_server()
             servers += [local, orders]
             for server, held in ((local, self._unix["serve"]), (orders, self._unix["control"])):
                 listeners.append(await loop.create_unix_server(server.protocol, sock=held))
@@ -112,47 +115,55 @@ class App:
         await asyncio.gather(*(server.close(within_s=_CLOSE_S) for server in servers))
         for chore in chores:
             chore.cancel()
-        if control is not None:
-            control.close()
 
-    def _load(self) -> Control | None:
+    def _load(self) -> None:
         """Load the named files, and what the journals call good."""
         for text in self._options.models:
             name, equals, file = text.partition("=")
             if not equals:
                 raise MisuseError(f"--model: expected NAME=FILE, found {text!r}")
-            one = live.load_file(name, Path(file), threads=self._settings.threads)
-            self._timings.watch(one.meter)
-            self._models.switch(one)
-        if self._options.data is None:
-            return None
-        control = Control(
-            self._options.data,
-            models=self._models,
-            timings=self._timings,
-            settings=self._settings,
-            http=self._http,
-        )
-        for path in journal.find(Tree(self._options.data).journals):
+            self._switch(live.load_file(name, Path(file), threads=self._settings.threads))
+        if self._options.data is not None:
+            self._load_good(Tree(self._options.data))
+
+    def _load_good(self, tree: Tree) -> None:
+        from littoral.wire import journal
+
+        for path in journal.find(tree.journals):
             try:
-                self._load_good(control, journal.read(path))
+                good = journal.read(path).good
+                if self._models.get(path.stem) is not None:
+                    raise MisuseError("a file was named for it")
+                if good is not None:
+                    which = {"manifest": good.manifest, "variant": good.variant}
+                    threads = self._settings.threads
+                    self._switch(live.load(tree, model=path.stem, **which, threads=threads))
             except LittoralError as e:
                 log.error("%s is not served: %s [%s]", path.stem, e, e.code)  # noqa: TRY400
-        return control
 
-    def _load_good(self, control: Control, found: journal.Journal) -> None:
-        if found.good is None:
-            return
-        if self._models.get(found.model) is not None:
-            raise MisuseError("a file was named for it")
-        control.load_now(found.model, manifest=found.good.manifest, variant=found.good.variant)
+    def _switch(self, one: Live) -> None:
+        self._timings.watch(one.meter)
+        self._models.switch(one)
+
+    def _order(self, request: Request) -> Awaitable[Response]:
+        if self._orders is None:
+            from littoral_serve.control import Control
+
+            self._orders = Control(
+                self._options.data or Path(),
+                models=self._models,
+                timings=self._timings,
+                settings=self._settings,
+                http=self._http,
+            ).handle
+        return self._orders(request)
 
     def _server(self, clients: Clients) -> Server:
         return Server(clients.handle, self._limits(self._settings.max_body_bytes))
 
-    def _control_server(self, control: Control) -> Server:
+    def _control_server(self) -> Server:
         limits = self._limits(_CONTROL_BODY_BYTES)
-        return Server(control.handle, limits, admit=sockets.known_peer)
+        return Server(self._order, limits, admit=sockets.known_peer)
 
     def _limits(self, max_body_bytes: int) -> Limits:
         return Limits(

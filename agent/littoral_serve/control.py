@@ -28,7 +28,7 @@ from littoral.wire.control import (
     Tried,
     Try,
 )
-from littoral_serve import live, release, trying
+from littoral_serve import golden, live, release, trying
 from littoral_serve.http import Request, Response
 from littoral_serve.live import Live, Models
 from littoral_serve.settings import Settings
@@ -81,13 +81,6 @@ class Control:
         except LittoralError as e:
             return _failure(HTTPStatus.CONFLICT, e.code, str(e))
 
-    def load_now(self, model: str, *, manifest: str, variant: str) -> None:
-        """Load at start, where there is nobody to wait. Raises as ``live.load``."""
-        self._switch(self._load(model, manifest=manifest, variant=variant))
-
-    def close(self) -> None:
-        self._loader.shutdown(wait=False)
-
     def _load(self, model: str, *, manifest: str, variant: str) -> Live:
         return live.load(
             self._tree,
@@ -138,7 +131,7 @@ class Control:
         if one is None:
             raise StorageError(f"no release of {order.model!r} runs")
         manifest = release.read_manifest(self._tree, one.manifest, model=one.model)
-        inputs, golden = release.read_golden(self._tree, manifest)
+        inputs, wanted = golden.read(self._tree, manifest)
         found: list[selftest.Sample] = []
         spent: list[int] = []
         while len(found) < len(inputs) or not selftest.enough(spent):
@@ -151,7 +144,7 @@ class Control:
             spent.append(time.thread_time_ns() - start)
             found += [made] if len(found) < len(inputs) else []
             await asyncio.sleep(0)
-        max_abs, top1 = selftest.compare(found, golden, one.outputs)
+        max_abs, top1 = selftest.compare(found, wanted, one.outputs)
         figures = selftest.Figures(
             max_abs=max_abs, top1=top1, p95_cpu_us=selftest.p95(spent), peak_bytes=None
         )

@@ -24,6 +24,7 @@ _START: Final = re.compile(
 )
 _INTEGER: Final = b"0123456789- \t\r\n"
 _NUMBER: Final = _INTEGER + b"+.eE"
+_SPACES: Final = bytes.maketrans(b"[]", b"  ")  # not nothing: [1]2 must not become 12
 _CODES: Final = {"float32": "f", "int8": "b", "int16": "h", "int32": "i", "int64": "q"}
 
 
@@ -90,8 +91,7 @@ def _flat(text: bytes, view: View) -> Array | None:
     if rest or count < 1 or found != (b"[%s]" % b",".join([one] * count)):
         return None
     try:
-        # As spaces: [1]2 must not become 12.
-        numbers = orjson.loads(b"[%s]" % text.replace(b"[", b" ").replace(b"]", b" "))
+        numbers = orjson.loads(b"[%s]" % text.translate(_SPACES))
         if view.dtype == "uint8":
             data = bytes(numbers)
         else:

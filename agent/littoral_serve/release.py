@@ -11,7 +11,6 @@ from pathlib import Path
 
 from littoral.bundle.manifest import MAX_BYTES, File, Manifest, Variant, check_sha256
 from littoral.errors import HashError, MalformedError, StorageError
-from littoral.model import selftest
 from littoral.tree import Tree
 
 
@@ -64,19 +63,6 @@ def read_file(tree: Tree, manifest: Manifest, name: str) -> bytes:
     data = _read(tree.blob(file.sha256), limit=file.size)
     _check(f"{manifest.model} {manifest.release}: {name}", data, file.sha256)
     return data
-
-
-def read_golden(
-    tree: Tree, manifest: Manifest
-) -> tuple[list[selftest.Sample], list[selftest.Sample]]:
-    """Return the golden inputs and outputs. Raises as ``read_file``, and MalformedError."""
-    test = manifest.selftest
-    return (
-        selftest.unpack(read_file(tree, manifest, test.inputs), manifest.inputs, count=test.count),
-        selftest.unpack(
-            read_file(tree, manifest, test.outputs), manifest.outputs, count=test.count
-        ),
-    )
 
 
 def _check(what: str, data: bytes, sha256: str) -> None:

@@ -7,11 +7,13 @@ import base64
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from littoral import records
-from littoral.wire.control import Timing, Window
 from littoral.wire.sketch import Sketch
+
+if TYPE_CHECKING:  # the records are made when a window closes, and imported then
+    from littoral.wire.control import Timing
 
 STAGES: Final = ("queue", "preprocess", "invoke", "postprocess")
 
@@ -65,8 +67,10 @@ class Meter:
         total.merge(self._invoke)
         return total
 
-    def close(self) -> tuple[int, list[Timing]]:
+    def close(self) -> "tuple[int, list[Timing]]":
         """Return this window's errors and stages, and begin the next one."""
+        from littoral.wire.control import Timing
+
         errors, self._errors = self._errors, 0
         self._since.merge(self._invoke)
         found = [
@@ -117,7 +121,9 @@ class Timings:
         if timings or errors:
             self._keep(start, errors, timings)
 
-    def _keep(self, start: float, errors: dict[str, int], timings: list[Timing]) -> None:
+    def _keep(self, start: float, errors: dict[str, int], timings: "list[Timing]") -> None:
+        from littoral.wire.control import Window
+
         self._sequence += 1
         window = Window(
             sequence=self._sequence,

@@ -78,20 +78,20 @@ def prove(order: Order) -> Tried:
     """
     from littoral.model import selftest
     from littoral.model.backends import backend_for, open_session
-    from littoral_serve import release
+    from littoral_serve import golden, release
     from littoral_serve.live import match_specs
 
     tree = Tree(order.data)
     manifest = release.read_manifest(tree, order.manifest, model=order.model)
     variant = release.choose(manifest, order.variant)
-    inputs, golden = release.read_golden(tree, manifest)
+    inputs, wanted = golden.read(tree, manifest)
     backend = backend_for(variant)
     data = release.read_file(tree, manifest, variant.files[0])
     before = selftest.resident_bytes()
     try:
         session = open_session(backend, data)
         match_specs(session, manifest.inputs, manifest.outputs)
-        figures = selftest.measure(session, inputs, golden, before_bytes=before)
+        figures = selftest.measure(session, inputs, wanted, before_bytes=before)
     except BackendMissingError:
         raise
     except BackendError as e:

@@ -14,12 +14,15 @@ from numpy.typing import ArrayLike
 from littoral.bundle.manifest import Tensor
 from littoral.model.backends.base import Array
 
-_QUANTIZED: Final = ("int8", "uint8", "int16")
+_LIMITS: Final = {
+    name: (np.float32(np.iinfo(name).min), np.float32(np.iinfo(name).max))
+    for name in ("int8", "uint8", "int16")
+}
 
 
 def is_quantized(spec: Tensor) -> bool:
     """Tell whether ``spec`` stores real values as small integers."""
-    return spec.scale != 0 and spec.dtype in _QUANTIZED
+    return spec.scale != 0 and spec.dtype in _LIMITS
 
 
 def quantize(real: ArrayLike, spec: Tensor) -> Array:
@@ -32,14 +35,15 @@ def quantize(real: ArrayLike, spec: Tensor) -> Array:
     value = np.asarray(real, np.float32)
     if not is_quantized(spec):
         return value.astype(spec.dtype, copy=False)
-    if np.isnan(np.min(value, initial=0)):
+    if np.isnan(value.min(initial=0)):
         raise ValueError(f"{spec.name}: NaN cannot be stored as {spec.dtype}")
-    limits = np.iinfo(spec.dtype)
     with np.errstate(over="ignore"):
         stored = np.asarray(value / np.float32(spec.scale))
     np.rint(stored, out=stored)
     stored += np.float32(spec.zero_point)
-    np.clip(stored, limits.min, limits.max, out=stored)
+    lowest, highest = _LIMITS[spec.dtype]
+    np.maximum(stored, lowest, out=stored)
+    np.minimum(stored, highest, out=stored)
     return stored.astype(spec.dtype)
 
 
