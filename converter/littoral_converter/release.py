@@ -118,12 +118,22 @@ def _prove(
         p95_cpu_us=budget.budgets(proven.p95_cpu_us, wanted, here=budget.hardware()),
         memory_bytes=wanted.memory_bytes,
     )
+    check_repeats(proven)
+    return test, proven
+
+
+def check_repeats(proven: Proven) -> None:
+    """Do nothing if the model gave the same answers again.
+
+    Raises:
+        ConversionError: It did not, so that no device could tell it from a damaged one.
+
+    """
     if proven.max_abs > 0:
         raise ConversionError(
             f"the model does not repeat itself: run again, its answers differ by up to "
             f"{proven.max_abs:.6g}; it cannot be proven on a device"
         )
-    return test, proven
 
 
 def _step(found: Measured) -> float:

@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 from shutil import copytree
 
@@ -5,7 +6,7 @@ import pytest
 
 from converter.conftest import Converted
 from littoral.bundle.manifest import Manifest
-from littoral.errors import DiskFullError, MisuseError
+from littoral.errors import DiskFullError, MisuseError, StorageError
 from littoral_converter import bundle
 
 
@@ -53,6 +54,25 @@ def test_a_failure_leaves_nothing_of_the_new_and_all_of_the_old(
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_failure_between_the_two_renames_brings_the_old_back(
+    digits: Converted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    copytree(digits.bundle, out)
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.suffix == ".new":
+            raise OSError(errno.EIO, "the disk is dying")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(StorageError, match="the disk is dying"), bundle.building(out):
+        pass
+    assert (out / "manifest.json").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 

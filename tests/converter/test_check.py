@@ -1,6 +1,8 @@
 from pathlib import Path
 
+import flatbuffers
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from converter.conftest import Converted
 from littoral.errors import ConversionError, MalformedError
@@ -32,6 +34,22 @@ def test_a_float_model_is_not_and_its_operators_are_named() -> None:
     with pytest.raises(ConversionError, match=r"not fully integer: .*CONV_2D.*allow_float = true"):
         check.require_integer(found, allow_float=False)
     check.require_integer(found, allow_float=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "narrow", "name"), [(150, 127, "GELU"), (0, 9, "FULLY_CONNECTED"), (3, 3, "CONV_2D")]
+)
+def test_operators_are_known_in_old_files_and_beyond_the_old_field(
+    code: int, narrow: int, name: str
+) -> None:
+    kind = schema.OperatorCodeT()
+    kind.builtinCode, kind.deprecatedBuiltinCode = code, narrow
+    graph, model = schema.SubGraphT(), schema.ModelT()
+    graph.tensors, graph.operators = [], [schema.OperatorT()]
+    model.operatorCodes, model.subgraphs, model.version = [kind], [graph], 3
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    assert check.read(bytes(builder.Output())).counts == {name: 1}
 
 
 def test_custom_operators_and_bad_scales_are_not_fully_integer() -> None:

@@ -1,5 +1,6 @@
 """One real conversion, looked at from all sides."""
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -10,12 +11,13 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from converter.conftest import Converted, Littoral
-from littoral.bundle.manifest import Manifest
-from littoral.errors import DiskFullError, MisuseError, OutputsError
+from littoral.bundle.manifest import Manifest, Tolerance
+from littoral.errors import ConversionError, DiskFullError, MisuseError, OutputsError
 from littoral.model import selftest
 from littoral.model.backends import open_session
-from littoral_converter import budget, convert
+from littoral_converter import budget, convert, release
 from littoral_converter.convert import Order
+from littoral_converter.litert import Proven
 from littoral_converter.recipe import Guard, Recipe
 
 
@@ -88,6 +90,8 @@ def test_the_manifest_says_how_the_model_is_to_be_run(digits: Converted) -> None
     (variant,) = found.variants
     assert variant.engine == "tflite"
     assert variant.requires.hardware == ("cpu-x86_64", "cpu-aarch64", "cpu-armv7l")
+    assert found.selftest.count == 32
+    assert found.selftest.tolerance == Tolerance(max_abs=4 / 256, min_top1=0.95)
     assert found.provenance is found.bom is found.signature is None
 
 
@@ -120,6 +124,13 @@ def test_the_golden_vectors_pass_on_the_model(digits: Converted) -> None:
     assert found.max_abs == 0
     assert found.top1 == 1
     selftest.judge(found, manifest(digits).selftest, hardware="cpu-x86_64")
+
+
+def test_a_model_that_does_not_repeat_itself_is_not_released() -> None:
+    proven = Proven(max_abs=0.0, top1=1.0, p95_cpu_us=10.0)
+    release.check_repeats(proven)
+    with pytest.raises(ConversionError, match="does not repeat itself"):
+        release.check_repeats(dataclasses.replace(proven, max_abs=1 / 256))
 
 
 def test_the_golden_vectors_fail_on_a_damaged_model(digits: Converted) -> None:

@@ -46,6 +46,13 @@ def test_few_samples_are_all_taken() -> None:
     assert golden.choose(answers(5), count=32, ranked=True).tolist() == [0, 1, 2, 3, 4]
 
 
+def test_where_there_are_enough_clear_answers_no_other_is_taken() -> None:
+    found = answers(200)
+    found[::2] = found[::2].max(axis=1, keepdims=True) - rng.integers(0, 2, (100, 10), np.int8)
+    assert (margins(found)[::2] < 3).all()
+    assert (margins(found)[golden.choose(found, count=64, ranked=True)] >= 3).all()
+
+
 def test_ties_are_taken_only_where_there_is_nothing_else() -> None:
     flat = np.zeros((40, 3), np.int8)
     assert len(golden.choose(flat, count=8, ranked=True)) == 8

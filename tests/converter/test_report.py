@@ -1,5 +1,6 @@
 """The report as data and as a page, looked at in a real browser."""
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any
 import pytest
 
 from converter.conftest import Converted
+from littoral import records
+from littoral_converter import report
+from littoral_converter.report import Report
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -45,6 +49,15 @@ def test_the_page_fetches_nothing_and_runs_nothing(digits: Converted) -> None:
     assert "default-src 'none'" in page
     assert 'src="http' not in page
     assert 'href="http' not in page.replace('xlink:href="#', "")
+
+
+def test_names_and_labels_are_shown_and_never_run(digits: Converted) -> None:
+    found = records.fill(Report, data(digits))
+    evil = "<script>alert(1)</script>"
+    written = dataclasses.replace(found, label=evil, warnings=(evil,))
+    page = report.render(written, int8_cpu_us=[1.0, 2.0], float_cpu_us=[1.0, 2.0]).decode()
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 3
 
 
 @pytest.fixture(scope="module")

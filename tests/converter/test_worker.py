@@ -5,14 +5,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from littoral.errors import BackendError, ConversionError, DeadlineError
+from littoral.model.backends import open_session
 from littoral_converter import litert, worker
 from littoral_converter.recipe import Limits
 from littoral_converter.worker import Progress
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+TINY = Path(__file__).parents[1] / "fixtures" / "tiny_int8.tflite"
 LAST = Progress(stage="calibrating")
 
 
@@ -39,17 +41,35 @@ def test_what_it_did_not_foresee_is_told_with_its_last_words(tmp_path: Path) -> 
 
 
 def test_a_step_that_is_late_is_stopped_and_leaves_no_process(tmp_path: Path) -> None:
+    """It would take half a minute."""
+    (spec,) = open_session("litert", TINY.read_bytes()).inputs
+    samples = np.lib.format.open_memmap(
+        tmp_path / "x.npy", mode="w+", dtype=np.float32, shape=(3_000_000, *spec.shape[1:])
+    )
+    samples.flush()
+    job = litert.Run(
+        model=TINY, samples=tmp_path / "x.npy", answers=tmp_path / "y", stage="running"
+    )
     start = time.monotonic()
-    with pytest.raises(DeadlineError, match=r"starting: not done within 0\.05 s"):
-        prove(tmp_path, FIXTURES / "tiny_int8.tflite", Limits(deadline_s=0.05))
-    assert time.monotonic() - start < 5
+    with pytest.raises(DeadlineError, match=r"running: not done within 2 s"):
+        worker.run(
+            "run", job, litert.Ran, folder=tmp_path, limits=Limits(deadline_s=2), say=lambda _: None
+        )
+    assert time.monotonic() - start < 6
     found = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, check=False)
     assert found.returncode == 1
 
 
+def test_nothing_in_its_folder_is_taken_for_a_module(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise RuntimeError('planted')\n")
+    (tmp_path / "junk").write_bytes(b"junk")
+    with pytest.raises(BackendError):
+        prove(tmp_path, tmp_path / "junk")
+
+
 def test_a_step_that_needs_more_memory_than_it_may_have_says_so(tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match=r"limit: 100 MiB.*address_space_bytes"):
-        prove(tmp_path, FIXTURES / "tiny_int8.tflite", Limits(address_space_bytes=100 * 2**20))
+        prove(tmp_path, TINY, Limits(address_space_bytes=100 * 2**20))
 
 
 @pytest.mark.parametrize(
