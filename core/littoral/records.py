@@ -95,10 +95,12 @@ def fill(cls: type[T], value: Any, where: str = "") -> T:  # noqa: ANN401
         near = difflib.get_close_matches(str(key), fields, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(fields)}"
         raise RecordError(f"no setting {_at(where, key)!r}; {hint}")
+    filled = {key: _cast(kinds[key], found, _at(where, key)) for key, found in value.items()}
     for name, field in fields.items():
         if name not in value and field.default is field.default_factory is dataclasses.MISSING:
-            raise RecordError(f"{_at(where, name)!r} is missing")
-    filled = {key: _cast(kinds[key], found, _at(where, key)) for key, found in value.items()}
+            if type(None) not in get_args(kinds[name]):
+                raise RecordError(f"{_at(where, name)!r} is missing")
+            filled[name] = None  # as plain() writes it
     try:
         return cls(**filled)
     except RecordError:

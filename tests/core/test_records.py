@@ -1,6 +1,7 @@
 """Plain values into records: what is read back is what was written, and nothing else is read."""
 
 import enum
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -96,6 +97,15 @@ def test_an_integer_is_taken_where_a_fraction_may_stand() -> None:
 
 def test_none_is_left_out() -> None:
     assert b"parent" not in records.to_json(Drawing(name="a"))
+
+
+def test_what_was_left_out_is_none_again_even_where_it_must_be_said() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Answer:
+        release: int | None
+
+    nothing = Answer(release=None)
+    assert records.fill(Answer, json.loads(records.to_json(nothing))) == nothing
 
 
 @pytest.mark.parametrize(
