@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from littoral import records
-from littoral_console.server import Options, Ready
+from littoral_console.options import Options, Ready
 
 
 @click.group(

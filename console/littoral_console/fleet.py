@@ -14,7 +14,6 @@ from littoral.errors import MisuseError
 from littoral_console.client import Console, Login, read_login, write_login
 from littoral_console.pushing import push as push_and_wait
 from littoral_console.show import ago, micro, table
-from littoral_console.uploading import upload as upload_folder
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 _TO = click.option("--to", default="all", show_default=True, help="all, a device, or a selector.")
@@ -215,6 +214,8 @@ def list_releases(*, model: str | None, as_json: bool) -> None:
 @_JSON
 def upload(folder: Path, *, as_json: bool) -> None:
     """Send what is new in the repository DIR; the console believes it, or says why not."""
+    from littoral_console.uploading import upload as upload_folder
+
     sent = upload_folder(_console(), folder, quiet=as_json)
     names = ", ".join(f"{r['model']}:{r['release']}" for r in sent["releases"]) or "none"
     text = f"{sent['files']} files, {sent['bytes']} bytes sent; new releases: {names}"

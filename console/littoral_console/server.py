@@ -1,17 +1,13 @@
 """Runs the console: both listeners, the broker, the relay and the upkeep, in one event loop."""
 
 import asyncio
-import fcntl
-import json
 import logging
 import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -19,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from littoral import durable
-from littoral.errors import MisuseError, PortInUseError, SettingsError, UnreachableError
+from littoral.errors import SettingsError, UnreachableError
 from littoral_console import broker as brokers
 from littoral_console import tls as certificates
 from littoral_console.app import devices_app, people_app
@@ -27,87 +23,16 @@ from littoral_console.broker import Broker
 from littoral_console.context import CONSOLE, Context, system_clock
 from littoral_console.database import Database, default_url
 from littoral_console.keys import OnlineKeys
+from littoral_console.options import Options, Ready, split_address
+from littoral_console.places import listening, only_console
 from littoral_console.relay import Relay
 from littoral_console.upkeep import keep_up
+
+__all__ = ["Options", "Ready", "open_context", "run"]
 
 _GRACE_S: Final = 2
 _WILDCARDS: Final = ("0.0.0.0", "::", "")  # noqa: S104 (compared with, not listened on)
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    data: Path
-    http: str = "127.0.0.1:8080"
-    devices: str = "127.0.0.1:8443"
-    broker: str = "auto"  # auto, none, mqtts://host:port
-    database: str | None = None
-    names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
-    """Where the console listens, once it does."""
-
-    http: str
-    devices: str
-    broker: str | None
-    setup: str | None  # where the first login is made
-    note: str = ""  # why there is no broker
-
-    def to_json(self) -> str:
-        said = {
-            "ready": True,
-            "http": self.http,
-            "devices": self.devices,
-            "broker": self.broker,
-            "setup": self.setup,
-        }
-        return json.dumps(said)
-
-
-def split_address(option: str, address: str) -> tuple[str, int]:
-    """Return host and port of ``address``. Raises SettingsError that names the option."""
-    host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004
-        raise SettingsError(f"{option}: expected HOST:PORT, found {address!r}")
-    return host, int(port)
-
-
-@contextmanager
-def listening(option: str, address: str) -> Iterator[socket.socket]:
-    """Lend a socket that listens on ``address``.
-
-    Raises:
-        PortInUseError: Another program does.
-        SettingsError: It is no address of this machine.
-
-    """
-    host, port = split_address(option, address)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as found:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            found.bind((host, port))
-            found.listen(2048)
-        except OSError as e:
-            if e.errno == 98:  # noqa: PLR2004 (EADDRINUSE)
-                raise PortInUseError(address) from e
-            raise SettingsError(f"{option}: cannot listen on {address}: {e.strerror}") from e
-        yield found
-
-
-@contextmanager
-def only_console(data: Path) -> Iterator[None]:
-    """Hold the data folder. Raises MisuseError when another console does."""
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (data / "console.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as e:
-            raise MisuseError(f"{data}: another console runs on this folder; stop it") from e
-        yield
 
 
 def run(options: Options, ready: Callable[[Ready], None]) -> None:

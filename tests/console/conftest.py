@@ -1,4 +1,7 @@
-"""One console for the tests of a module that only ask it; those that kill start their own."""
+"""One console for all tests that only ask it; those that kill or count start their own.
+
+Each test brings devices of its own names.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +12,9 @@ from simulators.console import ConsoleProcess
 from simulators.repository import RepositorySimulator
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleProcess]:
-    """A console with releases 1 and 2 of digits, 2 for a Coral stick alone."""
+    """Run a console with releases 1 to 3 of digits, the third for a Coral stick alone."""
     base = tmp_path_factory.mktemp("console")
     publisher = RepositorySimulator(base)
     publisher.publish(publisher.bundle("digits", 1))
@@ -24,7 +27,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConsoleProcess
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[ConsoleProcess]:
-    """A console of one's own, to be killed."""
+    """Run a console of one's own, with release 1 of digits."""
     publisher = RepositorySimulator(tmp_path)
     publisher.publish(publisher.bundle("digits", 1))
     with ConsoleProcess(tmp_path, publisher) as found:

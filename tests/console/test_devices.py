@@ -126,7 +126,8 @@ def test_the_repository_is_served_with_ranges_and_nothing_beside_it(
     assert (status, body) == (206, blob.read_bytes()[3:])
     status, body = device.ask("GET", "/repo/metadata/root.json")
     assert (status, body) == (200, console.publisher.root)
-    (console.data / "repo" / "blobs" / ("0" * 64)).symlink_to(console.data / "keys" / "time.pem")
+    link = console.data / "repo" / "blobs" / ("0" * 64)
+    link.symlink_to(console.data / "keys" / "time.pem")
     for name in (
         f"blobs/{'0' * 64}",
         "../keys/time.pem",
@@ -136,6 +137,7 @@ def test_the_repository_is_served_with_ranges_and_nothing_beside_it(
         "",
     ):
         assert device.ask("GET", f"/repo/{name}")[0] == 404, name
+    link.unlink()
 
 
 def test_a_device_polls_for_what_it_shall_run(console: ConsoleProcess) -> None:

@@ -207,5 +207,5 @@ def test_labels_are_changed_and_said_in_the_audit_log(console: ConsoleProcess) -
 def test_the_fleet_is_counted(console: ConsoleProcess) -> None:
     found = console.rest.get("fleet")
     assert found["fleet"] == "shore"
-    assert found["releases"] == 3
+    assert found["releases"] == len(console.rest.get("releases"))
     assert found["devices"] == len(console.rest.get("devices"))

@@ -12,6 +12,7 @@ messages are those of littoral.wire. It keeps nothing: what is resent is resent 
 """
 
 import base64
+import io
 import json
 import os
 import queue
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +35,7 @@ import urllib3
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from littoral import records
+from littoral import door, records
 from littoral.trust.keys import DEVICE_KEY, new_device_key, sign_session
 from littoral.wire.messages import (
     Acks,
@@ -71,6 +73,29 @@ def until(found: Callable[[], T | None], what: str, *, limit_s: float = WAIT_S) 
             return value
         time.sleep(0.05)
     raise AssertionError(f"{what}: not within {limit_s} s")
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def littoral(*arguments: object, **environment: str) -> Done:
+    """Run the command in this process, with nobody at the terminal."""
+    out, err = io.StringIO(), io.StringIO()
+    before = dict(os.environ)
+    os.environ.update(environment)
+    try:
+        with redirect_stdout(out), redirect_stderr(err):
+            code = door.main([str(argument) for argument in arguments])
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 @dataclass

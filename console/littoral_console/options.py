@@ -1,0 +1,47 @@
+"""What ``littoral console`` is told, and what it says once it listens. Light: no server here."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from littoral.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    data: Path
+    http: str = "127.0.0.1:8080"
+    devices: str = "127.0.0.1:8443"
+    broker: str = "auto"  # auto, none, mqtts://host:port
+    database: str | None = None
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """Where the console listens, once it does."""
+
+    http: str
+    devices: str
+    broker: str | None
+    setup: str | None  # where the first login is made
+    note: str = ""  # why there is no broker
+
+    def to_json(self) -> str:
+        said = {
+            "ready": True,
+            "http": self.http,
+            "devices": self.devices,
+            "broker": self.broker,
+            "setup": self.setup,
+        }
+        return json.dumps(said)
+
+
+def split_address(option: str, address: str) -> tuple[str, int]:
+    """Return host and port of ``address``. Raises SettingsError that names the option."""
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004
+        raise SettingsError(f"{option}: expected HOST:PORT, found {address!r}")
+    return host, int(port)

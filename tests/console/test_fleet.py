@@ -1,0 +1,161 @@
+"""``littoral fleet`` from a shell, against a running console."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from littoral.wire.messages import Token
+from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator, Done, littoral
+from simulators.repository import RepositorySimulator
+
+
+class Shell:
+    """A person with a login of their own."""
+
+    def __init__(self, login: Path) -> None:
+        self.login = login
+
+    def __call__(self, *arguments: str, **more: str) -> Done:
+        return littoral("fleet", *arguments, LITTORAL_FLEET=str(self.login), **more)
+
+    def json(self, *arguments: str) -> Any:
+        done = self(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def shell(console: ConsoleProcess, tmp_path: Path) -> Shell:
+    found = Shell(tmp_path / "fleet.json")
+    done = found("login", console.ready["http"], LITTORAL_PASSWORD=PASSWORD)
+    assert done.returncode == 0, done.stderr
+    assert found.login.stat().st_mode & 0o077 == 0
+    return found
+
+
+def test_the_first_login_from_what_the_console_printed(tmp_path: Path) -> None:
+    console = ConsoleProcess(
+        tmp_path, RepositorySimulator(tmp_path), arguments=("--broker", "none")
+    )
+    console._token = "none yet"
+    with console:
+        shell = Shell(tmp_path / "fleet.json")
+        done = shell("login", console.ready["setup"], LITTORAL_PASSWORD=PASSWORD)
+        assert done.returncode == 0, done.stderr
+        assert shell.json("status")["devices"] == 0
+        done = shell("login", console.ready["setup"], LITTORAL_PASSWORD=PASSWORD)
+        assert (done.returncode, done.stderr.endswith("[denied]\n")) == (1, True)
+        done = shell("tokens", "new")
+        assert done.returncode == 2
+        assert "fleet releases upload" in done.stderr
+
+
+def test_a_wrong_password_a_wrong_token_and_no_console_are_one_line_each(
+    console: ConsoleProcess, shell: Shell, tmp_path: Path
+) -> None:
+    stranger = Shell(tmp_path / "other.json")
+    done = stranger("devices")
+    assert done.returncode == 2
+    assert "not logged in" in done.stderr
+    done = stranger("login", console.ready["http"], LITTORAL_PASSWORD="wrong one")
+    assert (done.returncode, done.stderr.endswith("[denied]\n")) == (1, True)
+    kept = json.loads(shell.login.read_text())
+    stranger.login.write_text(json.dumps({**kept, "token": "litp_stale"}))
+    done = stranger("devices")
+    assert (done.returncode, done.stderr.endswith("[denied]\n")) == (1, True)
+    stranger.login.write_text(json.dumps({**kept, "url": "http://127.0.0.1:9"}))
+    done = stranger("devices")
+    assert (done.returncode, done.stderr.endswith("[unreachable]\n")) == (1, True)
+    assert done.stderr.count("\n") == 1
+
+
+def test_from_a_token_to_a_proven_release(console: ConsoleProcess, shell: Shell) -> None:
+    word = shell("tokens", "new", "--label", "site=kiel").stdout.strip()
+    assert Token.decode(word).fleet == "shore"
+    device = DeviceSimulator(console, "cli-1", token=word)
+    assert [d["id"] for d in shell.json("devices", "--to", "site=kiel")["devices"]] == ["cli-1"]
+    shell("push", "digits:1", "--to", "cli-1")
+    device.post(device.report("healthy", release=1, good=1), status=device.status())
+    number = shell.json("rollouts")["rollouts"][0]["id"]
+    detail = shell.json("rollouts", str(number))
+    assert detail["devices"][0]["outcome"] == "healthy"
+    assert shell.json("history", "--device", "cli-1")["history"][0]["event"] == "healthy"
+    assert shell.json("tokens", "list")["tokens"][0]["used_by"] == "cli-1"
+    assert shell.json("audit")["broken"] is None
+    done = shell("devices")
+    assert "cli-1" in done.stdout
+    assert "digits:1 healthy" in done.stdout
+
+
+def test_a_push_that_waits_exits_with_the_devices_reason(
+    console: ConsoleProcess, shell: Shell
+) -> None:
+    device = DeviceSimulator(console, "cli-2")
+    said = device.report("failed", release=2, code="outputs", detail="max_abs 3.1, allowed 0.5")
+    device.post(status=device.status())
+    asked = ("push", "digits:2", "--to", "cli-2", "--wait", "30", "--json")
+    waiting = subprocess.Popen(
+        [sys.executable, "-m", "littoral", "fleet", *asked],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LITTORAL_FLEET": str(shell.login)},
+    )
+    assert device.desired(wait_s=20) is not None
+    device.post(said)
+    out, err = waiting.communicate(timeout=30)
+    assert waiting.returncode == 1
+    assert json.loads(out)["devices"][0]["code"] == "outputs"
+    assert err.endswith("max_abs 3.1, allowed 0.5 [outputs]\n")
+
+
+def test_a_push_that_nothing_answers_says_that_it_goes_on(
+    console: ConsoleProcess, shell: Shell
+) -> None:
+    DeviceSimulator(console, "cli-3")
+    done = shell("push", "digits:1", "--to", "cli-3", "--wait", "1")
+    assert done.returncode == 1
+    assert "they go on" in done.stderr
+    assert "cli-3: asked (pending)" in done.stdout
+
+
+def test_hardware_that_nothing_fits_is_said_at_once(console: ConsoleProcess, shell: Shell) -> None:
+    DeviceSimulator(console, "cli-4")
+    done = shell("push", "digits:3", "--to", "cli-4")
+    assert (done.returncode, done.stderr.endswith("[wrong-hardware]\n")) == (1, True)
+    done = shell("push", "digits:3", "--to", "cli-4", "--force")
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_misspelt_is_a_misuse(shell: Shell) -> None:
+    for wrong in (("push", "digits"), ("push", "digits:x"), ("label", "cli-1", "site")):
+        done = shell(*wrong)
+        assert done.returncode == 2, wrong
+        assert done.stderr.startswith("error: expected ")
+    assert shell("nothing").returncode == 2
+    assert shell("releases", "upload", "/nowhere").returncode == 2
+
+
+def test_releases_are_sent_and_listed(console: ConsoleProcess, shell: Shell) -> None:
+    publisher = console.publisher
+    publisher.publish(publisher.bundle("sent", 1))
+    sent = shell.json("releases", "upload", str(publisher.folder))
+    assert [(r["model"], r["release"]) for r in sent["releases"]] == [("sent", 1)]
+    assert sent["files"] >= 3
+    again = shell.json("releases", "upload", str(publisher.folder))
+    assert (again["files"], again["releases"]) == (0, [])
+    assert "sent:1" in shell("releases", "list").stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["", "login", "devices", "tokens new", "releases upload", "push", "telemetry"]
+)
+def test_help_shows_an_example(shell: Shell, command: str) -> None:
+    done = shell(*command.split(), "--help")
+    assert done.returncode == 0
+    assert "Example: littoral fleet" in done.stdout
