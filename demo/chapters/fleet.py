@@ -49,7 +49,8 @@ def console(world: World) -> dict[str, Any]:
     return {
         "address": world.console,
         "broker": world.broker or "none: over HTTPS alone",
-        "uploaded": upload,
+        "uploaded_files": upload["files"],
+        "uploaded_bytes": upload["bytes"],
     }
 
 
