@@ -5,6 +5,7 @@ asked again. What a server refuses is a Reply, whose status the caller judges.
 """
 
 import http
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from littoral.wire.control import Failure
 from littoral_agent import tls
 
 if TYPE_CHECKING:
+    from urllib3 import PoolManager
     from urllib3.response import BaseHTTPResponse
 
 CONNECT_S: Final = 10.0
@@ -76,22 +78,35 @@ class Stream:
 class Origin:
     """The server at ``url``, whom ``ca`` named. Threads may share it."""
 
-    def __init__(self, url: str, *, ca: Path | None) -> None:
-        from urllib3 import PoolManager
-        from urllib3.util import Timeout
+    def __init__(self, url: str, *, ca: Path | str | None) -> None:
+        self.url, self._ca = url.rstrip("/"), ca
+        self._lock = threading.Lock()
+        self._made: PoolManager | None = None
 
-        self.url = url.rstrip("/")
-        secured = self.url.startswith("https:")
-        self._timeout = Timeout
-        self._pool = PoolManager(
-            num_pools=2,
-            maxsize=4,
-            ssl_context=tls.context(ca) if secured else None,
-            headers={"User-Agent": "littoral-agent", "Accept-Encoding": "identity"},
-        )
+    @property
+    def _pool(self) -> "PoolManager":
+        """Return the pool, made when it is first needed: over a broker that may be never."""
+        from urllib3 import PoolManager, disable_warnings
+        from urllib3.exceptions import InsecureRequestWarning
+
+        with self._lock:
+            if self._made is None:
+                if self._ca is None:
+                    disable_warnings(InsecureRequestWarning)  # what it brings is checked by digest
+                secured = self.url.startswith("https:")
+                self._made = PoolManager(
+                    num_pools=2,
+                    maxsize=4,
+                    ssl_context=tls.context(self._ca) if secured else None,
+                    headers={"User-Agent": "littoral-agent", "Accept-Encoding": "identity"},
+                )
+            return self._made
 
     def close(self) -> None:
-        self._pool.clear()
+        """Close the connections that nobody uses."""
+        with self._lock:
+            if self._made is not None:
+                self._made.clear()
 
     def get(
         self,
@@ -168,17 +183,20 @@ class Origin:
         headers: Mapping[str, str] | None,
         read_s: float,
     ) -> Iterator["BaseHTTPResponse"]:
+        from urllib3.util import Timeout
+
         with _transport_errors(self.url):
-            response = self._pool.request(
+            pool = self._pool
+            response = pool.request(
                 method,
                 f"{self.url}/{path.lstrip('/')}",
                 body=body,
-                headers={**self._pool.headers, **(headers or {})},
+                headers={**pool.headers, **(headers or {})},
                 preload_content=False,
                 decode_content=False,
                 redirect=False,
                 retries=False,
-                timeout=self._timeout(connect=CONNECT_S, read=read_s),
+                timeout=Timeout(connect=CONNECT_S, read=read_s),
             )
         done = False
         try:

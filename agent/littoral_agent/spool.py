@@ -76,15 +76,14 @@ class Spool:
     def add(
         self,
         kind: Kind,
-        make: Callable[[Key], bytes],
-        *,
+        *makes: Callable[[Key], bytes],
         once: str | None = None,
         marks: Mapping[str, str] | None = None,
     ) -> bool:
-        """Take a message, whose body ``make`` builds for its key; return whether it was taken.
+        """Take messages, whose bodies ``makes`` build for their keys; return whether they were.
 
         All or nothing, and durable on return. What bears the id ``once`` is taken once for
-        ever; ``marks`` are remembered together with the message.
+        ever; ``marks`` are remembered together with the messages, or alone.
 
         Raises:
             DiskFullError: There is no room; nothing was taken.
@@ -94,10 +93,11 @@ class Spool:
         with self._change() as db:
             if once is not None and not _first(db, once):
                 return False
-            self._put(db, kind, make)
+            for make in makes:
+                self._put(db, kind, make)
             for name, value in (marks or {}).items():
                 _mark(db, name, value)
-            if kind == "telemetry":
+            if kind == "telemetry" and makes:
                 _cap(db, self._stream(db, kind), cap_bytes=self._cap_bytes)
         self.waiting()
         return True

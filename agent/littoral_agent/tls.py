@@ -15,9 +15,9 @@ NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which the ssl modu
 
 
 def context(
-    ca: Path | None, *, certificate: Path | None = None, key: Path | None = None
+    ca: Path | str | None, *, certificate: Path | None = None, key: Path | None = None
 ) -> ssl.SSLContext:
-    """Return how to connect to whom ``ca`` named; None: to anybody, and nothing is believed.
+    """Return how to connect to whom ``ca`` named, a file or PEM; None: to anybody, unbelieved.
 
     Raises:
         StorageError: A certificate or the key cannot be read.
@@ -31,11 +31,14 @@ def context(
         made.verify_mode = ssl.CERT_NONE
         return made
     try:
-        made.load_verify_locations(ca)
+        if isinstance(ca, str):
+            made.load_verify_locations(cadata=ca)
+        else:
+            made.load_verify_locations(ca)
         if certificate is not None:
             made.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as e:
         raise StorageError(
-            f"{ca.parent}: the identity cannot be read ({e}); run 'littoral enroll' again"
+            f"{ca}: the identity cannot be read ({e}); run 'littoral enroll' again"
         ) from e
     return made

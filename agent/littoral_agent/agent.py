@@ -1,0 +1,129 @@
+"""The agent: its parts, put together, and the loop that keeps them going.
+
+It starts and serves what it has with no network, no console, no broker and no identity: then
+it only sees to it that serve runs what the journals say, until somebody enrols the device.
+"""
+
+import fcntl
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from littoral import durable, records
+from littoral.errors import DeniedError, StorageError
+from littoral.tree import Tree
+from littoral_agent import identity
+from littoral_agent.identity import Enrolment
+from littoral_agent.parts import Parts
+from littoral_agent.settings import Settings
+from littoral_agent.state import Live, live_path, lock_path
+
+TICK_S: Final = 1.0
+
+log = logging.getLogger(__name__)
+
+
+class Agent:
+    """One device's agent. ``run`` returns when it is told to stop."""
+
+    def __init__(self, tree: Tree, settings: Settings) -> None:
+        self._tree, self._settings = tree, settings
+        self._stopped = threading.Event()
+        self._live: Live | None = None
+
+    def stop(self, *_: object) -> None:
+        """End ``run`` soon. May be a signal's handler."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Do an agent's work until stopped.
+
+        Raises:
+            DeniedError: Another agent does it already.
+            StorageError: There is no such folder, and none can be made.
+            DefectError: A part ended that should not.
+
+        """
+        with durable.storage_errors(self._tree.root):
+            self._tree.make()
+        with _alone(self._tree):
+            while not self._stopped.is_set():
+                self._live_with(self._enrolment())
+
+    def _enrolment(self) -> Enrolment | None:
+        try:
+            found = identity.of(self._tree).read()
+        except StorageError as e:
+            log.error("%s [%s]", e, e.code)  # noqa: TRY400 (no traceback: it says it all)
+            return None
+        if found is None:
+            log.warning("this device is not enrolled; run 'littoral enroll URL --token T'")
+        return found
+
+    def _live_with(self, enrolment: Enrolment | None) -> None:
+        """Run all parts until stopped, or until the device becomes somebody else."""
+        stamp = _stamp(self._tree)
+        parts = Parts(self._tree, self._settings, enrolment)
+        parts.start()
+        try:
+            while not self._stopped.wait(TICK_S) and _stamp(self._tree) == stamp:
+                parts.tick()
+                self._say(parts)
+        finally:
+            parts.stop()
+
+    def _say(self, parts: Parts) -> None:
+        channel = parts.channel
+        now = Live(
+            pid=os.getpid(),
+            channel=channel.name if channel else None,
+            up=channel.up if channel else False,
+        )
+        if self._live is not None and (now.channel, now.up) == (self._live.channel, self._live.up):
+            return
+        self._live = Live(
+            pid=now.pid, channel=now.channel, up=now.up, since_ms=int(time.time() * 1000)
+        )
+        try:
+            durable.replace(live_path(self._tree), records.to_json(self._live), mode=0o640)
+        except StorageError as e:
+            log.warning("%s [%s]", e, e.code)
+
+
+def main(tree: Tree, settings: Settings) -> int:
+    """Run an agent until SIGTERM or SIGINT."""
+    agent = Agent(tree, settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, agent.stop)
+    agent.run()
+    return 0
+
+
+@contextmanager
+def _alone(tree: Tree) -> Iterator[None]:
+    """Be the only agent that changes ``tree``: the lock ends with the process."""
+    path = lock_path(tree)
+    with durable.storage_errors(path):
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as e:
+            raise DeniedError(
+                f"{tree.root}: another agent is at work here; stop it, or name another folder"
+            ) from e
+        yield
+    finally:
+        os.close(fd)
+
+
+def _stamp(tree: Tree) -> int | None:
+    try:
+        return identity.of(tree).enrolment.stat().st_mtime_ns
+    except OSError:
+        return None

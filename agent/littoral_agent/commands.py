@@ -1,0 +1,141 @@
+"""The device's commands: enroll, run, agent, status."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from littoral import records
+from littoral.errors import MisuseError
+from littoral.tree import Tree
+from littoral_agent import settings as configured
+
+if TYPE_CHECKING:
+    from littoral_agent.state import Live
+
+DATA: Final = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=configured.data_folder,
+    show_default="$LITTORAL_DATA, else /var/lib/littoral",
+    help="The device's folder.",
+)
+JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.command(epilog="Example: littoral agent --data /var/lib/littoral")
+@DATA
+@click.option(
+    "--settings",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="agent.toml; default: the one in --data, if there is one.",
+)
+def agent(data: Path, settings: Path | None) -> int:
+    """Run the device's control plane: downloads, updates, reports."""
+    from littoral_agent.agent import main
+
+    tree = Tree(data)
+    found = configured.read(tree, settings)
+    log_to_stderr()
+    return main(tree, found)
+
+
+@click.command(epilog="Example: littoral enroll https://console:8443 --token lit1_… --name pi-7")
+@click.argument("url")
+@click.option("--token", required=True, help="As the console gave it; it works once.")
+@click.option("--name", help="What the device is to be called; default: the host's name.")
+@DATA
+@JSON
+def enroll(url: str, token: str, name: str | None, data: Path, as_json: bool) -> None:
+    """Make this board a device of a fleet."""
+    from littoral_agent.enroll import enroll as enrol
+
+    found = enrol(url, token, Tree(data), name=name)
+    if as_json:
+        click.echo(records.to_json(found))
+        return
+    click.echo(f"{found.device} is a device of the fleet {found.fleet!r} now.")
+    click.echo(f"Run it: littoral run --data {data}")
+
+
+@click.command(epilog="Example: littoral run --data /var/lib/littoral --http 127.0.0.1:8501")
+@DATA
+@click.option("--http", metavar="HOST:PORT", help="Where serve answers clients.")
+def run(data: Path, http: str | None) -> int:
+    """Run agent and serve, and keep them running, where there is no systemd."""
+    from littoral_agent.supervise import Program, Supervisor, check_free
+
+    configured.read(Tree(data))
+    if http is not None:
+        _check_address(http)
+        check_free(http)
+    python, folder = sys.executable, ("--data", str(data))
+    listen = ("--http", http) if http is not None else ()
+    programs = (
+        Program("serve", (python, "-m", "littoral_serve", *folder, *listen)),
+        Program("agent", (python, "-m", "littoral_agent", *folder)),
+    )
+    return Supervisor(programs, lambda line: click.echo(line, err=True)).run()
+
+
+@click.command(epilog="Example: littoral status --data /var/lib/littoral --json")
+@DATA
+@JSON
+def status(data: Path, as_json: bool) -> None:
+    """Show who the device is, what runs on it, and whether its console is heard."""
+    from littoral_agent.state import look
+
+    if not data.is_dir():
+        raise MisuseError(f"{data}: no such folder; name the device's with --data")
+    found = look(Tree(data))
+    if as_json:
+        click.echo(json.dumps(records.plain(found) | {"data": str(data)}, sort_keys=True))
+        return
+    who = found.enrolment
+    rows = [
+        ("device", f"{who.device}, incarnation {who.incarnation}" if who else "not enrolled"),
+        ("fleet", who.fleet if who else "-"),
+        ("console", who.url if who else "-"),
+        ("agent", _agent_words(found.agent)),
+        ("serve", f"on {found.serve.http}, process {found.serve.pid}" if found.serve else "down"),
+        ("document", str(found.director) if found.director else "none yet"),
+    ]
+    for name, value in rows:
+        click.echo(f"{name:10}{value}")
+    for model in found.unreadable:
+        click.echo(f"{model}: its journal cannot be read; the agent proves the model again")
+    if found.models:
+        click.echo()
+        _table(
+            ("model", "state", "serves", "good", "candidate", "variant"),
+            [(m.model, m.state, m.release, m.good, m.candidate, m.variant) for m in found.models],
+        )
+
+
+def log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+
+
+def _agent_words(live: "Live | None") -> str:
+    if live is None:
+        return "down"
+    if live.channel is None:
+        return f"process {live.pid}, not enrolled"
+    return f"process {live.pid}, {live.channel} {'connected' if live.up else 'not connected'}"
+
+
+def _check_address(where: str) -> None:
+    host, _, port = where.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004
+        raise MisuseError(f"--http: expected HOST:PORT, found {where!r}")
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+    lines = [head, *(tuple("-" if cell is None else str(cell) for cell in row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())

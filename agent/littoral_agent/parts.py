@@ -1,0 +1,197 @@
+"""The agent's parts, wired together for who the device is."""
+
+import logging
+from pathlib import Path
+from typing import Final
+
+from littoral import __version__
+from littoral.errors import DefectError, StorageError
+from littoral.tree import Tree
+from littoral.trust.clock import TrustedClock
+from littoral.wire.messages import Status
+from littoral_agent import hardware, identity
+from littoral_agent.believe import Believer
+from littoral_agent.channel import Auto, Channel, Ends
+from littoral_agent.control import Control
+from littoral_agent.deeds import Deeds
+from littoral_agent.https import Https
+from littoral_agent.identity import Enrolment
+from littoral_agent.origin import Origin
+from littoral_agent.reports import Reports
+from littoral_agent.settings import Settings
+from littoral_agent.spool import Spool
+from littoral_agent.state import running
+from littoral_agent.updater import Updater
+from littoral_agent.watcher import Watcher
+from littoral_agent.wishes import Wishes
+from littoral_agent.worker import Worker
+
+DAY_S: Final = 24 * 3600
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+log = logging.getLogger(__name__)
+
+
+class Parts:
+    """Everything that knows who the device is, wired together."""
+
+    def __init__(self, tree: Tree, settings: Settings, enrolment: Enrolment | None) -> None:
+        self._tree, self._settings, self._enrolment = tree, settings, enrolment
+        self._boot = _boot_id()
+        self._hardware = settings.hardware or hardware.detect()
+        self._clock = TrustedClock(tree.clock)
+        self._spool: Spool | None = None
+        self._origin: Origin | None = None
+        believer: Believer | None = None
+        if enrolment is not None:
+            self._spool = Spool(
+                tree.spool,
+                device=enrolment.device,
+                incarnation=enrolment.incarnation,
+                cap_bytes=settings.spool_cap_bytes,
+            )
+            self._origin = Origin(enrolment.url, ca=identity.of(tree).console_ca)
+            believer = Believer(
+                tree, enrolment, self._origin, clock=self._clock, hardware=self._hardware
+            )
+        self._reports = Reports(self._spool, now_ms=self._now_ms)
+        control = Control(tree.control)
+        deeds = Deeds(
+            tree,
+            settings,
+            control=control,
+            repository=believer.repository if believer else None,
+            between=self._between,
+        )
+        self._updater = Updater(
+            tree, settings, deeds, reports=self._reports, boot=self._boot, named=self._named
+        )
+        self._wishes: Wishes | None = None
+        if believer is not None:
+            self._wishes = Wishes(tree, settings, believer, self._updater, self._reports)
+        self._worker = Worker(self._updater, self._wishes, changed=self._changed)
+        self._watcher = Watcher(
+            control,
+            settings,
+            self._spool,
+            started=self._worker.serve_started,
+            changed=self._changed,
+            busy=lambda: bool(self._updater.busy()),
+        )
+        self.channel = self._channel()
+
+    def start(self) -> None:
+        """Start every thread."""
+        self._reports.tell(
+            "boot", f"littoral {__version__}, boot {self._boot}", once=f"boot/{self._boot}"
+        )
+        if self._spool is not None:
+            self._spool.waiting = self._changed
+        self._worker.start()
+        self._watcher.start()
+        if self.channel is not None:
+            self.channel.start()
+
+    def stop(self) -> None:
+        """Stop them, the channel last: it says goodbye."""
+        self._worker.stop()
+        self._watcher.stop()
+        if self.channel is not None:
+            self.channel.stop()
+        if self._spool is not None:
+            self._spool.close()
+        if self._origin is not None:
+            self._origin.close()
+
+    def tick(self) -> None:
+        """See that all threads live, and let the channel take note of the time.
+
+        Raises:
+            DefectError: One does not.
+
+        """
+        if not self._worker.alive or not self._watcher.alive:
+            raise DefectError(RuntimeError("a thread of the agent ended; its log says why"))
+        if self.channel is not None:
+            self.channel.tick()
+        if self._clock.source == "signed" and abs(self._clock.system_ahead_s) > DAY_S:
+            ahead = self._clock.system_ahead_s
+            self._reports.tell(
+                "clock",
+                f"the system's clock is {ahead / DAY_S:+.1f} days off the console's",
+                once=f"clock/{self._boot}",
+            )
+
+    def _channel(self) -> Channel | None:
+        enrolment, spool, origin = self._enrolment, self._spool, self._origin
+        if enrolment is None or spool is None or origin is None:
+            return None
+        who = identity.of(self._tree)
+        ends = Ends(
+            device=enrolment.device,
+            incarnation=enrolment.incarnation,
+            spool=spool,
+            status=self.status,
+            heard=self._worker.hear,
+            version=lambda: self._wishes.version if self._wishes else 0,
+            listening=self._reports.dropped,
+            poll_every_s=self._settings.poll_every_s,
+            retry_first_s=self._settings.retry_first_s,
+            retry_most_s=self._settings.retry_most_s,
+        )
+        if self._settings.channel == "https" or enrolment.broker is None:
+            return Https(ends, who, origin=origin)
+        from littoral_agent.mqtt import Mqtt
+
+        broker = Mqtt(ends, who, broker=enrolment.broker)
+        if self._settings.channel == "mqtt":
+            return broker
+        return Auto(
+            broker,
+            lambda: Https(ends, who, origin=origin),
+            fallback_after_s=self._settings.fallback_after_s,
+        )
+
+    def status(self) -> Status:
+        """Return what the device is and runs now, as far as serve says."""
+        serving, enrolment = self._watcher.serving, self._enrolment
+        return Status(
+            device=enrolment.device if enrolment else "nobody",
+            incarnation=enrolment.incarnation if enrolment else 1,
+            online=True,
+            time_ms=self._now_ms(),
+            software=__version__,
+            hardware=self._hardware,
+            models=running(dict(self._updater.journals).values(), serving),
+            trust=enrolment.trust if enrolment else "first-use",
+            clock=self._clock.source,
+            director=self._wishes.version if self._wishes else 0,
+            spool=self._lowest(),
+            serving=serving is not None,
+        )
+
+    def _lowest(self) -> dict[str, int]:
+        try:
+            return self._spool.lowest() if self._spool else {}
+        except StorageError:
+            return {}
+
+    def _now_ms(self) -> int:
+        return int(self._clock.now().timestamp() * 1000)
+
+    def _between(self) -> None:
+        self._worker.between()
+
+    def _named(self) -> frozenset[str]:
+        return self._wishes.named if self._wishes else frozenset()
+
+    def _changed(self) -> None:
+        if self.channel is not None:
+            self.channel.wake()
+
+
+def _boot_id() -> str:
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return "unknown"

@@ -1,0 +1,129 @@
+"""What runs on this device, as its status says it and as somebody who looks on finds it."""
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from littoral import records
+from littoral.errors import JournalError, LittoralError
+from littoral.tree import Tree
+from littoral.wire import journal as journals
+from littoral.wire.control import Serving
+from littoral.wire.journal import Journal
+from littoral.wire.messages import Running
+from littoral_agent import believe, identity
+from littoral_agent.control import Control
+from littoral_agent.identity import Enrolment
+
+_MAX_BYTES: Final = 64 * 1024
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """What an agent that runs says of itself in ``run/agent.json``."""
+
+    pid: int
+    channel: str | None = None  # None: not enrolled
+    up: bool = False
+    since_ms: int = 0  # since when it is so
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """All that ``littoral status`` tells."""
+
+    enrolment: Enrolment | None
+    agent: Live | None  # None: no agent runs
+    serve: Serving | None  # None: serve does not answer
+    director: int  # version of the document that is believed
+    models: tuple[Running, ...]
+    unreadable: tuple[str, ...]  # models whose journal cannot be read
+
+
+def running(held: Iterable[Journal], serving: Serving | None) -> tuple[Running, ...]:
+    """Return what each model is and what of it answers requests now, as serve says."""
+    loaded = {one.model: one for one in serving.models} if serving else {}
+    return tuple(
+        Running(
+            model=one.model,
+            state=one.state,
+            release=loaded[one.model].release if one.model in loaded else None,
+            manifest=loaded[one.model].manifest if one.model in loaded else None,
+            variant=loaded[one.model].variant if one.model in loaded else None,
+            good=one.good.release if one.good else None,
+            candidate=one.candidate.release if one.candidate else None,
+        )
+        for one in sorted(held, key=lambda one: one.model)
+    )
+
+
+def look(tree: Tree) -> Found:
+    """Find out, from the files and from serve; nothing is changed.
+
+    Raises:
+        StorageError: The identity cannot be read.
+
+    """
+    read: list[Journal] = []
+    unreadable: list[str] = []
+    for path in journals.find(tree.journals):
+        try:
+            read.append(journals.read(path))
+        except JournalError:
+            unreadable.append(path.stem)
+    serving: Serving | None
+    try:
+        serving = Control(tree.control).state()
+    except LittoralError:
+        serving = None
+    return Found(
+        enrolment=identity.of(tree).read(),
+        agent=_live(tree),
+        serve=serving,
+        director=_director(tree),
+        models=running(read, serving),
+        unreadable=tuple(unreadable),
+    )
+
+
+def live_path(tree: Tree) -> Path:
+    return tree.sockets / "agent.json"
+
+
+def lock_path(tree: Tree) -> Path:
+    """Return the file that an agent which runs holds locked."""
+    return tree.sockets / "agent.lock"
+
+
+def _live(tree: Tree) -> Live | None:
+    try:
+        fd = os.open(lock_path(tree), os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _said(tree)
+    finally:
+        os.close(fd)
+    return None
+
+
+def _said(tree: Tree) -> Live:
+    try:
+        return records.from_json(Live, live_path(tree).read_bytes(), limit=_MAX_BYTES)
+    except (OSError, records.RecordError):
+        return Live(pid=0)
+
+
+def _director(tree: Tree) -> int:
+    try:
+        return believe.outline(tree.desired.read_bytes()).version
+    except (OSError, records.RecordError):
+        return 0

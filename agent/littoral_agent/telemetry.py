@@ -1,0 +1,112 @@
+"""Serve's windows of latencies into batches for the console.
+
+Serve keeps a window until it is asked for a later one, and a batch goes into the spool
+together with how far it reaches: so a kill at any moment neither loses a window nor counts
+it twice. Without requests there is nothing to say.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from littoral.errors import MalformedError
+from littoral.wire.control import Timings, Window
+from littoral.wire.messages import Key, Series, Telemetry
+from littoral.wire.sketch import Sketch
+from littoral_agent.control import Control
+from littoral_agent.spool import Spool
+
+MOST_SERIES: Final = 100  # in one message, each of a few hundred bytes at most
+_MARK: Final = "timings"
+
+Name = tuple[str, int, str, str]  # model, release, variant, stage
+
+
+@dataclass(slots=True)
+class Batch:
+    """Windows that follow one another, merged."""
+
+    start_ms: int
+    duration_ms: int = 0
+    sketches: dict[Name, Sketch] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+
+    def add(self, window: Window) -> None:
+        """Merge ``window``. Raises MalformedError if a sketch in it is none."""
+        self.duration_ms = window.start_ms + window.duration_ms - self.start_ms
+        for release, count in window.errors.items():
+            self.errors[release] = self.errors.get(release, 0) + count
+        for one in window.timings:
+            try:
+                sketch = Sketch.decode(base64.b64decode(one.sketch, validate=True))
+            except (ValueError, binascii.Error) as e:
+                raise MalformedError(f"serve: a sketch of {one.model}: {e}") from e
+            name = (one.model, one.release, one.variant, one.stage)
+            self.sketches.setdefault(name, Sketch()).merge(sketch)
+
+    def messages(self) -> Iterator["Unkeyed"]:
+        """Walk what is to be said of it: nothing, if nothing was asked."""
+        errors = {name: count for name, count in self.errors.items() if count}
+        series = [
+            Series(model=model, release=release, variant=variant, stage=stage, sketch=sketch)
+            for (model, release, variant, stage), sketch in sorted(self.sketches.items())
+            if sketch.count
+        ]
+        for at in range(0, len(series) or bool(errors), MOST_SERIES):
+            part = tuple(series[at : at + MOST_SERIES])
+            yield Unkeyed(self, part, {} if at else errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Unkeyed:
+    """A message that has no place in a stream yet."""
+
+    batch: Batch
+    series: tuple[Series, ...]
+    errors: dict[str, int]
+
+    def __call__(self, key: Key) -> bytes:
+        """Return its body at the place ``key``."""
+        return Telemetry(
+            key=key,
+            start_ms=max(0, self.batch.start_ms),
+            duration_ms=max(0, self.batch.duration_ms),
+            series=self.series,
+            errors=self.errors,
+        ).encode()
+
+
+def collect(control: Control, spool: Spool, *, instance: str, window_s: float) -> int:
+    """Take what serve (the process ``instance``) has measured into the spool; return how much.
+
+    Raises:
+        ServeDownError, MalformedError: Serve does not answer, or something else.
+        StorageError: The disk refuses; serve still has it all.
+
+    """
+    known, _, reached = (spool.mark(_MARK) or "").partition(" ")
+    after = int(reached) if known == instance and reached.isdigit() else 0
+    timings = control.timings(after)
+    windows = [window for window in timings.windows if window.sequence > after]
+    if timings.instance != instance or not windows:
+        return 0
+    messages = [m for batch in batches(windows, window_s) for m in batch.messages()]
+    spool.add("telemetry", *messages, marks={_MARK: _mark(timings)})
+    return len(messages)
+
+
+def batches(windows: Iterable[Window], window_s: float) -> list[Batch]:
+    """Merge windows that follow one another, up to ``window_s`` of them."""
+    found: list[Batch] = []
+    for window in sorted(windows, key=lambda one: one.sequence):
+        ends_ms = window.start_ms + window.duration_ms
+        if not found or ends_ms - found[-1].start_ms > window_s * 1000:
+            found.append(Batch(start_ms=window.start_ms))
+        found[-1].add(window)
+    return found
+
+
+def _mark(timings: Timings) -> str:
+    return f"{timings.instance} {max(window.sequence for window in timings.windows)}"

@@ -1,0 +1,198 @@
+"""Enrolment against a real listener: what is believed, what is not, and what may be repeated."""
+
+import base64
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from littoral.errors import (
+    DeniedError,
+    LittoralError,
+    MalformedError,
+    MisuseError,
+    TrustError,
+    UnreachableError,
+)
+from littoral.tree import Tree
+from littoral.trust.certificates import new_ca, new_intermediate
+from littoral.trust.identity import load_pem
+from littoral_agent.enroll import enroll
+from littoral_agent.identity import Identity
+from simulators.broker import NOW, free_port
+from simulators.listener import ListenerSimulator
+from simulators.repository import RepositorySimulator
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Iterator[RepositorySimulator]:
+    with RepositorySimulator(tmp_path) as repo:
+        yield repo
+
+
+@pytest.fixture
+def console(tmp_path: Path, repo: RepositorySimulator) -> Iterator[ListenerSimulator]:
+    with ListenerSimulator(tmp_path / "console", repo) as console:
+        yield console
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path / "device")
+
+
+def nothing_is_written(tree: Tree) -> bool:
+    return not Identity(tree.identity).enrolment.exists()
+
+
+def test_a_board_becomes_a_device(tree: Tree, console: ListenerSimulator) -> None:
+    console.broker = "127.0.0.1:8883"
+    found = enroll(console.url, console.token("pi-7"), tree, name="pi-7")
+    assert (found.device, found.fleet, found.incarnation) == ("pi-7", "shore", 1)
+    assert (found.url, found.broker, found.trust) == (console.url, "127.0.0.1:8883", "token")
+    who = Identity(tree.identity)
+    assert who.read() == found
+    assert who.key.stat().st_mode & 0o777 == 0o600
+    assert tree.identity.stat().st_mode & 0o777 == 0o700
+    assert len(load_pem(who.certificate.read_text(), "chain")) == 2
+    assert who.console_ca.read_text().strip() == console.tls.ca.read_text().strip()
+    assert (tree.metadata / "root.json").read_bytes() == console.repo.root
+
+
+def test_the_hosts_name_is_a_devices_name(
+    tree: Tree, console: ListenerSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "Küche_2.Local")
+    assert enroll(console.url, console.token(""), tree).device == "k-che-2-local"
+
+
+def test_enrolling_again_keeps_key_and_root_and_counts_up(
+    tree: Tree, console: ListenerSimulator
+) -> None:
+    enroll(console.url, console.token("pi-7"), tree, name="pi-7")
+    key, root = Identity(tree.identity).key.read_bytes(), tree.metadata / "root.json"
+    root_before = root.read_bytes()
+    found = enroll(console.url, console.token("pi-7"), tree, name="pi-7")
+    assert found.incarnation == 2
+    assert Identity(tree.identity).key.read_bytes() == key
+    assert root.read_bytes() == root_before
+
+
+def test_nobody_there(tree: Tree, console: ListenerSimulator) -> None:
+    token = console.token("pi-7")
+    with pytest.raises(UnreachableError, match=r"https://127\.0\.0\.1:\d+ does not answer"):
+        enroll(f"https://127.0.0.1:{free_port()}", token, tree, name="pi-7")
+    assert nothing_is_written(tree)
+
+
+def test_a_used_token_and_an_unknown_one(tree: Tree, console: ListenerSimulator) -> None:
+    token = console.token("pi-7")
+    enroll(console.url, token, tree, name="pi-7")
+    before = Identity(tree.identity).enrolment.read_bytes()
+    with pytest.raises(DeniedError, match="does not admit this device: the token was used"):
+        enroll(console.url, token, tree, name="pi-7")
+    with pytest.raises(DeniedError, match="no such token"):
+        enroll(console.url, console.token_of("guessed"), tree, name="pi-7")
+    assert Identity(tree.identity).enrolment.read_bytes() == before
+
+
+def test_another_console_than_the_tokens_gets_no_secret(
+    tmp_path: Path, tree: Tree, console: ListenerSimulator
+) -> None:
+    with ListenerSimulator(tmp_path / "other", console.repo) as other:
+        with pytest.raises(TrustError, match="not the console that made this token"):
+            enroll(other.url, console.token("pi-7"), tree, name="pi-7")
+        assert other.asked == ["/enroll/ca"]
+    assert nothing_is_written(tree)
+
+
+def test_who_copies_the_ca_still_has_no_certificate_of_it(
+    tmp_path: Path, tree: Tree, console: ListenerSimulator
+) -> None:
+    other = ListenerSimulator(tmp_path / "other", console.repo)
+    shutil.copy(console.tls.ca, other.tls.ca)
+    with other:
+        with pytest.raises(UnreachableError, match="no secure connection"):
+            enroll(other.url, console.token("pi-7"), tree, name="pi-7")
+        assert "/enroll" not in other.asked
+
+
+def test_another_root_than_the_tokens_is_not_held(tree: Tree, console: ListenerSimulator) -> None:
+    token = console.token("pi-7")
+    console.repo.override["metadata/root.json"] = console.repo.root + b"\n"
+    with pytest.raises(TrustError, match="sha256"):
+        enroll(console.url, token, tree, name="pi-7")
+    assert not (tree.metadata / "root.json").exists()
+    assert "/enroll" not in console.asked
+
+
+def test_a_device_of_one_fleet_does_not_join_another(
+    tmp_path: Path, tree: Tree, console: ListenerSimulator
+) -> None:
+    enroll(console.url, console.token("pi-7"), tree, name="pi-7")
+    with (
+        RepositorySimulator(tmp_path / "far", fleet="far") as far,
+        ListenerSimulator(tmp_path / "far-console", far) as other,
+        pytest.raises(TrustError, match="a held root is never replaced"),
+    ):
+        enroll(other.url, other.token("pi-7"), tree, name="pi-7")
+
+
+def test_a_certificate_of_another_authority_is_refused(
+    tmp_path: Path, tree: Tree, console: ListenerSimulator
+) -> None:
+    keys = tmp_path / "forged"
+    keys.mkdir()
+    root = new_ca(keys / "ca.pem", keys / "ca.crt", name="forged", now=NOW)
+    new_intermediate(keys / "i.pem", keys / "i.crt", ca=root, name="forged, online", now=NOW)
+    token = console.token("pi-7")
+    for name in ("pem", "crt"):
+        shutil.copy(keys / f"i.{name}", console.repo.online / f"device-ca.{name}")
+    with pytest.raises(TrustError, match="chain"):
+        enroll(console.url, token, tree, name="pi-7")
+    shutil.copy(keys / "ca.crt", console.repo.offline / "device-ca.crt")
+    with pytest.raises(TrustError, match="this console is not the fleet's"):
+        enroll(console.url, console.token("pi-7"), tree, name="pi-7")
+    assert nothing_is_written(tree)
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "error", "words"),
+    [
+        ("http://127.0.0.1:1", "pi-7", MisuseError, "expected the console's https"),
+        ("127.0.0.1:8443", "pi-7", MisuseError, "expected the console's https"),
+        (None, "Pi 7", MisuseError, "--name"),
+    ],
+)
+def test_what_cannot_be_is_said(
+    *,
+    tree: Tree,
+    console: ListenerSimulator,
+    url: str | None,
+    name: str,
+    error: type[LittoralError],
+    words: str,
+) -> None:
+    with pytest.raises(error, match=words):
+        enroll(url or console.url, console.token("pi-7"), tree, name=name)
+
+
+def test_a_mistyped_token_is_said_before_anybody_is_asked(
+    tree: Tree, console: ListenerSimulator
+) -> None:
+    for token in ("lit1_abc", console.token("pi-7")[:-9], ""):
+        with pytest.raises(MalformedError):
+            enroll(console.url, token, tree)
+    assert console.asked == []
+
+
+def test_the_secret_is_nowhere_on_the_disk(tree: Tree, console: ListenerSimulator) -> None:
+    token = console.token("pi-7")
+    body = token.removeprefix("lit1_")
+    secret = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["secret"]
+    enroll(console.url, token, tree, name="pi-7")
+    for path in tree.root.rglob("*"):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), path

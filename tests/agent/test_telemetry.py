@@ -1,0 +1,166 @@
+"""What serve measured, on its way to the console: merged, split, and counted once."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from littoral.errors import MalformedError, StorageError
+from littoral.tree import Tree
+from littoral.wire.control import Timing, Window
+from littoral.wire.messages import MAX_BYTES, Telemetry
+from littoral.wire.sketch import Sketch
+from littoral_agent.control import Control
+from littoral_agent.spool import Spool
+from littoral_agent.telemetry import MOST_SERIES, collect
+from simulators.serve import ServeSimulator
+
+
+def timing(
+    *values: float, model: str = "digits", release: int = 1, stage: str = "invoke"
+) -> Timing:
+    sketch = Sketch()
+    for value in values:
+        sketch.record(value)
+    return Timing(
+        model=model,
+        release=release,
+        variant="cpu",
+        stage=stage,
+        sketch=base64.b64encode(sketch.encode()).decode(),
+    )
+
+
+def window(n: int, *timings: Timing, errors: dict[str, int] | None = None) -> Window:
+    return Window(
+        sequence=n, start_ms=n * 1000, duration_ms=1000, errors=errors or {}, timings=timings
+    )
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    tree = Tree(tmp_path)
+    tree.make()
+    return tree
+
+
+@pytest.fixture
+def serve(tree: Tree) -> Iterator[ServeSimulator]:
+    with ServeSimulator(tree) as serve:
+        yield serve
+
+
+@pytest.fixture
+def spool(tree: Tree) -> Iterator[Spool]:
+    spool = Spool(tree.spool, device="pi-7", incarnation=1, cap_bytes=2**20)
+    yield spool
+    spool.close()
+
+
+def taken(tree: Tree, spool: Spool, serve: ServeSimulator, window_s: float = 900) -> int:
+    return collect(Control(tree.control), spool, instance=serve.instance, window_s=window_s)
+
+
+def sent(spool: Spool) -> list[Telemetry]:
+    return [Telemetry.decode(m.body) for m in spool.messages({}, limit=999)]
+
+
+def test_windows_are_merged_into_one_batch(tree: Tree, spool: Spool, serve: ServeSimulator) -> None:
+    serve.windows = [
+        window(1, timing(10, 20), errors={"digits/1": 1}),
+        window(2, timing(30), timing(5, stage="queue"), errors={"digits/1": 2, "digits/2": 0}),
+    ]
+    assert taken(tree, spool, serve) == 1
+    (batch,) = sent(spool)
+    assert (batch.start_ms, batch.duration_ms, batch.errors) == (1000, 2000, {"digits/1": 3})
+    assert [(s.stage, s.sketch.count) for s in batch.series] == [("invoke", 3), ("queue", 1)]
+
+
+def test_what_was_taken_is_forgotten_by_serve_and_not_taken_again(
+    tree: Tree, spool: Spool, serve: ServeSimulator
+) -> None:
+    serve.windows = [window(1, timing(10)), window(2, timing(20))]
+    taken(tree, spool, serve)
+    assert taken(tree, spool, serve) == 0
+    assert serve.windows == []
+    serve.windows = [window(3, timing(30))]
+    assert taken(tree, spool, serve) == 1
+    assert sum(s.sketch.count for batch in sent(spool) for s in batch.series) == 3
+
+
+def test_a_kill_before_the_spool_has_it_loses_nothing(
+    tree: Tree, spool: Spool, serve: ServeSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve.windows = [window(1, timing(10))]
+
+    def full(*_: object, **__: object) -> bool:
+        raise StorageError("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spool, "add", full)
+        with pytest.raises(StorageError):
+            taken(tree, spool, serve)
+    assert taken(tree, spool, serve) == 1
+
+
+def test_another_serve_counts_from_one_again(
+    tree: Tree, spool: Spool, serve: ServeSimulator
+) -> None:
+    serve.windows = [window(n, timing(10)) for n in (1, 2, 3)]
+    taken(tree, spool, serve)
+    serve.crash()
+    serve.windows = [window(1, timing(20)), window(2, timing(30))]
+    assert taken(tree, spool, serve) == 1
+    assert sum(s.sketch.count for batch in sent(spool) for s in batch.series) == 5
+
+
+def test_nothing_asked_is_nothing_said(tree: Tree, spool: Spool, serve: ServeSimulator) -> None:
+    serve.windows = [window(1), window(2, timing())]
+    assert taken(tree, spool, serve) == 0
+    assert sent(spool) == []
+    assert taken(tree, spool, serve) == 0
+    assert serve.windows == [], "it is forgotten all the same"
+
+
+def test_hours_without_an_agent_come_in_batches_of_their_own(
+    tree: Tree, spool: Spool, serve: ServeSimulator
+) -> None:
+    serve.windows = [window(n, timing(n)) for n in range(1, 11)]
+    assert taken(tree, spool, serve, window_s=3) == 4
+    assert [(b.start_ms, b.duration_ms) for b in sent(spool)] == [
+        (1000, 3000),
+        (4000, 3000),
+        (7000, 3000),
+        (10000, 1000),
+    ]
+
+
+def test_many_series_are_split_so_that_each_message_may_travel(
+    tree: Tree, spool: Spool, serve: ServeSimulator
+) -> None:
+    wide = [float(10 ** (i / 40)) for i in range(240)]
+    serve.windows = [
+        window(
+            1,
+            *(timing(*wide, model=f"model-{n}") for n in range(MOST_SERIES + 7)),
+            errors={"model-1/1": 2},
+        )
+    ]
+    assert taken(tree, spool, serve) == 2
+    assert [len(b.series) for b in sent(spool)] == [MOST_SERIES, 7]
+    assert [b.errors for b in sent(spool)] == [{"model-1/1": 2}, {}]
+    assert all(len(m.body) <= MAX_BYTES for m in spool.messages({}, limit=9))
+
+
+def test_errors_alone_are_worth_a_message(tree: Tree, spool: Spool, serve: ServeSimulator) -> None:
+    serve.windows = [window(1, errors={"digits/1": 5})]
+    assert taken(tree, spool, serve) == 1
+    assert sent(spool)[0].errors == {"digits/1": 5}
+
+
+def test_a_sketch_that_is_none_is_refused(tree: Tree, spool: Spool, serve: ServeSimulator) -> None:
+    bad = Timing(model="digits", release=1, variant="cpu", stage="invoke", sketch="????")
+    serve.windows = [window(1, bad)]
+    with pytest.raises(MalformedError, match="a sketch of digits"):
+        taken(tree, spool, serve)
