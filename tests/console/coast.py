@@ -2,11 +2,12 @@
 
 Everything came in by the console's own ways: a repository that is signed and uploaded, boards
 that enrolled, rollouts that were pushed, messages that devices would send. Only the times are
-made up. Some words are an attacker's: they must be shown as text.
+made up. Some words are an attacker's: they must be shown as text (in pictures they are not).
 """
 
 import hashlib
 import json
+import os
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -49,7 +50,7 @@ from littoral_console.server import Options, open_context
 
 USER, PASSWORD = "ada", "correct horse"
 VIEWER = "grace"
-MARK = "<img src=x onerror=alert(1)>"
+MARK = "" if "LITTORAL_PICTURES" in os.environ else "<img src=x onerror=alert(1)>"
 MIN_MS, HOUR_MS = 60_000, 3_600_000
 STAGES = {"queue": 0.06, "preprocess": 0.35, "invoke": 1.0, "postprocess": 0.09}
 CPU: tuple[Hardware, ...] = ("cpu-x86_64", "cpu-aarch64", "cpu-armv7l")
@@ -58,8 +59,8 @@ REPORT = """<!doctype html><meta charset="utf-8"><title>Report</title>
 <style>body { font: 16px/1.5 sans-serif; margin: 2rem } table { border-collapse: collapse }
 td, th { padding: .3rem .9rem; border: 1px solid #8888 }</style>
 <h1>digits, compiled to INT8</h1><p>Evaluated on 360 samples it never saw.</p>
-<table><tr><th><th>float<th>INT8<tr><th>accuracy<td>98.33 %<td>98.06 %
-<tr><th>bytes<td>212 kB<td>61 kB</table>"""
+<table><tr><th><th>float<th>INT8<tr><th>accuracy<td>96.94 %<td>96.94 %
+<tr><th>bytes<td>41.6 KiB<td>14.4 KiB</table>"""
 HOSTILE = f"""<!doctype html><title>Report</title><p id="mark">{MARK}</p>
 <script>parent.document.title = document.title = "stolen"</script>"""
 
@@ -207,6 +208,10 @@ _MICROS = {
 }
 
 
+_SAMPLES = 360
+_RIGHT = {1: (345, 344), 2: (348, 347), 3: (349, 349)}  # answers, of the float and the INT8 model
+
+
 def settle(base: Path) -> Coast:
     """Make the console, and let two days pass."""
     data = base / "console"
@@ -234,8 +239,9 @@ def settle(base: Path) -> Coast:
 
 def publish(base: Path, *, model: str, release: int, hardware: Sequence[Hardware]) -> None:
     """Sign a release whose files are as a converter's, but for the model."""
-    int8 = 0.9722 + 0.0028 * release
-    data = {"variants": [{"score": {"float_accuracy": int8 + 0.0027, "int8_accuracy": int8}}]}
+    whole, int8 = _RIGHT[min(release, 3)]
+    score = {"float_accuracy": whole / _SAMPLES, "int8_accuracy": int8 / _SAMPLES}
+    data = {"variants": [{"score": score}]}
     contents = {
         "model.tflite": f"{model} {release} ".encode() * 6000,
         "labels.txt": b"0\n1\n2\n",
