@@ -6,9 +6,9 @@ that it cannot be.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
 
 from littoral.wire.messages import Key
 from littoral_console import tables as t
@@ -23,24 +23,30 @@ class Head:
     highest: int
 
 
-def take(connection: Connection, key: Key) -> bool:
-    """Note that the message of ``key`` is here; return whether it is so for the first time.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    first: bool  # for the first time
+    acked: int  # up to which all of its stream is committed
+
+
+def take(connection: Connection, key: Key) -> Taken:
+    """Note that the message of ``key`` is here.
 
     In the transaction that applies the message: both are committed, or neither is.
     """
     head = _head(connection, key)
     if key.sequence <= head.acked:
-        return False
+        return Taken(first=False, acked=head.acked)
     if key.sequence == head.acked + 1:
         acked = key.sequence
         if head.highest > acked:
             acked = _sweep(connection, key, acked=acked)
-    else:
-        if not insert_once(connection, t.received, _received(key)):
-            return False
+    elif insert_once(connection, t.received, _received(key)):
         acked = head.acked
+    else:
+        return Taken(first=False, acked=head.acked)
     _advance(connection, key, acked=acked, highest=max(head.highest, key.sequence))
-    return True
+    return Taken(first=True, acked=acked)
 
 
 def lose(connection: Connection, key: Key) -> None:
@@ -50,15 +56,15 @@ def lose(connection: Connection, key: Key) -> None:
     )
 
 
-def oldest(connection: Connection, key: Key) -> int:
-    """Count what is missing below ``key`` as lost on the device; return how many that are.
+def oldest(connection: Connection, key: Key) -> int | None:
+    """Count what is missing below ``key`` as lost on the device: nothing older can be sent.
 
-    The device says that it can send nothing older than ``key.sequence``.
+    Return up to which sequence all is acknowledged now, None when that changes nothing.
     """
     head = _head(connection, key)
     below = key.sequence - 1
     if below <= head.acked:
-        return 0
+        return None
     c = t.received.c
     here = connection.scalar(
         select(func.count()).select_from(t.received).where(*_of(c, key), c.sequence <= below)
@@ -69,13 +75,7 @@ def oldest(connection: Connection, key: Key) -> int:
     )
     acked = _sweep(connection, key, acked=below)
     _advance(connection, key, acked=acked, highest=max(head.highest, acked))
-    return missing
-
-
-def acked(connection: Connection, key: Key) -> int:
-    """Return up to which sequence all of the key's stream is committed."""
-    found = connection.scalar(select(t.streams.c.acked).where(*_of(t.streams.c, key)))
-    return int(found or 0)
+    return acked
 
 
 def heads(connection: Connection) -> dict[str, dict[str, int]]:
@@ -94,20 +94,11 @@ def heads(connection: Connection) -> dict[str, dict[str, int]]:
 
 
 def _head(connection: Connection, key: Key) -> Head:
-    c = t.streams.c
-    found = select(c.acked, c.highest).where(*_of(c, key)).with_for_update()
-    row = connection.execute(found).one_or_none()
+    row = connection.execute(_HEAD, _bound(key)).one_or_none()
     if row is None:
-        connection.execute(
-            insert(t.streams).values(
-                device=key.device,
-                incarnation=key.incarnation,
-                stream=key.stream,
-                acked=0,
-                highest=0,
-                lost=0,
-            )
-        )
+        new = {**_received(key), "acked": 0, "highest": 0, "lost": 0}
+        del new["sequence"]
+        connection.execute(insert(t.streams), new)
         return Head(0, 0)
     return Head(row.acked, row.highest)
 
@@ -127,9 +118,7 @@ def _sweep(connection: Connection, key: Key, *, acked: int) -> int:
 
 
 def _advance(connection: Connection, key: Key, *, acked: int, highest: int) -> None:
-    connection.execute(
-        update(t.streams).where(*_of(t.streams.c, key)).values(acked=acked, highest=highest)
-    )
+    connection.execute(_ADVANCE, {**_bound(key), "acked": acked, "highest": highest})
 
 
 def _of(columns: Any, key: Key) -> tuple[ColumnElement[bool], ...]:  # noqa: ANN401
@@ -140,6 +129,10 @@ def _of(columns: Any, key: Key) -> tuple[ColumnElement[bool], ...]:  # noqa: ANN
     )
 
 
+def _bound(key: Key) -> dict[str, object]:
+    return {"of_device": key.device, "of_incarnation": key.incarnation, "of_stream": key.stream}
+
+
 def _received(key: Key) -> dict[str, object]:
     return {
         "device": key.device,
@@ -147,3 +140,15 @@ def _received(key: Key) -> dict[str, object]:
         "stream": key.stream,
         "sequence": key.sequence,
     }
+
+
+# Built once: these run for every message.
+_MINE: Final = (
+    t.streams.c.device == bindparam("of_device"),
+    t.streams.c.incarnation == bindparam("of_incarnation"),
+    t.streams.c.stream == bindparam("of_stream"),
+)
+_HEAD: Final = select(t.streams.c.acked, t.streams.c.highest).where(*_MINE).with_for_update()
+_ADVANCE: Final = (
+    update(t.streams).where(*_MINE).values(acked=bindparam("acked"), highest=bindparam("highest"))
+)

@@ -1,0 +1,127 @@
+"""The rows that a message becomes. What is out of range raises ValueError, before any is kept."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, delete, insert
+
+from littoral.bundle.manifest import check_id
+from littoral.wire.messages import Key, Report, Running, Telemetry, Update
+from littoral.wire.sketch import Sketch
+from littoral_console import rollouts
+from littoral_console import tables as t
+
+MOST: Final = 2**53  # JSON's whole numbers end there
+_NO_UPDATE: Final[dict[str, Any]] = {
+    **dict.fromkeys(("model", "event", "state", "release", "manifest", "good", "running", "code")),
+    "figures": {},
+}
+_DETAIL: Final = 2000
+_FIGURES: Final = 64
+
+
+def report(connection: Connection, said: Report, *, now_ms: int) -> None:
+    """Keep a report, and what it means for what was asked of the device."""
+    row: dict[str, Any] = {
+        **_key(said.key),
+        "time_ms": whole(said.time_ms),
+        "received_ms": now_ms,
+        "kind": said.kind,
+        "detail": said.detail[:_DETAIL],
+        **_NO_UPDATE,
+    }
+    if said.update is not None:
+        row |= _update(said.update, detail=said.detail)
+    connection.execute(insert(t.reports), row)
+    if said.update is not None:
+        rollouts.heard_update(connection, said.key.device, said.update, now_ms=now_ms)
+
+
+def telemetry(connection: Connection, said: Telemetry) -> None:
+    """Keep the sketches of one window, and the errors in it."""
+    key = {**_key(said.key), "start_ms": whole(said.start_ms)}
+    sketches: dict[tuple[str, int, str, str], Sketch] = {}
+    for s in said.series:
+        named = (s.model, s.release, s.variant, s.stage)
+        sketches.setdefault(named, Sketch()).merge(s.sketch)
+    duration_ms = whole(said.duration_ms)
+    rows = [
+        {
+            **key,
+            "duration_ms": duration_ms,
+            "model": model,
+            "release": whole(release),
+            "variant": variant,
+            "stage": stage[:32],
+            "count": whole(sketch.count),
+            "sketch": sketch.encode(),
+        }
+        for (model, release, variant, stage), sketch in sketches.items()
+    ]
+    if rows:
+        connection.execute(insert(t.telemetry), rows)
+    failed = [{**key, **_errors(name, many)} for name, many in said.errors.items()]
+    if failed:
+        connection.execute(insert(t.model_errors), failed)
+
+
+def models(connection: Connection, device: str, running: Sequence[Running], *, now_ms: int) -> None:
+    """Keep what runs on a device, in place of what ran."""
+    connection.execute(delete(t.device_models).where(t.device_models.c.device == device))
+    rows = [
+        {
+            "device": device,
+            "model": check_id("model", m.model),
+            "state": m.state[:16],
+            "release": whole(m.release),
+            "manifest": m.manifest and m.manifest[:64],
+            "variant": m.variant and m.variant[:64],
+            "good": whole(m.good),
+            "candidate": whole(m.candidate),
+        }
+        for m in {m.model: m for m in running}.values()
+    ]
+    if rows:
+        connection.execute(insert(t.device_models), rows)
+    for m in running:
+        rollouts.heard_running(connection, device, m, now_ms=now_ms)
+
+
+def whole(number: int | None) -> Any:  # noqa: ANN401
+    """Return ``number`` if a database keeps it. Raises ValueError."""
+    if number is not None and not 0 <= number < MOST:
+        raise ValueError(f"{number} is out of range")
+    return number
+
+
+def _update(u: Update, *, detail: str) -> dict[str, Any]:
+    return {
+        "model": check_id("model", u.model),
+        "event": u.event[:16],
+        "state": u.state[:16],
+        "release": whole(u.release),
+        "manifest": u.manifest and u.manifest[:64],
+        "good": whole(u.good),
+        "running": whole(u.running),
+        "code": u.code and u.code[:32],
+        "detail": (u.detail or detail)[:_DETAIL],
+        "figures": dict(list(u.figures.items())[:_FIGURES]),
+    }
+
+
+def _errors(name: str, many: int) -> dict[str, Any]:
+    model, _, release = name.partition("/")
+    return {
+        "model": check_id("model", model),
+        "release": whole(int(release)),
+        "errors": whole(many),
+    }
+
+
+def _key(key: Key) -> dict[str, Any]:
+    return {
+        "device": key.device,
+        "incarnation": key.incarnation,
+        "stream": key.stream,
+        "sequence": key.sequence,
+    }
