@@ -4,6 +4,7 @@ Started by littoral_converter.worker as ``python -m littoral_converter.child STE
 DEADLINE_S ADDRESS_SPACE_BYTES``; nobody else calls it.
 """
 
+import ctypes
 import errno
 import json
 import os
@@ -20,6 +21,7 @@ from littoral_converter.worker import Progress, Say
 
 _MAX_JOB_BYTES = 16 * 1024 * 1024
 _GRACE_S = 10.0
+_PR_SET_PDEATHSIG = 1
 
 
 def main(argv: list[str]) -> None:
@@ -72,8 +74,10 @@ def _job(cls: type[Any], data: bytes) -> Any:  # noqa: ANN401
 def _limit(deadline_s: float, address_space_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (address_space_bytes, address_space_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # The parent stops us at the deadline; this is for a parent that was itself killed.
+    # The parent stops us at the deadline; these are for a parent that was itself killed.
     signal.setitimer(signal.ITIMER_REAL, deadline_s + _GRACE_S)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _tell(told: IO[str], message: object) -> None:

@@ -1,6 +1,7 @@
 """The room's commands: arguments in, one line or one JSON object out."""
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,7 +67,7 @@ def convert(
         label=label,
         force=force,
     )
-    with _progress(shown=not as_json and sys.stderr.isatty()) as say:
+    with _stoppable(), _progress(shown=not as_json and sys.stderr.isatty()) as say:
         report = run(order, say=say)
     for warning in report.warnings:
         click.echo(f"warning: {warning}", err=True)
@@ -141,6 +142,16 @@ def _table(report: "Report", out: Path) -> None:
         table.add_row("fully integer", "", "yes" if v.fully_integer else "no")
     Console().print(table)
     click.echo(f"bundle: {out}\nreport: {out / 'report.html'}")
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM end the work as Ctrl-C does: with nothing left of it."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -1,5 +1,11 @@
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,6 +57,45 @@ def test_debug_shows_what_the_child_wrote(models: Path, littoral: Littoral, tmp_
     assert ran.code != 0
     assert "Traceback" in ran.err
     assert "littoral.errors.ConversionError" in ran.err
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_it_can_be_stopped_and_leaves_nothing(
+    models: Path, tmp_path: Path, sent: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "littoral", "convert", str(models / "digits.keras"),
+        "-o", str(tmp_path / "out"), "--calibration", str(models / "train.npz")]  # fmt: skip
+    with subprocess.Popen(command, env=os.environ | {"TMPDIR": str(tmp_path)}) as process:
+        wait_for(lambda: children(process.pid) != [])
+        (child,) = children(process.pid)
+        process.send_signal(sent)
+        assert process.wait(10) == 130
+    wait_for(lambda: not Path(f"/proc/{child}").exists())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_command_takes_its_child_along(models: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "littoral", "convert", str(models / "digits.keras"),
+        "-o", str(tmp_path / "out"), "--calibration", str(models / "train.npz")]  # fmt: skip
+    with subprocess.Popen(command, env=os.environ | {"TMPDIR": str(tmp_path)}) as process:
+        wait_for(lambda: list(tmp_path.glob("*/keras-int8.log")) != [])
+        time.sleep(0.5)  # it has told the kernel by then
+        (child,) = children(process.pid)
+        process.kill()
+    wait_for(lambda: not Path(f"/proc/{child}").exists())
+    assert not (tmp_path / "out").exists()
+
+
+def children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 @pytest.fixture
