@@ -222,14 +222,17 @@ class Connection(asyncio.Protocol):
     def check(self, now: float) -> None:
         """Close this connection if its client took too long."""
         waited = now - self._mark
-        if self._lingers:
-            if waited > _LINGER_S:
-                self._transport.close()
-        elif self._running is not None and not self._stuffed:
+        slow = waited > self._limits.receive_timeout_s
+        if self._transport.is_closing() or self._lingers:
+            # Closing waits until all is sent, which a client that does not read can put off.
+            if slow or (self._lingers and waited > _LINGER_S):
+                self._transport.abort()
+        elif self._stuffed:
+            if slow:
+                self._transport.abort()
+        elif self._running is not None:
             pass
-        elif self._stuffed and waited > self._limits.receive_timeout_s:
-            self._transport.abort()
-        elif self._receiving and waited > self._limits.receive_timeout_s:
+        elif self._receiving and slow:
             self._refuse(plain(HTTPStatus.REQUEST_TIMEOUT))
             self._drain()
         elif not self._receiving and waited > self._limits.keep_alive_s:
