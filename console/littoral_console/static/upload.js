@@ -117,6 +117,7 @@
         const what = releases.length ? ["Believed and kept: ", ...adopted(releases)] : ["Believed. Nothing in it is new"];
         show(result, true, ...what, `. ${sent} of ${all} files were sent.`);
         form.reset();
+        form.querySelector("[data-chosen]").textContent = "";
       } catch (error) {
         const code = document.createElement("code");
         code.textContent = error.code || "usage";
