@@ -110,3 +110,15 @@ def set_aside(path: Path) -> Path:
         path.replace(aside)
         sync_folder(path.parent)
     return aside
+
+
+def sweep(folder: Path) -> None:
+    """Remove what kills left beside the files of ``folder``; for its only writer to call.
+
+    Raises:
+        StorageError: The disk refuses.
+
+    """
+    with storage_errors(folder):
+        for path in folder.glob(".*.new"):
+            path.unlink(missing_ok=True)

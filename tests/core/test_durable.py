@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from littoral import durable
-from littoral.errors import DiskFullError, StorageError
+from littoral.errors import DiskFullError, HashError, StorageError
 
 
 def test_new_bytes_take_the_place_of_old_ones(tmp_path: Path) -> None:
@@ -87,3 +88,25 @@ def test_what_cannot_be_read_is_kept_under_another_name(tmp_path: Path) -> None:
         assert durable.set_aside(path).read_text() == f"broken {n}"
         assert not path.exists()
     assert len(list(tmp_path.glob("digits.json.unreadable-*"))) == 9
+
+
+def test_what_the_source_raises_leaves_the_old_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "blob"
+    durable.replace_from(path, iter((b"old", b"er")))
+
+    def spoiled() -> Iterator[bytes]:
+        yield b"new"
+        raise HashError("blob", signed="a", found="b")
+
+    with pytest.raises(HashError):
+        durable.replace_from(path, spoiled())
+    assert path.read_bytes() == b"older"
+    assert [p.name for p in tmp_path.iterdir()] == ["blob"]
+
+
+def test_what_kills_left_is_swept(tmp_path: Path) -> None:
+    durable.replace(tmp_path / "journal.json", b"{}")
+    (tmp_path / ".journal.json.4711.new").write_bytes(b"half")
+    (tmp_path / "mine.new").write_bytes(b"")
+    durable.sweep(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["journal.json", "mine.new"]

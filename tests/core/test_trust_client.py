@@ -433,6 +433,7 @@ def test_power_may_be_cut_at_any_write(
         with Disk(device, cut_at=n, keeps=keeps) as disk:  # type: ignore[arg-type]
             ask(device, repo, 2)
         woken = Client(device, repo.fetch, now=repo.now)
+        assert {path.suffix for path in device.iterdir()} == {".json"}
         if woken.root.version == 1:
             repo.override[TIMESTAMP] = replayed
             repo.fault("metadata/2.root.json", Fault.NOT_FOUND)

@@ -109,40 +109,34 @@ def issue_device(
             x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, str(incarnation)),
         ]
     )
-    issuer = ca.certificate.subject
-    builder = _builder(subject, issuer, public, now=now, life=DEVICE_LIFE)
-    builder = _as_leaf(builder, ExtendedKeyUsageOID.CLIENT_AUTH)
-    builder = _identified(builder, public, by=ca.key.public_key())
-    leaf = builder.sign(ca.key, SHA256())
-    return b"".join(map(_pem, (leaf, *ca.chain[:-1]))).decode()
+    leaf = _leaf(subject, public, ca=ca, to=ExtendedKeyUsageOID.CLIENT_AUTH, now=now)
+    return _chain(leaf, ca).decode()
 
 
 def issue_server(
     names: Sequence[str], *, ca: Authority, key: Path, certificate: Path, now: datetime
 ) -> None:
     """Write a server's key, if there is none, and its chain, for DNS names and IP addresses."""
-    secret = _secret(key)
-    issuer = ca.certificate.subject
-    public = secret.public_key()
-    builder = _builder(_name(names[0][:64]), issuer, public, now=now, life=SERVER_LIFE)
-    builder = _as_leaf(builder, ExtendedKeyUsageOID.SERVER_AUTH)
-    builder = _identified(builder, public, by=ca.key.public_key())
-    alternatives = x509.SubjectAlternativeName([_general(name) for name in names])
-    leaf = builder.add_extension(alternatives, critical=False).sign(ca.key, SHA256())
-    durable.replace(certificate, b"".join(map(_pem, (leaf, *ca.chain[:-1]))), mode=0o644)
+    public = _secret(key).public_key()
+    leaf = _leaf(
+        _name(names[0][:64]),
+        public,
+        ca=ca,
+        to=ExtendedKeyUsageOID.SERVER_AUTH,
+        now=now,
+        life=SERVER_LIFE,
+        names=names,
+    )
+    durable.replace(certificate, _chain(leaf, ca), mode=0o644)
 
 
 def issue_client(name: str, *, ca: Authority, key: Path, certificate: Path, now: datetime) -> None:
     """Write the key, if there is none, and the chain of the console ``console.<replica>``."""
     if not _CONSOLE.fullmatch(name):
         raise ValueError(f"expected console.REPLICA of a-z, 0-9 and '-', found {name!r}")
-    secret = _secret(key)
-    issuer = ca.certificate.subject
-    builder = _builder(_name(name), issuer, secret.public_key(), now=now, life=DEVICE_LIFE)
-    builder = _as_leaf(builder, ExtendedKeyUsageOID.CLIENT_AUTH)
-    builder = _identified(builder, secret.public_key(), by=ca.key.public_key())
-    leaf = builder.sign(ca.key, SHA256())
-    durable.replace(certificate, b"".join(map(_pem, (leaf, *ca.chain[:-1]))), mode=0o644)
+    public = _secret(key).public_key()
+    leaf = _leaf(_name(name), public, ca=ca, to=ExtendedKeyUsageOID.CLIENT_AUTH, now=now)
+    durable.replace(certificate, _chain(leaf, ca), mode=0o644)
 
 
 def _requested(csr: str) -> ec.EllipticCurvePublicKey:
@@ -192,15 +186,33 @@ def _as_authority(builder: x509.CertificateBuilder, *, path_length: int) -> x509
     )
 
 
-def _as_leaf(
-    builder: x509.CertificateBuilder, purpose: x509.ObjectIdentifier
-) -> x509.CertificateBuilder:
+def _leaf(
+    subject: x509.Name,
+    public: ec.EllipticCurvePublicKey,
+    *,
+    ca: Authority,
+    to: x509.ObjectIdentifier,
+    now: datetime,
+    life: timedelta = DEVICE_LIFE,
+    names: Sequence[str] = (),
+) -> x509.Certificate:
+    """Return the certificate of a TLS client or server (``to``), which may issue none."""
+    builder = _builder(subject, ca.certificate.subject, public, now=now, life=life)
     constraints = x509.BasicConstraints(ca=False, path_length=None)
-    return (
+    builder = (
         builder.add_extension(constraints, critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([to]), critical=False)
     )
+    if names:
+        alternatives = x509.SubjectAlternativeName([_general(name) for name in names])
+        builder = builder.add_extension(alternatives, critical=False)
+    return _identified(builder, public, by=ca.key.public_key()).sign(ca.key, SHA256())
+
+
+def _chain(leaf: x509.Certificate, ca: Authority) -> bytes:
+    """Return what a peer is sent: all but the root, which it has."""
+    return b"".join(map(_pem, (leaf, *ca.chain[:-1])))
 
 
 def _usage(*, signs_certificates: bool) -> x509.KeyUsage:

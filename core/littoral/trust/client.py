@@ -76,6 +76,7 @@ class Client:
         held = _read(folder / "root.json")
         if held is None:
             raise TrustError(f"{folder}: no root is held; enrol the device first")
+        durable.sweep(folder)
         self._folder, self._fetch, self._clock = folder, fetch, now
         self._root = rules.held_root(held)
         self._now: datetime | None = None
