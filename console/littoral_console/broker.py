@@ -14,14 +14,20 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from littoral import durable
 from littoral.errors import UnreachableError
+from littoral.trust.certificates import Authority
 from littoral.wire.messages import TOPICS
+from littoral_console import revocation
+from littoral_console.revocation import Revoked
 from littoral_console.tls import REPLICA, Tls
 
 FIND: Final = (None, "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")  # PATH, then where it hides
@@ -50,6 +56,7 @@ def configuration(folder: Path, *, tls: Tls, host: str, port: int, user: str) ->
         f"cafile {folder / 'ca.pem'}",
         f"certfile {certificate}",
         f"keyfile {key}",
+        f"crlfile {folder / 'revoked.pem'}",
         "tls_version tlsv1.2",  # or above
         "require_certificate true",
         "use_identity_as_username true",
@@ -91,11 +98,11 @@ class Broker:
 
     folder: Path
     tls: Tls
-    device_ca: Path  # the chain that devices' certificates lead to
+    device_ca: Authority
     host: str
     program: str
     port: int = 0
-    denied: frozenset[str] = frozenset()
+    revoked: Revoked = field(default_factory=Revoked)
     _process: asyncio.subprocess.Process | None = field(default=None, init=False)
 
     async def start(self) -> None:
@@ -130,10 +137,13 @@ class Broker:
         finally:
             await self._end()
 
-    def deny(self, devices: Collection[str]) -> None:
-        """Let ``devices`` say and hear nothing from now on, on live connections too."""
-        self.denied = frozenset(devices)
-        durable.replace(self.folder / "acl", access_list(self.denied).encode())
+    def revoke(self, revoked: Revoked) -> None:
+        """Let the devices say and hear nothing from now on, on live connections too.
+
+        Of certificates alone: none of them connects again.
+        """
+        self.revoked = revoked
+        self._write_rules()
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGHUP)
@@ -141,10 +151,20 @@ class Broker:
     def _write(self) -> None:
         user = pwd.getpwuid(os.geteuid()).pw_name
         text = configuration(self.folder, tls=self.tls, host=self.host, port=self.port, user=user)
-        authorities = self.device_ca.read_bytes() + self.tls.ca.read_bytes()
-        durable.replace(self.folder / "ca.pem", authorities)
-        durable.replace(self.folder / "acl", access_list(self.denied).encode())
+        chain = (c.public_bytes(Encoding.PEM) for c in self.device_ca.chain)
+        durable.replace(self.folder / "ca.pem", b"".join(chain) + self.tls.ca.read_bytes())
         durable.replace(self.folder / "mosquitto.conf", text.encode())
+        self._write_rules()
+
+    def _write_rules(self) -> None:
+        revoked = revocation.lists(
+            self.revoked.certificates,
+            device_ca=self.device_ca,
+            console_ca=self.tls.authority(),
+            now=datetime.now(UTC),
+        )
+        durable.replace(self.folder / "revoked.pem", revoked)
+        durable.replace(self.folder / "acl", access_list(self.revoked.devices).encode())
 
     async def _spawn(self) -> None:
         command = [self.program, "-c", str(self.folder / "mosquitto.conf")]

@@ -4,18 +4,17 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from littoral import durable
 from littoral.errors import BundleError, StorageError, TrustError
-from littoral_console import accounts, repository
-from littoral_console import tables as t
+from littoral_console import accounts, repository, revocation
 from littoral_console.broker import Broker
 from littoral_console.bus import Bus
 from littoral_console.database import Database
@@ -120,10 +119,10 @@ class Context:
         durable.remove(self.data / FIRST_LOGIN)
 
     async def deny_revoked(self) -> None:
-        """Make the broker deny exactly the devices that are revoked now."""
+        """Make the broker deny exactly what is revoked now."""
         if self.broker is not None:
-            revoked: Collection[str] = await self.look(_revoked)
-            await asyncio.to_thread(self.broker.deny, revoked)
+            found = await self.look(revocation.revoked)
+            await asyncio.to_thread(self.broker.revoke, found)
 
     def write_addresses(self, *, http: str, devices: str, pid: int) -> None:
         """Write DATA/console.json, by which programs on this machine find the console."""
@@ -134,8 +133,3 @@ class Context:
             "pid": pid,
         }
         durable.replace(self.data / CONSOLE, (json.dumps(found) + "\n").encode())
-
-
-def _revoked(connection: Connection) -> list[str]:
-    c = t.devices.c
-    return list(connection.scalars(select(c.id).where(c.revoked_ms.is_not(None))))

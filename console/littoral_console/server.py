@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from littoral import durable
 from littoral.errors import SettingsError, UnreachableError
 from littoral_console import broker as brokers
+from littoral_console import revocation
 from littoral_console import tls as certificates
 from littoral_console.app import devices_app, people_app
 from littoral_console.broker import Broker
@@ -174,16 +175,16 @@ async def _start_child(context: Context, options: Options) -> str:
     broker = Broker(
         folder=context.data / "broker",
         tls=context.tls,
-        device_ca=context.keys.folder / "device-ca.crt",
+        device_ca=context.keys.device_ca,
         host=split_address("--devices", options.devices)[0],
         program=program,
+        revoked=await context.look(revocation.revoked),
     )
     try:
         await broker.start()
     except UnreachableError as e:
         return f"{e}; devices use HTTPS alone"
     context.broker = broker
-    await context.deny_revoked()
     return ""
 
 

@@ -35,6 +35,10 @@ class Tls:
     def ca(self) -> Path:
         return self.folder / "console-ca.crt"
 
+    def authority(self) -> certificates.Authority:
+        """Return what issues; its key stays here."""
+        return certificates.Authority.load(self.folder / "console-ca.key", self.ca)
+
     @property
     def server(self) -> tuple[Path, Path]:
         """Return the server's certificates and its key."""

@@ -139,6 +139,21 @@ def test_a_revoked_device_is_denied_on_its_live_connection(console: ConsoleProce
         assert client.publish(topic("ousted", "up/x"), b"x") != DENIED
 
 
+def test_an_earlier_incarnations_certificate_opens_no_connection(console: ConsoleProcess) -> None:
+    stolen = DeviceSimulator(console, "cloned")
+    with stolen.mqtt() as client:
+        assert client.publish(topic("cloned", "up/x"), b"x") != DENIED
+        kept = stolen.folder / "kept.crt"
+        kept.write_text(stolen.enrolled.certificate)
+        true = DeviceSimulator(console, "cloned")
+        with true.mqtt() as other:
+            until(lambda: not client.connected, "the thief's end")
+            assert other.publish(topic("cloned", "up/x"), b"x") != DENIED
+    stolen.certificate = kept
+    with pytest.raises((ssl.SSLError, ConnectionError)), stolen.mqtt():
+        pass
+
+
 def test_files_of_the_broker_are_the_consoles_alone(console: ConsoleProcess) -> None:
     for path in ("broker/mosquitto.conf", "broker/acl", "tls/server.key", "tls/console.a.key"):
         assert (console.data / path).stat().st_mode & 0o077 == 0, path
