@@ -140,6 +140,9 @@ class Believer:
         except UnreachableError as e:
             log.info("the repository does not answer; believing what is held: %s", e)
             client.recall()
+        # A board without a clock learns from what was signed how late it is at least.
+        for keyid, when in client.issued().items():
+            self._clock.raise_floor(when, keyid)
 
     def _client(self) -> "Client":
         from littoral.trust.client import Client
