@@ -1,0 +1,82 @@
+"""What happens though nobody asks, with a clock that the test sets."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Table, insert, select
+
+from littoral.wire.sketch import Sketch
+from littoral_console import tables as t
+from littoral_console.context import Context
+from littoral_console.options import Options
+from littoral_console.server import open_context
+from littoral_console.upkeep import KEEP_TELEMETRY_MS, SILENT_MS, once
+from simulators.repository import RepositorySimulator
+
+DEVICE: dict[str, object] = {
+    "incarnation": 1,
+    "labels": {},
+    "created_ms": 0,
+    "online": True,
+    "software": "",
+    "hardware": [],
+    "serving": False,
+    "director": 0,
+}
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[Context]:
+    publisher = RepositorySimulator(tmp_path)
+    shutil.copytree(publisher.online, tmp_path / "data" / "keys")
+    found = open_context(Options(data=tmp_path / "data"))
+    yield found
+    found.database.close()
+
+
+def keep(context: Context, table: Table, row: dict[str, object]) -> None:
+    context.database.writer.write(lambda c: c.execute(insert(table).values(row)))
+
+
+def test_who_is_silent_is_not_online(context: Context) -> None:
+    now_ms = context.clock()
+    for name, seen_ms in (("quiet", now_ms - SILENT_MS - 1), ("loud", now_ms - SILENT_MS // 2)):
+        row = {**DEVICE, "id": name, "serial": name, "last_seen_ms": seen_ms}
+        keep(context, t.devices, row)
+    asyncio.run(once(context))
+    found = context.read(
+        lambda c: c.scalars(select(t.devices.c.id).where(t.devices.c.online)).all()
+    )
+    assert found == ["loud"]
+
+
+def test_old_telemetry_goes(context: Context) -> None:
+    now_ms = context.clock()
+    row = {**DEVICE, "id": "edge-1", "serial": "1", "last_seen_ms": now_ms}
+    keep(context, t.devices, row)
+    for n, start_ms in enumerate((now_ms - KEEP_TELEMETRY_MS - 1, now_ms), 1):
+        window = {
+            "device": "edge-1",
+            "incarnation": 1,
+            "stream": "t",
+            "sequence": n,
+            "start_ms": start_ms,
+            "duration_ms": 1,
+            "model": "m",
+            "release": 1,
+            "variant": "v",
+            "stage": "invoke",
+            "count": 0,
+            "sketch": Sketch().encode(),
+        }
+        keep(context, t.telemetry, window)
+    asyncio.run(once(context))
+    assert context.read(lambda c: c.scalars(select(t.telemetry.c.sequence)).all()) == [2]
+
+
+def test_without_a_repository_there_is_nothing_to_sign(context: Context) -> None:
+    asyncio.run(once(context))
+    assert context.repository.root is None
