@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from littoral import durable
 from littoral.errors import LittoralError, MisuseError, SettingsError
 from littoral.tree import Tree
 from littoral_serve import live, notify, settings, sockets
@@ -25,6 +26,7 @@ from littoral_serve.live import Live, Models
 from littoral_serve.settings import Settings
 from littoral_serve.timings import Timings
 
+_DATA: Final = Path("/var/lib/littoral")
 _CONTROL_BODY_BYTES: Final = 1024 * 1024
 _CLOSE_S: Final = 5.0
 
@@ -52,7 +54,9 @@ def main(options: Options) -> int:
 
     """
     if options.data is None and not options.models:
-        raise MisuseError("expected --data DIR, or --model NAME=FILE, found neither")
+        if not _DATA.is_dir():
+            raise MisuseError("expected --data DIR, or --model NAME=FILE, found neither")
+        options = replace(options, data=_DATA)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.INFO)
     app = App(options, _settings(options))
     asyncio.run(app.run())
@@ -81,7 +85,8 @@ class App:
         self._unix: dict[str, socket.socket] = {}
         if options.data is not None:
             tree = Tree(options.data)
-            tree.sockets.mkdir(mode=0o750, parents=True, exist_ok=True)
+            with durable.storage_errors(tree.sockets):
+                tree.sockets.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._unix["control"] = given.get("control") or sockets.unix(tree.control)
             self._unix["serve"] = given.get("serve") or sockets.unix(tree.serve)
         where, number = self._tcp.getsockname()[:2]

@@ -14,7 +14,7 @@ from littoral_serve import app
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     envvar="LITTORAL_DATA",
-    help="The device's folder: serves what its journals call good, and takes the agent's orders.",
+    help="The device's folder: what its journals call good is served.  [/var/lib/littoral]",
 )
 @click.option("--http", metavar="HOST:PORT", help="Where clients are answered; port 0: any free.")
 @click.option(

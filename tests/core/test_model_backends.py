@@ -141,7 +141,7 @@ def test_the_definition_is_tflites_own_to_the_bit(model: Path) -> None:
 
 def changed(model: bytes, old: str, new: str) -> bytes:
     """Return ``model`` with every operator ``old`` turned into ``new``."""
-    import flatbuffers  # type: ignore[import-untyped]
+    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
     root = schema.ModelT.InitFromPackedBuf(model, 0)

@@ -69,4 +69,4 @@ def test_a_wrong_shape_is_told_with_what_was_expected() -> None:
 
 def test_a_single_number_has_a_shape_of_its_own() -> None:
     stored = tensors.quantize(1.0, Tensor(name="x", shape=(), dtype="int8", scale=0.5))
-    assert (stored.shape, stored.dtype, int(stored)) == ((), "int8", 2)
+    assert (stored.shape, stored.dtype.name, int(stored)) == ((), "int8", 2)

@@ -182,6 +182,15 @@ def test_a_path_too_long_for_a_socket_is_told(tmp_path: Path) -> None:
     assert (done.returncode, "at most 107 bytes [storage]" in done.stderr) == (1, True)
 
 
+def test_a_folder_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("--data", str(tmp_path / "file/data"), "--http", "127.0.0.1:0")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"error: {tmp_path}/file/data/run: Not a directory [storage]\n",
+    )
+
+
 def test_files_and_a_folder_go_together(device: Device) -> None:
     device.good(device.add("digits", release=3))
     with serving(f"--data={device.tree.root}", TINY) as serve:
@@ -276,6 +285,31 @@ def test_memory_does_not_grow_with_requests_and_switches(device: Device) -> None
             status = Path(f"/proc/{serve.process.pid}/status").read_text()
             resident.append(int(status.split("VmRSS:")[1].split()[0]))
         assert resident[-1] - resident[0] < 2048, resident
+
+
+def test_a_trial_does_not_outlive_serve(device: Device) -> None:
+    release = device.add("digits")
+    body = json.dumps({**release.order, "hardware": "cpu-x86_64", "deadline_s": 60})
+    serve = Serve("--http", "127.0.0.1:0", f"--data={device.tree.root}")
+    pid = serve.process.pid
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(str(device.tree.control))
+        head = f"POST /control/try HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        peer.sendall((head + body).encode())
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        wait_until(lambda: children.read_text().split())
+        (child,) = children.read_text().split()
+        serve.kill()
+        wait_until(lambda: not alive(child), within_s=5)
+    serve.stop()
+
+
+def alive(pid: str) -> bool:
+    """Tell whether it runs: whom nobody waits for stays as a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_it_closes_what_it_opened(device: Device) -> None:

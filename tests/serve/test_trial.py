@@ -100,7 +100,7 @@ def test_a_trial_that_does_not_end_is_ended(device: Device) -> None:
 
 def surgery(change: Callable[[Any], None]) -> bytes:
     """Return the tiny model with one thing changed, a valid flatbuffer all the same."""
-    import flatbuffers  # type: ignore[import-untyped]
+    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
     root = schema.ModelT.InitFromPackedBuf(model("tiny_int8"), 0)

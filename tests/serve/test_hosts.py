@@ -1,0 +1,41 @@
+"""By which names serve may be called."""
+
+import pytest
+
+from littoral_serve.hosts import Hosts
+
+HOSTS = Hosts(frozenset({"192.168.1.7", "Board.example", "fe80::1"}))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("localhost", "LocalHost:1", "127.0.0.1", "127.9.9.9:8501", "[::1]", "[::1]:8501"),
+        *("192.168.1.7:8501", "board.example", "BOARD.EXAMPLE:80", "[fe80::1]:8501"),
+    ],
+)
+def test_its_own_names(host: str) -> None:
+    assert HOSTS.allows(host)
+    assert HOSTS.refusal({b"host": host.encode()}) is None
+    assert HOSTS.refusal({b"host": host.encode(), b"origin": f"http://{host}".encode()}) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1"),
+        *("127.0.0.1@evil.example", "[::2]", "1127.0.0.1", "xlocalhost", "\xff"),
+    ],
+)
+def test_foreign_names(host: str) -> None:
+    assert not HOSTS.allows(host)
+    refusal = HOSTS.refusal({b"host": host.encode("latin-1")})
+    assert refusal is not None
+    assert "is not a name of this server" in refusal
+    origin = f"https://{host}".encode("latin-1")
+    assert HOSTS.refusal({b"host": b"localhost", b"origin": origin}) is not None
+
+
+def test_a_request_without_a_name_is_refused() -> None:
+    assert HOSTS.refusal({}) == "the request names no Host"
+    assert HOSTS.refusal({b"host": b"localhost", b"origin": b"null"}) is not None

@@ -1,0 +1,100 @@
+"""The quick way through JSON reads exactly what the careful way reads."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from littoral.bundle.manifest import Tensor
+from littoral_serve import predict_dom, predict_json
+from littoral_serve.signatures import signatures
+
+OUT = (Tensor(name="y", shape=(1, 2), dtype="float32"),)
+SPECS = {
+    "float": Tensor(name="x", shape=(1, 2, 3), dtype="float32"),
+    "int8": Tensor(name="x", shape=(1, 2, 3), dtype="int8", scale=0.5),
+    "uint8": Tensor(name="x", shape=(1, 2, 3), dtype="uint8", scale=0.5),
+    "flat": Tensor(name="x", shape=(1, 4), dtype="int16"),
+    "scalar": Tensor(name="x", shape=(1,), dtype="float32"),
+    "thin": Tensor(name="x", shape=(1, 3, 1), dtype="int32"),
+    "flag": Tensor(name="x", shape=(1, 2), dtype="bool"),
+}
+KNOWN = {name: signatures((spec,), OUT) for name, spec in SPECS.items()}
+PIECES = [
+    *("[", "]", "[[", "]]", "{", "}", ",", " ", "\n", "null", "true", '"1"', "NaN"),
+    *("1", "-2", "3.5", "1e2", "300", "00", "-", "+1", ".5", "1.", "99999999999999999999999"),
+]
+
+
+def agree(body: bytes, known: Any) -> bool:
+    """Compare the ways; return whether the quick one was taken."""
+    quick = predict_json._fast(body, known)
+    if quick is None:
+        return False
+    signature, arrays, rows = predict_dom.read(body, known)
+    assert (quick.signature, quick.rows) == (signature, rows)
+    for ours, theirs in zip(quick.arrays, arrays, strict=True):
+        assert ours.dtype == theirs.dtype
+        assert np.array_equal(ours, theirs)
+    return True
+
+
+@pytest.mark.parametrize("kind", SPECS)
+@pytest.mark.parametrize("signature", ["serving_default", "float", "raw"])
+@pytest.mark.parametrize("key", ["instances", "inputs"])
+@pytest.mark.parametrize("indent", [None, 0, 3])
+def test_a_usual_request_is_read_alike(
+    kind: str, signature: str, key: str, indent: int | None
+) -> None:
+    view = KNOWN[kind][signature].inputs[0]
+    rng = np.random.default_rng(0)
+    shape = (5, *view.instance)
+    if view.dtype == "float32":
+        value = rng.normal(size=shape).astype(np.float32).tolist()
+    elif view.dtype == "bool":
+        value = rng.integers(0, 2, shape).astype(bool).tolist()
+    else:
+        value = rng.integers(0, 128, shape).tolist()
+    document = {"signature_name": signature, key: value}
+    body = json.dumps(document, indent=indent).encode()
+    assert agree(body, KNOWN[kind]) is (kind != "flag")
+
+
+@given(st.sampled_from(sorted(SPECS)), st.lists(st.sampled_from(PIECES), max_size=24))
+def test_whatever_is_sent_they_agree(kind: str, pieces: list[str]) -> None:
+    for key in ("instances", "inputs"):
+        body = f'{{"{key}": [{"".join(pieces)}]}}'.encode()
+        agree(body, KNOWN[kind])
+
+
+@given(st.data())
+def test_a_slip_in_a_good_request_is_never_read_as_another(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(sorted(set(SPECS) - {"flag"})))
+    view = KNOWN[kind]["raw"].inputs[0]
+    value = np.arange(2 * int(np.prod(view.instance))).reshape(2, *view.instance).tolist()
+    body = bytearray(json.dumps({"signature_name": "raw", "instances": value}).encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(body) - 1))
+        body[at : at + 1] = data.draw(
+            st.sampled_from([b"", b"[", b"]", b",", b"1", b" ", b"-", b".", b"e"])
+        )
+    agree(bytes(body), KNOWN[kind])
+
+
+def test_numbers_keep_every_bit_of_a_float32() -> None:
+    rng = np.random.default_rng(1)
+    bits = rng.integers(0, 2**32, 6000, dtype=np.uint64).astype(np.uint32).view(np.float32)
+    bits = bits[np.isfinite(bits)][:5000]
+    for text in (json.dumps(bits.tolist()), "[" + ",".join(map(str, bits.tolist())) + "]"):
+        call = predict_json._fast(f'{{"inputs":{text}}}'.encode(), KNOWN["scalar"])
+        assert call is not None
+        assert np.array_equal(call.arrays[0], bits)
+
+
+def test_one_large_number_is_left_to_the_careful_way() -> None:
+    body = b'{"instances": [1e39, 2]}'
+    assert predict_json._fast(body, KNOWN["scalar"]) is None
+    assert predict_json.read(body, KNOWN["scalar"]).arrays[0].tolist() == [np.inf, 2]

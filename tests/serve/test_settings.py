@@ -1,0 +1,47 @@
+"""serve.toml."""
+
+from pathlib import Path
+
+import pytest
+
+from littoral.errors import SettingsError
+from littoral_serve import settings
+from littoral_serve.settings import Settings, split_address
+
+
+def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "serve.toml"
+    file.write_text('http = "127.0.0.1:0"\nwindow_s = 5\nhosts = ["pi"]\n')
+    found = settings.load(file)
+    assert (found.http, found.window_s, found.hosts) == ("127.0.0.1:0", 5.0, ("pi",))
+    assert found.max_body_bytes == Settings().max_body_bytes
+    assert settings.load(None) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("widow_s = 5", "no setting 'widow_s'; did you mean 'window_s'?"),
+        ("window_s = 0", "'window_s' should be more than 0"),
+        ('window_s = "5"', "'window_s' should be float"),
+        ("threads = 0", "'threads' should be at least 1"),
+        ('http = "8501"', "'http' should be host:port, as 127.0.0.1:8501, not '8501'"),
+        ('http = "x:99999"', "'http' should be host:port"),
+        ("window_s =", "Invalid value"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, line: str, words: str) -> None:
+    file = tmp_path / "serve.toml"
+    file.write_text(line)
+    with pytest.raises(SettingsError) as told:
+        settings.load(file)
+    assert str(told.value).startswith(str(file))
+    assert words in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a:1", ("a", 1)), ("[::1]:80", ("::1", 80)), ("0.0.0.0:0", ("0.0.0.0", 0))],
+)
+def test_addresses(text: str, expected: tuple[str, int]) -> None:
+    assert split_address(text) == expected
