@@ -82,20 +82,8 @@ def measure(
     int8 = (shop.folder / keras_int8.INT8).read_bytes()
     graph = check.read(int8)
     check.require_integer(graph, allow_float=recipe.quantize.allow_float)
-    ran, ran_float = (
-        shop.do(
-            "run",
-            litert.Run(
-                model=shop.folder / name,
-                samples=at,
-                answers=shop.folder / f"{name}.npy",
-                stage=f"running {what}",
-            ),
-            litert.Ran,
-            name=f"run {what}",
-        )
-        for name, what in ((keras_int8.INT8, "INT8"), (keras_int8.FLOAT, "float"))
-    )
+    ran = _run(shop, keras_int8.INT8, at, what="INT8")
+    ran_float = _run(shop, keras_int8.FLOAT, at, what="float")
     answers = np.load(shop.folder / f"{keras_int8.INT8}.npy")
     reference = np.load(shop.folder / keras_int8.ANSWERS)
     task = _task(ran.outputs[0], recipe.task)
@@ -149,6 +137,17 @@ def _build(
             raise MisuseError(
                 f"{source.path}: this is a model of {kind}; this version converts {Kind.KERAS3}"
             )
+
+
+def _run(shop: Workshop, model: str, samples: Path, *, what: str) -> Ran:
+    """Leave the answers of ``model`` to all samples beside it."""
+    job = litert.Run(
+        model=shop.folder / model,
+        samples=samples,
+        answers=shop.folder / f"{model}.npy",
+        stage=f"running {what}",
+    )
+    return shop.do("run", job, Ran, name=f"run {what}")
 
 
 def _task(output: Tensor, wanted: Task | None) -> Task:
