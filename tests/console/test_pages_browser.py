@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Dialog,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from console.coast import BOARDS, CPU, PASSWORD, USER, Coast, publish, settle
 from console.listening import listening
@@ -71,9 +79,14 @@ class Watched:
         self.page.set_default_timeout(10_000)
         self.page.on("console", lambda m: say(m.text) if m.type in {"error", "warning"} else None)
         self.page.on("pageerror", lambda error: say(str(error)))
-        self.page.on("requestfailed", lambda r: say(f"{r.url}: {r.failure}"))
+        self.page.on("requestfailed", self.failed)
         self.page.on("response", lambda r: say(f"{r.url}: {r.status}") if r.status > 399 else None)
         self.page.on("dialog", self.answer)
+
+    def failed(self, request: Request) -> None:
+        """Remember a request that failed, and not because its page was left meanwhile."""
+        if request.failure != "net::ERR_ABORTED":
+            self.trouble.append(f"{request.url}: {request.failure}")
 
     def answer(self, question: Dialog) -> None:
         """Say yes to what a page asks."""
@@ -324,11 +337,11 @@ def test_what_strangers_wrote_runs_nothing(enter: Open) -> None:
         expect(page.get_by_text("<img src=x onerror=alert(1)>").first).to_be_visible()
         assert page.locator("img[src=x]").count() == 0
     assert watched.trouble == []
-    page = watched.go("/releases/digits/1")
+    with watched.page.expect_console_message(lambda m: "Blocked script execution" in m.text):
+        page = watched.go("/releases/digits/1")
     frame = page.frame_locator("iframe.report")
     expect(frame.locator("#mark")).to_be_attached()
     assert page.title() == "digits r1 · littoral"
-    assert any("Blocked script execution" in found for found in watched.trouble)
     alone = watched.go("/releases/digits/1/report")
     assert alone.title() == "Report"
     assert not [found for found in watched.trouble if "dialog" in found]
