@@ -83,22 +83,24 @@ class Believer:
     def choose(self, assignments: Collection[Assignment]) -> dict[str, Choice | LittoralError]:
         """Return, by model, what may be run, or why it may not.
 
+        UnreachableError is no verdict: the repository does not answer, and what is held of it
+        does not name the release.
+
         Raises:
-            UnreachableError: The repository does not answer, and too little is held.
             StorageError: The disk refuses.
 
         """
         client = self._client()
         try:
-            self._refresh(client)
-        except (TrustError, BundleError) as e:
+            outage = self._refresh(client)
+        except (TrustError, BundleError, UnreachableError) as e:
             return dict.fromkeys((one.model for one in assignments), e)
         chosen: dict[str, Choice | LittoralError] = {}
         for one in assignments:
             try:
                 chosen[one.model] = self._choose(one, client)
-            except (TrustError, BundleError) as e:
-                chosen[one.model] = e
+            except (TrustError, BundleError, UnreachableError) as e:
+                chosen[one.model] = outage or e
         return chosen
 
     def from_disk(self, model: str) -> Choice | None:
@@ -134,15 +136,15 @@ class Believer:
             durable.replace(self._tree.manifest(one.manifest_sha256), data, mode=0o640)
         return _choice(one, manifest)
 
-    def _refresh(self, client: "Client") -> None:
+    def _refresh(self, client: "Client") -> UnreachableError | None:
+        """Believe what is new, or what is held; return why the latter."""
         try:
             client.refresh()
         except UnreachableError as e:
-            log.info("the repository does not answer; believing what is held: %s", e)
+            log.info("believing what is held: %s", e)
             client.recall()
-        # A board without a clock learns from what was signed how late it is at least.
-        for keyid, when in client.issued().items():
-            self._clock.raise_floor(when, keyid)
+            return e
+        return None
 
     def _client(self) -> "Client":
         from littoral.trust.client import Client

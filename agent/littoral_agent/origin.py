@@ -285,5 +285,6 @@ def _transport_errors(where: str) -> Iterator[None]:
 
 
 def _brief(error: Exception) -> str:
+    """Return the last part of what urllib3 says: before it stand objects."""
     text = " ".join(str(error).split())
-    return text.rpartition(">: ")[2] or type(error).__name__
+    return text.rpartition("): ")[2].rpartition(">: ")[2] or type(error).__name__

@@ -82,9 +82,9 @@ class Parts:
 
     def start(self) -> None:
         """Start every thread."""
-        self._reports.tell(
-            "boot", f"littoral {__version__}, boot {self._boot}", once=f"boot/{self._boot}"
-        )
+        if self._enrolment is not None:
+            once = f"boot/{self._enrolment.incarnation}/{self._boot}"
+            self._reports.tell("boot", f"littoral {__version__}, boot {self._boot}", once=once)
         if self._spool is not None:
             self._spool.waiting = self._changed
         self._worker.start()

@@ -8,7 +8,7 @@ cannot be reached is no verdict, and is looked at again with growing pauses.
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from littoral import durable, records
@@ -128,16 +128,25 @@ class Wishes:
             if model not in named:
                 self._follow(model, None)
         looked_at = [one for one in named.values() if not self._settle(one)]
-        if not looked_at:
-            return
-        chosen = self._believer.choose(looked_at)
-        self._backoff.reset()
+        if looked_at:
+            self._act(looked_at, self._believer.choose(looked_at))
+            self._backoff.reset()
+
+    def _act(
+        self, looked_at: Iterable[Assignment], chosen: Mapping[str, Choice | LittoralError]
+    ) -> None:
+        """Take what was found of each. Raises UnreachableError if of any nothing could be."""
+        outage: UnreachableError | None = None
         for one in looked_at:
-            found = chosen[one.model]
-            if isinstance(found, Choice):
-                self._follow(one.model, found)
-            else:
-                self._refuse(one, found)
+            match chosen[one.model]:
+                case Choice() as choice:
+                    self._follow(one.model, choice)
+                case UnreachableError() as e:
+                    outage = e
+                case e:
+                    self._refuse(one, e)
+        if outage is not None:
+            raise outage
 
     def _judge(self, data: bytes) -> None:
         try:

@@ -103,11 +103,16 @@ class BrokerSimulator:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
+
     def device(self, name: str) -> Identity:
         return enrol(self.repo, self.folder / "devices" / name, device=name, ca=self.tls.ca)
 
     def start(self) -> None:
         """Start the broker, then the console."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         user = pwd.getpwuid(os.geteuid()).pw_name
         authorities = self.folder / "authorities.pem"
         authorities.write_bytes(

@@ -284,18 +284,18 @@ class _Handler(BaseHTTPRequestHandler):
     def _repository(self, name: str) -> None:
         """Hand on what the repository's own simulator answers, faults and all."""
         at = urlsplit(self.console.repo.url)
-        link = http.client.HTTPConnection(at.hostname or "", at.port, timeout=30)
         asked = self.headers.get("Range")
-        link.request("GET", f"/{name}", headers={"Range": asked} if asked else {})
-        reply = link.getresponse()
-        self.send_response(reply.status)
-        for key in ("Content-Length", "Content-Range"):
-            if (value := reply.headers.get(key)) is not None:
-                self.send_header(key, value)
-        self.end_headers()
-        while chunk := reply.read1(65536):
-            self.wfile.write(chunk)
-        link.close()
+        link = http.client.HTTPConnection(at.hostname or "", at.port, timeout=30)
+        with contextlib.closing(link):
+            link.request("GET", f"/{name}", headers={"Range": asked} if asked else {})
+            with link.getresponse() as reply:
+                self.send_response(reply.status)
+                for key in ("Content-Length", "Content-Range"):
+                    if (value := reply.headers.get(key)) is not None:
+                        self.send_header(key, value)
+                self.end_headers()
+                while chunk := reply.read1(65536):
+                    self.wfile.write(chunk)
 
     def _answer(self, ask: Callable[[], bytes | None]) -> None:
         self.console.asked.append(urlsplit(self.path).path)
