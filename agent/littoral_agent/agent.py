@@ -4,6 +4,7 @@ It starts and serves what it has with no network, no console, no broker and no i
 it only sees to it that serve runs what the journals say, until somebody enrols the device.
 """
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -11,7 +12,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from littoral import durable, records
@@ -104,22 +104,35 @@ def main(tree: Tree, settings: Settings) -> int:
     return 0
 
 
-@contextmanager
+@contextlib.contextmanager
 def _alone(tree: Tree) -> Iterator[None]:
     """Be the only agent that changes ``tree``: the lock ends with the process."""
     path = lock_path(tree)
     with durable.storage_errors(path):
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as e:
+        if not _locked(fd):
             raise DeniedError(
                 f"{tree.root}: another agent is at work here; stop it, or name another folder"
-            ) from e
+            )
+        with contextlib.suppress(OSError):  # for who looks on: a full disk must not stop us
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(fd)
+
+
+def _locked(fd: int) -> bool:
+    """Take the lock; who only looks on holds it for a moment."""
+    for _ in range(10):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.1)
+        else:
+            return True
+    return False
 
 
 def _stamp(tree: Tree) -> int | None:

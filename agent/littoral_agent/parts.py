@@ -112,6 +112,7 @@ class Parts:
         """
         if not self._worker.alive or not self._watcher.alive:
             raise DefectError(RuntimeError("a thread of the agent ended; its log says why"))
+        self._reports.flush()
         if self.channel is not None:
             self.channel.tick()
         if self._clock.source == "signed" and abs(self._clock.system_ahead_s) > DAY_S:

@@ -49,6 +49,7 @@ class Reports:
         self._spool, self.now_ms = spool, now_ms
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
+        self._warned = False
 
     def step(self, said: Said) -> None:
         """Tell of a step of an update's life, as the journal has it."""
@@ -77,8 +78,11 @@ class Reports:
                     first = self._waiting[0]
                     self._spool.add("report", first.body, once=first.id)
                     del self._waiting[0]
+                    self._warned = False
             except StorageError as e:
-                log.warning("a report waits for the disk: %s [%s]", e, e.code)
+                if not self._warned:
+                    log.warning("a report waits for the disk: %s [%s]", e, e.code)
+                self._warned = True
 
     def dropped(self) -> None:
         """Say how much telemetry was dropped, if any was, now that somebody listens."""

@@ -97,7 +97,7 @@ def live_path(tree: Tree) -> Path:
 
 
 def lock_path(tree: Tree) -> Path:
-    """Return the file that an agent which runs holds locked."""
+    """Return the file that an agent which runs holds locked, and in which its pid stands."""
     return tree.sockets / "agent.lock"
 
 
@@ -109,17 +109,22 @@ def _live(tree: Tree) -> Live | None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _said(tree)
+        return _said(tree, os.read(fd, 32))
     finally:
         os.close(fd)
     return None
 
 
-def _said(tree: Tree) -> Live:
+def _said(tree: Tree, pid: bytes) -> Live | None:
+    """Return what the agent ``pid`` says of itself, as much as it has said yet."""
+    if not pid.strip().isdigit():
+        return None  # it has just taken the lock
+    here = Live(pid=int(pid))
     try:
-        return records.from_json(Live, live_path(tree).read_bytes(), limit=_MAX_BYTES)
+        said = records.from_json(Live, live_path(tree).read_bytes(), limit=_MAX_BYTES)
     except (OSError, records.RecordError):
-        return Live(pid=0)
+        return here
+    return said if said.pid == here.pid else here
 
 
 def _director(tree: Tree) -> int:
