@@ -138,13 +138,17 @@ class Believer:
 
     def _refresh(self, client: "Client") -> UnreachableError | None:
         """Believe what is new, or what is held; return why the latter."""
+        outage: UnreachableError | None = None
         try:
             client.refresh()
         except UnreachableError as e:
             log.info("believing what is held: %s", e)
             client.recall()
-            return e
-        return None
+            outage = e
+        # A board without a clock learns from what was signed how late it is at least.
+        for keyid, when in client.issued().items():
+            self._clock.raise_floor(when, keyid)
+        return outage
 
     def _client(self) -> "Client":
         from littoral.trust.client import Client
