@@ -40,6 +40,7 @@ class World:
     devices: str = ""  # the devices'
     serve: str = ""
     broker: str | None = None
+    token: str | None = None  # for the console's REST API
     ports: tuple[int, int, int] = field(
         default_factory=lambda: (free_port(), free_port(), free_port())
     )
@@ -71,11 +72,14 @@ class World:
     def fleet(self, *args: str | Path, within_s: float = 60) -> Any:  # noqa: ANN401
         return self.stage.littoral("fleet", *args, within_s=within_s)
 
+    def rest(self, path: str) -> Any:  # noqa: ANN401
+        """Return what the console's REST API answers: a poll need not start a program."""
+        with Rest(self.console, bearer=self.token) as people:
+            return people.get(f"/api/v1{path}")
+
     def device(self) -> dict[str, Any]:
         """Return what the console knows of the device."""
-        found = [row for row in rows(self.fleet("devices")) if row["id"] == DEVICE]
-        expect(len(found) == 1, f"one device {DEVICE!r} in the console", found)
-        return dict(found[0])
+        return dict(self.rest(f"/devices/{DEVICE}")["device"])
 
     def on_device(self) -> dict[str, Any]:
         """Return what the console knows of the model on the device."""
@@ -84,8 +88,8 @@ class World:
         return dict(found[0])
 
     def history(self) -> list[dict[str, Any]]:
-        """Return what the device reported of the model, newest first."""
-        return rows(self.fleet("history"))
+        """Return what the device reported, newest first."""
+        return list(self.rest("/history?limit=100"))
 
     def publish(self, bundle: Path) -> dict[str, Any]:
         """Sign the release where its keys are, and send it to the console."""
@@ -208,10 +212,3 @@ class Load:
             f"every client to see {answers} answers, one after the other",
             orders,
         )
-
-
-def rows(answer: Any) -> list[dict[str, Any]]:  # noqa: ANN401
-    """Return the one list that a listing command answers with."""
-    lists = [value for value in answer.values() if isinstance(value, list)]
-    expect(len(lists) == 1, "one list in the answer", list(answer))
-    return list(lists[0])

@@ -177,38 +177,81 @@ def test_a_truncated_journal_is_set_aside_and_the_model_proven_again(world: Worl
     journal = world.device_data / "journals" / f"{MODEL}.json"
     journal.write_bytes(journal.read_bytes()[:40])
     world.start_device()
+
+    def told() -> list[str] | None:
+        return [row["detail"] for row in world.history() if row["kind"] == "journal"] or None
+
+    details = wait_for("a report of the journal", told, within_s=20)
+    assert len(details) == 1
+    assert "expected a journal" in details[0]
+    wait_for("release 1", lambda: version(world) == "1" or None, within_s=20)
     world.wait_running(1)
-    told = [row for row in world.fleet("history")["history"] if row["kind"] == "journal"]
-    assert len(told) == 1
     complete(world)
 
 
-def test_a_full_disk_is_told_and_the_release_before_goes_on(world: World, small_disk: Path) -> None:
+@pytest.fixture
+def on_small_disk(world: World, small_disk: Path) -> Iterator[Path]:
+    """The device's data folder on a disk of 4 MiB, of which 1 MiB is to stay free."""
     world.stage.stop("device")
     subprocess.run(["mount", "-o", "remount,size=4m", small_disk], check=True)
     kept, inside = world.device_data.with_name("device-kept"), small_disk / "device"
-    shutil.copytree(world.device_data, inside, symlinks=True, ignore=shutil.ignore_patterns("run"))
+    no_sockets = shutil.ignore_patterns("run")
+    shutil.copytree(world.device_data, inside, ignore=no_sockets)
     world.device_data.rename(kept)
     world.device_data.symlink_to(inside)
-    settings = (kept / "agent.toml").read_text() + "disk_reserve_bytes = 0\n"
-    (inside / "agent.toml").write_text(settings)
-    try:
-        world.start_device()
-        world.wait_running(1)
-        free = shutil.disk_usage(small_disk).free
-        (small_disk / "ballast").write_bytes(bytes(max(free - 4096, 0)))
-        world.push(2)
-        row = world.wait_refused(2, "disk-full")
-        assert row["running"] == 1
-        assert predict(world.serve, MODEL, world.sample())
-        (small_disk / "ballast").unlink()
-        world.push(2)
-        world.wait_running(2)
-    finally:
-        world.stage.stop("device")
-        world.device_data.unlink()
-        shutil.copytree(inside, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("run"))
-        kept.rename(world.device_data)
+    settings = (kept / "agent.toml").read_text()
+    (inside / "agent.toml").write_text(f"{settings}disk_reserve_bytes = 1_048_576\n")
+    world.start_device()
+    wait_for("release 1", lambda: version(world) == "1" or None, within_s=20)
+    yield small_disk
+    (small_disk / "ballast").unlink(missing_ok=True)
+    world.push(1)
+    world.wait_running(1)
+    world.stage.stop("device")
+    world.device_data.unlink()
+    shutil.copytree(inside, kept, dirs_exist_ok=True, ignore=no_sockets)
+    (kept / "agent.toml").write_text(settings)
+    kept.rename(world.device_data)
+
+
+def leave(disk: Path, free: int) -> None:
+    """Fill ``disk`` until so many bytes are free."""
+    with (disk / "ballast").open("wb") as ballast, contextlib.suppress(OSError):
+        while (room := shutil.disk_usage(disk).free) > free:
+            ballast.write(bytes(min(room - free, 4096)))
+            ballast.flush()
+
+
+def test_a_disk_too_full_for_a_release_is_told_and_the_one_before_goes_on(
+    world: World, on_small_disk: Path
+) -> None:
+    leave(on_small_disk, 600 * 1024)
+    world.push(2)
+    assert world.wait_refused(2, "disk-full")["running"] == 1
+    assert version(world) == "1"
+    (on_small_disk / "ballast").unlink()
+    world.push(2)
+    world.wait_running(2)
+    complete(world)
+
+
+def test_a_disk_without_a_byte_of_room_loses_nothing(world: World, on_small_disk: Path) -> None:
+    log = world.work / "logs" / "device.log"
+    before = log.read_text().count("[disk-full]")
+    leave(on_small_disk, 0)
+    world.push(2)
+
+    def told() -> bool | None:
+        return log.read_text().count("[disk-full]") > before or None
+
+    wait_for("the log to say so", told, within_s=20)
+    assert version(world) == "1"
+    world.stage.stop("device", signal.SIGKILL)
+    world.start_device()
+    wait_for("release 1", lambda: version(world) == "1" or None, within_s=10)
+    (on_small_disk / "ballast").unlink()
+    world.wait_running(2)
+    complete(world)
 
 
 def test_a_wrong_setting_is_named(world: World, tmp_path: Path) -> None:

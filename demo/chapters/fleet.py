@@ -44,6 +44,8 @@ def console(world: World) -> dict[str, Any]:
     with Rest(world.console) as people:
         status, _ = people.raw("GET", "/api/v1/devices")
         expect(status == 401, "401 for a stranger", status)
+        known = people.post("/api/v1/login", {"username": USER, "password": PASSWORD})
+        world.token = known["token"]
     if shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"):
         expect(world.broker is not None, "a broker, for Mosquitto is installed", world.broker)
     return {

@@ -5,7 +5,7 @@ from typing import Any
 from chapters.fleet import PASSWORD, USER
 from pictures import chromium, looker
 from stage import UnmetError, expect, wait_for
-from world import DEVICE, MODEL, World, rows
+from world import DEVICE, MODEL, World
 
 STAGES = {"queue", "preprocess", "invoke", "postprocess"}
 PAGES = {
@@ -53,7 +53,7 @@ def pages(world: World) -> dict[str, Any]:
 
 
 def _both(world: World) -> list[dict[str, Any]] | None:
-    found = [row for row in rows(world.fleet("telemetry")) if row["model"] == MODEL]
+    found = [row for row in world.fleet("telemetry")["latency"] if row["model"] == MODEL]
     for release in (1, 2):
         stages = {row["stage"] for row in found if row["release"] == release and row["count"]}
         if not stages >= STAGES:
