@@ -107,7 +107,7 @@ def check_command(line: str, words: list[str]) -> None:
     points = {point.name: point for point in entry_points(group="littoral.commands")}
     assert words[0] in points, line
     command: click.Command = points[words.pop(0)].load()
-    while isinstance(command, click.Group) and words:
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         below = command.commands.get(words[0])
         assert below is not None, line
         command, words = below, words[1:]
