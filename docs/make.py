@@ -25,6 +25,7 @@ import click
 from littoral.wire import messages
 
 HERE = Path(__file__).parent
+UNITS = ((30, "GiB"), (20, "MiB"), (10, "KiB"))
 PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -76,6 +77,7 @@ def _kind(annotation: ast.expr) -> str:
     words = ast.unparse(annotation).replace("Literal[", "one of [")
     words = re.sub(r"tuple\[(.*), \.\.\.\]", r"list of \1", words)
     words = re.sub(r"dict\[str, (.*)\]", r"table of \1", words)
+    words = re.sub(r"\b(Hardware|Task)\b", lambda m: f"[{m[1].lower()}](words.md)", words)
     words = re.sub(r"one of \[(.*)\]", lambda m: m[1].replace("'", "`"), words)
     return words.replace("|", "or").replace("str", "text")
 
@@ -83,7 +85,7 @@ def _kind(annotation: ast.expr) -> str:
 def _default(cls: type[Any], name: str) -> str:
     field = next(f for f in dataclasses.fields(cls) if f.name == name)
     if field.default is not dataclasses.MISSING:
-        return "" if field.default is None else f"`{_toml(field.default)}`"
+        return "" if field.default is None else f"`{_toml(field.default)}`{_size(field.default)}"
     return "" if field.default_factory is not dataclasses.MISSING else "must be said"
 
 
@@ -95,13 +97,18 @@ def _toml(value: object) -> str:
             return f'"{value}"'
         case tuple():
             return f"[{', '.join(map(_toml, value))}]"
-        case int() if value >= 1024 and value % 1024 == 0:
-            size, unit = (value // 2**20, "MiB") if value % 2**20 == 0 else (value // 1024, "KiB")
-            return f"{value} ({size} {unit})"
         case float():
             return f"{value:g}"
         case _:
             return str(value)
+
+
+def _size(value: object) -> str:
+    """Return how people say a number of bytes."""
+    if not isinstance(value, int) or value < 1024 or value % 1024:
+        return ""
+    unit, name = next((2**n, m) for n, m in UNITS if value % 2**n == 0)
+    return f" ({value // unit} {name})"
 
 
 def _comment(source: list[str], node: ast.AnnAssign) -> str:
