@@ -1,0 +1,78 @@
+"""What the device holds: believed again by its sha256 alone, and kept as long as it is needed."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from littoral.bundle.manifest import Manifest
+from littoral.errors import HashError, MalformedError
+from littoral.tree import Tree
+from littoral.wire.journal import Choice
+from littoral_agent import holdings
+from simulators.repository import tiny_bundle
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    tree = Tree(tmp_path / "device")
+    tree.make()
+    return tree
+
+
+def held(tree: Tree, tmp_path: Path, release: int) -> Choice:
+    """Put a release where the agent keeps it."""
+    folder = tmp_path / str(release)
+    folder.mkdir()
+    tiny_bundle(folder, model="digits", release=release)
+    data = (folder / "manifest.json").read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    tree.manifest(sha256).write_bytes(data)
+    for name, file in Manifest.from_json(data).files.items():
+        tree.blob(file.sha256).write_bytes((folder / name).read_bytes())
+    return Choice(manifest=sha256, release=release, variant="cpu", hardware="cpu-x86_64")
+
+
+def test_a_manifest_is_what_was_believed_or_nothing(tree: Tree, tmp_path: Path) -> None:
+    choice = held(tree, tmp_path, 1)
+    assert holdings.manifest(tree, choice.manifest).release == 1
+    path = tree.manifest(choice.manifest)
+    path.write_bytes(path.read_bytes().replace(b'"1.0"', b'"9.9"'))
+    assert holdings.manifest_bytes(tree, choice.manifest) is None
+    with pytest.raises(HashError):
+        holdings.manifest(tree, choice.manifest)
+    assert holdings.manifest_bytes(tree, "0" * 64) is None
+
+
+def test_a_variant_that_is_not_there_is_said(tree: Tree, tmp_path: Path) -> None:
+    choice = held(tree, tmp_path, 1)
+    assert len(holdings.files(tree, choice)) == 3
+    other = Choice(manifest=choice.manifest, release=1, variant="tpu", hardware="edgetpu-usb")
+    with pytest.raises(MalformedError, match="no variant 'tpu'"):
+        holdings.files(tree, other)
+
+
+def test_what_is_needed_stays_and_the_rest_goes(tree: Tree, tmp_path: Path) -> None:
+    one, two, three = (held(tree, tmp_path, release) for release in (1, 2, 3))
+    tree.part("d" * 64).write_bytes(b"half")
+    wanted = next(iter(holdings.manifest(tree, two.manifest).files.values()))
+    tree.part(wanted.sha256).write_bytes(b"half of what is named")
+    assert holdings.collect(tree, [one], named={two.manifest}) == 3
+    assert {path.stem for path in tree.manifests.iterdir()} == {one.manifest, two.manifest}
+    assert [path.name for path in tree.parts.iterdir()] == [wanted.sha256]
+    assert all(tree.blob(file.sha256).exists() for file in holdings.files(tree, one))
+    assert holdings.collect(tree, [one], named={two.manifest}) == 0
+    del three
+
+
+def test_nothing_is_deleted_while_anything_is_unclear(tree: Tree, tmp_path: Path) -> None:
+    one, _ = held(tree, tmp_path, 1), held(tree, tmp_path, 2)
+    tree.manifest(one.manifest).write_bytes(b"{")
+    assert holdings.collect(tree, [one]) == 0
+    assert len(list(tree.manifests.iterdir())) == 2
+
+
+def test_a_model_whose_journal_was_lost_is_known_by_what_was_set_aside(tree: Tree) -> None:
+    (tree.journals / "digits.json.unreadable-1").touch()
+    (tree.journals / "sounds.json").touch()
+    assert holdings.lost(tree) == {"digits"}

@@ -1,0 +1,80 @@
+"""The agent and serve, both real: what the one orders, the other runs."""
+
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+pytest.importorskip("ai_edge_litert")
+pytest.importorskip("httptools")
+
+from littoral.errors import LittoralError
+from littoral_agent.control import Control
+from simulators.fleet import Fleet
+from simulators.served import Device, model, serving
+
+SERVE = "window_s = 0.2\n"
+
+
+class Sea(Fleet):
+    """A fleet whose device has a real serve."""
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.serve.stop()
+        return self
+
+    def publish(self, release: int, *, data: bytes, golden_of: bytes | None = None) -> None:
+        """Publish a real model with golden outputs of its own, or of another one."""
+        press = Device(self.repo.base / "press")
+        made = press.add("digits", release=release, data=data, golden_of=golden_of or data)
+        bundle = self.repo.base / "made" / str(release)
+        bundle.mkdir(parents=True)
+        (bundle / "manifest.json").write_bytes(made.manifest.to_json())
+        for name, file in made.manifest.files.items():
+            (bundle / name).write_bytes(press.tree.blob(file.sha256).read_bytes())
+        self.repo.publish(bundle)
+
+    @property
+    def runs(self) -> dict[str, int]:
+        try:
+            state = Control(self.tree.control).state()
+        except LittoralError:
+            return {}
+        return {one.model: one.release for one in state.models}
+
+
+@pytest.fixture
+def sea(tmp_path: Path) -> Iterator[Sea]:
+    with Sea(tmp_path) as sea:
+        (sea.tree.root / "serve.toml").write_text(SERVE)
+        sea.publish(1, data=model("tiny_int8"))
+        sea.publish(2, data=model("tiny_int8_b"))
+        sea.publish(3, data=model("tiny_int8"), golden_of=model("tiny_int8_b"))
+        sea.enrol()
+        yield sea
+
+
+def test_releases_are_proven_served_and_come_back_by_themselves(sea: Sea) -> None:
+    with sea.agent():
+        with serving("--data", str(sea.tree.root)) as process:
+            sea.order("digits", 1)
+            sea.wait(lambda: sea.good("digits") == 1)
+            url = f"{process.url}/v1/models/digits"
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                assert b"AVAILABLE" in answer.read()
+            sea.order("digits", 3)
+            sea.wait(lambda: ("failed", "outputs") in sea.events("digits"))
+            assert sea.runs == {"digits": 1}
+            sea.order("digits", 2)
+            sea.wait(lambda: sea.good("digits") == 2)
+            assert sea.runs == {"digits": 2}
+            process.kill()
+        with serving("--data", str(sea.tree.root)):
+            sea.wait(lambda: sea.runs == {"digits": 2}, within_s=3)
+            sea.order("digits", 1)
+            sea.wait(lambda: sea.good("digits") == 1)
+            assert sea.runs == {"digits": 1}
+    assert [event for event, _ in sea.events("digits")].count("healthy") == 3
