@@ -3,31 +3,44 @@
 import queue
 import threading
 import time
+from functools import partial
 
 from littoral import records
 from littoral.wire.messages import Acks, topic
-from simulators.console import ConsoleProcess, DeviceSimulator, MqttClient, needs_broker
+from simulators.console import ConsoleProcess, DeviceSimulator, MqttClient, needs_broker, until
 
-MANY = 150
+BLOWS = 6
 
 
 class Spool:
-    """What a device does with its reports: all that is not acknowledged is sent again, in order."""
+    """What a device does: on each connection it sends all that is not acknowledged, in order."""
 
     def __init__(self, device: DeviceSimulator, client: MqttClient) -> None:
         self._device, self._client = device, client
         self.acked = 0
         self.made = 0
+        self.enough = threading.Event()  # no new ones
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        while self.acked < MANY and not self.stop.is_set():
-            self.made = min(self.made + 10, MANY)
-            for sequence in range(self.acked + 1, self.made + 1):
-                said = self._device.report("fetched", release=sequence, sequence=sequence)
-                self._client.throw(said)
-            self._listen(0.3)
+        sent, connection = 0, 0
+        while not self.stop.is_set():
+            if not self.enough.is_set():
+                self.made = min(self.made + 10, self.acked + 100)
+            elif self.acked == self.made:
+                return
+            if connection != self._client.connections:
+                sent, connection = self.acked, self._client.connections
+            if self._client.connected:
+                for sequence in range(sent + 1, self.made + 1):
+                    said = self._device.report("fetched", release=sequence, sequence=sequence)
+                    self._client.throw(said)
+                sent = self.made
+            self._listen(0.1)
+
+    def beyond(self, sequence: int) -> bool:
+        return self.acked > sequence
 
     def _listen(self, for_s: float) -> None:
         end = time.monotonic() + for_s
@@ -49,20 +62,29 @@ def test_killing_broker_and_console_loses_and_doubles_nothing(fresh: ConsoleProc
         spool = Spool(device, client)
         spool.thread.start()
         try:
-            for blow in (fresh.kill_broker, fresh.kill, fresh.kill_broker, fresh.kill):
-                time.sleep(0.7)
-                blow()
-                if blow == fresh.kill:
+            for n in range(BLOWS):
+                begun = spool.acked
+                until(partial(spool.beyond, begun + 20), "reports under way")
+                if n % 3:
+                    fresh.kill()
                     fresh.start()
+                else:
+                    fresh.kill_broker()
+            spool.enough.set()
             spool.thread.join(60)
         finally:
             spool.stop.set()
             spool.thread.join()
-    assert spool.acked == MANY
-    found = fresh.rest.get("history", device="sturdy", limit=1000)
-    assert sorted(change["release"] for change in found) == list(range(1, MANY + 1))
+    many = spool.made
+    assert spool.acked == many > 20 * BLOWS
+    found: list[int] = []
+    before = None
+    while page := fresh.rest.get("history", device="sturdy", limit=1000, before=before):
+        found += [change["release"] for change in page]
+        before = page[-1]["id"]
+    assert sorted(found) == list(range(1, many + 1))
     stream = fresh.device("sturdy")["streams"][0]
-    assert (stream["acked"], stream["highest"], stream["lost"]) == (MANY, MANY, 0)
+    assert (stream["acked"], stream["highest"], stream["lost"]) == (many, many, 0)
 
 
 def test_what_is_acknowledged_over_https_survives_a_kill(fresh: ConsoleProcess) -> None:

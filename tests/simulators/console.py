@@ -389,6 +389,7 @@ class MqttClient:
         self._clean = clean
         self.heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self.connected = False
+        self.connections = 0  # how often it was connected so far
         self.refused: str | None = None
         self._codes: dict[int, ReasonCode] = {}
         self._client = paho.Client(
@@ -419,6 +420,7 @@ class MqttClient:
 
     def _on_connect(self, _c: object, _u: object, _f: object, code: ReasonCode, _p: object) -> None:
         self.connected = not code.is_failure
+        self.connections += self.connected
         for name in self._names:  # a broker may have forgotten
             self._client.subscribe(name, qos=1)
         self.refused = str(code) if code.is_failure else None
