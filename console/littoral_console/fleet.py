@@ -216,7 +216,8 @@ def upload(folder: Path, *, as_json: bool) -> None:
     """Send what is new in the repository DIR; the console believes it, or says why not."""
     from littoral_console.uploading import upload as upload_folder
 
-    sent = upload_folder(_console(), folder, quiet=as_json)
+    quiet = as_json or not sys.stderr.isatty()
+    sent = upload_folder(_console(), folder, quiet=quiet)
     names = ", ".join(f"{r['model']}:{r['release']}" for r in sent["releases"]) or "none"
     text = f"{sent['files']} files, {sent['bytes']} bytes sent; new releases: {names}"
     _print(sent, as_json=as_json, text=text)
