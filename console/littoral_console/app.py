@@ -71,7 +71,9 @@ class Guard:
         host = _host(dict(scope["headers"]).get(b"host", b"").decode("latin-1"))
         if self._hosts and host not in self._hosts:
             error = answers.refusal(
-                answers.UnknownHostError(f"this console is not called {host[:100]!r}")
+                answers.UnknownHostError(
+                    f"this console is not called {host[:100]!r}; start it with --name"
+                )
             )
             await error(scope, receive, guarded)
             return

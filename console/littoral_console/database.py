@@ -22,7 +22,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from littoral.durable import storage_errors
-from littoral.errors import DiskFullError, MissingExtraError, SettingsError, StorageError
+from littoral.errors import (
+    DiskFullError,
+    MissingExtraError,
+    SettingsError,
+    StorageError,
+    UnsupportedFormatError,
+)
 
 T = TypeVar("T")
 Job = tuple[Callable[[Connection], Any], "Future[Any]"]
@@ -52,8 +58,10 @@ class Database:
         try:
             with self._writing.begin() as connection:
                 migrate(connection)
+        except OperationalError as e:
+            raise _ours(e) from e
         except SQLAlchemyError as e:
-            raise StorageError(f"{self._writing.url}: {e}") from e
+            raise StorageError(f"{self._writing.url}: {getattr(e, 'orig', e)}") from e
         self._reading = _engine(url, writing=False)
         self.writer = Writer(self._writing)
 
@@ -175,14 +183,27 @@ def put(connection: Connection, table: Table, values: dict[str, Any]) -> None:
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the tables to this version's. Can be done twice."""
+    """Bring the tables to this version's. Can be done twice.
+
+    Raises:
+        UnsupportedFormatError: A later console made them.
+
+    """
     from alembic import command
     from alembic.config import Config
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as e:
+        known = int(ScriptDirectory.from_config(config).get_current_head() or 0)
+        found = MigrationContext.configure(connection).get_current_revision()
+        raise UnsupportedFormatError("the database", found=found, known=known) from e
 
 
 def _engine(url: str, *, writing: bool) -> Engine:

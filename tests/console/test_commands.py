@@ -16,6 +16,8 @@ from littoral_console.client import Console
 from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator, littoral
 from simulators.repository import RepositorySimulator
 
+FREE = ("--http", "127.0.0.1:0", "--devices", "127.0.0.1:0")
+
 
 def start(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run ``littoral console`` where it is expected not to come up."""
@@ -28,7 +30,7 @@ def test_a_port_in_use_is_one_line(console: ConsoleProcess, tmp_path: Path) -> N
     for option in ("--http", "--devices"):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = f"127.0.0.1:{taken.getsockname()[1]}"
-            done = start("--data", tmp_path / "data", option, address)
+            done = start("--data", tmp_path / "data", *FREE, option, address)
         assert done.returncode == 1
         assert done.stdout == ""
         assert done.stderr.count("\n") == 1
@@ -37,7 +39,7 @@ def test_a_port_in_use_is_one_line(console: ConsoleProcess, tmp_path: Path) -> N
 
 
 def test_without_keys_it_says_how_to_make_them(tmp_path: Path) -> None:
-    done = start("--data", tmp_path, "--http", "127.0.0.1:0")
+    done = start("--data", tmp_path, *FREE)
     assert done.returncode == 2
     assert "littoral repo init" in done.stderr
     assert str(tmp_path / "keys") in done.stderr
@@ -57,16 +59,14 @@ def test_a_wrong_setting_is_one_line(
     console: ConsoleProcess, tmp_path: Path, wrong: tuple[str, str], said: str
 ) -> None:
     shutil.copytree(console.publisher.online, tmp_path / "keys")
-    free = ("--http", "127.0.0.1:0", "--devices", "127.0.0.1:0")
-    done = start("--data", tmp_path, *free, *wrong)
+    done = start("--data", tmp_path, *FREE, *wrong)
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 
 
 def test_two_consoles_do_not_share_a_folder(console: ConsoleProcess) -> None:
-    free = ("--http", "127.0.0.1:0", "--devices", "127.0.0.1:0")
-    done = start("--data", console.data, *free)
+    done = start("--data", console.data, *FREE)
     assert done.returncode == 2
     assert "another console runs" in done.stderr
     assert json.loads((console.data / "console.json").read_text())["pid"] == console.pid
@@ -163,3 +163,31 @@ def test_a_file_that_leads_out_of_the_folder_is_no_backup(tmp_path: Path, name: 
     (tmp_path / "junk").write_bytes(b"junk" * 1000)
     done = littoral("console", "--data", tmp_path / "new2", "restore", tmp_path / "junk")
     assert "[malformed]" in done.stderr
+
+
+def test_people_from_elsewhere_come_by_tls_alone(tmp_path: Path) -> None:
+    publisher = RepositorySimulator(tmp_path)
+    arguments = ("--broker", "none", "--http", "0.0.0.0:0", "--name", "fleet.example")
+    console = ConsoleProcess(tmp_path, publisher, arguments=arguments)
+    console._token = "none yet"
+    with console:
+        assert console.ready["http"].startswith("https://fleet.example:")
+        here = console.ready["setup"].replace("fleet.example", "127.0.0.1")
+        ca = console.data / "tls" / "console-ca.crt"
+        told = {"LITTORAL_FLEET": str(tmp_path / "fleet.json"), "LITTORAL_PASSWORD": PASSWORD}
+        done = littoral("fleet", "login", here, **told)
+        assert (done.returncode, done.stderr.endswith("[denied]\n")) == (1, True)
+        done = littoral("fleet", "login", here, "--ca", ca, **told)
+        assert done.returncode == 0, done.stderr
+        assert littoral("fleet", "status", **told).returncode == 0
+
+
+def test_a_repository_that_somebody_changed_keeps_no_console_from_starting(
+    fresh: ConsoleProcess,
+) -> None:
+    fresh.kill()
+    newest = max((fresh.data / "repo" / "metadata").glob("*.digits.json"))
+    newest.write_bytes(newest.read_bytes().replace(b"digits/1", b"digits/2"))
+    fresh.start()
+    assert fresh.rest.get("releases/digits/1")["withdrawn"] is False
+    assert "signature" in (fresh.base / "console.log").read_text()

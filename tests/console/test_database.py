@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from littoral.errors import SettingsError
+from littoral.errors import DiskFullError, SettingsError, StorageError, UnsupportedFormatError
 from littoral_console import tables as t
 from littoral_console.database import Database, default_url, insert_once, put
 
@@ -83,3 +84,47 @@ def test_a_row_is_inserted_once_and_put_as_often_as_one_likes(database: Database
 def test_an_unknown_kind_of_database_is_a_misuse_that_names_the_option() -> None:
     with pytest.raises(SettingsError, match="--database"):
         Database("nonsense")
+
+
+def test_a_database_of_a_later_console_is_left_alone(tmp_path: Path) -> None:
+    found = Database(default_url(tmp_path))
+    found.writer.write(
+        lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    )
+    found.close()
+    with pytest.raises(UnsupportedFormatError, match="expected format 1, found '9999'"):
+        Database(default_url(tmp_path))
+
+
+def test_a_file_that_is_no_database_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "littoral.db").write_bytes(b"junk " * 1000)
+    with pytest.raises(StorageError, match="not a database"):
+        Database(default_url(tmp_path))
+
+
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    found = Database(default_url(tmp_path))
+    for path in tmp_path.glob("littoral.db*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+    found.close()
+
+
+def test_a_full_disk_takes_nothing_and_loses_nothing(small_disk: Path) -> None:
+    found = Database(default_url(small_disk))
+    kept: list[str] = []
+
+    def fill() -> None:
+        while len(kept) < 1000:
+            row = {"name": f"row {len(kept)}", "value": "x" * 4000}
+            found.writer.write(
+                partial(Connection.execute, statement=insert(t.settings).values(row))
+            )
+            kept.append(row["name"])
+
+    with pytest.raises(DiskFullError, match="no room"):
+        fill()
+    assert kept
+    with found.reading() as connection:
+        rows = connection.scalars(select(t.settings.c.name)).all()
+    assert sorted(rows) == sorted(kept)
+    found.close()
