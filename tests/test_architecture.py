@@ -127,6 +127,14 @@ def test_nothing_is_unpickled() -> None:
                 assert node.value.value is False, path
 
 
+def test_an_error_of_a_room_brings_no_code_of_its_own() -> None:
+    for path in python_files(*(room for room in ROOMS if room != "core/littoral")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and node.name.endswith("Error"):
+                told = [ast.unparse(line) for line in node.body if isinstance(line, ast.Assign)]
+                assert not [line for line in told if line.startswith("code ")], path
+
+
 def test_no_program_is_started_through_a_shell() -> None:
     for path in python_files(*EVERYTHING):
         for node in ast.walk(ast.parse(path.read_text())):

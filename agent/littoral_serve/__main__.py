@@ -18,7 +18,7 @@ def main(argv: list[str]) -> int:
         from littoral.door import main as door
 
         return door(["serve", *argv])
-    from littoral.errors import LittoralError, MisuseError
+    from littoral.errors import LittoralError
     from littoral_serve.app import Options
     from littoral_serve.app import main as serve
 
@@ -34,8 +34,8 @@ def main(argv: list[str]) -> int:
             )
         )
     except LittoralError as e:
-        print(f"error: {' '.join(str(e).split())} [{e.code}]", file=sys.stderr)  # noqa: T201
-        return 2 if isinstance(e, MisuseError) else 1
+        print(e.line, file=sys.stderr)  # noqa: T201 (this is serve's own door)
+        return e.exit_code
 
 
 def _plain(argv: list[str]) -> dict[str, list[str]] | None:

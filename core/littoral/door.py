@@ -107,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
         where = e.ctx.command_path if isinstance(e, click.UsageError) and e.ctx else "littoral"
         words = " ".join(e.format_message().split()).rstrip(".")
         click.echo(f"error: {words}; see '{where} --help' [{MisuseError.code}]", err=True)
-        return 2
+        return MisuseError.exit_code
     except Exception as e:
         if "--debug" in args:
             raise
@@ -116,9 +116,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _tell(error: LittoralError) -> int:
-    click.echo(f"error: {' '.join(str(error).split())} [{error.code}]", err=True)
-    return 2 if isinstance(error, MisuseError) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    click.echo(error.line, err=True)
+    return error.exit_code

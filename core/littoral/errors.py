@@ -42,8 +42,10 @@ LittoralError
 
 The message is for a person: what was expected, what was found, what to do.
 The code is for programs: it travels in reports, stands in docs/errors.md and never changes.
+A room may tell cases of one apart in a subclass of its own; its code is the one that it has here.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import ClassVar
@@ -51,10 +53,17 @@ from typing import ClassVar
 
 class LittoralError(Exception):
     code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    @property
+    def line(self) -> str:
+        """Return what a command prints of it: one line, whatever the message holds."""
+        return f"error: {' '.join(str(self).split())} [{self.code}]"
 
 
 class MisuseError(LittoralError):
     code = "usage"
+    exit_code = 2
 
 
 class SettingsError(MisuseError):
@@ -131,7 +140,7 @@ class HashError(TrustError):
     code = "hash"
 
     def __init__(self, what: str, *, signed: str, found: str, kind: str = "sha256") -> None:
-        super().__init__(f"{what}: {kind} {_brief(signed)} was signed, {_brief(found)} was found")
+        super().__init__(f"{what}: expected {kind} {_brief(signed)}, found {_brief(found)}")
         self.signed, self.found = signed, found
 
 
@@ -257,7 +266,8 @@ class PortInUseError(LittoralError):
 
 
 def _brief(text: str) -> str:
-    return text if len(text) <= 12 else f"{text[:12]}…"  # noqa: PLR2004
+    """Return the beginning of a digest, and words as they are."""
+    return f"{text[:12]}…" if re.fullmatch(r"[0-9a-f]{32,}", text) else text
 
 
 class DefectError(LittoralError):

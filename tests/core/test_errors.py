@@ -35,6 +35,12 @@ def test_every_error_has_a_code_of_its_own() -> None:
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", code) for code in codes)
 
 
+def test_what_a_command_prints_is_one_line() -> None:
+    error = errors.StorageError("a disk\n  says so")
+    assert error.line == "error: a disk says so [storage]"
+    assert (error.exit_code, errors.SettingsError("x").exit_code) == (1, 2)
+
+
 def test_messages_say_what_was_expected_and_what_was_found() -> None:
     now, then = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
     assert "version 3 was offered, but version 4 was accepted" in str(
@@ -43,9 +49,12 @@ def test_messages_say_what_was_expected_and_what_was_found() -> None:
     assert str(errors.ExpiredError("root", expires=then, now=now)).startswith(
         "root: expired at 2026-04-01"
     )
-    assert "aaaaaaaaaaaa… was signed, bbbbbbbbbbbb… was found" in str(
-        errors.HashError("model", signed="a" * 64, found="b" * 64)
-    )
+    found = errors.HashError("model", signed="a" * 64, found="b" * 64)
+    assert str(found) == "model: expected sha256 aaaaaaaaaaaa…, found bbbbbbbbbbbb…"
+    found = errors.HashError("manifest", signed="a" * 64, found="nothing that fits")
+    assert str(found) == "manifest: expected sha256 aaaaaaaaaaaa…, found nothing that fits"
+    found = errors.HashError("blob", signed="more than 7", found="less", kind="length")
+    assert str(found) == "blob: expected length more than 7, found less"
     assert "budget is 200 µs" in str(errors.LatencyError(p95_us=310.2, budget_us=200))
     assert "pip install 'littoral[agent]'" in str(
         errors.MissingExtraError("'littoral agent'", extra="agent", missing="paho")
