@@ -12,18 +12,23 @@ from contextlib import contextmanager
 class Bus:
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-        self._desired: asyncio.Queue[str] = asyncio.Queue()
+        self._changed: set[str] = set()  # what the one reader has not taken
+        self._any = asyncio.Event()
 
     def announce(self, devices: Iterable[str]) -> None:
         """Say that these devices' documents are new ones."""
         for device in devices:
-            self._desired.put_nowait(device)
+            self._changed.add(device)
+            self._any.set()
             for event in self._waiting.get(device, ()):
                 event.set()
 
     async def announced(self) -> str:
         """Return the next device whose document is a new one. For one reader."""
-        return await self._desired.get()
+        while not self._changed:
+            self._any.clear()
+            await self._any.wait()
+        return self._changed.pop()
 
     @contextmanager
     def listening(self, device: str) -> Iterator[asyncio.Event]:

@@ -89,7 +89,8 @@ class DeviceEndpoints:
 
         admitted = await self._guarded(request, admit)
         self._context.bus.announce([admitted.device])
-        await self._context.deny_revoked()
+        if admitted.incarnation > 1:
+            await self._context.deny_revoked()
         enrolled = Enrolled(
             device=admitted.device,
             fleet=fleet,

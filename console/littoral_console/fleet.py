@@ -321,9 +321,11 @@ def telemetry(
     as_json: bool,
 ) -> None:
     """Say how fast models answer: percentiles of merged sketches, in µs."""
-    found = _console().get(
+    console = _console()
+    found = console.get(
         "telemetry", model=model, release=release, stage=stage, to=to, since_s=since_s
     )
+    errors = console.get("telemetry/errors", model=model, to=to, since_s=since_s)
     rows = [
         (
             f"{r['model']}:{r['release']}",
@@ -334,7 +336,9 @@ def telemetry(
         for r in found
     ]
     heads = ("release", "stage", "requests", "p50", "p95", "p99", "mean")
-    _print({"latency": found}, as_json=as_json, text=table(heads, rows))
+    failed = [f"{e['model']}:{e['release']} failed {e['errors']} requests" for e in errors]
+    text = "\n".join((table(heads, rows), *failed))
+    _print({"latency": found, "errors": errors}, as_json=as_json, text=text)
 
 
 @fleet.command(epilog="Example: littoral fleet audit --limit 20")

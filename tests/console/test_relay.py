@@ -3,6 +3,7 @@
 import json
 import random
 import time
+from dataclasses import replace
 
 from littoral.wire.messages import Running, topic
 from simulators.console import ConsoleProcess, DeviceSimulator, needs_broker, until
@@ -137,6 +138,19 @@ def test_percentiles_of_a_group_are_those_of_all_its_requests(console: ConsolePr
         assert abs(found[0][name] / exact - 1) < 0.012
     series = console.rest.get("telemetry/series", to="probe-2", step_s=60)
     assert [point["latency"]["count"] for point in series] == [2700]
+
+
+def test_errors_are_counted_by_release(console: ConsoleProcess) -> None:
+    device = DeviceSimulator(console, "faulty")
+    now_ms = int(time.time() * 1000)
+    for sequence, failed in ((1, {"digits/1": 2}), (2, {"digits/1": 3, "digits/2": 1})):
+        said = device.telemetry([1.0], start_ms=now_ms, sequence=sequence)
+        device.post(telemetry=[replace(said, errors=failed)])
+    found = console.rest.get("telemetry/errors", to="faulty")
+    assert [(e["model"], e["release"], e["errors"]) for e in found] == [
+        ("digits", 1, 5),
+        ("digits", 2, 1),
+    ]
 
 
 def test_what_cannot_be_understood_stops_nobody_else(console: ConsoleProcess) -> None:

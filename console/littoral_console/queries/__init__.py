@@ -27,9 +27,11 @@ from littoral_console.queries.history import (
 )
 from littoral_console.queries.latency import (
     STAGES,
+    Errors,
     Latency,
     LatencyPoint,
     Spread,
+    errors,
     latency,
     latency_series,
     spreads,
@@ -53,6 +55,7 @@ __all__ = [
     "DeviceDetail",
     "EnrolmentToken",
     "Entry",
+    "Errors",
     "Incarnation",
     "Latency",
     "LatencyPoint",
@@ -70,6 +73,7 @@ __all__ = [
     "device",
     "devices",
     "enrolment_tokens",
+    "errors",
     "fleet_name",
     "history",
     "latency",

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from littoral.wire.sketch import Sketch
 from littoral_console import tables as t
@@ -47,6 +47,40 @@ class Spread:
     release: int
     count: int
     buckets: tuple[tuple[float, int], ...]  # upper bound in µs and requests, ascending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """How many requests a release failed, by its own fault."""
+
+    model: str
+    release: int
+    errors: int
+
+
+def errors(
+    connection: Connection,
+    *,
+    since_ms: int,
+    devices: Collection[str] | None = None,
+    model: str | None = None,
+) -> tuple[Errors, ...]:
+    """Return the errors in windows that started since then, of releases that had any."""
+    c = t.model_errors.c
+    found = (
+        select(c.model, c.release, func.sum(c.errors).label("errors"))
+        .where(c.start_ms >= since_ms)
+        .group_by(c.model, c.release)
+        .order_by(c.model, c.release)
+    )
+    if devices is not None:
+        found = found.where(c.device.in_(devices))
+    if model is not None:
+        found = found.where(c.model == model)
+    return tuple(
+        Errors(model=row.model, release=row.release, errors=int(row.errors))
+        for row in connection.execute(found)
+    )
 
 
 def latency(

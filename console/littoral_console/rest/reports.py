@@ -85,6 +85,27 @@ async def telemetry(
     return list(found)
 
 
+@router.get("/telemetry/errors")
+async def errors(
+    context: Asked,
+    _who: Someone,
+    *,
+    model: str | None = None,
+    to: Selector = "all",
+    since_s: Seconds = 3600,
+) -> list[queries.Errors]:
+    """Return how many requests each release failed by its own fault."""
+    found = await context.look(
+        partial(
+            queries.errors,
+            since_ms=context.clock() - since_s * 1000,
+            devices=await _meant(context, to),
+            model=model,
+        )
+    )
+    return list(found)
+
+
 @router.get("/telemetry/series")
 async def series(
     context: Asked,
