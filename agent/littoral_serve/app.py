@@ -26,7 +26,7 @@ from littoral_serve.live import Live, Models
 from littoral_serve.settings import Settings
 from littoral_serve.timings import Timings
 
-_DATA: Final = Path("/var/lib/littoral")
+DATA: Final = Path("/var/lib/littoral")
 _CONTROL_BODY_BYTES: Final = 1024 * 1024
 _CLOSE_S: Final = 5.0
 
@@ -54,9 +54,9 @@ def main(options: Options) -> int:
 
     """
     if options.data is None and not options.models:
-        if not _DATA.is_dir():
+        if not DATA.is_dir():
             raise MisuseError("expected --data DIR, or --model NAME=FILE, found neither")
-        options = replace(options, data=_DATA)
+        options = replace(options, data=DATA)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.INFO)
     app = App(options, _settings(options))
     asyncio.run(app.run())
@@ -168,7 +168,7 @@ class App:
 
     def _control_server(self) -> Server:
         limits = self._limits(_CONTROL_BODY_BYTES)
-        return Server(self._order, limits, admit=sockets.known_peer)
+        return Server(self._order, limits, admit=sockets.known_peer, leaving_cancels=True)
 
     def _limits(self, max_body_bytes: int) -> Limits:
         return Limits(

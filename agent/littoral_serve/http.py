@@ -63,10 +63,18 @@ def plain(status: HTTPStatus, text: str = "") -> Response:
 class Server:
     """What the connections of one listener share."""
 
-    def __init__(self, handler: Handler, limits: Limits, *, admit: Admit | None = None) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        limits: Limits,
+        *,
+        admit: Admit | None = None,
+        leaving_cancels: bool = False,
+    ) -> None:
         self.handler = handler
         self.limits = limits
         self.admit = admit  # why a client may not be spoken to, before it is read
+        self.leaving_cancels = leaving_cancels  # what runs for a client ends when it hangs up
         self.connections: set[Connection] = set()
         self.closing = False
 
@@ -155,8 +163,9 @@ class Connection(asyncio.Protocol):
         self._drain()
 
     def eof_received(self) -> bool:
-        self._refused = True
-        self._ended = True
+        self._refused = self._ended = True
+        if self._server.leaving_cancels:
+            return False
         return self.busy  # True: the client reads on, so it gets what it asked for
 
     def pause_writing(self) -> None:
@@ -223,9 +232,12 @@ class Connection(asyncio.Protocol):
         """Close this connection if its client took too long."""
         waited = now - self._mark
         slow = waited > self._limits.receive_timeout_s
-        if self._transport.is_closing() or self._lingers:
+        if self._lingers:
+            if waited > _LINGER_S:
+                self._transport.abort()
+        elif self._transport.is_closing():
             # Closing waits until all is sent, which a client that does not read can put off.
-            if slow or (self._lingers and waited > _LINGER_S):
+            if slow:
                 self._transport.abort()
         elif self._stuffed:
             if slow:
@@ -324,6 +336,7 @@ class Connection(asyncio.Protocol):
 
     def _linger(self, out: list[bytes]) -> None:
         self._lingers = True
+        self._mark = time.monotonic()
         self._transport.write(b"".join(out))
         out.clear()
         self._transport.write_eof()
@@ -336,7 +349,8 @@ class Connection(asyncio.Protocol):
     def _throttle(self) -> None:
         if self._transport.is_closing():
             return
-        full = len(self._waiting) >= _MOST_WAITING or self._stuffed or self._running is not None
+        # While an answer is awaited, reading goes on: a client that hangs up is not noticed else.
+        full = len(self._waiting) >= _MOST_WAITING or self._stuffed
         if full and self._reading:
             self._reading = False
             self._transport.pause_reading()

@@ -14,15 +14,20 @@ import pytest
 import requests
 
 from littoral import records
+from littoral.errors import MisuseError
 from littoral.wire import journal
 from littoral.wire.control import Serving
 from littoral.wire.journal import Journal, State
+from littoral_serve import app
 from littoral_serve.settings import Settings
 from simulators.served import (
     FIXTURES,
+    LONG,
     Device,
     Serve,
+    alive,
     ask,
+    children,
     model,
     serving,
     wait_until,
@@ -133,7 +138,6 @@ def test_a_port_in_use_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("words", "status", "line"),
     [
-        ([], 2, "error: expected --data DIR, or --model NAME=FILE, found neither [usage]"),
         (["--model", "tiny"], 2, "error: --model: expected NAME=FILE, found 'tiny' [usage]"),
         (["--model", "A=x"], 2, "error: model: expected 1 to 64 of a-z, 0-9 and '-', found 'A'"),
         (["--model", "a=/none"], 1, "error: /none: No such file or directory [storage]"),
@@ -145,11 +149,21 @@ def test_a_port_in_use_is_one_line() -> None:
 )
 def test_a_mistake_is_one_line(module: str, words: list[str], status: int, line: str) -> None:
     head, *rest = module.split()
+    if "--http" not in words:
+        words = ["--http", "127.0.0.1:0", *words]
     done = run(*rest, *words, module=head)
     assert (done.returncode, done.stdout) == (status, "")
     (told,) = [found for found in done.stderr.splitlines() if not found.startswith("INFO")]
     assert line in told
     assert told.endswith("]")
+
+
+def test_with_nothing_to_serve_it_says_what_there_could_be(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(app, "DATA", tmp_path / "none")
+    with pytest.raises(MisuseError, match="expected --data DIR, or --model NAME=FILE"):
+        app.main(app.Options())
 
 
 def test_a_wrong_setting_names_the_right_one(device: Device) -> None:
@@ -288,28 +302,20 @@ def test_memory_does_not_grow_with_requests_and_switches(device: Device) -> None
 
 
 def test_a_trial_does_not_outlive_serve(device: Device) -> None:
-    release = device.add("digits")
+    release = device.add("digits", repeat=LONG)
     body = json.dumps({**release.order, "hardware": "cpu-x86_64", "deadline_s": 60})
     serve = Serve("--http", "127.0.0.1:0", f"--data={device.tree.root}")
-    pid = serve.process.pid
     with socket.socket(socket.AF_UNIX) as peer:
         peer.connect(str(device.tree.control))
         head = f"POST /control/try HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
         peer.sendall((head + body).encode())
-        children = Path(f"/proc/{pid}/task/{pid}/children")
-        wait_until(lambda: children.read_text().split())
-        (child,) = children.read_text().split()
+        wait_until(lambda: children(serve))
+        (child,) = children(serve)
+        time.sleep(0.5)
+        assert alive(child)
         serve.kill()
-        wait_until(lambda: not alive(child), within_s=5)
+        wait_until(lambda: not alive(child), within_s=1)
     serve.stop()
-
-
-def alive(pid: str) -> bool:
-    """Tell whether it runs: whom nobody waits for stays as a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_it_closes_what_it_opened(device: Device) -> None:

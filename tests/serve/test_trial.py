@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,19 @@ from littoral.bundle.manifest import Tolerance
 from littoral.wire.control import Failure, Serving, Tried
 from littoral_serve.trial import DENIED, MAX_BYTES
 from littoral_serve.trying import DeniedError, End, verdict
-from simulators.served import HARDWARE, Device, Release, Serve, ask, model, serving, wait_until
+from simulators.served import (
+    HARDWARE,
+    LONG,
+    Device,
+    Release,
+    Serve,
+    alive,
+    ask,
+    children,
+    model,
+    serving,
+    wait_until,
+)
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +102,12 @@ def test_a_blown_memory_budget_is_told(device: Device) -> None:
     assert (done.code, done.max_abs) == ("memory", 0.0)
 
 
-def test_a_trial_that_does_not_end_is_ended(device: Device) -> None:
+def test_a_trial_that_does_not_end_is_ended(device: Device, serve: Serve) -> None:
     start = time.monotonic()
-    done = tried(device, device.add("digits"), deadline_s=0.05)
-    assert (done.code, done.detail) == ("deadline", "it did not end within 0.05 s")
-    assert time.monotonic() - start < 5
+    done = tried(device, device.add("digits", repeat=LONG), deadline_s=0.5)
+    assert (done.code, done.detail) == ("deadline", "it did not end within 0.5 s")
+    assert time.monotonic() - start < 2
+    assert children(serve) == []
 
 
 def surgery(change: Callable[[Any], None]) -> bytes:
@@ -173,19 +185,17 @@ def test_two_trials_wait_for_each_other_and_serving_for_none(device: Device) -> 
 
 
 def test_the_child_is_ended_when_nobody_waits_for_it(device: Device, serve: Serve) -> None:
-    order = {**device.add("digits").order, "hardware": HARDWARE, "deadline_s": 30}
+    order = {**device.add("digits", repeat=LONG).order, "hardware": HARDWARE, "deadline_s": 60}
     body = records.to_json(order)
     with socket.socket(socket.AF_UNIX) as peer:
         peer.connect(str(device.tree.control))
         head = f"POST /control/try HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
         peer.sendall(head.encode() + body)
         wait_until(lambda: children(serve))
-    wait_until(lambda: not children(serve), within_s=1)
-
-
-def children(serve: Serve) -> list[str]:
-    pid = serve.process.pid
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        (child,) = children(serve)
+        time.sleep(0.5)
+        assert alive(child)
+    wait_until(lambda: not alive(child), within_s=1)
 
 
 @pytest.mark.parametrize(

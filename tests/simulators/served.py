@@ -96,9 +96,13 @@ class Device:
         release: int = 1,
         data: bytes | None = None,
         golden_of: bytes | None = None,
+        repeat: int = 1,
         **changes: Any,
     ) -> Release:
-        """Put a release of ``name`` here; its golden outputs are those of ``golden_of``."""
+        """Put a release of ``name`` here; its golden outputs are those of ``golden_of``.
+
+        ``repeat`` makes many of the four golden samples, and so a long self-test.
+        """
         data = model("tiny_int8") if data is None else data
         session = open_session("litert", model("tiny_int8") if golden_of is None else golden_of)
         inputs = noise(session.inputs, 4)
@@ -113,8 +117,8 @@ class Device:
             outputs=session.outputs,
             files={
                 "model.tflite": self.blob(data),
-                "inputs.bin": self.blob(selftest.pack(inputs)),
-                "outputs.bin": self.blob(selftest.pack(outputs)),
+                "inputs.bin": self.blob(selftest.pack(inputs) * repeat),
+                "outputs.bin": self.blob(selftest.pack(outputs) * repeat),
             },
             variants=(
                 Variant(
@@ -125,7 +129,7 @@ class Device:
                 ),
             ),
             selftest=Selftest(
-                count=4,
+                count=4 * repeat,
                 inputs="inputs.bin",
                 outputs="outputs.bin",
                 tolerance=Tolerance(max_abs=0.01),
@@ -142,6 +146,9 @@ class Device:
     def good(self, release: Release) -> None:
         name = release.manifest.model
         journal.write(self.tree.journal(name), Journal(model=name, good=release.choice))
+
+
+LONG = 100_000  # repeats: a self-test of some seconds
 
 
 class Serve:
@@ -224,3 +231,17 @@ def wait_until(check: Any, *, within_s: float = 10) -> None:
     while not check():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.02)
+
+
+def children(serve: Serve) -> list[str]:
+    """Return the process ids of its trials."""
+    pid = serve.process.pid
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def alive(pid: str) -> bool:
+    """Tell whether it runs: whom nobody waits for stays as a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
