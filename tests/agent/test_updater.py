@@ -1,11 +1,13 @@
 """Real updates: real HTTP, real signatures, real disk, and power cut at every moment there is."""
 
+import hashlib
 import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -323,25 +325,59 @@ def test_serve_is_down_for_a_while(device: Device) -> None:
 
 
 def test_going_back_does_not_wait_for_a_full_disk(
-    device: Device, repo: RepositorySimulator, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, repo: RepositorySimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    manifest = repo.assignment("digits", 2).manifest_sha256
-    device.serve.probed[manifest] = Tried(code="outputs")
+    device = Device(tmp_path / "device", repo)
+    device.order("digits", 1)
+    device.settle()
+    device.settings = replace(QUICK, probation_s=3600.0)
+    device.restart_agent()
     device.order("digits", 2)
-    device.settle(lambda: device.state("digits") is State.PROBATION)
+    device.settle(lambda: device.serve.running == {"digits": 2})
 
     def full(*_: object, **__: object) -> None:
         raise StorageError("no space left on the device")
 
     with monkeypatch.context() as patch:
         patch.setattr(durable, "replace_from", full)
-        for _ in range(5):
-            device.turn()
-    assert device.serve.running == {"digits": 1}
+        device.serve.traffic("digits", requests=50, errors=50)
+        device.settle(lambda: device.serve.running == {"digits": 1})
     device.settle()
     device.reboot()
     assert device.updater.journals["digits"].quarantine
     assert device.serve.running == {"digits": 1}
+    assert device.told("digits")[-1] == ("failed", "unhealthy")
+    device.stop()
+
+
+def test_a_lost_journal_is_proven_again_even_when_all_that_was_signed_is_over(
+    device: Device, repo: RepositorySimulator
+) -> None:
+    repo.fault("*", Fault.BROKEN)
+    device.later = timedelta(days=400)
+    device.tree.journal("digits").write_text("{")
+    device.reboot()
+    assert device.serve.running == {}, "nobody calls anything good"
+    device.settle(lambda: device.good("digits") == 1)
+    assert device.serve.running == {"digits": 1}
+
+
+def test_what_arrived_of_a_refused_release_is_kept_while_it_is_named(
+    device: Device, repo: RepositorySimulator
+) -> None:
+    big = {"model.tflite": os.urandom(300_000), "outputs.bin": os.urandom(10)}
+    repo.publish(repo.bundle("digits", 3, files=big))
+    outputs = hashlib.sha256(big["outputs.bin"]).hexdigest()
+    repo.fault(f"blobs/{outputs}", Fault.NOT_FOUND)
+    device.order("digits", 3)
+    device.settle()
+    assert device.told("digits")[-1] == ("refused", "forgotten")
+    repo.honest()
+    repo.requests.clear()
+    device.restart_agent()
+    device.settle()
+    assert device.good("digits") == 3
+    assert [name for name, _ in repo.requests if name.startswith("blobs/")] == [f"blobs/{outputs}"]
 
 
 # The worst case.

@@ -9,6 +9,7 @@ device.reboot()                # the power was cut: everything in memory is gone
 import itertools
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from littoral.tree import Tree
@@ -57,6 +58,7 @@ class Device:
         self.enrolment = enrolment
         self.serve = ServeSimulator(self.tree)
         self.versions = itertools.count(1)
+        self.later = timedelta()  # how far in the future all of it happens
         self.between: Callable[[], None] = lambda: None
         self.start()
 
@@ -69,7 +71,7 @@ class Device:
         self.boot = boot
         settings, tree = self.settings, self.tree
         self.spool = Spool(tree.spool, device="pi-7", incarnation=1, cap_bytes=2**20)
-        self.clock = TrustedClock(tree.clock)
+        self.clock = TrustedClock(tree.clock, system=lambda: datetime.now(UTC) + self.later)
         reports = Reports(self.spool, now_ms=lambda: int(time.time() * 1000))
         self.origin = Origin(self.enrolment.url, ca=None)
         believer = Believer(
