@@ -4,18 +4,13 @@ Only what is sure is claimed. CUDA and TensorRT also need a runtime that the age
 load: they are named in agent.toml.
 """
 
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from littoral import machine
 from littoral.bundle.manifest import Hardware
 
-_CPUS: Final[dict[str, Hardware]] = {
-    "x86_64": "cpu-x86_64",
-    "aarch64": "cpu-aarch64",
-    "armv7l": "cpu-armv7l",
-}
 # A stick shows the first pair until its firmware is loaded, then the second.
 _USB_STICKS: Final = {("1a6e", "089a"), ("18d1", "9302")}
 
@@ -42,8 +37,7 @@ def _found(root: Path) -> Iterator[Hardware]:
         yield "edgetpu-pcie"
     if any(_usb(device) in _USB_STICKS for device in root.glob("sys/bus/usb/devices/*")):
         yield "edgetpu-usb"
-    cpu = _CPUS.get(platform.machine())
-    if cpu is not None:
+    if (cpu := machine.cpu()) is not None:
         yield cpu
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from littoral import records
+from littoral.backoff import Backoff, jitter
 from littoral.errors import LittoralError, StorageError, UnreachableError
 from littoral.wire.messages import Post, Report, Session, SessionRequest
-from littoral_agent.backoff import Backoff, jitter
 from littoral_agent.channel import Ends, Outbox
 from littoral_agent.identity import Identity
 from littoral_agent.origin import READ_S, Origin, Reply

@@ -14,10 +14,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from littoral.backoff import Backoff
 from littoral.errors import LittoralError, MisuseError, UnreachableError
 from littoral.wire.messages import Status, split_topic, topic
 from littoral_agent import tls
-from littoral_agent.backoff import Backoff
 from littoral_agent.channel import Ends, Outbox
 from littoral_agent.identity import Identity
 

@@ -9,16 +9,15 @@ supervisor, even when that is killed.
 import contextlib
 import os
 import selectors
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from littoral.children import dying_with_us
 from littoral.errors import PortInUseError
 
 AGAIN_S: Final = 0.2  # from its end to its next start
@@ -26,12 +25,6 @@ SETTLED_S: Final = 5.0  # a misuse later than this is none
 GRACE_S: Final = 10.0  # from SIGTERM to SIGKILL
 MOST_LINE: Final = 64 * 1024
 MISUSE: Final = 2
-
-_DIES_WITH_US: Final = """\
-import ctypes, os, sys
-ctypes.CDLL(None).prctl(1, 15)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 
 
 @dataclass(slots=True)
@@ -79,7 +72,7 @@ class Supervisor:
             if program.again_s is None or program.again_s > time.monotonic():
                 continue
             process = subprocess.Popen(
-                [*_dying_with_us(), *program.command],
+                [*dying_with_us(), *program.command],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -184,13 +177,6 @@ def check_free(where: str) -> None:
             listener.bind(address)
     except OSError as e:
         raise PortInUseError(where) from e
-
-
-def _dying_with_us() -> list[str]:
-    """Return the words before a command that let it end with its parent, even a killed one."""
-    if (setpriv := shutil.which("setpriv")) is not None:
-        return [setpriv, "--pdeathsig", "TERM", "--"]
-    return [sys.executable, "-c", _DIES_WITH_US]
 
 
 def _send(program: Program, number: signal.Signals) -> None:

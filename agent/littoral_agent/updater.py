@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from littoral import durable
+from littoral.backoff import Backoff
 from littoral.errors import JournalError, LittoralError, StorageError
 from littoral.tree import Tree
 from littoral.wire import journal as journals
 from littoral.wire.journal import Choice, Journal, Said, State
 from littoral.wire.messages import Update
 from littoral_agent import holdings
-from littoral_agent.backoff import Backoff
 from littoral_agent.deeds import Deeds
 from littoral_agent.probation import Outcome
 from littoral_agent.reports import Reports

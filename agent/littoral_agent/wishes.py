@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from littoral import durable, records
+from littoral.backoff import Backoff, jitter
 from littoral.errors import (
     BundleError,
     JournalError,
@@ -24,7 +25,6 @@ from littoral.tree import Tree
 from littoral.trust.beliefs import Assignment, Desired
 from littoral.wire.journal import Choice, Journal
 from littoral.wire.messages import Update
-from littoral_agent.backoff import Backoff, jitter
 from littoral_agent.believe import MAX_DOCUMENT, Believer, Outline, outline
 from littoral_agent.probation import Outcome
 from littoral_agent.reports import Reports

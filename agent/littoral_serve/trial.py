@@ -9,13 +9,13 @@ with 3; any other end speaks for itself (littoral_serve.trying).
 import ctypes
 import os
 import resource
-import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
 from littoral import records
+from littoral.children import die_with_parent
 from littoral.errors import (
     BackendError,
     BackendMissingError,
@@ -28,7 +28,6 @@ from littoral.wire.control import Failure, Tried
 DENIED: Final = 3
 MAX_BYTES: Final = 64 * 1024
 _MOST_FILES: Final = 64
-_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
 
@@ -49,9 +48,8 @@ class Order:
 
 def confine(order: Order) -> None:
     """Give up what a trial does not need."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    die_with_parent()
+    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if os.getppid() != order.parent:
         sys.exit(DENIED)
     os.nice(order.nice)

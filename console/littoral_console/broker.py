@@ -23,6 +23,8 @@ from typing import Final
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from littoral import durable
+from littoral.backoff import Backoff
+from littoral.children import dying_with_us
 from littoral.errors import UnreachableError
 from littoral.trust.certificates import Authority
 from littoral.wire.messages import TOPICS
@@ -120,7 +122,7 @@ class Broker:
 
     async def supervise(self) -> None:
         """Bring it back whenever it dies, until cancelled; then end it."""
-        pause_s = _RETRY_FIRST_S
+        backoff = Backoff(_RETRY_FIRST_S, _RETRY_MOST_S)
         try:
             while True:
                 if self._process is not None:
@@ -129,11 +131,10 @@ class Broker:
                     self._process = None
                 try:
                     await self._spawn()
-                    pause_s = _RETRY_FIRST_S
+                    backoff.reset()
                 except UnreachableError as e:
                     _log.warning("%s", e)
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(pause_s * 2, _RETRY_MOST_S)
+                    await asyncio.sleep(backoff.next())
         finally:
             await self._end()
 
@@ -167,11 +168,9 @@ class Broker:
         durable.replace(self.folder / "acl", access_list(self.revoked.devices).encode())
 
     async def _spawn(self) -> None:
-        command = [self.program, "-c", str(self.folder / "mosquitto.conf")]
-        if (setpriv := shutil.which("setpriv")) is not None:
-            command = [setpriv, "--pdeathsig", "TERM", "--", *command]
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *dying_with_us(),
+            *(self.program, "-c", str(self.folder / "mosquitto.conf")),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

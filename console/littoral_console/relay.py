@@ -16,6 +16,7 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from littoral.backoff import Backoff
 from littoral.errors import MalformedError, StorageError
 from littoral.wire.messages import (
     MAX_BYTES,
@@ -50,11 +51,11 @@ class Relay:
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
-        pause_s = _RETRY_FIRST_S
+        backoff = Backoff(_RETRY_FIRST_S, _RETRY_MOST_S)
         while True:
             try:
                 async with self._client() as client:
-                    pause_s = _RETRY_FIRST_S
+                    backoff.reset()
                     await self._serve(client)
             except (aiomqtt.MqttError, OSError) as e:
                 _log.info("the broker is away: %s", e)
@@ -62,8 +63,7 @@ class Relay:
                 _log.exception("the relay failed; it begins anew")
             finally:
                 self.connected = False
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _RETRY_MOST_S)
+            await asyncio.sleep(backoff.next())
 
     def _client(self) -> aiomqtt.Client:
         host, port = self.where()

@@ -4,21 +4,12 @@ A figure of this host says nothing about other hardware: budgets for that are st
 recipe, by whoever measured them there.
 """
 
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from littoral_converter import recipe
-
-_HARDWARE = {
-    "x86_64": "cpu-x86_64",
-    "AMD64": "cpu-x86_64",
-    "aarch64": "cpu-aarch64",
-    "arm64": "cpu-aarch64",
-    "armv7l": "cpu-armv7l",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +26,6 @@ class Latency:
     count: int
     cpu_us: Percentiles
     wall_us: Percentiles
-
-
-def hardware() -> str | None:
-    """Return this host's name as a device, None if it could be none."""
-    return _HARDWARE.get(platform.machine())
 
 
 def latency(cpu_us: Sequence[float], wall_us: Sequence[float]) -> Latency:

@@ -4,7 +4,6 @@ Started by littoral_converter.worker as ``python -m littoral_converter.child STE
 DEADLINE_S ADDRESS_SPACE_BYTES``; nobody else calls it.
 """
 
-import ctypes
 import errno
 import json
 import os
@@ -15,13 +14,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from littoral import records
+from littoral.children import die_with_parent
 from littoral.errors import DiskFullError, LittoralError
 from littoral.model.selftest import peak_bytes
 from littoral_converter.worker import Progress, Say
 
 _MAX_JOB_BYTES = 16 * 1024 * 1024
 _GRACE_S = 10.0
-_PR_SET_PDEATHSIG = 1
 
 
 def main(argv: list[str]) -> None:
@@ -76,8 +75,7 @@ def _limit(deadline_s: float, address_space_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # The parent stops us at the deadline; these are for a parent that was itself killed.
     signal.setitimer(signal.ITIMER_REAL, deadline_s + _GRACE_S)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent()
 
 
 def _tell(told: IO[str], message: object) -> None:

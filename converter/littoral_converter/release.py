@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from littoral import __version__, records
+from littoral import __version__, machine, records
 from littoral.bundle import manifest
 from littoral.bundle.manifest import File, Manifest, Requires, Selftest, Tensor, Tolerance, Variant
 from littoral.errors import ConversionError
@@ -73,7 +73,7 @@ def write(
     texts = {MODEL: found.int8, GOLDEN_INPUTS: vectors.inputs, GOLDEN_OUTPUTS: vectors.outputs}
     files = bundle.add(folder, texts)
     test, proven = _prove(folder, found, wanted.selftest, count=vectors.count, shop=shop)
-    late = budget.warning(proven.p95_cpu_us, test.p95_cpu_us, here=budget.hardware())
+    late = budget.warning(proven.p95_cpu_us, test.p95_cpu_us, here=machine.cpu())
     written = _report(
         found,
         name,
@@ -115,7 +115,7 @@ def _prove(
             max_abs=wanted.tolerance_steps * _step(found),
             min_top1=wanted.min_top1 if found.ranked else 0.0,
         ),
-        p95_cpu_us=budget.budgets(proven.p95_cpu_us, wanted, here=budget.hardware()),
+        p95_cpu_us=budget.budgets(proven.p95_cpu_us, wanted, here=machine.cpu()),
         memory_bytes=wanted.memory_bytes,
     )
     check_repeats(proven)
@@ -228,7 +228,7 @@ def _report(
         proven=proven,
         baseline=_baseline(found),
         host=Host(
-            hardware=budget.hardware(),
+            hardware=machine.cpu(),
             processor=_processor(),
             system=f"{platform.system()} {platform.release()}",
         ),

@@ -1,7 +1,3 @@
-import platform
-
-import pytest
-
 from littoral_converter import budget
 from littoral_converter.recipe import Selftest
 
@@ -33,14 +29,3 @@ def test_percentiles_are_of_what_was_measured() -> None:
     assert found.count == 100
     assert (found.cpu_us.p50, found.cpu_us.p95, found.cpu_us.p99) == (51, 96, 100)
     assert found.wall_us.p99 == 5
-
-
-@pytest.mark.parametrize(
-    ("machine", "name"),
-    [("x86_64", "cpu-x86_64"), ("arm64", "cpu-aarch64"), ("riscv64", None)],
-)
-def test_this_hosts_name_as_a_device(
-    monkeypatch: pytest.MonkeyPatch, machine: str, name: str | None
-) -> None:
-    monkeypatch.setattr(platform, "machine", lambda: machine)
-    assert budget.hardware() == name

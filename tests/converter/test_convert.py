@@ -11,11 +11,12 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from converter.conftest import Converted, Littoral
+from littoral import machine
 from littoral.bundle.manifest import Manifest, Tolerance
 from littoral.errors import ConversionError, DiskFullError, MisuseError, OutputsError
 from littoral.model import selftest
 from littoral.model.backends import open_session
-from littoral_converter import budget, convert, release
+from littoral_converter import convert, release
 from littoral_converter.convert import Order
 from littoral_converter.litert import Proven
 from littoral_converter.recipe import Guard, Recipe
@@ -145,7 +146,7 @@ def test_the_golden_vectors_fail_on_a_damaged_model(digits: Converted) -> None:
 
 
 def test_the_budget_is_for_this_hosts_hardware_alone(digits: Converted) -> None:
-    assert set(manifest(digits).selftest.p95_cpu_us) == {budget.hardware()}
+    assert set(manifest(digits).selftest.p95_cpu_us) == {machine.cpu()}
 
 
 def test_the_same_samples_give_the_same_model(
