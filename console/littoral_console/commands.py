@@ -70,7 +70,7 @@ def console(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_obj
 def backup(data: Path, *, file: Path, keys: bool, as_json: bool) -> None:
-    """Write database, repository and certificates into FILE; the console may be running."""
+    """Write database, repository and TLS keys into FILE; the console may be running."""
     from littoral_console import backup as backups
 
     saved = backups.save(data, file.absolute(), keys=keys)

@@ -1,8 +1,9 @@
 """How a board becomes a device: a token that works once, a name, a certificate.
 
 All of it is one transaction: a token that named a device is used, one that was refused is
-not. The board's serial owns the name: it may come back under it, as another incarnation,
-and nobody else may.
+not. A board whose answer was lost may ask again by the same key and gets the same again. The
+board's serial owns the name: it may come back under it, as another incarnation, and nobody
+else may.
 """
 
 import secrets
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from cryptography import x509
 from sqlalchemy import Connection, Row, insert, select, update
 
 from littoral.bundle.manifest import check_id
-from littoral.errors import DeniedError, MisuseError
+from littoral.errors import DeniedError, MalformedError, MisuseError
 from littoral.trust import certificates, identity
 from littoral.wire.messages import EnrollRequest
 from littoral_console import audit
@@ -23,6 +25,7 @@ from littoral_console.accounts import digest
 
 DAY_MS: Final = 24 * 3600 * 1000
 _SERIAL: Final = 128
+_USED: Final = "the token was used already; ask for a new one"
 
 
 class UnknownTokenError(DeniedError):
@@ -122,6 +125,8 @@ def enroll(
 
     """
     token = _token(connection, request, now_ms=now_ms)
+    if token.used_ms is not None:
+        return _again(connection, request)
     incarnation = _incarnation(connection, request, token=token)
     chain = certificates.issue_device(
         request.csr,
@@ -139,6 +144,7 @@ def enroll(
             incarnation=incarnation,
             certificate=f"{leaf.serial_number:x}",
             certificate_sha256=identity.digest(leaf),
+            chain=chain,
             created_ms=now_ms,
         )
     )
@@ -158,6 +164,35 @@ def enroll(
     return Admitted(device=request.device, incarnation=incarnation, certificate=chain)
 
 
+def _again(connection: Connection, request: EnrollRequest) -> Admitted:
+    """Return what the board was answered before: it has the key of then. Raises DeniedError."""
+    i, d = t.incarnations.c, t.devices.c
+    held = connection.execute(
+        select(i.incarnation, i.chain).join(
+            t.devices,
+            (d.id == i.device)
+            & (d.incarnation == i.incarnation)
+            & (d.id == request.device)
+            & (d.serial == request.serial)
+            & d.revoked_ms.is_(None),
+        )
+    ).one_or_none()
+    if held is None or _requested(request.csr) != _of(held.chain):
+        raise DeniedError(_USED)
+    return Admitted(device=request.device, incarnation=held.incarnation, certificate=held.chain)
+
+
+def _requested(csr: str) -> object:
+    try:
+        return x509.load_pem_x509_csr(csr.encode()).public_key()
+    except ValueError as e:
+        raise MalformedError(f"certificate request: {e}") from e
+
+
+def _of(chain: str) -> object:
+    return identity.load_pem(chain, "device certificate")[0].public_key()
+
+
 def _token(connection: Connection, request: EnrollRequest, *, now_ms: int) -> Row[*tuple[Any, ...]]:
     c = t.enrolment_tokens.c
     found = connection.execute(
@@ -165,8 +200,8 @@ def _token(connection: Connection, request: EnrollRequest, *, now_ms: int) -> Ro
     ).one_or_none()
     if found is None:
         raise UnknownTokenError("this console made no such token; ask for a new one")
-    if found.used_ms is not None:
-        raise DeniedError("the token was used already; ask for a new one")
+    if found.used_ms is not None and found.used_by != request.device:
+        raise DeniedError(_USED)
     if found.expires_ms <= now_ms:
         raise DeniedError("the token's time is over; ask for a new one")
     if found.device not in (None, request.device):

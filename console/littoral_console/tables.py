@@ -133,6 +133,7 @@ incarnations: Final = Table(
     Column("incarnation", Integer, primary_key=True),
     Column("certificate", String(64), nullable=False),  # its serial number, hex
     Column("certificate_sha256", _SHA256, nullable=False),
+    Column("chain", Text, nullable=False),  # PEM, as the device got it
     Column("created_ms", BigInteger, nullable=False),
 )
 

@@ -37,6 +37,21 @@ def test_a_token_works_once(console: ConsoleProcess) -> None:
         DeviceSimulator(console, "once-2", token=word)
 
 
+def test_a_board_whose_answer_was_lost_asks_again_and_gets_the_same(
+    console: ConsoleProcess,
+) -> None:
+    word = console.token()
+    first = DeviceSimulator(console, "lossy", token=word)
+    again = DeviceSimulator(console, "lossy", token=word)
+    assert again.enrolled == first.enrolled
+    assert again.post(status=again.status()) == {}
+    (again.folder / DEVICE_KEY).unlink()  # another key is another board
+    with pytest.raises(EnrolmentRefusedError, match="used already"):
+        DeviceSimulator(console, "lossy", token=word)
+    with pytest.raises(EnrolmentRefusedError, match="used already"):
+        DeviceSimulator(console, "lossy", token=word, serial="another")
+
+
 def test_a_token_for_a_name_or_a_board_is_for_no_other(console: ConsoleProcess) -> None:
     word = console.token(device="named", serial="board 7")
     with pytest.raises(EnrolmentRefusedError, match="for the device 'named'"):

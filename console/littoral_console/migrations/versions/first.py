@@ -176,6 +176,7 @@ def upgrade() -> None:
         sa.Column("incarnation", sa.Integer(), nullable=False),
         sa.Column("certificate", sa.String(length=64), nullable=False),
         sa.Column("certificate_sha256", sa.String(length=64), nullable=False),
+        sa.Column("chain", sa.Text(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["device"], ["devices.id"], name=op.f("fk_incarnations_device_devices")
