@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from littoral import durable
+from littoral import addresses, durable
 from littoral.errors import LittoralError, MisuseError, SettingsError
 from littoral.tree import Tree
 from littoral_serve import live, notify, settings, sockets
@@ -80,7 +80,7 @@ class App:
     def __init__(self, options: Options, chosen: Settings) -> None:
         self._options, self._settings = options, chosen
         given = sockets.inherited()
-        host, port = settings.split_address(chosen.http)
+        host, port = addresses.split(chosen.http)
         self._tcp = given.get("http") or sockets.tcp(host, port)
         self._unix: dict[str, socket.socket] = {}
         if options.data is not None:
@@ -90,7 +90,7 @@ class App:
             self._unix["control"] = given.get("control") or sockets.unix(tree.control)
             self._unix["serve"] = given.get("serve") or sockets.unix(tree.serve)
         where, number = self._tcp.getsockname()[:2]
-        self._http = f"[{where}]:{number}" if ":" in where else f"{where}:{number}"
+        self._http = addresses.join(where, number)
         self._hosts = Hosts(frozenset({host, where, *chosen.hosts}))
         self._models = Models(keep_previous_free_bytes=chosen.keep_previous_free_bytes)
         self._timings = Timings(backlog_bytes=chosen.timings_backlog_bytes)

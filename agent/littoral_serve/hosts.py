@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from littoral import addresses
+
 _LOOPBACK: Final = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.ASCII)
 
 
@@ -37,11 +39,5 @@ class Hosts:
 
     def allows(self, host: str) -> bool:
         """Tell whether ``host`` (with a port or without) is a name of this server."""
-        name = _without_port(host).lower()
+        name = addresses.host_of(host)
         return name in self._names or _LOOPBACK.fullmatch(name) is not None
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]

@@ -22,8 +22,7 @@ from littoral_serve.signatures import DEFAULT, Signature, View
 _START: Final = re.compile(
     rb'\s*\{\s*(?:"signature_name"\s*:\s*"([\w.-]*)"\s*,\s*)?"(instances|inputs)"\s*:\s*(?=\[)'
 )
-_INTEGER: Final = b"0123456789- \t\r\n"
-_NUMBER: Final = _INTEGER + b"+.eE"
+_NUMBER: Final = b"0123456789-+.eE \t\r\n"
 _SPACES: Final = bytes.maketrans(b"[]", b"  ")  # not nothing: [1]2 must not become 12
 _CODES: Final = {"float32": "f", "int8": "b", "int16": "h", "int32": "i", "int64": "q"}
 
@@ -85,7 +84,7 @@ def _fast(body: bytes, known: Mapping[str, Signature]) -> Call | None:
 def _flat(text: bytes, view: View) -> Array | None:
     if view.dtype not in _CODES and view.dtype != "uint8":
         return None
-    found = text.translate(None, _NUMBER if view.dtype == "float32" else _INTEGER)
+    found = text.translate(None, _NUMBER)
     one, size = _skeleton(view.instance)
     count, rest = divmod(len(found) - 1, len(one) + 1)
     if rest or count < 1 or found != (b"[%s]" % b",".join([one] * count)):

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from littoral import addresses
+
 KiB: Final = 1024
 MiB: Final = 1024 * KiB
 
@@ -24,7 +26,10 @@ class Settings:
     keep_previous_free_bytes: int = 128 * MiB  # with less memory free, only one release is held
 
     def __post_init__(self) -> None:
-        split_address(self.http)
+        try:
+            addresses.split(self.http)
+        except ValueError as e:
+            raise ValueError(f"'http': {e}") from e
         for name in ("receive_timeout_s", "keep_alive_s", "window_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name!r} should be more than 0")
@@ -46,17 +51,3 @@ def load(file: Path | None) -> Settings:
     from littoral import settings
 
     return settings.read(Settings, file)
-
-
-def split_address(text: str) -> tuple[str, int]:
-    """Return host and port of ``host:port`` or ``[host]:port``.
-
-    Raises:
-        ValueError: It is something else.
-
-    """
-    host, _, port = text.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
-    if not bare or not port.isascii() or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004
-        raise ValueError(f"'http' should be host:port, as 127.0.0.1:8501, not {text!r}")
-    return bare, int(port)

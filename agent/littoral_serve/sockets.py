@@ -10,6 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
+from littoral import addresses
 from littoral.errors import MisuseError, PortInUseError, StorageError
 from littoral_serve.http import Response, plain
 
@@ -26,7 +27,7 @@ def tcp(host: str, port: int) -> socket.socket:
         MisuseError: This machine has no such address.
 
     """
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    where = addresses.join(host, port)
     try:
         family, kind, proto, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

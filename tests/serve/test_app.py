@@ -142,7 +142,7 @@ def test_a_port_in_use_is_one_line() -> None:
         (["--model", "A=x"], 2, "error: model: expected 1 to 64 of a-z, 0-9 and '-', found 'A'"),
         (["--model", "a=/none"], 1, "error: /none: No such file or directory [storage]"),
         (["--model", f"a={__file__}"], 1, "error: LiteRT refuses this model"),
-        (["--data", "/tmp", "--http", "nonsense"], 2, "'http' should be host:port"),
+        (["--data", "/tmp", "--http", "nonsense"], 2, "error: 'http': expected HOST:PORT"),
         (["--model", "a=b", "--http", "192.0.2.1:80"], 2, "error: cannot listen on 192.0.2.1:80"),
         (["--nonsense"], 2, "error: No such option"),
     ],

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -129,6 +130,16 @@ def test_a_switch_counts_from_zero_and_back_is_at_once(device: Device, serve: Se
     assert activate(device, one).release == 1
     assert runs(serve, "tiny_int8")
     assert state(device).models[0].requests == 1
+
+
+def test_what_was_ordered_is_done_though_the_agent_is_gone(device: Device, serve: Serve) -> None:
+    order = records.to_json(device.add("digits", release=3).order)
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(str(device.tree.control))
+        head = f"POST /control/activate HTTP/1.1\r\nHost: x\r\nContent-Length: {len(order)}\r\n\r\n"
+        peer.sendall(head.encode() + order)
+    wait_until(lambda: [one.release for one in state(device).models] == [3])
+    assert runs(serve, "tiny_int8")
 
 
 def test_deactivating_leaves_nothing_under_the_name(device: Device, serve: Serve) -> None:
@@ -363,13 +374,13 @@ print(peer.recv(1000).decode())
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 @pytest.mark.usefixtures("serve")
 def test_a_stranger_on_the_control_socket_is_refused(device: Device) -> None:
-    socket = device.tree.control
-    assert socket.stat().st_mode & 0o777 == 0o660
-    socket.chmod(0o777)
-    for folder in list(socket.parents)[:-1]:
+    path = device.tree.control
+    assert path.stat().st_mode & 0o777 == 0o660
+    path.chmod(0o777)
+    for folder in list(path.parents)[:-1]:
         folder.chmod(folder.stat().st_mode | 0o001)
     done = subprocess.run(
-        [sys.executable, "-c", STRANGER, str(socket)],
+        [sys.executable, "-c", STRANGER, str(path)],
         capture_output=True,
         text=True,
         check=True,

@@ -84,6 +84,11 @@ def test_a_slip_in_a_good_request_is_never_read_as_another(data: st.DataObject) 
     agree(bytes(body), KNOWN[kind])
 
 
+def test_numbers_that_only_brackets_part_are_no_number() -> None:
+    assert predict_json._fast(b'{"inputs": [[[1]2,[3],[4]]]}', KNOWN["thin"]) is None
+    assert agree(b'{"inputs": [[[12],[3],[4]]]}', KNOWN["thin"])
+
+
 def test_numbers_keep_every_bit_of_a_float32() -> None:
     rng = np.random.default_rng(1)
     bits = rng.integers(0, 2**32, 6000, dtype=np.uint64).astype(np.uint32).view(np.float32)

@@ -66,6 +66,7 @@ def test_what_was_switched_out_is_told_once_more() -> None:
     work(new)
     timings.close_window([new])
     assert {t["release"] for t in fetched(timings, 1)[0]["timings"]} == {2}
+    assert timings._meters == [new]
 
 
 def test_all_invokes_since_the_switch_outlive_the_window() -> None:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,24 @@ def test_a_trial_that_does_not_end_is_ended(device: Device, serve: Serve) -> Non
     assert (done.code, done.detail) == ("deadline", "it did not end within 0.5 s")
     assert time.monotonic() - start < 2
     assert children(serve) == []
+
+
+def test_a_trial_has_little(device: Device, serve: Serve) -> None:
+    order = {**device.add("digits", repeat=LONG).order, "hardware": HARDWARE, "deadline_s": 2}
+    thread = threading.Thread(target=ask, args=(device.tree.control, "POST", "/control/try", order))
+    thread.start()
+    wait_until(lambda: children(serve))
+    folder = Path("/proc") / children(serve)[0]
+    wait_until(lambda: "Max cpu time              2 " in (folder / "limits").read_text())
+    limits = (folder / "limits").read_text()
+    for line in ("Max address space         1000000000", "Max core file size        0"):
+        assert line in limits
+    assert "Max open files            64" in limits
+    assert "Max file size             0" in limits
+    assert (folder / "oom_score_adj").read_text() == "1000\n"
+    assert "NoNewPrivs:\t1" in (folder / "status").read_text()
+    assert (folder / "stat").read_text().rpartition(")")[2].split()[16] == "10"  # nice
+    thread.join()
 
 
 def surgery(change: Callable[[Any], None]) -> bytes:
