@@ -5,6 +5,7 @@ identifies nobody. One thread hears, one sends.
 """
 
 import base64
+import contextlib
 import http
 import logging
 import subprocess
@@ -19,6 +20,7 @@ from littoral import records
 from littoral.backoff import Backoff, jitter
 from littoral.errors import LittoralError, StorageError, UnreachableError
 from littoral.wire.messages import Post, Report, Session, SessionRequest
+from littoral_agent import believe
 from littoral_agent.channel import Ends, Outbox
 from littoral_agent.identity import Identity
 from littoral_agent.origin import READ_S, Origin, Reply
@@ -53,6 +55,7 @@ class Https:
         self._waiting = threading.Event()
         self._stopped = threading.Event()
         self._up = False
+        self._heard = 0  # version of the last document that came
         self._threads = [
             threading.Thread(target=self._hearing, name="https-hear", daemon=True),
             threading.Thread(target=self._sending, name="https-send", daemon=True),
@@ -108,7 +111,8 @@ class Https:
 
     def _hear(self) -> None:
         """Ask for a document newer than the one that is believed, and wait for it."""
-        path = f"device/desired?after={self._ends.version()}&wait_s={WAIT_S:.0f}"
+        after = max(self._heard, self._ends.version())
+        path = f"device/desired?after={after}&wait_s={WAIT_S:.0f}"
         reply = self._with_bearer(
             lambda headers: self._origin.get(
                 path, limit=MOST_BYTES, headers=headers, read_s=WAIT_S + READ_S
@@ -120,8 +124,10 @@ class Https:
         if self._stopped.is_set():
             return
         self._ends.heard(document)
-        # Whether it is believed is known a little later, and asking at once would bring it again.
-        self._stopped.wait(jitter(2.0))
+        # Whether it is believed is known later, if ever: until then it must not come again.
+        with contextlib.suppress(records.RecordError):
+            self._heard = believe.outline(document).version
+        self._stopped.wait(jitter(1.0))
 
     def _send(self) -> None:
         """Send what is to be sent, then wait until there is more."""

@@ -55,6 +55,7 @@ class Wishes:
         self._backoff = Backoff(settings.retry_first_s, settings.retry_most_s)
         self._held: bytes | None = None  # the document that is believed
         self._heard: bytes | None = None  # one that could not be judged yet
+        self._refused: bytes | None = None  # one that was not believed, and may be later
         self._outline = Outline()
         self._desired: Desired | None = None  # None: not looked at since the agent started
         self._due_s = NEVER
@@ -87,16 +88,17 @@ class Wishes:
             choice = self._believer.from_disk(model)
             if choice is not None:
                 self._follow(model, choice)
-        if self._held is not None and not self._settled():
+        if not self._settled():
             self._due_s = self._clock()
 
     def hear(self, data: bytes) -> None:
         """Take a document that arrived. The same one again says that somebody can be reached."""
         if len(data) > MAX_DOCUMENT:
             data = data[: MAX_DOCUMENT + 1]
-        if data != self._held:
+        known = data in {self._held, self._refused}
+        if not known:
             self._heard = data
-        if self._heard is not None or self._unreached:
+        if not known or self._unreached:
             self._backoff.reset()
             self._due_s = self._clock()
 
@@ -112,15 +114,16 @@ class Wishes:
                 pause_s = self._backoff.next()
                 self._due_s = self._clock() + pause_s
                 log.warning("looking again in %.1f s: %s [%s]", pause_s, e, e.code)
-        elif self._due_s == NEVER and self._held is not None and not self._settled():
+        elif self._due_s == NEVER and (self._refused or not self._settled()):
             self._due_s = self._clock() + jitter(self._settings.refused_retry_s)
 
     def _look(self) -> None:
-        if self._heard is not None:
-            self._judge(self._heard)
+        waiting = self._heard or self._refused
+        if waiting is None and self._desired is None:
+            waiting = self._held
+        if waiting is not None:
+            self._judge(waiting)
             self._heard = None
-        elif self._desired is None and self._held is not None:
-            self._judge(self._held)
         if self._desired is None:
             return
         named = {one.model: one for one in self._desired.assignments}
@@ -159,8 +162,9 @@ class Wishes:
                 code=e.code,
                 once=f"director/{self.version}/{e.code}",
             )
+            self._refused = data
             return
-        self._desired = desired
+        self._desired, self._refused = desired, None
         manifests = frozenset(one.manifest_sha256 for one in desired.assignments)
         self._keep(data, Outline(version=desired.version, manifests=manifests))
         log.info("document %d of the director is believed", desired.version)
@@ -214,6 +218,8 @@ class Wishes:
 
     def _settled(self) -> bool:
         """Whether the journals agree with the document, as far as its outline tells."""
+        if self._held is None:
+            return True
         known: set[str] = set()
         for held in self._updater.journals.values():
             chosen = held.candidate or held.good

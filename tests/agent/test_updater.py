@@ -541,3 +541,32 @@ def test_documents_for_others_and_older_ones_are_refused_once(
     told = [(one.kind, one.code) for one in device.reports if one.kind == "director"]
     assert told == [("director", "rollback"), ("director", "wrong-device")]
     assert device.good("digits") == 2
+
+
+def test_a_document_that_was_refused_is_not_judged_each_time_it_comes(
+    device: Device, repo: RepositorySimulator
+) -> None:
+    stranger = repo.director(device="pi-8", version=90)
+    device.hear(stranger)
+    device.settle()
+    repo.requests.clear()
+    for _ in range(5):
+        device.hear(stranger)
+        device.settle()
+    assert repo.requests == []
+    device.order("digits", 2)
+    device.settle()
+    assert device.good("digits") == 2
+
+
+def test_what_was_refused_is_looked_at_again_after_a_while(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    device = Device(tmp_path / "device", repo, settings=replace(QUICK, refused_retry_s=0.2))
+    repo.fault("blobs/*", Fault.NOT_FOUND, times=2)
+    device.later = timedelta(days=-40)
+    device.order("digits", 1)
+    device.settle(lambda: device.told("digits")[-1:] == [("refused", "forgotten")])
+    device.settle(lambda: device.good("digits") == 1)
+    assert device.told("digits").count(("refused", "forgotten")) == 1
+    device.stop()
