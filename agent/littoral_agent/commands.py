@@ -3,12 +3,13 @@
 import json
 import logging
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from littoral import records
+from littoral import addresses, records
 from littoral.errors import MisuseError
 from littoral.tree import Tree
 from littoral_agent import settings as configured
@@ -23,6 +24,7 @@ DATA: Final = click.option(
     show_default="$LITTORAL_DATA, else /var/lib/littoral",
     help="The device's folder.",
 )
+HTTP: Final = "127.0.0.1:8501"  # where serve listens if nobody says
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -69,9 +71,8 @@ def run(data: Path, http: str | None) -> int:
     from littoral_agent.supervise import Program, Supervisor, check_free
 
     configured.read(Tree(data))
-    if http is not None:
-        _check_address(http)
-        check_free(http)
+    _check_address("--http", http or HTTP)
+    check_free(http or _serves_own_address(Tree(data)))
     python, folder = sys.executable, ("--data", str(data))
     listen = ("--http", http) if http is not None else ()
     programs = (
@@ -127,10 +128,23 @@ def _agent_words(live: "Live | None") -> str:
     return f"process {live.pid}, {live.channel} {'connected' if live.up else 'not connected'}"
 
 
-def _check_address(where: str) -> None:
-    host, _, port = where.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004
-        raise MisuseError(f"--http: expected HOST:PORT, found {where!r}")
+def _check_address(setting: str, where: str) -> None:
+    try:
+        addresses.split(where)
+    except ValueError as e:
+        raise MisuseError(f"{setting}: {e}") from e
+
+
+def _serves_own_address(tree: Tree) -> str:
+    """Return where serve will listen by its own settings, which are its own to judge."""
+    try:
+        found = tomllib.loads((tree.root / "serve.toml").read_text()).get("http")
+    except (OSError, ValueError):
+        return HTTP
+    if not isinstance(found, str):
+        return HTTP
+    _check_address("serve.toml: http", found)
+    return found
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:

@@ -14,6 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from littoral import addresses
 from littoral.backoff import Backoff
 from littoral.errors import LittoralError, MisuseError, UnreachableError
 from littoral.wire.messages import Status, split_topic, topic
@@ -40,11 +41,11 @@ class Mqtt:
     name = "mqtt"
 
     def __init__(self, ends: Ends, identity: Identity, *, broker: str) -> None:
-        host, _, port = broker.removeprefix("mqtts://").rpartition(":")
-        if not host or not port.isdigit():
-            raise MisuseError(f"broker: expected host:port, found {broker!r}")
+        try:
+            self._host, self._port = addresses.split(broker.removeprefix("mqtts://"))
+        except ValueError as e:
+            raise MisuseError(f"broker: {e}") from e
         self._ends, self._identity = ends, identity
-        self._host, self._port = host.strip("[]"), int(port)
         self._outbox = Outbox(ends)
         self._backoff = Backoff(ends.retry_first_s, ends.retry_most_s)
         self._awake, self._waker = socket.socketpair()
@@ -61,7 +62,7 @@ class Mqtt:
 
     @property
     def _where(self) -> str:
-        return f"{self._host}:{self._port}"
+        return addresses.join(self._host, self._port)
 
     def start(self) -> None:
         self._thread.start()

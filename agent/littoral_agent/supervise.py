@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from littoral import addresses
 from littoral.children import dying_with_us
 from littoral.errors import PortInUseError
 
@@ -168,9 +169,9 @@ def check_free(where: str) -> None:
         PortInUseError: Somebody does.
 
     """
-    host, _, port = where.rpartition(":")
+    host, port = addresses.split(where)
     try:
-        found = socket.getaddrinfo(host.strip("[]") or None, int(port), type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         family, kind, _, _, address = found[0]
         with socket.socket(family, kind) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -6,7 +6,7 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from littoral import __version__
+from littoral import __version__, addresses
 from littoral_console import answers, devices, pages, rest
 from littoral_console.context import Context
 
@@ -31,7 +31,6 @@ def people_app(context: Context) -> FastAPI:
     app.state.context = context
     answers.install(app)
     app.include_router(rest.router)
-    app.include_router(pages.router, include_in_schema=False)
     app.include_router(pages.router)
 
     @app.get("/healthz", include_in_schema=False)
@@ -68,7 +67,8 @@ class Guard:
                 message["headers"] = [*message["headers"], *more]
             await send(message)
 
-        host = _host(dict(scope["headers"]).get(b"host", b"").decode("latin-1"))
+        header = dict(scope["headers"]).get(b"host", b"")
+        host = addresses.host_of(header.decode("latin-1"))
         if self._hosts and host not in self._hosts:
             error = answers.refusal(
                 answers.UnknownHostError(
@@ -78,10 +78,3 @@ class Guard:
             await error(scope, receive, guarded)
             return
         await self._app(scope, receive, guarded)
-
-
-def _host(header: str) -> str:
-    """Return the name in a Host header, without its port."""
-    if header.startswith("["):
-        return header[1:].partition("]")[0].lower()
-    return header.partition(":")[0].lower()

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
-from littoral import durable
+from littoral import addresses, durable
 from littoral.errors import BundleError, StorageError, TrustError
 from littoral_console import accounts, repository, revocation
 from littoral_console.broker import Broker
@@ -86,11 +86,11 @@ class Context:
         broker's too; another name would be only a guess.
         """
         if self.external is not None:
-            return f"{self.external[0]}:{self.external[1]}"
+            return addresses.join(*self.external)
         if self.broker is None:
             return None
         name = host if host in self.tls.names else self.advertised
-        return f"[{name}]:{self.broker.port}" if ":" in name else f"{name}:{self.broker.port}"
+        return addresses.join(name, self.broker.port)
 
     def recover(self) -> None:
         """Bring repository and tables to one state: after a kill, a restore, or nothing."""

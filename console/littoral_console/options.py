@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from littoral import addresses
 from littoral.errors import SettingsError
 
 
@@ -40,8 +41,7 @@ class Ready:
 
 def split_address(option: str, address: str) -> tuple[str, int]:
     """Return host and port of ``address``. Raises SettingsError that names the option."""
-    host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004
-        raise SettingsError(f"{option}: expected HOST:PORT, found {address!r}")
-    return host, int(port)
+    try:
+        return addresses.split(address)
+    except ValueError as e:
+        raise SettingsError(f"{option}: {e}") from e

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import uvicorn
 from fastapi import FastAPI
 
-from littoral import durable
+from littoral import addresses, durable
 from littoral.errors import SettingsError, UnreachableError
 from littoral_console import broker as brokers
 from littoral_console import revocation
@@ -223,4 +223,4 @@ def _url(scheme: str, listener: socket.socket, context: Context) -> str:
     host, port = listener.getsockname()[:2]
     if host in _WILDCARDS:
         host = context.advertised
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+    return f"{scheme}://{addresses.join(host, port)}"
