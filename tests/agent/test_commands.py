@@ -110,10 +110,14 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = littoral("run", "--data", tmp_path, "--http", f"127.0.0.1:{port}")
-    assert done.returncode == 1
-    assert "[port-in-use]" in done.stderr
-    assert done.stderr.count("\n") == 1
+        where = f"127.0.0.1:{port}"
+        done = littoral("run", "--data", tmp_path, "--http", where)
+        (tmp_path / "serve.toml").write_text(f'http = "{where}"\n')
+        again = littoral("run", "--data", tmp_path)
+    for one in (done, again):
+        assert one.returncode == 1
+        assert "[port-in-use]" in one.stderr
+        assert one.stderr.count("\n") == 1
 
 
 def test_a_full_disk_is_one_line(small_disk: Path, console: ListenerSimulator) -> None:
