@@ -10,11 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final, TypeVar
 from urllib.parse import parse_qs
 
 from littoral import records
-from littoral.errors import BackendError, BundleError, LittoralError, StorageError
+from littoral.errors import BackendError, LittoralError, StorageError
 from littoral.model import selftest
 from littoral.tree import Tree
 from littoral.wire.control import (
@@ -33,10 +32,6 @@ from littoral_serve.http import Request, Response
 from littoral_serve.live import Live, Models
 from littoral_serve.settings import Settings
 from littoral_serve.timings import Timings
-
-T = TypeVar("T")
-
-_WRONG: Final = (BundleError, records.RecordError, ValueError)
 
 
 class Control:

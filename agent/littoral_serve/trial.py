@@ -6,6 +6,7 @@ It prints Tried and exits with 0, or Failure where the model could not even be t
 with 3; any other end speaks for itself (littoral_serve.trying).
 """
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -53,8 +54,10 @@ def confine(order: Order) -> None:
     if os.getppid() != order.parent:
         sys.exit(DENIED)
     os.nice(order.nice)
-    # When the machine is out of memory, this process goes first and serve goes on.
-    Path("/proc/self/oom_score_adj").write_text("1000")
+    # When the machine is out of memory, this process goes first and serve goes on; where /proc
+    # cannot be written to, which one goes is the kernel's choice, and no fault of the candidate.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
     for what, most in (
         (resource.RLIMIT_AS, order.address_space_bytes),
         (resource.RLIMIT_CPU, order.cpu_s),

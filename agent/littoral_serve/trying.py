@@ -18,7 +18,13 @@ from littoral_serve.settings import Settings
 from littoral_serve.trial import DENIED, MAX_BYTES, Order
 
 _TAIL_BYTES: Final = 4096
-_OUT_OF_MEMORY: Final = ("bad_alloc", "MemoryError", "out of memory", "Cannot allocate memory")
+_OUT_OF_MEMORY: Final = (
+    "bad_alloc",
+    "MemoryError",
+    "out of memory",
+    "Cannot allocate memory",
+    "failed to map segment",
+)
 _PASSED_ON: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
 
 
