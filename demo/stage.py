@@ -19,7 +19,6 @@ from typing import Any, Self, TypeVar
 T = TypeVar("T")
 
 BIN = Path(sys.executable).parent
-ROOT = Path(__file__).parents[1]
 
 
 class UnmetError(Exception):

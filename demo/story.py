@@ -13,8 +13,9 @@ import json
 import shutil
 import signal
 import sys
+import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from stage import Stage, UnmetError, tail
 from world import World
 
 HERE = Path(__file__).parent
+WIDTH = 76  # of the table's figures
 MARK = ".littoral-demo"  # only a folder that bears it is ever wiped
 
 
@@ -95,12 +97,17 @@ def tell(world: World) -> list[Step]:
 
 
 def table(told: list[Step]) -> str:
-    lines = ["", f"{'step':<18} {'held':<5} {'seconds':>7}  figures", "-" * 100]
+    """Return the summary, at most two lines of figures a step."""
+    rule = "-" * (WIDTH + 35)
+    lines = ["", f"{'step':<18} {'held':<5} {'seconds':>7}  figures", rule]
     for step in told:
         held = "yes" if step.ok else "NO"
-        lines.append(f"{step.name:<18} {held:<5} {step.seconds:>7.1f}  {_short(step.figures)}")
+        said = textwrap.wrap(", ".join(_words(step.figures)), WIDTH, max_lines=2, placeholder=" …")
+        first, *rest = said or [""]
+        lines.append(f"{step.name:<18} {held:<5} {step.seconds:>7.1f}  {first}")
+        lines += [f"{'':<34}{line}" for line in rest]
     seconds = sum(step.seconds for step in told)
-    lines += ["-" * 100, f"{len(told)} of {len(STEPS)} steps in {seconds:.0f} s"]
+    lines += [rule, f"{len(told)} of {len(STEPS)} steps in {seconds:.0f} s"]
     return "\n".join(lines)
 
 
@@ -113,8 +120,9 @@ def stay(world: World) -> None:
         f"\nthe device answers at {world.serve}/v1/models/digits. Ctrl-C ends both.",
         flush=True,
     )
-    while True:
-        time.sleep(3600)
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(3600)
 
 
 def _empty(work: Path) -> Path:
@@ -142,10 +150,10 @@ def _why(error: UnmetError) -> dict[str, Any]:
     return why | ({"log": str(error.log), "tail": tail(error.log)} if error.log else {})
 
 
-def _short(figures: dict[str, Any]) -> str:
-    words = [f"{k} {v}" for k, v in figures.items() if isinstance(v, int | float | str | bool)]
-    text = ", ".join(words)
-    return text if len(text) < 160 else f"{text[:157]}…"
+def _words(figures: dict[str, Any]) -> Iterator[str]:
+    for name, value in figures.items():
+        shown = " ".join(_words(value)) if isinstance(value, dict) else value
+        yield f"{name} {shown}"
 
 
 def _say(words: str) -> None:

@@ -4,7 +4,6 @@ Each ends with a reason code of its own in the console; the clients in the backg
 meet nothing but release 2's one answer.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +49,10 @@ def refused(world: World, release: int, code: str, *more: str) -> dict[str, Any]
     return {
         "release": release,
         "code": row["code"],
-        "said": row["detail"],
         "still_serving": still["release"],
         "requests": met.requests - before,
         "failed": met.failed,
+        "said": row["detail"],
         "figures": row["figures"],
     }
 
@@ -111,12 +110,3 @@ def _blob(world: World, sha256: str) -> Path:
     path = world.console_data / "repo" / "blobs" / sha256
     expect(path.is_file(), "the model among the console's blobs", path)
     return path
-
-
-REFUSALS: tuple[tuple[str, Callable[[World], dict[str, Any]]], ...] = (
-    ("refuse-hash", flipped_bit),
-    ("refuse-signature", stranger),
-    ("refuse-outputs", other_outputs),
-    ("refuse-latency", slow),
-    ("refuse-hardware", other_hardware),
-)
