@@ -15,13 +15,22 @@ from typing import Final, TypeVar
 from littoral import durable
 from littoral.bundle.manifest import MAX_BYTES, target_path
 from littoral.errors import (
+    BackendError,
+    BackendMissingError,
     BundleError,
+    CrashError,
     DeniedError,
     DiskFullError,
     HashError,
+    LatencyError,
     LittoralError,
+    MalformedError,
+    OutputsError,
+    TrialError,
     TrustError,
+    UnhealthyError,
     UnreachableError,
+    UnsupportedFormatError,
 )
 from littoral.tree import Tree
 from littoral.wire.control import Activate, Loaded, Serving, Tried, Try
@@ -41,8 +50,13 @@ from littoral_agent.settings import Settings
 from littoral_agent.update import Event
 
 # This machine cannot run it; another one can, or this one after it was set right.
-_NOT_HERE: Final = frozenset({"backend", "backend-missing", "disk-full", "unsupported-format"})
-_ITS_OWN: Final = frozenset({"trial", "outputs", "latency", "crash", "unhealthy", "malformed"})
+_NOT_HERE: Final = frozenset(
+    kind.code for kind in (BackendError, BackendMissingError, DiskFullError, UnsupportedFormatError)
+)
+_ITS_OWN: Final = frozenset(
+    kind.code
+    for kind in (TrialError, OutputsError, LatencyError, CrashError, UnhealthyError, MalformedError)
+)
 
 T = TypeVar("T")
 
@@ -272,4 +286,4 @@ def _denied(error: OrderDeniedError) -> Outcome:
 
 def _died(when: str) -> Outcome:
     """Return that serve ended: perhaps by the candidate's fault, perhaps not."""
-    return Outcome(event=Event.STUMBLED, code="crash", detail=f"serve ended {when}")
+    return Outcome(event=Event.STUMBLED, code=CrashError.code, detail=f"serve ended {when}")

@@ -8,6 +8,7 @@ import base64
 from dataclasses import dataclass, field
 from typing import Final
 
+from littoral.errors import DeadlineError, LatencyError, MemoryBudgetError, UnhealthyError
 from littoral.wire.control import Loaded, Tried
 from littoral.wire.sketch import Sketch
 from littoral_agent.settings import Settings
@@ -15,7 +16,7 @@ from littoral_agent.update import Event
 
 FEW_ERRORS: Final = 3  # up to two may be anything
 # What may be nobody's fault: a busy board, a full memory. The third time it is the model's.
-NOT_ITS_OWN: Final = frozenset({"memory", "deadline"})
+NOT_ITS_OWN: Final = frozenset({MemoryBudgetError.code, DeadlineError.code})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ def judge(seen: Seen, settings: Settings) -> Outcome | None:
     if seen.errors >= FEW_ERRORS and rate > settings.probation_error_rate:
         return Outcome(
             event=Event.FAILED,
-            code="unhealthy",
+            code=UnhealthyError.code,
             detail=f"{seen.errors} of {seen.requests} requests failed",
             figures=figures,
         )
@@ -69,7 +70,7 @@ def judge(seen: Seen, settings: Settings) -> Outcome | None:
         if seen.p95_us > most:
             return Outcome(
                 event=Event.FAILED,
-                code="latency",
+                code=LatencyError.code,
                 detail=f"p95 {seen.p95_us:.0f} µs; the release before had "
                 f"{seen.before_p95_us:.0f} µs, and {most:.0f} µs is the most",
                 figures=figures,

@@ -40,7 +40,7 @@ class Settings:
     min_rate_bytes_per_s: float = 256.0  # a source that gives less over half a minute is slow
     retry_first_s: float = 1.0  # after what may pass: the first pause, doubled up to …
     retry_most_s: float = 300.0  # … this one, with jitter
-    refused_retry_s: float = 900.0  # before what was refused is looked at again
+    refused_retry_s: float = 900.0  # before what was refused is looked at again; doubled to a day
 
     def __post_init__(self) -> None:
         for name in ("poll_every_s", "serve_poll_s", "retry_first_s", "telemetry_window_s"):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from littoral.errors import TrialError, UnhealthyError
 from littoral.wire.journal import Choice, Journal, Quarantine, State
 
 MOST_TRIES: Final = 3  # how often a candidate may be cut short before that counts against it
@@ -109,7 +110,7 @@ def step(
         raise ValueError(f"{event} cannot happen while {journal.state}")
     tries = journal.tries + _counts(journal, event, boot)
     if tries >= MOST_TRIES and event in (Event.STUMBLED, Event.WOKE):
-        event, code = Event.FAILED, code or "unhealthy"
+        event, code = Event.FAILED, code or UnhealthyError.code
     state, deeds = TABLE[journal.state, event]
     after = replace(journal, tries=tries, boot=_boot(state, boot))
     match event:
@@ -120,7 +121,7 @@ def step(
         case Event.HEALTHY:
             after = _proven(after, keep)
         case Event.FAILED:
-            after = _ended(_quarantined(after, code or "trial"))
+            after = _ended(_quarantined(after, code or TrialError.code))
         case Event.REMOVED:
             after = replace(_ended(after), good=None, kept=())
         case Event.REFUSED | Event.DROPPED:

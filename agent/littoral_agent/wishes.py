@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from littoral import durable, records
-from littoral.backoff import Backoff, jitter
+from littoral.backoff import Backoff
 from littoral.errors import (
     BundleError,
+    ExpiredError,
     JournalError,
     LittoralError,
+    SignatureError,
     StorageError,
     TrustError,
     UnreachableError,
@@ -33,6 +35,7 @@ from littoral_agent.update import Event, follows
 from littoral_agent.updater import MOST_DETAIL, Updater, condemned
 
 NEVER: Final = math.inf
+MOST_PATIENCE_S: Final = 24 * 3600.0  # between two looks at what is refused
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +58,9 @@ class Wishes:
         self._backoff = Backoff(settings.retry_first_s, settings.retry_most_s)
         self._held: bytes | None = None  # the document that is believed
         self._heard: bytes | None = None  # one that could not be judged yet
-        self._refused: bytes | None = None  # one that was not believed, and may be later
+        self._refused: bytes | None = None  # one that was not believed
+        self._may_pass = False  # it may be, by a newer root or another time
+        self._patience = Backoff(settings.refused_retry_s, MOST_PATIENCE_S)
         self._outline = Outline()
         self._desired: Desired | None = None  # None: not looked at since the agent started
         self._due_s = NEVER
@@ -114,11 +119,11 @@ class Wishes:
                 pause_s = self._backoff.next()
                 self._due_s = self._clock() + pause_s
                 log.warning("looking again in %.1f s: %s [%s]", pause_s, e, e.code)
-        elif self._due_s == NEVER and (self._refused or not self._settled()):
-            self._due_s = self._clock() + jitter(self._settings.refused_retry_s)
+        elif self._due_s == NEVER and (self._may_pass or not self._settled()):
+            self._due_s = self._clock() + self._patience.next()
 
     def _look(self) -> None:
-        waiting = self._heard or self._refused
+        waiting = self._heard or (self._refused if self._may_pass else None)
         if waiting is None and self._desired is None:
             waiting = self._held
         if waiting is not None:
@@ -162,9 +167,11 @@ class Wishes:
                 code=e.code,
                 once=f"director/{self.version}/{e.code}",
             )
-            self._refused = data
+            self._refused, self._may_pass = data, isinstance(e, SignatureError | ExpiredError)
             return
-        self._desired, self._refused = desired, None
+        if desired.version != self.version:
+            self._patience.reset()
+        self._desired, self._refused, self._may_pass = desired, None, False
         manifests = frozenset(one.manifest_sha256 for one in desired.assignments)
         self._keep(data, Outline(version=desired.version, manifests=manifests))
         log.info("document %d of the director is believed", desired.version)
