@@ -67,12 +67,17 @@ Someone = Annotated[Person, Depends(person)]
 
 async def administrator(who: Someone) -> Person:
     """Return who asks, if that person may change things. Raises DeniedError."""
-    if who.role != "administrator":
-        raise DeniedError(f"{who.name} may look, and change nothing")
+    check_administrator(who)
     return who
 
 
 Administrator = Annotated[Person, Depends(administrator)]
+
+
+def check_administrator(who: Person) -> None:
+    """Raise DeniedError if a viewer would change something."""
+    if who.role != "administrator":
+        raise DeniedError(f"{who.name} may look, and change nothing")
 
 
 def check_csrf(who: Person, token: str) -> None:

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from littoral.errors import (
     BundleError,
+    DefectError,
     DeniedError,
     DiskFullError,
     EndlessError,
@@ -33,7 +34,12 @@ _STATUS: Final[tuple[tuple[type[LittoralError], int], ...]] = (
     (DiskFullError, 507),
     (StorageError, 503),
 )
-_BY_STATUS: Final = {401: "denied", 403: "denied", 404: "not-found", 413: "endless"}
+_BY_STATUS: Final[dict[int, type[LittoralError]]] = {
+    401: DeniedError,
+    403: DeniedError,
+    404: NotFoundError,
+    413: EndlessError,
+}
 _log = logging.getLogger(__name__)
 
 
@@ -91,7 +97,7 @@ async def _on_http(_request: Request, error: Exception) -> Response:
         raise error
     return _json(
         error.status_code,
-        code=_BY_STATUS.get(error.status_code, "usage"),
+        code=_BY_STATUS.get(error.status_code, MisuseError).code,
         words=str(error.detail),
     )
 
@@ -102,12 +108,12 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
     found = "; ".join(
         f"{'.'.join(str(part) for part in e['loc'][1:])}: {e['msg']}" for e in error.errors()
     )
-    return _json(422, code="usage", words=found)
+    return _json(422, code=MisuseError.code, words=found)
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _json(500, code="error", words="the console failed; its log says why")
+    return _json(500, code=DefectError.code, words="the console failed; its log says why")
 
 
 def _json(number: int, *, code: str, words: str) -> JSONResponse:

@@ -174,8 +174,6 @@ class DeviceEndpoints:
         acks = Acks(acks=effects.acks.get(proven.device, {}))
         return Response(acks.to_json(), media_type=_JSON)
 
-    # -- who is it
-
     async def _guarded(self, request: Request, attempt: Callable[[], Awaitable[T]]) -> T:
         """Count what may be guesses, by where they come from, and hear no more after too many.
 
@@ -206,8 +204,6 @@ class DeviceEndpoints:
         held = await self._context.look(partial(_incarnation, device=device))
         if held != incarnation:
             raise DeniedError(f"{device}, incarnation {incarnation}, is revoked or enrolled anew")
-
-    # -- in the writer's thread
 
     def _admit(
         self, connection: Connection, *, asked: EnrollRequest, fleet: str

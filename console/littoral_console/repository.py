@@ -86,8 +86,6 @@ class ImageRepository:
             return None
         return path if found == path and path.is_file() else None
 
-    # -- uploads
-
     def begin(self, offers: Sequence[uploads.Offer], *, who: str) -> uploads.Upload:
         """Start an upload; see ``uploads.begin`` for what it refuses."""
         self._expire()
@@ -134,8 +132,6 @@ class ImageRepository:
         upload = self._open.pop(number, None)
         if upload is not None:
             upload.discard()
-
-    # -- what the console signs
 
     def recover(self, *, known: dict[tuple[str, int], str]) -> Admitted | None:
         """Finish what a kill left, and return what is here; None before the first upload."""

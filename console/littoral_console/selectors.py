@@ -20,7 +20,7 @@ Predicate = Callable[[Device], bool]
 
 KEYS: Final = ("id", "hardware", "software", "online", "model", "release")
 WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
-_FAMILIES: Final = {
+FAMILIES: Final = {
     "coral": ("edgetpu-usb", "edgetpu-pcie"),
     "jetson": ("cuda", "tensorrt"),
     "cpu": ("cpu-x86_64", "cpu-aarch64", "cpu-armv7l"),
@@ -122,7 +122,7 @@ def _equals(key: str, value: str) -> Predicate:
         return lambda d: d.labels.get(key) == value
     match key:
         case "hardware":
-            names = _FAMILIES.get(value, (value,))
+            names = FAMILIES.get(value, (value,))
             return lambda d: any(name in names for name in d.hardware)
         case "online":
             return lambda d: d.online == (value in {"true", "yes"})

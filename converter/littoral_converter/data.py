@@ -33,10 +33,6 @@ class Data:
     def __len__(self) -> int:
         return len(self.x)
 
-    @property
-    def sample_shape(self) -> tuple[int, ...]:
-        return tuple(self.x.shape[1:])
-
 
 def read(path: Path) -> Data:
     """Return the samples in ``path``.

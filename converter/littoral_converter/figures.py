@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TEAL: Final = "#0d9488"
-CORAL: Final = "#f4745f"
 SLATE: Final = "#94a3b8"
 _NUMBERED: Final = 20  # classes up to which each cell bears its number
 _NAMED: Final = 40

@@ -15,7 +15,7 @@ class Tree:
 
     @property
     def settings(self) -> Path:
-        """Return the agent's settings, where ``/etc/littoral/agent.toml`` is not used."""
+        """Return the agent's settings, which need not be there."""
         return self.root / "agent.toml"
 
     @property
@@ -66,11 +66,11 @@ class Tree:
     @property
     def desired(self) -> Path:
         """Return the last believed director document."""
-        return self.root / "trust" / "director.json"
+        return self.trust / "director.json"
 
     @property
     def sockets(self) -> Path:
-        """Return the folder of sockets; under systemd it is ``/run/littoral``."""
+        """Return the folder of sockets, and of what a running agent says of itself."""
         return self.root / "run"
 
     @property

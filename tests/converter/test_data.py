@@ -24,7 +24,7 @@ def test_samples_classes_and_labels_are_read(tmp_path: Path) -> None:
     assert found.y is not None
     assert found.y.tolist() == [0, 1, 1, 0]
     assert found.labels == ("cat", "dog")
-    assert found.sample_shape == (2, 3)
+    assert found.x.shape[1:] == (2, 3)
     assert len(found) == 4
     assert len(found.sha256) == 64
 

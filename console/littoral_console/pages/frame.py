@@ -18,9 +18,16 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from littoral.errors import DeniedError, LittoralError, MisuseError, NotFoundError, TrustError
+from littoral.errors import LittoralError, MisuseError, NotFoundError, TrustError
 from littoral_console import answers, queries
-from littoral_console.access import Asked, check_csrf, check_origin, context_of, visitor
+from littoral_console.access import (
+    Asked,
+    check_administrator,
+    check_csrf,
+    check_origin,
+    context_of,
+    visitor,
+)
 from littoral_console.accounts import Person
 from littoral_console.answers import UnknownPersonError
 from littoral_console.context import Context
@@ -157,7 +164,7 @@ async def acting(
 
 async def administering(visit: Annotated[Visit, Depends(acting)]) -> Visit:
     """Return the same of an administrator; see ``check_administrator``."""
-    check_administrator(visit)
+    check_administrator(visit.who)
     return visit
 
 
@@ -166,12 +173,6 @@ def check_form(visit: Visit, csrf: str) -> None:
     check_origin(visit.request)
     if visit.who.csrf is not None:
         check_csrf(visit.who, csrf)
-
-
-def check_administrator(visit: Visit) -> None:
-    """Raise DeniedError if a viewer would change something."""
-    if visit.who.role != "administrator":
-        raise DeniedError(f"{visit.name} may look, and change nothing")
 
 
 Anyone = Annotated[Visit, Depends(anyone)]
@@ -216,7 +217,7 @@ def described(error: Exception) -> tuple[int, str, str]:
         case LittoralError():
             return answers.status(error), error.code, str(error)
         case HTTPException():
-            return error.status_code, "usage", str(error.detail)
+            return error.status_code, MisuseError.code, str(error.detail)
         case RequestValidationError() if all(e["loc"][0] != "path" for e in error.errors()):
             wrong = "; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors())
             return 422, MisuseError.code, wrong

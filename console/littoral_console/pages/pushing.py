@@ -17,7 +17,6 @@ from littoral_console.rollouts import fitting
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-_FAMILIES: Final = ("coral", "jetson", "cpu")
 _MOST: Final = 1024
 
 To = Annotated[str, Form(max_length=_MOST)]
@@ -91,7 +90,7 @@ def candidates(
 def suggestions(fleet: Iterable[Device]) -> tuple[str, ...]:
     """Return selectors that mean something in this fleet."""
     devices = tuple(fleet)
-    families = [f"hardware={name}" for name in _FAMILIES]
+    families = [f"hardware={name}" for name in selectors.FAMILIES]
     labels = sorted({f"{name}={value}" for d in devices for name, value in d.labels.items()})
     told = [text for text in families if any(map(selectors.parse(text), devices))]
     return ("all", *told, *labels, *(device.id for device in devices[:50]))

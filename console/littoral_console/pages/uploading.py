@@ -18,7 +18,8 @@ from starlette.datastructures import UploadFile
 from littoral.bundle.manifest import MAX_BYTES, Manifest, target_path
 from littoral.errors import MisuseError
 from littoral_console import queries, repository, uploads
-from littoral_console.pages.frame import Entered, PageRoute, Visit, check_administrator, check_form
+from littoral_console.access import check_administrator
+from littoral_console.pages.frame import Entered, PageRoute, Visit, check_form
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -37,7 +38,7 @@ def form(visit: Entered) -> Response:
 async def upload(visit: Entered) -> Response:
     async with visit.request.form(max_files=uploads.MOST_FILES, max_fields=10) as sent:
         check_form(visit, str(sent.get("csrf", "")))
-        check_administrator(visit)
+        check_administrator(visit.who)
         files = [file for file in sent.getlist("files") if isinstance(file, UploadFile)]
         added = await _adopt(visit, [file for file in files if file.filename])
     return visit.show("upload.html", section="/releases", added=added)

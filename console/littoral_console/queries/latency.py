@@ -87,7 +87,6 @@ def latency(
     connection: Connection,
     *,
     since_ms: int,
-    until_ms: int | None = None,
     devices: Collection[str] | None = None,
     model: str | None = None,
     release: int | None = None,
@@ -102,7 +101,6 @@ def latency(
     for _, values, data in _windows(
         connection,
         since_ms=since_ms,
-        until_ms=until_ms,
         devices=devices,
         model=model,
         release=release,
@@ -117,7 +115,6 @@ def latency_series(
     *,
     since_ms: int,
     step_ms: int,
-    until_ms: int | None = None,
     devices: Collection[str] | None = None,
     model: str | None = None,
     release: int | None = None,
@@ -129,7 +126,6 @@ def latency_series(
     for start_ms, values, data in _windows(
         connection,
         since_ms=since_ms,
-        until_ms=until_ms,
         devices=devices,
         model=model,
         release=release,
@@ -156,7 +152,6 @@ def spreads(
     for _, (_, _, release, _, _), data in _windows(
         connection,
         since_ms=since_ms,
-        until_ms=None,
         devices=devices,
         model=model,
         release=None,
@@ -173,7 +168,6 @@ def _windows(
     connection: Connection,
     *,
     since_ms: int,
-    until_ms: int | None,
     devices: Collection[str] | None,
     model: str | None,
     release: int | None,
@@ -183,8 +177,6 @@ def _windows(
     found = select(c.start_ms, c.device, c.model, c.release, c.variant, c.stage, c.sketch).where(
         c.start_ms >= since_ms
     )
-    if until_ms is not None:
-        found = found.where(c.start_ms < until_ms)
     if devices is not None:
         found = found.where(c.device.in_(devices))
     for column, wanted in ((c.model, model), (c.release, release), (c.stage, stage)):

@@ -24,13 +24,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from littoral import durable
 from littoral.bundle.manifest import check_id
 from littoral.errors import MalformedError, MisuseError
+from littoral.trust.identity import MAX_PEM_BYTES
 from littoral.trust.keys import load_private, new_key, p256_of
 
 CA_LIFE: Final = timedelta(days=30 * 365)
 DEVICE_LIFE: Final = timedelta(days=10 * 365)
 SERVER_LIFE: Final = timedelta(days=2 * 365)
 BACKDATED: Final = timedelta(days=1)  # a peer's clock may be behind the issuer's
-MAX_PEM_BYTES: Final = 32 * 1024
 _CONSOLE = re.compile(r"console\.[a-z0-9-]{1,50}")
 _PATH_LENGTH_ROOT: Final = 1
 

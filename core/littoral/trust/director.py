@@ -29,7 +29,7 @@ from littoral.trust.beliefs import Anchors, Assignment, Desired
 from littoral.trust.metadata import parse, verify
 
 MAX_BYTES: Final = 64 * 1024
-FIELD: Final = "x-littoral"
+FIELD: Final = "x-littoral"  # ours: in root the anchors, in a director document the addressee
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,10 +31,11 @@ from littoral.errors import (
     RollbackError,
 )
 from littoral.trust.beliefs import Anchors, Assignment, Desired
-from littoral.trust.director import accept_director, accept_manifest, agree
+from littoral.trust.director import FIELD, accept_director, accept_manifest, agree
 from littoral.trust.metadata import CAPS, check_bytes, parse, verify
 
 __all__ = [
+    "FIELD",
     "MAX_DELEGATIONS",
     "MAX_ROOTS",
     "Anchors",
@@ -60,7 +61,6 @@ __all__ = [
 
 MAX_ROOTS: Final = 256  # rotations that one refresh follows
 MAX_DELEGATIONS: Final = 32  # roles that one lookup asks, beside the first
-FIELD: Final = "x-littoral"
 FLOORS: Final = "x-floors"
 ISSUED: Final = "x-issued"
 ISO: Final = "%Y-%m-%dT%H:%M:%SZ"

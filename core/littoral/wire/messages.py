@@ -77,10 +77,13 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """One step of an update's life, as it happened on the device."""
+    """One step of an update's life, as it happened on the device.
+
+    Events: desired, dropped, removed, fetched, refused, passed, failed, stumbled, healthy, woke.
+    """
 
     model: str
-    event: str  # desired, fetched, passed, healthy, refused, failed, woke, dropped
+    event: str
     state: str  # after the event
     release: int | None = None  # the candidate's
     manifest: str | None = None
