@@ -151,6 +151,21 @@ def test_serve_that_cannot_run_it_here_is_no_fault_of_the_release(
     assert device.serve.running == {"digits": 1}
 
 
+def test_a_candidate_that_passed_and_cannot_be_loaded_gets_three_tries(
+    device: Device, repo: RepositorySimulator
+) -> None:
+    manifest = repo.assignment("digits", 2).manifest_sha256
+    device.serve.denied[manifest] = DeniedOrderError("backend", "it does not load")
+    device.order("digits", 2)
+    device.settle()
+    assert device.told("digits")[-3:] == [
+        ("stumbled", "backend"),
+        ("stumbled", "backend"),
+        ("failed", "backend"),
+    ]
+    assert device.serve.running == {"digits": 1}
+
+
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
