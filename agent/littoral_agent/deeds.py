@@ -50,8 +50,7 @@ from littoral_agent.settings import Settings
 from littoral_agent.update import Event
 
 # This machine cannot run it; another one can, or this one after it was set right.
-_NOT_HERE: Final = frozenset(
-    kind.code for kind in (BackendError, BackendMissingError, DiskFullError, UnsupportedFormatError)
+_NOT_HERE: Final = frozenset({"backend-missing", "disk-full", "unsupported-format"})
 )
 _ITS_OWN: Final = frozenset(
     kind.code
