@@ -15,7 +15,6 @@ from typing import Final, TypeVar
 from littoral import durable
 from littoral.bundle.manifest import MAX_BYTES, target_path
 from littoral.errors import (
-    BackendError,
     BackendMissingError,
     BundleError,
     CrashError,
@@ -50,7 +49,8 @@ from littoral_agent.settings import Settings
 from littoral_agent.update import Event
 
 # This machine cannot run it; another one can, or this one after it was set right.
-_NOT_HERE: Final = frozenset({"backend-missing", "disk-full", "unsupported-format"})
+_NOT_HERE: Final = frozenset(
+    kind.code for kind in (BackendMissingError, DiskFullError, UnsupportedFormatError)
 )
 _ITS_OWN: Final = frozenset(
     kind.code
