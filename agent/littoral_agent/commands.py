@@ -1,6 +1,5 @@
 """The device's commands: enroll, run, agent, status."""
 
-import json
 import logging
 import sys
 import tomllib
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from littoral import addresses, records
+from littoral.commands.output import JSON, emit, table
 from littoral.errors import MisuseError
 from littoral.tree import Tree
 from littoral_agent import settings as configured
 
 if TYPE_CHECKING:
-    from littoral_agent.state import Live
+    from littoral_agent.state import Found, Live
 
 DATA: Final = click.option(
     "--data",
@@ -25,7 +25,6 @@ DATA: Final = click.option(
     help="The device's folder.",
 )
 HTTP: Final = "127.0.0.1:8501"  # where serve listens if nobody says
-JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.command(epilog="Example: littoral agent --data /var/lib/littoral")
@@ -56,11 +55,11 @@ def enroll(url: str, token: str, name: str | None, data: Path, as_json: bool) ->
     from littoral_agent.enroll import enroll as enrol
 
     found = enrol(url, token, Tree(data), name=name)
-    if as_json:
-        click.echo(records.to_json(found))
-        return
-    click.echo(f"{found.device} is a device of the fleet {found.fleet!r} now.")
-    click.echo(f"Run it: littoral run --data {data}")
+    text = (
+        f"{found.device} is a device of the fleet {found.fleet!r} now.\n"
+        f"Run it: littoral run --data {data}"
+    )
+    emit(found, as_json=as_json, text=text)
 
 
 @click.command(epilog="Example: littoral run --data /var/lib/littoral --http 127.0.0.1:8501")
@@ -92,9 +91,10 @@ def status(data: Path, as_json: bool) -> None:
     if not data.is_dir():
         raise MisuseError(f"{data}: no such folder; name the device's with --data")
     found = look(Tree(data))
-    if as_json:
-        click.echo(json.dumps(records.plain(found) | {"data": str(data)}, sort_keys=True))
-        return
+    emit(records.plain(found) | {"data": data}, as_json=as_json, text=_words(found))
+
+
+def _words(found: "Found") -> str:
     who = found.enrolment
     rows = [
         ("device", f"{who.device}, incarnation {who.incarnation}" if who else "not enrolled"),
@@ -104,16 +104,18 @@ def status(data: Path, as_json: bool) -> None:
         ("serve", f"on {found.serve.http}, process {found.serve.pid}" if found.serve else "down"),
         ("document", str(found.director) if found.director else "none yet"),
     ]
-    for name, value in rows:
-        click.echo(f"{name:10}{value}")
-    for model in found.unreadable:
-        click.echo(f"{model}: its journal cannot be read; the agent proves the model again")
+    lines = [f"{name:10}{value}" for name, value in rows]
+    lines += [
+        f"{model}: its journal cannot be read; the agent proves the model again"
+        for model in found.unreadable
+    ]
     if found.models:
-        click.echo()
-        _table(
-            ("model", "state", "serves", "good", "candidate", "variant"),
-            [(m.model, m.state, m.release, m.good, m.candidate, m.variant) for m in found.models],
-        )
+        heads = ("model", "state", "serves", "good", "candidate", "variant")
+        models = [
+            (m.model, m.state, m.release, m.good, m.candidate, m.variant) for m in found.models
+        ]
+        lines += ["", table(heads, models)]
+    return "\n".join(lines)
 
 
 def log_to_stderr() -> None:
@@ -145,11 +147,3 @@ def _serves_own_address(tree: Tree) -> str:
         return HTTP
     _check_address("serve.toml: http", found)
     return found
-
-
-def _table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
-    lines = [head, *(tuple("-" if cell is None else str(cell) for cell in row) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())

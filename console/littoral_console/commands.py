@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from littoral import records
+from littoral.commands.output import JSON, emit
 from littoral_console.options import Options, Ready
 
 
@@ -67,19 +67,19 @@ def console(
 @console.command(epilog="Example: littoral console --data DATA backup fleet.tar --keys")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--keys", is_flag=True, help="Also the online keys: whoever has FILE can sign.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@JSON
 @click.pass_obj
 def backup(data: Path, *, file: Path, keys: bool, as_json: bool) -> None:
     """Write database, repository and TLS keys into FILE; the console may be running."""
     from littoral_console import backup as backups
 
     saved = backups.save(data, file.absolute(), keys=keys)
-    _done(saved, as_json=as_json, words=f"{saved.files} files, {saved.bytes} bytes in {file}")
+    emit(saved, as_json=as_json, text=f"{saved.files} files, {saved.bytes} bytes in {file}")
 
 
 @console.command(epilog="Example: littoral console --data NEW restore fleet.tar")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@JSON
 @click.pass_obj
 def restore(data: Path, *, file: Path, as_json: bool) -> None:
     """Make the console of FILE in DATA, which holds none; bring its keys, if FILE has none."""
@@ -87,11 +87,7 @@ def restore(data: Path, *, file: Path, as_json: bool) -> None:
 
     restored = backups.restore(data, file.absolute())
     missing = "" if restored.keys else f"; now copy the online keys to {data / 'keys'}"
-    _done(restored, as_json=as_json, words=f"{restored.files} files in {data}{missing}")
-
-
-def _done(saved: object, *, as_json: bool, words: str) -> None:
-    click.echo(records.to_json(saved).decode() if as_json else words)
+    emit(restored, as_json=as_json, text=f"{restored.files} files in {data}{missing}")
 
 
 def _say_json(ready: Ready) -> None:

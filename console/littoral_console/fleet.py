@@ -9,13 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import click
 
-from littoral import records
+from littoral.commands.output import JSON, emit
 from littoral.errors import MisuseError
 from littoral_console.client import Console, Login, read_login, write_login
 from littoral_console.pushing import push as push_and_wait
 from littoral_console.show import ago, micro, table
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 _TO = click.option("--to", default="all", show_default=True, help="all, a device, or a selector.")
 _LIMIT = click.option("--limit", default=50, show_default=True, help="At most so many.")
 
@@ -23,13 +22,6 @@ _LIMIT = click.option("--limit", default=50, show_default=True, help="At most so
 def _console() -> Console:
     login = read_login()
     return Console(login.url, token=login.token, ca=login.ca)
-
-
-def _print(value: Mapping[str, Any], *, as_json: bool, text: object) -> None:
-    if as_json:
-        click.echo(records.to_json(value).decode())
-    else:
-        click.echo(text)
 
 
 @click.group(epilog="Example: littoral fleet push digits:2 --to site=berlin --wait 60")
@@ -43,7 +35,7 @@ def fleet() -> None:
 @click.option("--username", default="admin", show_default=True)
 @click.option("--password", envvar="LITTORAL_PASSWORD", help="Asked for when not given.")
 @click.option("--ca", type=click.Path(path_type=Path, exists=True), help="PEM of its authority.")
-@_JSON
+@JSON
 def login(
     url: str,
     *,
@@ -72,7 +64,7 @@ def login(
     kept = write_login(
         Login(url=base, token=reply["token"], username=reply["username"], ca=authority)
     )
-    _print(
+    emit(
         {"url": base, "username": username, "file": str(kept)},
         as_json=as_json,
         text=f"logged in to {base} as {username}; kept in {kept}",
@@ -80,7 +72,7 @@ def login(
 
 
 @fleet.command(epilog="Example: littoral fleet status")
-@_JSON
+@JSON
 def status(*, as_json: bool) -> None:
     """Count the fleet."""
     found = _console().get("fleet")
@@ -89,22 +81,22 @@ def status(*, as_json: bool) -> None:
         f"{found['releases']} releases of {found['models']} models, "
         f"{found['pending']} updates under way, {found['refused']} refused or failed"
     )
-    _print(found, as_json=as_json, text=text)
+    emit(found, as_json=as_json, text=text)
 
 
 @fleet.command(epilog='Example: littoral fleet devices --to "site=berlin and hardware=coral"')
 @click.argument("device", required=False)
 @_TO
-@_JSON
+@JSON
 def devices(device: str | None, *, to: str, as_json: bool) -> None:
     """List the devices and what they run, or say all about DEVICE."""
     if device is not None:
         detail = _console().get(f"devices/{device}")
         rows = [detail["device"]]
-        _print(detail, as_json=as_json, text=table(_DEVICE, [_device(d) for d in rows]))
+        emit(detail, as_json=as_json, text=table(_DEVICE, [_device(d) for d in rows]))
         return
     found = _console().get("devices", to=to)
-    _print({"devices": found}, as_json=as_json, text=table(_DEVICE, [_device(d) for d in found]))
+    emit({"devices": found}, as_json=as_json, text=table(_DEVICE, [_device(d) for d in found]))
 
 
 _DEVICE = ("device", "online", "seen", "runs", "wanted", "hardware", "labels")
@@ -129,20 +121,20 @@ def _labels(labels: Mapping[str, str]) -> str:
 @fleet.command(epilog="Example: littoral fleet label edge-1 site=berlin line=3")
 @click.argument("device")
 @click.argument("labels", nargs=-1)
-@_JSON
+@JSON
 def label(device: str, labels: tuple[str, ...], *, as_json: bool) -> None:
     """Replace DEVICE's labels, by which selectors find it."""
     detail = _console().patch(f"devices/{device}", {"labels": _pairs(labels)})
-    _print(detail, as_json=as_json, text=f"{device}: {_labels(detail['device']['labels'])}")
+    emit(detail, as_json=as_json, text=f"{device}: {_labels(detail['device']['labels'])}")
 
 
 @fleet.command(epilog="Example: littoral fleet revoke edge-1")
 @click.argument("device")
-@_JSON
+@JSON
 def revoke(device: str, *, as_json: bool) -> None:
     """Deny DEVICE everything, at once; only a token made for its name brings it back."""
     detail = _console().post(f"devices/{device}/revoke")
-    _print(detail, as_json=as_json, text=f"{device}: revoked")
+    emit(detail, as_json=as_json, text=f"{device}: revoked")
 
 
 @fleet.group()
@@ -155,7 +147,7 @@ def tokens() -> None:
 @click.option("--serial", help="The only board that may use it.")
 @click.option("--label", "labels", multiple=True, help="NAME=VALUE; repeat.")
 @click.option("--hours", default=24.0, show_default=True, help="How long it may be used.")
-@_JSON
+@JSON
 def new_token(
     *, device: str | None, serial: str | None, labels: tuple[str, ...], hours: float, as_json: bool
 ) -> None:
@@ -167,11 +159,11 @@ def new_token(
         "lives_s": max(int(hours * 3600), 1),
     }
     found = _console().post("enrolment-tokens", body)
-    _print(found, as_json=as_json, text=found["token"])
+    emit(found, as_json=as_json, text=found["token"])
 
 
 @tokens.command("list", epilog="Example: littoral fleet tokens list")
-@_JSON
+@JSON
 def list_tokens(*, as_json: bool) -> None:
     """List the tokens that were made; the secrets themselves are not kept."""
     found = _console().get("enrolment-tokens")
@@ -180,7 +172,7 @@ def list_tokens(*, as_json: bool) -> None:
         for t in found
     ]
     heads = ("token", "for", "by", "made", "used by")
-    _print({"tokens": found}, as_json=as_json, text=table(heads, rows))
+    emit({"tokens": found}, as_json=as_json, text=table(heads, rows))
 
 
 @fleet.group()
@@ -190,7 +182,7 @@ def releases() -> None:
 
 @releases.command("list", epilog="Example: littoral fleet releases list --model digits")
 @click.option("--model")
-@_JSON
+@JSON
 def list_releases(*, model: str | None, as_json: bool) -> None:
     """List the releases."""
     found = _console().get("releases", model=model)
@@ -206,12 +198,12 @@ def list_releases(*, model: str | None, as_json: bool) -> None:
         for r in found
     ]
     heads = ("release", "label", "devices", "size", "hardware", "added")
-    _print({"releases": found}, as_json=as_json, text=table(heads, rows))
+    emit({"releases": found}, as_json=as_json, text=table(heads, rows))
 
 
 @releases.command("upload", epilog="Example: littoral fleet releases upload repo/")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@_JSON
+@JSON
 def upload(folder: Path, *, as_json: bool) -> None:
     """Send what is new in the repository DIR; the console believes it, or says why not."""
     from littoral_console.uploading import upload as upload_folder
@@ -220,7 +212,7 @@ def upload(folder: Path, *, as_json: bool) -> None:
     sent = upload_folder(_console(), folder, quiet=quiet)
     names = ", ".join(f"{r['model']}:{r['release']}" for r in sent["releases"]) or "none"
     text = f"{sent['files']} files, {sent['bytes']} bytes sent; new releases: {names}"
-    _print(sent, as_json=as_json, text=text)
+    emit(sent, as_json=as_json, text=text)
 
 
 @fleet.command(epilog='Example: littoral fleet push digits:2 --to "site=berlin" --wait 60')
@@ -228,7 +220,7 @@ def upload(folder: Path, *, as_json: bool) -> None:
 @_TO
 @click.option("--force", is_flag=True, help="Also where no variant fits, or below the floor.")
 @click.option("--wait", "wait_s", type=float, help="Seconds to wait for every device's outcome.")
-@_JSON
+@JSON
 def push(release: str, *, to: str, force: bool, wait_s: float | None, as_json: bool) -> None:
     """Ask devices for a release: a newer one, or an earlier one to go back on purpose.
 
@@ -244,7 +236,7 @@ def push(release: str, *, to: str, force: bool, wait_s: float | None, as_json: b
 @fleet.command(epilog="Example: littoral fleet rollouts 7")
 @click.argument("rollout", type=int, required=False)
 @_LIMIT
-@_JSON
+@JSON
 def rollouts(rollout: int | None, *, limit: int, as_json: bool) -> None:
     """List the rollouts, or how each device of ROLLOUT fares."""
     if rollout is not None:
@@ -254,7 +246,7 @@ def rollouts(rollout: int | None, *, limit: int, as_json: bool) -> None:
             for d in detail["devices"]
         ]
         heads: tuple[str, ...] = ("device", "outcome", "step", "code", "why")
-        _print(detail, as_json=as_json, text=table(heads, rows))
+        emit(detail, as_json=as_json, text=table(heads, rows))
         return
     found = _console().get("rollouts", limit=limit)
     rows = [
@@ -269,7 +261,7 @@ def rollouts(rollout: int | None, *, limit: int, as_json: bool) -> None:
         for r in found
     ]
     heads = ("rollout", "release", "to", "devices", "by", "asked")
-    _print({"rollouts": found}, as_json=as_json, text=table(heads, rows))
+    emit({"rollouts": found}, as_json=as_json, text=table(heads, rows))
 
 
 @fleet.command(epilog="Example: littoral fleet history --device edge-1 --refused")
@@ -277,7 +269,7 @@ def rollouts(rollout: int | None, *, limit: int, as_json: bool) -> None:
 @click.option("--model")
 @click.option("--refused", is_flag=True, help="Only what has a reason code.")
 @_LIMIT
-@_JSON
+@JSON
 def history(
     *, device: str | None, model: str | None, refused: bool, limit: int, as_json: bool
 ) -> None:
@@ -301,7 +293,7 @@ def history(
         for c in found
     ]
     heads = ("when", "device", "release", "event", "code", "why")
-    _print({"history": found}, as_json=as_json, text=table(heads, rows))
+    emit({"history": found}, as_json=as_json, text=table(heads, rows))
 
 
 @fleet.command(epilog="Example: littoral fleet telemetry --model digits --stage invoke")
@@ -310,7 +302,7 @@ def history(
 @click.option("--stage", help="queue, preprocess, invoke or postprocess.")
 @_TO
 @click.option("--since", "since_s", default=3600, show_default=True, help="Seconds back.")
-@_JSON
+@JSON
 def telemetry(
     *,
     model: str | None,
@@ -338,12 +330,12 @@ def telemetry(
     heads = ("release", "stage", "requests", "p50", "p95", "p99", "mean")
     failed = [f"{e['model']}:{e['release']} failed {e['errors']} requests" for e in errors]
     text = "\n".join((table(heads, rows), *failed))
-    _print({"latency": found, "errors": errors}, as_json=as_json, text=text)
+    emit({"latency": found, "errors": errors}, as_json=as_json, text=text)
 
 
 @fleet.command(epilog="Example: littoral fleet audit --limit 20")
 @_LIMIT
-@_JSON
+@JSON
 def audit(*, limit: int, as_json: bool) -> None:
     """Say who did what, newest first, and whether the log is as it was written."""
     found = _console().get("audit", limit=limit)
@@ -354,7 +346,7 @@ def audit(*, limit: int, as_json: bool) -> None:
     text = str(table(("when", "who", "what", "subject", "detail"), rows))
     if found["broken"] is not None:
         text += f"\nentry {found['broken']} is not as it was written: somebody changed the log"
-    _print(found, as_json=as_json, text=text)
+    emit(found, as_json=as_json, text=text)
 
 
 def _detail(detail: Mapping[str, Any]) -> str:

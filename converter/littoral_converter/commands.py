@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from littoral.commands.output import JSON, emit
+
 if TYPE_CHECKING:
     from littoral_converter.report import Report
     from littoral_converter.worker import Progress as Said
@@ -33,7 +35,7 @@ _PATH: Any = click.Path(path_type=Path)
 @click.option("--label", help="The version as people say it  [default: the release].")
 @click.option("--labels", type=_PATH, help="The names of the classes: text, one a line.")
 @click.option("--force", is_flag=True, help="Replace the bundle that is at OUT.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON
 def convert(
     *,
     model: Path,
@@ -84,20 +86,17 @@ def convert(
 @click.option("--repo", type=_PATH, required=True, help="The repository's folder.")
 @click.option("--offline", type=_PATH, required=True, help="Where the model's release key lies.")
 @click.option("--floor", type=int, help="The lowest release that may be newly activated.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@JSON
 def publish(bundle: Path, repo: Path, offline: Path, floor: int | None, as_json: bool) -> None:
     """Sign the release in BUNDLE and put it into a repository, where the release keys are."""
-    from littoral import records
     from littoral.trust import writer
 
     done = writer.publish(repo, bundle, offline=offline, floor=floor)
-    if as_json:
-        click.echo(json.dumps(records.plain(done)))
-    else:
-        click.echo(
-            f"{done.model}:{done.release} is signed and in {repo} ({done.blobs} new files, "
-            f"{done.bytes} bytes); next: littoral fleet releases upload {repo}"
-        )
+    text = (
+        f"{done.model}:{done.release} is signed and in {repo} ({done.blobs} new files, "
+        f"{done.bytes} bytes); next: littoral fleet releases upload {repo}"
+    )
+    emit(done, as_json=as_json, text=text)
 
 
 def _summary(report: "Report", out: Path) -> dict[str, Any]:

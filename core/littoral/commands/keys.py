@@ -4,9 +4,7 @@ from pathlib import Path
 
 import click
 
-from littoral.commands.output import emit
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+from littoral.commands.output import JSON, emit
 
 
 @click.group(epilog="Example: littoral keys new offline/digits-2.pem")
@@ -24,7 +22,7 @@ def keys() -> None:
     show_default=True,
     help="Ed25519 signs metadata; P-256 is for TLS, devices and hardware tokens.",
 )
-@_JSON
+@JSON
 def new(file: Path, kind: str, *, as_json: bool) -> None:
     """Make a secret key in FILE (PEM, 0600), which must not be there."""
     from littoral.trust.keys import load_signer, new_key
@@ -36,7 +34,7 @@ def new(file: Path, kind: str, *, as_json: bool) -> None:
 
 @keys.command(epilog="Example: littoral keys show offline/targets-1.pem")
 @click.argument("file", type=click.Path(path_type=Path))
-@_JSON
+@JSON
 def show(file: Path, *, as_json: bool) -> None:
     """Print the key id and the public half of the key in FILE; never the secret."""
     from littoral.trust.keys import load_signer

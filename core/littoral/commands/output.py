@@ -1,21 +1,23 @@
-"""How a command prints: a JSON object for programs, or lines and tables for people."""
+"""How a command of any room prints: a JSON object for programs, lines and tables for people."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
 import click
 
 from littoral import records
 
+JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
-def emit(value: dict[str, Any], *, as_json: bool, text: str) -> None:
+
+def emit(value: object, *, as_json: bool, text: str) -> None:
     """Print ``value`` as one JSON object, or ``text``."""
     click.echo(records.to_json(value).decode() if as_json else text)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return ``rows`` in columns under ``heads``."""
-    cells = [[str(cell) for cell in row] for row in (heads, *rows)]
+    """Return ``rows`` in columns under ``heads``; None is a dash."""
+    cells = [["-" if cell is None else str(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
     lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells)
     return "\n".join(line.rstrip() for line in lines)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from littoral.commands.output import emit, table
+from littoral.commands.output import JSON, emit, table
 
 if TYPE_CHECKING:
     from littoral.trust.repository import Row
@@ -26,7 +26,6 @@ _ONLINE = click.option(
     type=click.Path(path_type=Path),
     help="Folder of the console's keys.",
 )
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group(epilog="Example: littoral repo status repo/")
@@ -41,7 +40,7 @@ def repo() -> None:
 @_OFFLINE
 @_ONLINE
 @click.option("--fleet", metavar="NAME", required=True, help="Whose devices believe it.")
-@_JSON
+@JSON
 def init(folder: Path, offline: Path, online: Path, fleet: str, *, as_json: bool) -> None:
     """Make all keys and a repository in DIR that names no model yet."""
     import hashlib
@@ -63,7 +62,7 @@ def init(folder: Path, offline: Path, online: Path, fleet: str, *, as_json: bool
 @_DIR
 @click.argument("model")
 @_OFFLINE
-@_JSON
+@JSON
 def delegate(folder: Path, model: str, offline: Path, *, as_json: bool) -> None:
     """Trust a new release key with the releases of MODEL."""
     from littoral.trust import writer
@@ -76,7 +75,7 @@ def delegate(folder: Path, model: str, offline: Path, *, as_json: bool) -> None:
 @repo.command(epilog="Example: littoral repo renew repo/ --online console/keys")
 @_DIR
 @_ONLINE
-@_JSON
+@JSON
 def renew(folder: Path, online: Path, *, as_json: bool) -> None:
     """Sign a snapshot and a timestamp of what lies in DIR."""
     from littoral.trust import writer
@@ -99,7 +98,7 @@ def renew(folder: Path, online: Path, *, as_json: bool) -> None:
     help="Folder of the console's keys, to replace one of them.",
 )
 @click.option("--key", metavar="KEYID", help="The key to replace, where the role has several.")
-@_JSON
+@JSON
 def rotate(
     folder: Path,
     role: str,
@@ -124,7 +123,7 @@ def rotate(
 @repo.command(epilog="Example: littoral repo extend repo/ --offline usb/")
 @_DIR
 @_OFFLINE
-@_JSON
+@JSON
 def extend(folder: Path, offline: Path, *, as_json: bool) -> None:
     """Sign root, targets and every model's metadata anew, for their full lives."""
     from littoral.trust import writer
@@ -139,7 +138,7 @@ def extend(folder: Path, offline: Path, *, as_json: bool) -> None:
 @click.argument("model")
 @click.argument("release", type=click.IntRange(min=1))
 @_OFFLINE
-@_JSON
+@JSON
 def floor(folder: Path, model: str, release: int, offline: Path, *, as_json: bool) -> None:
     """Let no device newly activate a release of MODEL below RELEASE. A floor never falls."""
     from littoral.trust import writer
@@ -151,7 +150,7 @@ def floor(folder: Path, model: str, release: int, offline: Path, *, as_json: boo
 
 @repo.command(epilog="Example: littoral repo status repo/ --json")
 @_DIR
-@_JSON
+@JSON
 def status(folder: Path, *, as_json: bool) -> None:
     """Say who signs what in DIR, at which version, and when it expires."""
     from littoral.trust import writer
@@ -162,7 +161,7 @@ def status(folder: Path, *, as_json: bool) -> None:
 
 @repo.command(epilog="Example: littoral repo verify repo/")
 @_DIR
-@_JSON
+@JSON
 def verify(folder: Path, *, as_json: bool) -> None:
     """Check every signature, expiry, manifest and blob in DIR, as a device would."""
     from littoral.trust import writer
