@@ -5,12 +5,12 @@ restarting, and the same can be asked again. That it answers no is OrderDeniedEr
 """
 
 import http.client
-import socket
 from pathlib import Path
 from typing import Final, TypeVar
 
 from littoral import records
 from littoral.errors import DeniedError, MalformedError, UnreachableError
+from littoral.local import LocalConnection
 from littoral.wire.control import (
     MAX_BYTES,
     Activate,
@@ -84,7 +84,7 @@ class Control:
         self, kind: type[T], method: str, path: str, order: object | None, timeout_s: float
     ) -> T:
         body = None if order is None else records.to_json(order)
-        connection = _Connection(self._path, timeout_s)
+        connection = LocalConnection(self._path, timeout_s=timeout_s)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json"})
             response = connection.getresponse()
@@ -103,14 +103,3 @@ class Control:
             return records.from_json(kind, data, limit=MAX_BYTES)
         except records.RecordError as e:
             raise MalformedError(f"serve: {path}: {response.status}: {e}") from e
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))

@@ -15,6 +15,7 @@ from littoral.bundle.manifest import Tensor
 from littoral.errors import ConversionError
 from littoral.model import selftest, tensors
 from littoral.model.backends import Session, open_session
+from littoral.model.selftest import Figures
 from littoral_converter.worker import Progress, Say
 
 _EVERY = 32  # samples between two words about progress
@@ -48,16 +49,6 @@ class Prove:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proven:
-    """The self-test's figures, measured just as a device does it."""
-
-    max_abs: float
-    top1: float
-    p95_cpu_us: float
-    peak_bytes: int | None = None
-
-
 def run(job: Run, *, say: Say) -> Ran:
     """Write the answers to all samples, and time the model.
 
@@ -82,7 +73,7 @@ def run(job: Run, *, say: Say) -> Ran:
     return Ran(inputs=session.inputs, outputs=session.outputs, cpu_us=cpu_us, wall_us=wall_us)
 
 
-def prove(job: Prove, *, say: Say) -> Proven:
+def prove(job: Prove, *, say: Say) -> Figures:
     """Run the golden vectors in a process that has seen nothing else, as a device's trial does.
 
     Raises:
@@ -95,13 +86,7 @@ def prove(job: Prove, *, say: Say) -> Proven:
     session = open_session("litert", job.model.read_bytes())
     inputs = selftest.unpack(job.inputs.read_bytes(), session.inputs, count=job.count)
     golden = selftest.unpack(job.outputs.read_bytes(), session.outputs, count=job.count)
-    figures = selftest.measure(session, inputs, golden, before_bytes=before)
-    return Proven(
-        max_abs=figures.max_abs,
-        top1=figures.top1,
-        p95_cpu_us=figures.p95_cpu_us,
-        peak_bytes=figures.peak_bytes,
-    )
+    return selftest.measure(session, inputs, golden, before_bytes=before)
 
 
 def _time(

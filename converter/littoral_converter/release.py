@@ -15,10 +15,10 @@ from littoral.bundle import manifest
 from littoral.bundle.manifest import File, Manifest, Requires, Selftest, Tensor, Tolerance, Variant
 from littoral.errors import ConversionError
 from littoral.model import tensors
+from littoral.model.selftest import Figures
 from littoral_converter import baseline, budget, bundle, golden, litert, recipe, report
 from littoral_converter.baseline import Baseline
 from littoral_converter.data import Data
-from littoral_converter.litert import Proven
 from littoral_converter.measure import Measured
 from littoral_converter.recipe import Recipe
 from littoral_converter.report import Compiled, Float, Given, Host, Report
@@ -98,7 +98,7 @@ def write(
 
 def _prove(
     folder: Path, found: Measured, wanted: recipe.Selftest, *, count: int, shop: Workshop
-) -> tuple[Selftest, Proven]:
+) -> tuple[Selftest, Figures]:
     """Run the golden vectors as a device will; return the self-test, and how it went here."""
     job = litert.Prove(
         model=folder / MODEL,
@@ -106,7 +106,7 @@ def _prove(
         outputs=folder / GOLDEN_OUTPUTS,
         count=count,
     )
-    proven = shop.do("prove", job, Proven, name="self-test")
+    proven = shop.do("prove", job, Figures, name="self-test")
     test = Selftest(
         count=count,
         inputs=GOLDEN_INPUTS,
@@ -122,7 +122,7 @@ def _prove(
     return test, proven
 
 
-def check_repeats(proven: Proven) -> None:
+def check_repeats(proven: Figures) -> None:
     """Do nothing if the model gave the same answers again.
 
     Raises:
@@ -196,7 +196,7 @@ def _report(
     *,
     wanted: Recipe,
     test: Selftest,
-    proven: Proven,
+    proven: Figures,
     costs: dict[str, Cost],
     warnings: tuple[str, ...],
 ) -> Report:

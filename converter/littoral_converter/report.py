@@ -10,11 +10,11 @@ from typing import Final
 
 from littoral import records
 from littoral.bundle.manifest import Selftest, Task, Tensor
+from littoral.model.selftest import Figures
 from littoral_converter.baseline import Baseline
 from littoral_converter.budget import Latency
 from littoral_converter.check import Operator
 from littoral_converter.evaluate import Class, Likeness, Score
-from littoral_converter.litert import Proven
 from littoral_converter.recipe import Recipe
 from littoral_converter.worker import Cost
 
@@ -84,7 +84,7 @@ class Report:
     before: Float
     variants: tuple[Compiled, ...]
     selftest: Selftest
-    proven: Proven  # of the self-test, on this host
+    proven: Figures  # of the self-test, on this host
     baseline: Baseline
     host: Host
     software: dict[str, str]

@@ -6,8 +6,8 @@ with Client("http://127.0.0.1:8501") as client:
 
 import http.client
 import json
-import socket
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote, urlsplit
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from littoral.errors import DeniedError, MalformedError, MisuseError, UnreachableError
+from littoral.local import LocalConnection
 
 Arrays = NDArray[Any] | dict[str, NDArray[Any]]
 
@@ -122,22 +123,11 @@ class Client:
         return response.status, reply
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 def _connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
     parts = urlsplit(url)
     try:
         if parts.scheme == "unix" and parts.path:
-            return _UnixConnection(parts.path, timeout_s)
+            return LocalConnection(Path(parts.path), timeout_s=timeout_s)
         if parts.scheme == "http" and parts.hostname:
             return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
     except ValueError as e:

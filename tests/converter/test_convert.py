@@ -16,9 +16,9 @@ from littoral.bundle.manifest import Manifest, Tolerance
 from littoral.errors import ConversionError, DiskFullError, MisuseError, OutputsError
 from littoral.model import selftest
 from littoral.model.backends import open_session
+from littoral.model.selftest import Figures
 from littoral_converter import convert, release
 from littoral_converter.convert import Order
-from littoral_converter.litert import Proven
 from littoral_converter.recipe import Guard, Recipe
 
 
@@ -128,7 +128,7 @@ def test_the_golden_vectors_pass_on_the_model(digits: Converted) -> None:
 
 
 def test_a_model_that_does_not_repeat_itself_is_not_released() -> None:
-    proven = Proven(max_abs=0.0, top1=1.0, p95_cpu_us=10.0)
+    proven = Figures(max_abs=0.0, top1=1.0, p95_cpu_us=10.0, peak_bytes=None)
     release.check_repeats(proven)
     with pytest.raises(ConversionError, match="does not repeat itself"):
         release.check_repeats(dataclasses.replace(proven, max_abs=1 / 256))

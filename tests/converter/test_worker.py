@@ -10,6 +10,7 @@ import pytest
 
 from littoral.errors import BackendError, ConversionError, DeadlineError
 from littoral.model.backends import open_session
+from littoral.model.selftest import Figures
 from littoral_converter import litert, worker
 from littoral_converter.recipe import Limits
 from littoral_converter.worker import Progress
@@ -18,11 +19,11 @@ TINY = Path(__file__).parents[1] / "fixtures" / "tiny_int8.tflite"
 LAST = Progress(stage="calibrating")
 
 
-def prove(folder: Path, model: Path, limits: Limits | None = None) -> litert.Proven:
+def prove(folder: Path, model: Path, limits: Limits | None = None) -> Figures:
     (folder / "inputs").write_bytes(b"")
     job = litert.Prove(model=model, inputs=folder / "inputs", outputs=folder / "inputs", count=1)
     found, _ = worker.run(
-        "prove", job, litert.Proven, folder=folder, limits=limits or Limits(), say=lambda _: None
+        "prove", job, Figures, folder=folder, limits=limits or Limits(), say=lambda _: None
     )
     return found
 
