@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from littoral import durable, records
+from littoral import durable, notify, records
 from littoral.errors import DeniedError, StorageError
 from littoral.tree import Tree
 from littoral_agent import identity
@@ -35,6 +35,7 @@ class Agent:
         self._tree, self._settings = tree, settings
         self._stopped = threading.Event()
         self._live: Live | None = None
+        self._fed_s = 0.0
 
     def stop(self, *_: object) -> None:
         """End ``run`` soon. May be a signal's handler."""
@@ -54,6 +55,7 @@ class Agent:
         with _alone(self._tree):
             while not self._stopped.is_set():
                 self._live_with(self._enrolment())
+            notify.tell("STOPPING=1")
 
     def _enrolment(self) -> Enrolment | None:
         try:
@@ -70,12 +72,22 @@ class Agent:
         stamp = _stamp(self._tree)
         parts = Parts(self._tree, self._settings, enrolment)
         parts.start()
+        notify.tell("READY=1")
         try:
             while not self._stopped.wait(TICK_S) and _stamp(self._tree) == stamp:
                 parts.tick()
+                self._feed(parts)
                 self._say(parts)
         finally:
             parts.stop()
+
+    def _feed(self, parts: Parts) -> None:
+        """Tell the watchdog that this agent is alive, after a tick that found it so."""
+        every_s = notify.watchdog_s()
+        if every_s is not None and time.monotonic() - self._fed_s >= every_s:
+            parts.check()
+            notify.tell("WATCHDOG=1")
+            self._fed_s = time.monotonic()
 
     def _say(self, parts: Parts) -> None:
         channel = parts.channel

@@ -27,7 +27,7 @@ from littoral.tree import Tree
 from littoral.trust.beliefs import Anchors
 from littoral.trust.clock import TrustedClock
 from littoral.wire.messages import Enrolled, EnrollRequest, Token
-from littoral_agent import hardware, identity
+from littoral_agent import hardware, identity, owner
 from littoral_agent.identity import Enrolment
 from littoral_agent.origin import Origin, Repository
 
@@ -54,6 +54,7 @@ def enroll(url: str, word: str, tree: Tree, *, name: str | None = None) -> Enrol
     if not re.fullmatch(r"https://[^/\s]+/?", url):
         raise MisuseError(f"expected the console's https://HOST:PORT for devices, found {url!r}")
     with durable.storage_errors(tree.root):
+        owner.become(tree.root)
         tree.make()
     ca = _console_ca(url, token)
     origin = Origin(url, ca=ca)

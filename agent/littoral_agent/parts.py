@@ -123,6 +123,10 @@ class Parts:
                 once=f"clock/{self._boot}",
             )
 
+    def check(self) -> None:
+        """Return when the spool answers, which it does at once or, when it hangs, never."""
+        self._lowest()
+
     def _channel(self) -> Channel | None:
         enrolment, spool, origin = self._enrolment, self._spool, self._origin
         if enrolment is None or spool is None or origin is None:

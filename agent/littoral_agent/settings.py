@@ -15,6 +15,7 @@ from littoral.tree import Tree
 
 MiB: Final = 2**20
 DATA: Final = Path("/var/lib/littoral")
+ETC: Final = Path("/etc/littoral/agent.toml")  # of the device in DATA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +54,15 @@ class Settings:
 def read(tree: Tree, path: Path | None = None) -> Settings:
     """Return the settings in ``path``, else in the data folder, else the defaults.
 
+    This machine's own device is also asked in /etc/littoral, where its package puts them.
+
     Raises:
         SettingsError: One is unknown or of the wrong kind; ``path`` was given and is not there.
 
     """
-    if path is None and not tree.settings.exists():
-        return Settings()
-    return settings.read(Settings, path or tree.settings)
+    places = (tree.settings, ETC) if tree.root == DATA else (tree.settings,)
+    path = path or next((place for place in places if place.exists()), None)
+    return Settings() if path is None else settings.read(Settings, path)
 
 
 def data_folder() -> Path:

@@ -8,17 +8,16 @@ import gc
 import json
 import logging
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from littoral import addresses, durable
+from littoral import addresses, durable, notify
 from littoral.errors import LittoralError, MisuseError, SettingsError
 from littoral.tree import Tree
-from littoral_serve import live, notify, settings, sockets
+from littoral_serve import live, settings, sockets
 from littoral_serve.clients import Clients
 from littoral_serve.hosts import Hosts
 from littoral_serve.http import Limits, Request, Response, Server
@@ -27,6 +26,7 @@ from littoral_serve.settings import Settings
 from littoral_serve.timings import Timings
 
 DATA: Final = Path("/var/lib/littoral")
+ETC: Final = Path("/etc/littoral/serve.toml")  # of the device in DATA
 _CONTROL_BODY_BYTES: Final = 1024 * 1024
 _CLOSE_S: Final = 5.0
 
@@ -65,8 +65,10 @@ def main(options: Options) -> int:
 
 def _settings(options: Options) -> Settings:
     file = options.settings
-    if file is None and options.data is not None and (options.data / "serve.toml").is_file():
-        file = options.data / "serve.toml"
+    if file is None and options.data is not None:
+        own = options.data / "serve.toml"
+        places = (own, ETC) if options.data == DATA else (own,)
+        file = next((place for place in places if place.is_file()), None)
     chosen = settings.load(file)
     try:
         return chosen if options.http is None else replace(chosen, http=options.http)
@@ -81,15 +83,15 @@ class App:
         self._options, self._settings = options, chosen
         given = sockets.inherited()
         host, port = addresses.split(chosen.http)
-        self._tcp = given.get("http") or sockets.tcp(host, port)
-        self._unix: dict[str, socket.socket] = {}
+        self._tcp = given.http or (sockets.tcp(host, port),)
+        self._control, self._local = given.control, given.serve
         if options.data is not None:
             tree = Tree(options.data)
             with durable.storage_errors(tree.sockets):
                 tree.sockets.mkdir(mode=0o750, parents=True, exist_ok=True)
-            self._unix["control"] = given.get("control") or sockets.unix(tree.control)
-            self._unix["serve"] = given.get("serve") or sockets.unix(tree.serve)
-        where, number = self._tcp.getsockname()[:2]
+            self._control = self._control or (sockets.unix(tree.control),)
+            self._local = self._local or (sockets.unix(tree.serve),)
+        where, number = self._tcp[0].getsockname()[:2]
         self._http = addresses.join(where, number)
         self._hosts = Hosts(frozenset({host, where, *chosen.hosts}))
         self._models = Models(keep_previous_free_bytes=chosen.keep_previous_free_bytes)
@@ -102,23 +104,28 @@ class App:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        servers = [self._server(Clients(self._models, hosts=self._hosts))]
-        listeners = [await loop.create_server(servers[0].protocol, sock=self._tcp)]
-        if self._unix:
-            local = self._server(Clients(self._models, hosts=None))
-            orders = self._control_server()
-            servers += [local, orders]
-            for server, held in ((local, self._unix["serve"]), (orders, self._unix["control"])):
-                listeners.append(await loop.create_unix_server(server.protocol, sock=held))
+        held = [(self._server(Clients(self._models, hosts=self._hosts)), self._tcp)]
+        if self._options.data is not None:
+            held.append((self._server(Clients(self._models, hosts=None)), self._local))
+            held.append((self._control_server(), self._control))
+        servers = [server for server, _ in held]
+        # Also for the local ones: Python 3.13's create_unix_server removes the file when it
+        # ends, which is systemd's and stays.
+        listeners = [
+            await loop.create_server(server.protocol, sock=listener)
+            for server, listening in held
+            for listener in listening
+        ]
         chores = [asyncio.create_task(server.sweep()) for server in servers]
-        chores += [asyncio.create_task(self._windows()), asyncio.create_task(_watchdog())]
+        chores.append(asyncio.create_task(self._windows()))
+        watchdog = asyncio.create_task(_watchdog(listeners, chores))
         self._say_ready()
         await stop.wait()
         notify.tell("STOPPING=1")
         for listener in listeners:
             listener.close()
         await asyncio.gather(*(server.close(within_s=_CLOSE_S) for server in servers))
-        for chore in chores:
+        for chore in (*chores, watchdog):
             chore.cancel()
 
     def _load(self) -> None:
@@ -196,8 +203,10 @@ class App:
         notify.tell("READY=1")
 
 
-async def _watchdog() -> None:
+async def _watchdog(listeners: list[asyncio.Server], chores: list[asyncio.Task[None]]) -> None:
+    """Say that this process is alive, as long as it listens and does its chores."""
     every_s = notify.watchdog_s()
     while every_s is not None:
-        notify.tell("WATCHDOG=1")
+        if all(one.is_serving() for one in listeners) and not any(one.done() for one in chores):
+            notify.tell("WATCHDOG=1")
         await asyncio.sleep(every_s)

@@ -6,6 +6,7 @@ import socket
 import stat
 import struct
 from asyncio import BaseTransport
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -71,15 +72,31 @@ def unix(path: Path) -> socket.socket:
     return listener
 
 
-def inherited() -> dict[str, socket.socket]:
-    """Return the sockets that were passed to this process, by the names that systemd gave them."""
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What systemd listens on for this process; the units name the agent's socket ``control``."""
+
+    control: tuple[socket.socket, ...] = ()
+    serve: tuple[socket.socket, ...] = ()  # for local programs
+    http: tuple[socket.socket, ...] = ()  # for all others
+
+
+def inherited() -> Inherited:
+    """Return the sockets that were passed to this process; what it starts does not have them."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
-        return {}
+        return Inherited()
     names = os.environ.get("LISTEN_FDNAMES", "").split(":")
-    return {
-        name: socket.socket(fileno=_FIRST_INHERITED + at)
-        for at, name in enumerate(names[: int(os.environ.get("LISTEN_FDS", "0"))])
-    }
+    count = int(os.environ.get("LISTEN_FDS", "0"))
+    held = [socket.socket(fileno=_FIRST_INHERITED + at) for at in range(count)]
+    for listener in held:
+        listener.set_inheritable(False)
+    named = list(zip(names, held, strict=True))
+    clients = [one for name, one in named if name != "control"]
+    return Inherited(
+        control=tuple(one for name, one in named if name == "control"),
+        serve=tuple(one for one in clients if one.family == socket.AF_UNIX),
+        http=tuple(one for one in clients if one.family != socket.AF_UNIX),
+    )
 
 
 def known_peer(transport: BaseTransport) -> Response | None:

@@ -1,7 +1,11 @@
 """The agent as a process, between a real broker, a real console's listener and a real disk."""
 
 import base64
+import os
 import random
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -241,3 +245,25 @@ def test_what_serve_measured_reaches_the_console(coast: Fleet) -> None:
 def batches(fleet: Fleet) -> list[Telemetry]:
     taken = list(fleet.taken.items())
     return [Telemetry.decode(body) for key, body in taken if key.stream.startswith("telemetry")]
+
+
+def test_systemd_is_told_ready_alive_and_stopping(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(20)
+        told = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "littoral_agent", "--data", str(tmp_path / "data")],
+            env=os.environ | told,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            said = [listener.recv(100) for _ in range(3)]
+            process.terminate()
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.wait()
+        assert said == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+        while (last := listener.recv(100)) != b"STOPPING=1":
+            assert last == b"WATCHDOG=1"

@@ -6,6 +6,7 @@ import pytest
 
 from littoral.errors import SettingsError
 from littoral.tree import Tree
+from littoral_agent import settings as configured
 from littoral_agent.settings import Settings, data_folder, read
 
 
@@ -48,3 +49,17 @@ def test_the_data_folder_can_be_said_by_the_environment(monkeypatch: pytest.Monk
     assert data_folder() == Path("/srv/littoral")
     monkeypatch.delenv("LITTORAL_DATA")
     assert data_folder() == Path("/var/lib/littoral")
+
+
+def test_the_machines_own_device_has_its_settings_in_etc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Tree(tmp_path / "data")
+    own.root.mkdir()
+    monkeypatch.setattr(configured, "DATA", own.root)
+    monkeypatch.setattr(configured, "ETC", tmp_path / "agent.toml")
+    (tmp_path / "agent.toml").write_text("keep = 7\n")
+    assert read(own).keep == 7
+    assert read(Tree(tmp_path / "other")).keep == 2
+    own.settings.write_text("keep = 8\n")
+    assert read(own).keep == 8

@@ -1,5 +1,6 @@
 """Serve as a process: what it loads, how it starts, stops and comes back."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -248,33 +250,120 @@ def test_systemd_is_told_ready_alive_and_stopping(tmp_path: Path) -> None:
 
 LISTENING = """
 import os, socket, sys
-held = [socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)]
-held[1].bind(sys.argv[1]); held[1].listen()
-numbers = [s.fileno() for s in held]
-for at, number in enumerate(numbers):
-    os.dup2(number, 20 + at)
-for at in range(2):
+names = sys.argv[2].split(":")
+for at, (name, where) in enumerate(zip(names, sys.argv[3:])):
+    if where.isdigit():
+        held = socket.socket(fileno=int(where))
+    else:
+        held = socket.socket(socket.AF_UNIX)
+        held.bind(where); held.listen()
+    os.dup2(held.detach(), 20 + at)
+for at in range(len(names)):
     os.dup2(20 + at, 3 + at)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2", LISTEN_FDNAMES="http:control")
-os.execv(sys.executable, [sys.executable, "-m", "littoral_serve", "--json", *sys.argv[2:]])
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(names)),
+    LISTEN_FDNAMES=":".join(names))
+os.execv(sys.executable, [sys.executable, "-m", "littoral_serve", "--json", "--data", sys.argv[1]])
 """
 
 
-def test_sockets_may_be_handed_over(device: Device, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "handed.sock"
+@contextlib.contextmanager
+def handed(device: Device, names: str, *where: Path | socket.socket) -> Iterator[str]:
+    """Serve with sockets from outside, as systemd names and passes them; give its address."""
+    fds = [one.fileno() for one in where if isinstance(one, socket.socket)]
+    words = [str(one if isinstance(one, Path) else one.fileno()) for one in where]
     process = subprocess.Popen(
-        [sys.executable, "-c", LISTENING, str(elsewhere), "--data", str(device.tree.root)],
+        [sys.executable, "-c", LISTENING, str(device.tree.root), names, *words],
         stdout=subprocess.PIPE,
+        pass_fds=fds,
         text=True,
     )
-    assert process.stdout is not None
-    ready = json.loads(process.stdout.readline())
-    assert requests.get(f"http://{ready['http']}/v1/models/x", timeout=20).status_code == 404
-    assert ask(elsewhere, "GET", "/control/state")[1]["http"] == ready["http"]
-    assert not device.tree.control.exists()
-    process.terminate()
-    process.wait(20)
-    process.stdout.close()
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["http"]
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def test_sockets_may_be_handed_over(device: Device, tmp_path: Path) -> None:
+    """Two units of systemd: what one listens on bears one name, whatever it is."""
+    device.good(device.add("digits", release=3))
+    orders, local = tmp_path / "orders.sock", tmp_path / "local.sock"
+    first, second = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+    with (
+        first,
+        second,
+        handed(device, "control:clients:clients:clients", orders, local, first, second) as http,
+    ):
+        assert http == f"127.0.0.1:{first.getsockname()[1]}"
+        for port in (first.getsockname()[1], second.getsockname()[1]):
+            url = f"http://127.0.0.1:{port}/v1/models/digits"
+            assert requests.get(url, timeout=20).status_code == 200
+        assert ask(orders, "GET", "/control/state")[1]["http"] == http
+        assert ask(local, "GET", "/v1/models/digits")[0] == 200
+        assert not device.tree.control.exists()
+        assert not device.tree.serve.exists()
+    assert orders.is_socket(), "it was not serve's to remove"
+    assert local.is_socket()
+
+
+def test_who_connects_while_serve_restarts_is_answered(device: Device, tmp_path: Path) -> None:
+    device.good(device.add("digits", release=3))
+    request = b"GET /v1/models/digits HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with handed(device, "control:clients", tmp_path / "1.sock", listener):
+            pass
+        with socket.create_connection(listener.getsockname(), timeout=20) as client:
+            client.sendall(request)
+            with handed(device, "control:clients", tmp_path / "2.sock", listener):
+                assert client.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_the_watchdog_is_not_fed_by_a_serve_that_does_not_listen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "20000")
+
+    async def fed(*, closed: bool, ended: bool) -> bool:
+        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
+        chore = asyncio.create_task(asyncio.sleep(0 if ended else 60))
+        await asyncio.sleep(0.01)
+        if closed:
+            server.close()
+        watchdog = asyncio.create_task(app._watchdog([server], [chore]))
+        await asyncio.sleep(0.05)
+        for task in (watchdog, chore):
+            task.cancel()
+        server.close()
+        try:
+            return listener.recv(100) == b"WATCHDOG=1"
+        except BlockingIOError:
+            return False
+
+    for closed, ended in ((False, False), (True, False), (False, True)):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+            (tmp_path / "notify").unlink(missing_ok=True)
+            listener.bind(str(tmp_path / "notify"))
+            listener.settimeout(0)
+            assert asyncio.run(fed(closed=closed, ended=ended)) is not (closed or ended)
+
+
+def test_the_machines_own_device_has_its_settings_in_etc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "DATA", tmp_path / "data")
+    monkeypatch.setattr(app, "ETC", tmp_path / "serve.toml")
+    (tmp_path / "serve.toml").write_text("threads = 2\n")
+    (tmp_path / "data").mkdir()
+    assert app._settings(app.Options(data=tmp_path / "data")).threads == 2
+    assert app._settings(app.Options(data=tmp_path / "other")).threads == 1
+    (tmp_path / "data/serve.toml").write_text("threads = 3\n")
+    assert app._settings(app.Options(data=tmp_path / "data")).threads == 3
 
 
 def test_it_listens_on_loopback_unless_told_otherwise() -> None:
