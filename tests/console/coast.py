@@ -373,9 +373,7 @@ def _live(coast: Coast) -> None:
     coast.write(enrolment.new_token, who=USER, now_ms=now - HOUR_MS, labels={"site": "pier"})
     coast.push("digits:3", to="all", at_ms=now - 34 * MIN_MS)
     _healthy(coast, quay_1, "digits", 3, good=2, at_ms=now - 33 * MIN_MS)
-    refuse(
-        coast, pier, code="hash", detail="model.tflite: expected sha256 1f0c…, found 9ab3…"
-    )
+    refuse(coast, pier, code="hash", detail="model.tflite: expected sha256 1f0c…, found 9ab3…")
     refuse(
         coast,
         lock,
