@@ -69,7 +69,7 @@ class Control:
             if call not in self._calls:
                 return _failure(HTTPStatus.NOT_FOUND, "usage", f"no call {call[:100]!r}")
             return Response(HTTPStatus.OK, records.to_json(await self._calls[call](request.body)))
-        except trying.DeniedError as e:
+        except trying.UntriedError as e:
             return _failure(HTTPStatus.CONFLICT, e.failure.code, str(e))
         except records.RecordError as e:
             return _failure(HTTPStatus.BAD_REQUEST, "malformed", str(e))

@@ -31,7 +31,7 @@ _TYPES: Final = {"float16": "DT_HALF", "float32": "DT_FLOAT"}
 _MOST_TARGETS: Final = 512
 
 
-class NotFoundError(Exception):
+class UnknownServableError(Exception):
     """There is no such model, release or label."""
 
 
@@ -64,7 +64,7 @@ class TensorFlowServing:
             return self._route(request)
         except InvalidArgumentError as e:
             return failure(HTTPStatus.BAD_REQUEST, str(e))
-        except NotFoundError as e:
+        except UnknownServableError as e:
             return failure(HTTPStatus.NOT_FOUND, str(e))
         except BackendError as e:
             return failure(HTTPStatus.INTERNAL_SERVER_ERROR, str(e))
@@ -87,9 +87,9 @@ class TensorFlowServing:
         live = self._models.get(target.model)
         _check_label(live, target)
         if live is None and target.version is None:
-            raise NotFoundError(f"Could not find any versions of model {target.model}")
+            raise UnknownServableError(f"Could not find any versions of model {target.model}")
         if live is None or target.version not in (None, live.release):
-            raise NotFoundError(f"Could not find version {target.version} of model {target.model}")
+            raise UnknownServableError(f"Could not find version {target.version} of model {target.model}")
         one = {
             "version": str(live.release),
             "state": "AVAILABLE",
@@ -127,7 +127,7 @@ class TensorFlowServing:
                 if version is None
                 else f"Specific({target.model}, {version})"
             )
-            raise NotFoundError(f"Servable not found for request: {which}")
+            raise UnknownServableError(f"Servable not found for request: {which}")
         return live
 
     def _predict(self, request: Request, target: Target) -> Response | Awaitable[Response]:

@@ -28,7 +28,7 @@ _OUT_OF_MEMORY: Final = (
 _PASSED_ON: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
 
 
-class DeniedError(LittoralError):
+class UntriedError(LittoralError):
     """The child could not try the model at all; ``failure`` says why, with its own code."""
 
     def __init__(self, failure: Failure) -> None:
@@ -49,7 +49,7 @@ async def run(order: Try, *, data: Path, settings: Settings) -> Tried:
     """Try the candidate in a child.
 
     Raises:
-        DeniedError: Its files are not what was signed, or this machine has no runtime for it.
+        UntriedError: Its files are not what was signed, or this machine has no runtime for it.
 
     """
     asked = Order(
@@ -70,7 +70,7 @@ def verdict(end: End, *, deadline_s: float) -> Tried:
     """Say what ``end`` means.
 
     Raises:
-        DeniedError: The child says that there was nothing to try.
+        UntriedError: The child says that there was nothing to try.
 
     """
     status = end.status
@@ -78,7 +78,7 @@ def verdict(end: End, *, deadline_s: float) -> Tried:
         if status == 0:
             return records.from_json(Tried, end.out, limit=MAX_BYTES)
         if status == DENIED:
-            raise DeniedError(records.from_json(Failure, end.out, limit=MAX_BYTES))
+            raise UntriedError(records.from_json(Failure, end.out, limit=MAX_BYTES))
     if status is None or status == -signal.SIGXCPU:
         return Tried(code=DeadlineError.code, detail=f"it did not end within {deadline_s:g} s")
     # Nobody but the kernel, out of memory, kills it with a signal that cannot be caught.
