@@ -89,7 +89,9 @@ class TensorFlowServing:
         if live is None and target.version is None:
             raise UnknownServableError(f"Could not find any versions of model {target.model}")
         if live is None or target.version not in (None, live.release):
-            raise UnknownServableError(f"Could not find version {target.version} of model {target.model}")
+            raise UnknownServableError(
+                f"Could not find version {target.version} of model {target.model}"
+            )
         one = {
             "version": str(live.release),
             "state": "AVAILABLE",

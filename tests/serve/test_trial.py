@@ -16,7 +16,7 @@ from littoral import records
 from littoral.bundle.manifest import Tolerance
 from littoral.wire.control import Failure, Serving, Tried
 from littoral_serve.trial import DENIED, MAX_BYTES
-from littoral_serve.trying import DeniedError, End, verdict
+from littoral_serve.trying import UntriedError, End, verdict
 from simulators.served import (
     HARDWARE,
     LONG,
@@ -244,7 +244,7 @@ def test_what_the_child_says_is_passed_on() -> None:
     said = Tried(code="outputs", max_abs=2.0)
     assert verdict(End(status=0, out=records.to_json(said), err=""), deadline_s=1) == said
     failure = records.to_json(Failure(code="hash", error="bits"))
-    with pytest.raises(DeniedError, match="bits") as denied:
+    with pytest.raises(UntriedError, match="bits") as denied:
         verdict(End(status=DENIED, out=failure, err=""), deadline_s=1)
     assert denied.value.failure.code == "hash"
 
