@@ -6,14 +6,22 @@ one whose packages are missing says what to install.
 """
 
 import difflib
+import errno
 import sys
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 
 import click
 
 from littoral import __version__
-from littoral.errors import DefectError, LittoralError, MissingExtraError, MisuseError
+from littoral.errors import (
+    DefectError,
+    DiskFullError,
+    LittoralError,
+    MissingExtraError,
+    MisuseError,
+    StorageError,
+)
 
 GROUP: Final = "littoral.commands"
 _EXTRAS: Final = {
@@ -21,6 +29,19 @@ _EXTRAS: Final = {
     "littoral_serve": "serve",
     "littoral_converter": "converter",
     "littoral_console": "console",
+}
+_BARE: Final = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click 8.1 has none
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+_DISK: Final = {  # what a disk or its owner says of a path that a person named
+    *_FULL,
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EIO,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
 }
 _SECTIONS: Final = (
     ("Host", ("convert", "inspect", "compare", "keys", "repo", "publish")),
@@ -39,18 +60,23 @@ class Door(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         point = _found().get(cmd_name)
         if point is None:
+            if ctx.resilient_parsing:  # a shell asks what could follow
+                return None
             near = difflib.get_close_matches(cmd_name, _found(), 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(_found())}"
             ctx.fail(f"no command {cmd_name!r}; {hint}")
         try:
             return cast("click.Command", point.load())
         except ModuleNotFoundError as e:
-            room = point.module.partition(".")[0]
-            if e.name is None or e.name.partition(".")[0].startswith("littoral"):
-                raise
-            raise MissingExtraError(
-                f"'littoral {cmd_name}'", extra=_EXTRAS.get(room, "all"), missing=e.name
-            ) from e
+            if ctx.resilient_parsing:
+                return None
+            _say_missing(cmd_name, e)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 (click's own)
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as e:  # rooms import what is heavy where they need it
+            _say_missing(ctx.invoked_subcommand or "", e)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         rest = set(_found())
@@ -69,12 +95,21 @@ def _found() -> dict[str, EntryPoint]:
     return {point.name: point for point in sorted(entry_points(group=GROUP))}
 
 
+def _say_missing(command: str, error: ModuleNotFoundError) -> NoReturn:
+    point = _found().get(command)
+    package = (error.name or "littoral").partition(".")[0]
+    if point is None or package.startswith("littoral"):
+        raise error
+    extra = _EXTRAS.get(point.module.partition(".")[0], "all")
+    raise MissingExtraError(f"'littoral {command}'", extra=extra, missing=package) from error
+
+
 def _help(name: str) -> str:
     try:
         command = cast("click.Command", _found()[name].load())
     except ImportError as e:
         return f"(not installed: needs {e.name})"
-    return command.get_short_help_str(70)
+    return command.get_short_help_str(100)
 
 
 @click.group(
@@ -94,15 +129,14 @@ def main(argv: list[str] | None = None) -> int:
     args = sys.argv[1:] if argv is None else argv
     try:
         result: Any = littoral.main(args=args, prog_name="littoral", standalone_mode=False)
-    except LittoralError as e:
-        if "--debug" in args:
-            raise
-        return _tell(e)
     except click.exceptions.Exit as e:
         return e.exit_code
     except click.Abort:
         click.echo("stopped", err=True)
         return 130
+    except _BARE as e:
+        click.echo(e.format_message(), err=True)
+        return MisuseError.exit_code
     except click.ClickException as e:
         where = e.ctx.command_path if isinstance(e, click.UsageError) and e.ctx else "littoral"
         words = " ".join(e.format_message().split()).rstrip(".")
@@ -111,8 +145,18 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as e:
         if "--debug" in args:
             raise
-        return _tell(DefectError(e))
+        return _tell(_told(e))
     return result if isinstance(result, int) else 0
+
+
+def _told(error: Exception) -> LittoralError:
+    """Return ``error`` as one of ours: what no room foresaw is the disk's refusal or a defect."""
+    if isinstance(error, LittoralError):
+        return error
+    if not isinstance(error, OSError) or error.errno not in _DISK or error.filename is None:
+        return DefectError(error)
+    kind = DiskFullError if error.errno in _FULL else StorageError
+    return kind(f"{error.filename}: {error.strerror}; check the disk, and who may write there")
 
 
 def _tell(error: LittoralError) -> int:

@@ -27,6 +27,25 @@ def denied():
 def broken():
     """Fail as nobody meant it to."""
     raise RuntimeError("nobody thought of this")
+
+@click.command()
+def late():
+    """Import where it is needed."""
+    import a_package_that_nobody_has.part
+
+@click.command()
+@click.argument("path")
+def locked(path):
+    """Write where nobody may."""
+    open(path + "/below", "w")
+
+@click.group()
+def harbour():
+    """Hold commands."""
+
+@harbour.command()
+def moor():
+    """Moor."""
 '''
 
 
@@ -43,6 +62,9 @@ def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "denied = shore:denied\n"
         "broken = shore:broken\n"
         "needy = shore_needy:needy\n"
+        "late = shore:late\n"
+        "locked = shore:locked\n"
+        "harbour = shore:harbour\n"
     )
     (folder / "shore.py").write_text(ROOM)
     (folder / "shore_needy.py").write_text("import a_package_that_nobody_has\n")
@@ -106,11 +128,12 @@ def test_a_misuse_is_one_line_and_exits_2(rooms: Path, args: list[str], words: s
     assert done.stderr.count("\n") == 1
 
 
-def test_a_room_without_its_packages_says_what_to_install(rooms: Path) -> None:
-    done = littoral(rooms, "needy")
+@pytest.mark.parametrize("command", ["needy", "late"])
+def test_a_room_without_its_packages_says_what_to_install(rooms: Path, command: str) -> None:
+    done = littoral(rooms, command)
     assert done.returncode == 2
     assert done.stderr == (
-        "error: 'littoral needy' needs the Python package 'a_package_that_nobody_has', "
+        f"error: 'littoral {command}' needs the Python package 'a_package_that_nobody_has', "
         "which is not installed; run: pip install 'littoral[all]' [missing-extra]\n"
     )
 
@@ -124,3 +147,41 @@ def test_help_lists_every_command_even_one_that_cannot_run(rooms: Path) -> None:
 
 def test_the_version_is_told(rooms: Path) -> None:
     assert littoral(rooms, "--version").stdout.strip() == f"littoral, version {__version__}"
+
+
+def test_what_a_disk_refuses_is_no_defect(rooms: Path) -> None:
+    file = rooms / "shore.py"
+    done = littoral(rooms, "locked", str(file))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {file}/below: Not a directory; ")
+    assert done.stderr.endswith(" [storage]\n")
+
+
+@pytest.mark.parametrize(("args", "words"), [((), "Say hello."), (("harbour",), "Moor.")])
+def test_a_bare_group_shows_its_help(rooms: Path, args: tuple[str, ...], words: str) -> None:
+    done = littoral(rooms, *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: littoral ")
+    assert words in done.stderr
+
+
+def test_a_shell_that_asks_for_more_words_hears_no_error(rooms: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from littoral.door import littoral; littoral(prog_name='littoral')",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={
+            "PYTHONPATH": str(rooms),
+            "PATH": "/usr/bin:/bin",
+            "_LITTORAL_COMPLETE": "bash_complete",
+            "COMP_WORDS": "littoral nosuch ",
+            "COMP_CWORD": "2",
+        },
+    )
+    assert done.stderr == ""
