@@ -2,7 +2,7 @@
 # make test    the whole test-suite                make test ARGS="-k sketch"
 # make check   format, lint, types, architecture
 # make bench   every script of benchmarks/
-# make docs    writes the generated parts of docs/ anew
+# make docs    writes the generated parts of docs/ anew, and the packages' settings
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -44,6 +44,7 @@ bench: .venv/.installed
 
 docs: .venv/.installed
 	@$(BIN)/python docs/make.py
+	@PYTHONPATH=packaging $(BIN)/python -m deb.conffiles
 
 format: .venv/.installed
 	@$(BIN)/ruff check --fix --quiet .

@@ -26,7 +26,7 @@ _UNWANTED_ENDINGS: Final = (".pyi", ".pyx", ".pxd", ".h", ".c", ".pyc", "py.type
 _UNWANTED_RECORDS: Final = {"RECORD", "INSTALLER", "REQUESTED", "WHEEL", "direct_url.json"}
 _UNWANTED: Final = re.compile(
     r"""
-      ai_edge_litert/(vendors|tools)/               # compilers for other makers' chips
+      ai_edge_litert/(aot|vendors|tools)/           # compilers for other makers' chips
     | ai_edge_litert/libLiteRt\w+Accelerator\.so    # the GPU's
     | zstandard/(_cffi\.|backend_cffi)              # CPython takes the other backend
     | cffi/                                         # its compiler: cryptography needs _cffi_backend

@@ -1,0 +1,133 @@
+"""The units: what systemd says of them, and what a device relies on in them."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deb.targets import PACKAGES, ROOT
+from simulators.packages import need
+
+UNITS = ROOT / "systemd"
+SERVICES = sorted(UNITS.glob("*.service"))
+SOCKETS = sorted(UNITS.glob("*.socket"))
+DROP_INS = sorted((UNITS / "drop-ins").glob("*.conf"))
+MOST = {"littoral-agent": 1.5, "littoral-serve": 0.5, "littoral-console": 1.5}
+MOST_WITH_AN_ACCELERATOR = 1.0
+
+
+def stem(path: Path) -> str:
+    return path.stem
+
+
+class Unit(dict[str, list[str]]):
+    """Every value of every setting, sections apart: ``unit["Service.User"]``."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        section = ""
+        for line in path.read_text().splitlines():
+            if line.startswith("["):
+                section = line.strip("[]")
+            elif line and not line.startswith("#"):
+                name, _, value = line.partition("=")
+                self.setdefault(f"{section}.{name}", []).append(value)
+
+
+def analyze(*words: str, cwd: Path) -> str:
+    done = subprocess.run(
+        [need("systemd-analyze"), *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+    )
+    return done.stdout + done.stderr
+
+
+def exposure(folder: Path, unit: str) -> float:
+    said = analyze("security", "--offline=true", "--no-pager", f"./{unit}", cwd=folder)
+    line = next(line for line in said.splitlines() if "Overall exposure level" in line)
+    return float(line.partition(f"{unit}: ")[2].split()[0])
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=stem)
+def test_a_service_reaches_little(service: Path, tmp_path: Path) -> None:
+    shutil.copy(service, tmp_path)
+    assert exposure(tmp_path, service.name) <= MOST[service.stem]
+
+
+@pytest.mark.parametrize("drop_in", DROP_INS, ids=stem)
+def test_an_accelerator_opens_little_more(drop_in: Path, tmp_path: Path) -> None:
+    shutil.copy(UNITS / "littoral-serve.service", tmp_path)
+    alone = exposure(tmp_path, "littoral-serve.service")
+    (tmp_path / "littoral-serve.service.d").mkdir()
+    shutil.copy(drop_in, tmp_path / "littoral-serve.service.d")
+    opened = exposure(tmp_path, "littoral-serve.service")
+    assert alone < opened <= MOST_WITH_AN_ACCELERATOR, "it has no effect, or too much"
+
+
+def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
+    for path in (*SERVICES, *SOCKETS):
+        shutil.copy(path, tmp_path)
+    (tmp_path / "littoral-serve.service.d").mkdir()
+    for path in DROP_INS:
+        shutil.copy(path, tmp_path / "littoral-serve.service.d")
+    names = [f"./{path.name}" for path in (*SERVICES, *SOCKETS)]
+    assert analyze("verify", "--man=no", *names, cwd=tmp_path) == ""
+
+
+def test_each_unit_is_in_one_package() -> None:
+    held = [unit for package in PACKAGES.values() for unit in package.units]
+    assert sorted(held) == sorted(path.name for path in (*SERVICES, *SOCKETS))
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=stem)
+def test_a_service_is_never_given_up(service: Path) -> None:
+    unit = Unit(service)
+    assert unit["Unit.StartLimitIntervalSec"] == ["0"]
+    assert unit["Service.Restart"] == ["always"]
+    assert unit["Service.OOMPolicy"] == ["continue"]
+    assert "Service.MemoryMax" in unit
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=stem)
+def test_no_service_waits_for_a_network_or_for_the_right_time(service: Path) -> None:
+    unit = Unit(service)
+    assert unit["Unit.After"] == ["time-set.target network.target"]
+    wanted = [*unit["Unit.Wants"], *unit.get("Unit.Requires", [])]
+    assert not any("online" in one for one in wanted)
+
+
+@pytest.mark.parametrize("name", ["littoral-agent", "littoral-serve"])
+def test_the_devices_services_come_back_at_once_and_are_watched(name: str) -> None:
+    unit = Unit(UNITS / f"{name}.service")
+    assert unit["Service.RestartSec"] == ["500ms"]
+    assert unit["Service.Type"] == ["notify"]
+    assert unit["Service.NotifyAccess"] == ["main"]
+    assert unit["Service.WatchdogSec"] == ["60"]
+    assert unit["Service.Group"] == ["littoral"]
+    assert "Service.DynamicUser" not in unit
+
+
+def test_the_agent_may_bind_and_serve_has_no_network() -> None:
+    agent, serve = (Unit(UNITS / f"littoral-{name}.service") for name in ("agent", "serve"))
+    assert "Service.SocketBindDeny" not in agent
+    assert serve["Service.PrivateNetwork"] == ["yes"]
+    assert serve["Service.SystemCallFilter"][-1] == "setpriority"
+    assert serve["Service.Sockets"] == ["littoral-serve.socket littoral-control.socket"]
+
+
+def test_the_sockets_are_the_ones_that_serve_looks_for() -> None:
+    clients, control = (Unit(UNITS / f"littoral-{name}.socket") for name in ("serve", "control"))
+    assert clients["Socket.ListenStream"] == ["127.0.0.1:8501", "/run/littoral/serve.sock"]
+    assert control["Socket.ListenStream"] == ["/run/littoral/control.sock"]
+    assert (control["Socket.FileDescriptorName"], control["Socket.SocketMode"]) == (
+        ["control"],
+        ["0660"],
+    )
+    assert clients["Socket.FileDescriptorName"] != ["control"]
+    for unit in (clients, control):
+        assert unit["Socket.Service"] == ["littoral-serve.service"]
+        assert unit["Socket.TriggerLimitIntervalSec"] == ["0"]
