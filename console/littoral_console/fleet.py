@@ -24,7 +24,7 @@ def _console() -> Console:
     return Console(login.url, token=login.token, ca=login.ca)
 
 
-@click.group(epilog="Example: littoral fleet push digits:2 --to site=berlin --wait 60")
+@click.group(epilog="Example: littoral fleet push digits:2 --to site=berlin --wait 600")
 def fleet() -> None:
     """Look at devices and releases, push, and see what became of it."""
 
@@ -32,7 +32,7 @@ def fleet() -> None:
 @fleet.command(epilog="Example: littoral fleet login http://127.0.0.1:8080 --username anna")
 @click.argument("url")
 @click.option("--code", help="The console's one-time code: makes the first administrator.")
-@click.option("--username", default="admin", show_default=True)
+@click.option("--username", default="admin", show_default=True, help="Who logs in.")
 @click.option("--password", envvar="LITTORAL_PASSWORD", help="Asked for when not given.")
 @click.option("--ca", type=click.Path(path_type=Path, exists=True), help="PEM of its authority.")
 @JSON
@@ -137,7 +137,7 @@ def revoke(device: str, *, as_json: bool) -> None:
     emit(detail, as_json=as_json, text=f"{device}: revoked")
 
 
-@fleet.group()
+@fleet.group(epilog="Example: littoral fleet tokens new --label site=berlin")
 def tokens() -> None:
     """Admit devices, each by a token that works once."""
 
@@ -175,13 +175,13 @@ def list_tokens(*, as_json: bool) -> None:
     emit({"tokens": found}, as_json=as_json, text=table(heads, rows))
 
 
-@fleet.group()
+@fleet.group(epilog="Example: littoral fleet releases upload repo/")
 def releases() -> None:
     """Send releases to the console, and see which are there."""
 
 
 @releases.command("list", epilog="Example: littoral fleet releases list --model digits")
-@click.option("--model")
+@click.option("--model", help="Of this model alone.")
 @JSON
 def list_releases(*, model: str | None, as_json: bool) -> None:
     """List the releases."""
@@ -215,11 +215,16 @@ def upload(folder: Path, *, as_json: bool) -> None:
     emit(sent, as_json=as_json, text=text)
 
 
-@fleet.command(epilog='Example: littoral fleet push digits:2 --to "site=berlin" --wait 60')
+@fleet.command(epilog='Example: littoral fleet push digits:2 --to "site=berlin" --wait 600')
 @click.argument("release", metavar="MODEL:RELEASE")
 @_TO
 @click.option("--force", is_flag=True, help="Also where no variant fits, or below the floor.")
-@click.option("--wait", "wait_s", type=float, help="Seconds to wait for every device's outcome.")
+@click.option(
+    "--wait",
+    "wait_s",
+    type=float,
+    help="Seconds to wait for outcomes; probation takes a device 300, by default.",
+)
 @JSON
 def push(release: str, *, to: str, force: bool, wait_s: float | None, as_json: bool) -> None:
     """Ask devices for a release: a newer one, or an earlier one to go back on purpose.
@@ -265,8 +270,8 @@ def rollouts(rollout: int | None, *, limit: int, as_json: bool) -> None:
 
 
 @fleet.command(epilog="Example: littoral fleet history --device edge-1 --refused")
-@click.option("--device")
-@click.option("--model")
+@click.option("--device", help="Of this device alone.")
+@click.option("--model", help="Of this model alone.")
 @click.option("--refused", is_flag=True, help="Only what has a reason code.")
 @_LIMIT
 @JSON
@@ -297,9 +302,13 @@ def history(
 
 
 @fleet.command(epilog="Example: littoral fleet telemetry --model digits --stage invoke")
-@click.option("--model")
-@click.option("--release", type=int)
-@click.option("--stage", help="queue, preprocess, invoke or postprocess.")
+@click.option("--model", help="Of this model alone.")
+@click.option("--release", type=int, help="Of this release alone.")
+@click.option(
+    "--stage",
+    type=click.Choice(["queue", "preprocess", "invoke", "postprocess"]),
+    help="Of this part of a request alone.",
+)
 @_TO
 @click.option("--since", "since_s", default=3600, show_default=True, help="Seconds back.")
 @JSON

@@ -5,12 +5,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from littoral.commands.output import JSON, emit
+from littoral.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from littoral_converter.report import Report
@@ -52,6 +54,9 @@ def convert(
     as_json: bool,
 ) -> None:
     """Convert a Keras 3 MODEL to fully INT8 TFLite, judge it, and write a bundle."""
+    for package in ("tensorflow", "keras"):  # the children that import them are no place to say so
+        if find_spec(package) is None:
+            raise MissingExtraError("'littoral convert'", extra="converter", missing=package)
     from littoral_converter import recipe
     from littoral_converter.convert import Order
     from littoral_converter.convert import convert as run
