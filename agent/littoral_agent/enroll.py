@@ -92,8 +92,9 @@ def _console_ca(url: str, token: Token) -> str:
     found = hashlib.sha256(der).hexdigest()
     if found != token.console_ca_sha256:
         raise TrustError(
-            f"{url}: not the console that made this token: expected a CA with sha256 "
-            f"{token.console_ca_sha256[:12]}…, found {found[:12]}…; check the address"
+            f"{url}: not the console that made this token, or the token is mistyped: expected a CA "
+            f"with sha256 {token.console_ca_sha256[:12]}…, found {found[:12]}…; check the address, "
+            "and paste the token whole"
         )
     # What else the answer held was not checked, and is not kept.
     return ssl.DER_cert_to_PEM_cert(der)

@@ -63,7 +63,8 @@ class Reply:
             failure = records.from_json(Failure, self.body, limit=_MAX_FAILURE)
         except records.RecordError:
             return ""
-        return f"{failure.error} [{failure.code}]"
+        told_anyway = failure.code == DeniedError.code
+        return failure.error if told_anyway else f"{failure.error} [{failure.code}]"
 
 
 @dataclass(frozen=True, slots=True)

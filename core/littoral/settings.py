@@ -19,7 +19,9 @@ def read(cls: type[T], path: Path) -> T:
     """
     try:
         table = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+    except OSError as e:
+        raise SettingsError(f"{path}: {e.strerror}") from e
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
         raise SettingsError(f"{path}: {e}") from e
     try:
         return fill(cls, table)

@@ -105,7 +105,9 @@ def _manifest_bytes(bundle: Path) -> bytes:
         with (bundle / manifest.NAME).open("rb") as file:
             return file.read(manifest.MAX_BYTES + 1)
     except OSError as e:
-        raise MisuseError(f"{bundle}: expected a bundle, a folder with {manifest.NAME}: {e}") from e
+        raise MisuseError(
+            f"{bundle}: expected a bundle, a folder with {manifest.NAME}: {e.strerror}"
+        ) from e
 
 
 def _files(bundle: Path, found: Manifest) -> Iterator[tuple[Path, str, int]]:
