@@ -17,6 +17,7 @@ from littoral import durable, records
 from littoral.bundle.manifest import Manifest, check_sha256
 from littoral.errors import (
     BundleError,
+    DeniedError,
     LittoralError,
     MixError,
     SignatureError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 MAX_DOCUMENT: Final = 64 * 1024
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NO: Final = (TrustError, BundleError, DeniedError)  # whom to ask was there, and this is no use
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +75,12 @@ class Believer:
         self._ask_time(client)
         try:
             desired = self._accept(data, client, accepted=accepted, now=self._clock.now())
-        except SignatureError:
+        except SignatureError as e:
             # The director's key may have changed: only a newer root can say so.
-            client.refresh()
+            try:
+                client.refresh()
+            except _NO:
+                raise e from None
             desired = self._accept(data, client, accepted=accepted, now=self._clock.now())
         durable.replace(self._tree.desired, data)
         return desired
@@ -90,16 +95,16 @@ class Believer:
             StorageError: The disk refuses.
 
         """
-        client = self._client()
         try:
+            client = self._client()
             outage = self._refresh(client)
-        except (TrustError, BundleError, UnreachableError) as e:
+        except (*_NO, UnreachableError) as e:
             return dict.fromkeys((one.model for one in assignments), e)
         chosen: dict[str, Choice | LittoralError] = {}
         for one in assignments:
             try:
                 chosen[one.model] = self._choose(one, client)
-            except (TrustError, BundleError, UnreachableError) as e:
+            except (*_NO, UnreachableError) as e:
                 chosen[one.model] = outage or e
         return chosen
 

@@ -6,6 +6,7 @@ asked again. What a server refuses is a Reply, whose status the caller judges.
 
 import http
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from littoral.errors import (
     ForgottenError,
     HashError,
     LittoralError,
+    SlowError,
     UnreachableError,
 )
 from littoral.wire.control import Failure
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 CONNECT_S: Final = 10.0
 READ_S: Final = 30.0
 CHUNK_BYTES: Final = 64 * 1024
+SLOW_OVER_S: Final = 30.0  # over how long an answer's rate is judged
+_LEAST_BYTES_PER_S: Final = 256.0
 _MAX_FAILURE: Final = 64 * 1024
 _BUSY: Final = {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS}
 _GONE: Final = {
@@ -122,6 +126,7 @@ class Origin:
         Raises:
             UnreachableError: Nobody answers, or not to the end.
             EndlessError: It is longer.
+            SlowError: It comes so slowly that it might never end.
 
         """
         return self._ask("GET", path, body=None, limit=limit, headers=headers, read_s=read_s)
@@ -145,15 +150,16 @@ class Origin:
         """
         headers = {"Range": f"bytes={start}-"} if start else None
         with self._open("GET", path, body=None, headers=headers, read_s=READ_S) as response:
-            status = http.HTTPStatus(response.status)
-            if status is http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            if response.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise HashError(path, signed=f"more than {start}", found="less", kind="length")
-            if status is http.HTTPStatus.PARTIAL_CONTENT:
+            if response.status == http.HTTPStatus.PARTIAL_CONTENT:
                 yield Stream(*_content_range(path, response), self._chunks(path, response))
-            elif status is http.HTTPStatus.OK:
+            elif response.status == http.HTTPStatus.OK:
                 yield Stream(0, response.length_remaining, self._chunks(path, response))
             else:
-                raise _forgotten(path, Reply(status, _capped(response, _MAX_FAILURE)))
+                with _transport_errors(self.url):
+                    words = _capped(path, response, _MAX_FAILURE)
+                raise _forgotten(path, Reply(response.status, words))
 
     def _ask(
         self,
@@ -169,7 +175,7 @@ class Origin:
             if (response.length_remaining or 0) > limit:
                 raise EndlessError(path, limit=limit)
             with _transport_errors(self.url):
-                data = _capped(response, limit)
+                data = _capped(path, response, limit)
             if len(data) > limit:
                 raise EndlessError(path, limit=limit)
             return Reply(response.status, data)
@@ -228,8 +234,9 @@ class Repository:
 
         Raises:
             ForgottenError: The repository does not hold it.
-            EndlessError: It is longer.
-            UnreachableError: Nobody answers.
+            DeniedError: It does not give it to this device.
+            EndlessError, SlowError: As Origin.get.
+            UnreachableError: Nobody answers, or somebody else does.
 
         """
         reply = self._origin.get(self._prefix + name, limit=limit)
@@ -244,11 +251,14 @@ class Repository:
             yield stream
 
 
-def _capped(response: "BaseHTTPResponse", limit: int) -> bytes:
-    """Read to the end, or one byte more than ``limit``."""
-    data = bytearray()
-    while len(data) <= limit and (chunk := response.read(min(limit + 1 - len(data), CHUNK_BYTES))):
+def _capped(path: str, response: "BaseHTTPResponse", limit: int) -> bytes:
+    """Read to the end, or one byte more than ``limit``, at no less than the lowest rate."""
+    data, begun = bytearray(), time.monotonic()
+    while len(data) <= limit and (chunk := response.read1(min(limit + 1 - len(data), CHUNK_BYTES))):
         data += chunk
+        passed = time.monotonic() - begun
+        if passed > SLOW_OVER_S and len(data) < passed * _LEAST_BYTES_PER_S:
+            raise SlowError(f"{path}: {len(data) / passed:.0f} bytes a second")
     return bytes(data)
 
 
@@ -268,7 +278,10 @@ def _forgotten(name: str, reply: Reply) -> LittoralError:
         return ForgottenError(
             f"{name}: the repository does not hold what is named (status {reply.status})"
         )
-    return DeniedError(f"{name}: {reply.reason or f'status {reply.status}'}")
+    why = f"{name}: {reply.reason or f'status {reply.status}'}"
+    if reply.status < http.HTTPStatus.BAD_REQUEST:  # no repository: what stands before it
+        return UnreachableError(why)
+    return DeniedError(why)
 
 
 @contextmanager

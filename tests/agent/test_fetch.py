@@ -14,6 +14,7 @@ import pytest
 
 from littoral.bundle.manifest import NAME, File, Manifest
 from littoral.errors import (
+    DeniedError,
     DiskFullError,
     EndlessError,
     ForgottenError,
@@ -134,6 +135,10 @@ def test_a_poisoned_part_is_not_resumed_for_ever(
         (Fault.TRUNCATED, HashError),
         (Fault.ENDLESS, EndlessError),
         (Fault.BROKEN, UnreachableError),
+        (Fault.REDIRECTED, UnreachableError),
+        (Fault.NO_STATUS, UnreachableError),
+        (Fault.UNAUTHORIZED, DeniedError),
+        (Fault.CUT_REFUSAL, UnreachableError),
     ],
 )
 def test_each_fault_has_its_name(

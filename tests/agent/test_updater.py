@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from littoral.bundle.manifest import Hardware
 from littoral.errors import StorageError
 from littoral.wire.control import Tried
 from littoral.wire.journal import State
-from littoral_agent import fetch, spool
+from littoral_agent import fetch, origin, spool
 from simulators.device import QUICK, Device
 from simulators.repository import Fault, RepositorySimulator
 from simulators.serve import DeniedOrderError
@@ -219,6 +220,42 @@ def test_an_unreachable_repository_is_no_verdict(device: Device, repo: Repositor
         "passed",
         "healthy",
     ]
+
+
+@pytest.mark.parametrize("fault", [Fault.REDIRECTED, Fault.NO_STATUS, Fault.CUT_REFUSAL])
+@pytest.mark.parametrize("files", ["metadata/*", "targets/*", "blobs/*"])
+def test_whoever_answers_in_the_repositorys_stead_ends_no_agent(
+    device: Device, repo: RepositorySimulator, fault: Fault, files: str
+) -> None:
+    """A captive portal, a proxy without a server behind it: the agent died of each, for ever."""
+    repo.fault(files, fault, times=4)
+    device.order("digits", 2)
+    device.settle()
+    steps = ["desired", "fetched", "passed", "healthy"]
+    assert [event for event, _ in device.told("digits")] == steps
+
+
+@pytest.mark.parametrize("files", ["metadata/*", "targets/*", "blobs/*"])
+def test_a_repository_that_wants_a_password_is_told(
+    device: Device, repo: RepositorySimulator, files: str
+) -> None:
+    repo.fault(files, Fault.UNAUTHORIZED)
+    device.order("digits", 2)
+    device.settle()
+    assert device.told("digits")[-1] == ("refused", "denied")
+    assert (device.good("digits"), device.serve.running) == (1, {"digits": 1})
+
+
+def test_metadata_that_trickles_is_not_waited_for(
+    device: Device, repo: RepositorySimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte a second is never silence: the agent sat in one read for days."""
+    monkeypatch.setattr(origin, "SLOW_OVER_S", 0.3)
+    repo.fault("metadata/timestamp.json", Fault.SLOW)
+    device.order("digits", 2)
+    device.settle()
+    assert device.told("digits")[-1] == ("refused", "slow")
+    assert (device.good("digits"), device.serve.running) == (1, {"digits": 1})
 
 
 def test_a_newer_wish_supersedes_a_running_download(
@@ -572,6 +609,18 @@ def test_a_document_that_was_refused_is_not_judged_each_time_it_comes(
     device.order("digits", 2)
     device.settle()
     assert device.good("digits") == 2
+
+
+def test_a_page_in_place_of_a_newer_root_is_not_what_is_wrong_with_a_document(
+    device: Device, repo: RepositorySimulator
+) -> None:
+    """It was refused for ever as malformed, though another root may come and explain it."""
+    repo.override["metadata/2.root.json"] = b"<html>Accept our terms</html>"
+    document = json.loads(device.document(repo.assignment("digits", 2)))
+    document["signatures"][0]["sig"] = "00" * 64
+    device.hear(json.dumps(document).encode())
+    device.settle()
+    assert [one.code for one in device.reports if one.kind == "director"] == ["signature"]
 
 
 def test_what_was_refused_is_looked_at_again_after_a_while(

@@ -71,6 +71,10 @@ class Fault(enum.Enum):
     NOT_FOUND = "404 Not Found"
     FORBIDDEN = "403 Forbidden"
     BROKEN = "500 Internal Server Error"
+    REDIRECTED = "302 Found"
+    UNAUTHORIZED = "401 Unauthorized"
+    NO_STATUS = "299, which no standard knows"
+    CUT_REFUSAL = "404, and half of the words that were announced"
     NO_RANGE = "200 and the whole file, whatever range was asked"
 
 
@@ -296,7 +300,18 @@ class _Handler(BaseHTTPRequestHandler):
         simulator.requests.append((name, self.headers.get("Range")))
         fault, body = simulator._armed(name), simulator._body(name)
         match fault:
-            case Fault.NOT_FOUND | Fault.FORBIDDEN | Fault.BROKEN:
+            case Fault.CUT_REFUSAL:
+                self._begin(404, bytes(50), fault)
+                self.wfile.write(bytes(25))
+                self.close_connection = True
+            case (
+                Fault.NOT_FOUND
+                | Fault.FORBIDDEN
+                | Fault.BROKEN
+                | Fault.REDIRECTED
+                | Fault.UNAUTHORIZED
+                | Fault.NO_STATUS
+            ):
                 self._answer(int(fault.value[:3]), b"")
             case Fault.SILENT:
                 simulator._stop.wait(60)
