@@ -38,9 +38,10 @@ def test_other_sticks_and_ports_without_ids_are_none(tmp_path: Path) -> None:
     assert "edgetpu-usb" not in detect(tmp_path)
 
 
-def test_a_card_is_found_by_its_node(tmp_path: Path) -> None:
-    (tmp_path / "dev").mkdir()
-    (tmp_path / "dev/apex_0").touch()
+@pytest.mark.parametrize("place", ["dev/apex_0", "sys/class/apex/apex_0"])
+def test_a_card_is_found_by_its_node_or_its_driver(tmp_path: Path, place: str) -> None:
+    (tmp_path / place).parent.mkdir(parents=True)
+    (tmp_path / place).touch()
     assert detect(tmp_path)[0] == "edgetpu-pcie"
 
 
