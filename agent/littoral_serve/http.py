@@ -118,7 +118,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Request | Response] = deque()  # a Response: the last, then close
         self._running: asyncio.Task[None] | None = None
         self._transport = cast("asyncio.Transport", None)
-        self._receiving = self._in_head = False
+        self._receiving = False
         self._refused = self._ended = self._stuffed = self._scheduled = self._lingers = False
         self._reading = True
         self._continue_due = False
@@ -148,7 +148,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        begun = self._begun
+        before = self._begun, self._size
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -156,7 +156,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             if not self._refused:
                 self._refuse(plain(HTTPStatus.BAD_REQUEST))
-        all_head = self._in_head and self._begun == begun
+        # Neither a body nor another request: a head, the names of chunks, trailers.
+        all_head = self._receiving and before == (self._begun, self._size)
         self._head_fed = self._head_fed + len(data) if all_head else 0
         if self._head_fed > MAX_HEAD_BYTES and not self._refused:
             self._refuse(plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
@@ -182,20 +183,22 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._begin()
         self._begun += 1
-        self._receiving = self._in_head = True
+        self._receiving = True
         self._mark = time.monotonic()
 
     def on_url(self, url: bytes) -> None:
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.lower()] = value
+        name = name.lower()
+        if name == b"host" and name in self._headers:
+            self._stop(plain(HTTPStatus.BAD_REQUEST))
+        self._headers[name] = value
         self._count += 1
         if self._count > MAX_HEADERS:
             self._stop(plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
         announced = self._headers.get(b"content-length", b"0")
         if not announced.isdigit() or int(announced) > self._limits.max_body_bytes:
             self._stop(self._too_large())

@@ -115,6 +115,9 @@ def _rows(document: dict[str, Any], signature: Signature) -> list[Array]:
     for at, item in enumerate(items):
         for name, value in _item(item, at, signature, named=named).items():
             found.setdefault(name, []).append(value)
+        if at == 0:
+            for view in signature.inputs:
+                _check_first(found[view.name][0], view, count=len(items))
     return [_stack(found[view.name], view) for view in signature.inputs]
 
 
@@ -171,7 +174,16 @@ def _columns(value: Any, signature: Signature) -> list[Array]:  # noqa: ANN401
 def _column(value: Any, view: View) -> Array:  # noqa: ANN401
     if _is_base64(value):
         return _bytes(value, view, shape=(-1, *view.instance) if view.spec.shape else ())
+    if isinstance(value, list) and len(value) > 1:
+        _check_first(_dense(value[:1], view)[0], view, count=len(value))
     return _dense(value, view)
+
+
+def _check_first(one: Array, view: View, *, count: int) -> None:
+    """Refuse by the first of ``count`` elements, and at once, what all of them would be."""
+    if view.spec.shape and one.shape != view.instance:
+        want, got = (_shape((count, *shape)) for shape in (view.instance, one.shape))
+        raise InvalidArgumentError(f"input {view.name}: Expecting shape {want} but got: {got}")
 
 
 def _instance(value: Any, view: View) -> Array:  # noqa: ANN401

@@ -29,6 +29,7 @@ _ASK: Final = re.compile(rf"(?i)/v1/models(?:/([^/:]+))?{_WHERE}(/metadata)?")
 _TURN_S: Final = 0.005  # of a batch's work, before other requests get their turn
 _TYPES: Final = {"float16": "DT_HALF", "float32": "DT_FLOAT"}
 _MOST_TARGETS: Final = 512
+_MOST_DIGITS: Final = 19  # of a version
 
 
 class UnknownServableError(Exception):
@@ -42,9 +43,7 @@ class Target:
 
     def __init__(self, found: "re.Match[str]", *, metadata: bool = False) -> None:
         self.model = unquote(found[1] or "")
-        self.version = None if found[2] is None else int(found[2])
-        if self.version is not None and self.version >= 2**63:
-            raise InvalidArgumentError(f"Failed to convert version: {found[2]} to numeric.")
+        self.version = None if found[2] is None else _number(found[2])
         self.label = None if found[3] is None else unquote(found[3])
         self.metadata = metadata
 
@@ -202,9 +201,16 @@ class _Work:
         return Response(HTTPStatus.OK, body)
 
 
+def _number(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS or int(digits) >= 2**63:
+        raise InvalidArgumentError(f"Failed to convert version: {digits} to numeric.")
+    return int(digits)
+
+
 def failure(status: HTTPStatus, message: str) -> Response:
     """Return an error as TensorFlow Serving words it."""
-    text = orjson.dumps(message)
+    # It may quote half a character, which JSON can say and UTF-8 cannot.
+    text = orjson.dumps(message.encode(errors="replace").decode())
     return Response(status, b'{\n    "error": %s\n}' % text)
 
 

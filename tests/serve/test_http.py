@@ -18,6 +18,7 @@ from simulators.served import FIXTURES, Serve, serving, wait_until
 
 ONE = json.dumps({"instances": [[[[0.5]] * 8] * 8]}).encode()
 PATH = "/v1/models/tiny:predict"
+CHUNKED = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +191,9 @@ def test_a_body_that_grows_too_large_in_chunks_is_refused(serve: Serve) -> None:
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nA: " + b"b" * 300_000, 431),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 404),
         (b"GET /v1/models/tiny HTTP/1.1\r\n\r\n", 403),
+        (b"GET /v1/models/tiny HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n\r\n", 400),
+        (CHUNKED + b"2\r\n{}\r\n0\r\nA: " + b"b" * 300_000, 431),
+        (CHUNKED + b"2;" + b"b" * 300_000, 431),
     ],
 )
 def test_what_is_no_request_is_refused(serve: Serve, data: bytes, expected: int) -> None:

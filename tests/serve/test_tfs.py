@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,9 @@ ONE = [[[0.0]] * 8] * 8
         ({"inputs": {"picture": [ONE]}}, "Missing named input: image in 'inputs' object."),
         ({"instances": [[1.0, 2.0]]}, "input image: Expecting shape [1,8,8,1] but got: [1,2]"),
         ({"inputs": 3.5}, "input image: Expecting shape [1,8,8,1] but got: []"),
+        ({"inputs": [[1], [2]]}, "input image: Expecting shape [2,8,8,1] but got: [2,1]"),
+        ({"instances": "half a character: \ud800"}, "Expecting 'instances' to be an list/array"),
+        ({"instances": [{"\ud800": 1}]}, "does not have named input: "),
         (
             {"signature_name": "raw", "instances": [[[[0.5]] * 8] * 8]},
             "JSON Value: 0.5 Type: Number is not of expected type: int8",
@@ -284,6 +288,16 @@ def test_what_is_no_json_is_told_with_its_place(serve: Serve, data: bytes, words
     assert words in response.json()["error"]
 
 
+@pytest.mark.parametrize("key", ["instances", "inputs"])
+def test_a_million_wrong_rows_are_refused_by_the_first(serve: Serve, key: str) -> None:
+    """All other clients waited half a minute for the one whose 16 MiB had the wrong shape."""
+    body = f'{{"{key}": [{"[1]," * 1_000_000}[1]]}}'
+    began = time.monotonic()
+    response = requests.post(f"{serve.url}/v1/models/tiny-int8:predict", data=body, timeout=60)
+    assert time.monotonic() - began < 2
+    assert "Expecting shape [1000001,8,8,1] but got: [1000001,1]" in response.json()["error"]
+
+
 def test_an_error_is_laid_out_as_there(serve: Serve) -> None:
     response = post(serve, "nothing:predict", {"instances": [1]})
     assert response.text == ('{\n    "error": "Servable not found for request: Latest(nothing)"\n}')
@@ -311,6 +325,7 @@ def test_predicting_with_what_is_not_there(serve: Serve, path: str, words: str) 
         ("", 400, "Missing model name in request."),
         ("/metadata/x/y", 400, "Malformed request: GET /v1/models/metadata/x/y"),
         (f"/m/versions/{2**63}", 400, f"Failed to convert version: {2**63} to numeric."),
+        (f"/m/versions/{'9' * 5000}", 400, f"Failed to convert version: {'9' * 5000} to numeric."),
     ],
 )
 def test_asking_about_what_is_not_there(serve: Serve, path: str, status: int, words: str) -> None:
