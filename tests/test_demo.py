@@ -97,7 +97,8 @@ def test_the_stage_ends_all_that_it_started(tmp_path: Path) -> None:
         process = stage.start("family", sys.executable, "-c", family)
         group = process.popen.pid
         wait_for("the child", lambda: len(members(group)) == 2 or None, within_s=10)
-    assert members(group) == []
+    # What was killed ends when the kernel comes to it.
+    wait_for("nobody left", lambda: not members(group) or None, within_s=5)
 
 
 def members(group: int) -> list[int]:
