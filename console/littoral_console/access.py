@@ -82,7 +82,7 @@ def check_administrator(who: Person) -> None:
 
 def check_csrf(who: Person, token: str) -> None:
     """Raise DeniedError unless ``token`` is the one that this session's pages carry."""
-    if not hmac.compare_digest(who.csrf or "", token):
+    if not hmac.compare_digest((who.csrf or "").encode(), token.encode()):
         raise DeniedError("the page is from an earlier session; load it again")
 
 

@@ -117,4 +117,6 @@ async def _on_bug(request: Request, error: Exception) -> Response:
 
 
 def _json(number: int, *, code: str, words: str) -> JSONResponse:
-    return JSONResponse({"code": code, "error": " ".join(words.split())}, number)
+    # They may quote half a character, which JSON can say and UTF-8 cannot.
+    text = " ".join(words.split()).encode(errors="replace").decode()
+    return JSONResponse({"code": code, "error": text}, number)

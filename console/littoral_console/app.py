@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from littoral import __version__, addresses
+from littoral.errors import EndlessError
 from littoral_console import answers, devices, pages, rest
 from littoral_console.context import Context
 
@@ -16,6 +17,8 @@ _HEADERS: Final = (
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
+_BODY_BYTES: Final = 2**20
+_OFFERS_BYTES: Final = 32 * 2**20  # the names of all files of a publisher's repository
 
 
 def people_app(context: Context) -> FastAPI:
@@ -77,4 +80,29 @@ class Guard:
             )
             await error(scope, receive, guarded)
             return
-        await self._app(scope, receive, guarded)
+        await self._app(scope, _counted(receive, most=_most(scope["path"])), guarded)
+
+
+def _most(path: str) -> int | None:
+    """Return how long a body may be, None where files are sent and counted as they come."""
+    if path == "/upload" or path.startswith("/api/v1/uploads/"):
+        return None
+    return _OFFERS_BYTES if path == "/api/v1/uploads" else _BODY_BYTES
+
+
+def _counted(receive: Receive, *, most: int | None) -> Receive:
+    """Read no further than ``most`` bytes: FastAPI reads all of a body before it asks who sent it.
+
+    What is raised here passes through whatever reads.
+    """
+    read = 0
+
+    async def counted() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if most is not None and read > most:
+            raise HTTPException(413, str(EndlessError("the request", limit=most)))
+        return message
+
+    return counted

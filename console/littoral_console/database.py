@@ -19,12 +19,13 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, OperationalError, SQLAlchemyError
 
 from littoral.durable import storage_errors
 from littoral.errors import (
     DiskFullError,
     MissingExtraError,
+    MisuseError,
     SettingsError,
     StorageError,
     UnsupportedFormatError,
@@ -33,6 +34,7 @@ from littoral.errors import (
 T = TypeVar("T")
 Job = tuple[Callable[[Connection], Any], "Future[Any]"]
 
+_TOO_LARGE: Final = (OverflowError, DataError)  # as SQLite's driver and PostgreSQL say it
 _TOGETHER: Final = 256  # jobs in one commit at most
 
 
@@ -67,9 +69,17 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Lend a connection that sees one state of the database and cannot change it."""
-        with self._reading.connect() as connection:
-            yield connection
+        """Lend a connection that sees one state of the database and cannot change it.
+
+        Raises:
+            MisuseError: It was asked for a number that no database has.
+
+        """
+        try:
+            with self._reading.connect() as connection:
+                yield connection
+        except _TOO_LARGE as e:
+            raise _ours(e) from e
 
     def close(self) -> None:
         """Finish what was submitted, then let go of the file."""
@@ -147,6 +157,8 @@ def _ours(error: Exception) -> Exception:
             return DiskFullError("the database has no room; free some space on its disk")
         case OperationalError():
             return StorageError(f"the database: {error.orig}")
+        case OverflowError() | DataError():
+            return MisuseError("a number is out of range")
         case _:
             return error
 

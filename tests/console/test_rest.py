@@ -109,6 +109,11 @@ def test_a_session_reads_and_changes_with_its_csrf_token_alone(browser: Browser)
     assert status == 403
 
 
+def test_a_csrf_token_of_no_alphabet_is_a_wrong_one(browser: Browser) -> None:
+    status, said, _ = browser.ask("POST", "/api/v1/rollouts", {}, X_CSRF_Token="caf\u00e9")
+    assert (status, said["code"]) == (403, "denied")
+
+
 def test_a_session_ends_when_one_logs_out(browser: Browser) -> None:
     status, _, _ = browser.ask("DELETE", "/api/v1/session", X_CSRF_Token=browser.csrf)
     assert status == 204
@@ -168,6 +173,42 @@ def test_what_is_wrong_in_a_request_is_said(console: ConsoleProcess) -> None:
         console.rest.get("nothing/here")
     with pytest.raises(MisuseError, match="at least 8"):
         console.rest.post("users", {"username": "x", "password": "short"})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"history?before={10**20}",
+        f"audit?before={2**63}",
+        f"telemetry?release={2**64}",
+        f"rollouts/{10**20}",
+        f"releases/digits/{10**20}",
+    ],
+)
+def test_a_number_that_no_database_has_is_a_mistake_and_no_failure(
+    console: ConsoleProcess, path: str
+) -> None:
+    with pytest.raises(MisuseError, match="out of range"):
+        console.rest.get(path)
+
+
+def test_a_token_that_lives_longer_than_the_sun_is_refused(console: ConsoleProcess) -> None:
+    with pytest.raises(MisuseError, match="out of range"):
+        console.rest.post("api-tokens", {"name": "for ever", "lives_s": 10**17})
+
+
+def test_half_a_character_is_quoted_as_far_as_it_goes(console: ConsoleProcess) -> None:
+    with pytest.raises(MisuseError, match="expected words of letters"):
+        console.rest.post("enrolment-tokens", {"labels": {"\ud800": "x"}})
+
+
+def test_a_body_without_an_end_is_not_read_to_it(console: ConsoleProcess) -> None:
+    """Nobody was asked for a password yet, and the console held all of 300 MB in memory."""
+    url = f"{console.ready['http']}/api/v1/login"
+    with urllib3.PoolManager(retries=False) as pool:
+        for body in (b" " * 2_000_000, (b" " * 50_000 for _ in range(40))):
+            reply = pool.request("POST", url, body=body, headers={"Connection": "close"})
+            assert (reply.status, reply.json()["code"]) == (413, "endless")
 
 
 def test_a_releases_files_are_read_through_the_console(console: ConsoleProcess) -> None:
