@@ -11,6 +11,7 @@ import os
 import secrets
 import sqlite3
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ PRAGMA journal_size_limit = 1048576;
 CREATE TABLE IF NOT EXISTS streams
     (name TEXT PRIMARY KEY, kind TEXT NOT NULL, incarnation INT NOT NULL, last INT NOT NULL);
 CREATE TABLE IF NOT EXISTS messages
-    (stream TEXT, sequence INT, body BLOB NOT NULL, PRIMARY KEY (stream, sequence)) WITHOUT ROWID;
+    (stream TEXT, sequence INT, body BLOB NOT NULL, crc INT NOT NULL,
+     PRIMARY KEY (stream, sequence)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS taken (place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS marks (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
@@ -172,7 +174,9 @@ class Spool:
         key = Key(
             device=self._device, incarnation=self._incarnation, stream=stream, sequence=sequence
         )
-        db.execute("INSERT INTO messages VALUES (?, ?, ?)", (stream, sequence, make(key)))
+        body = make(key)
+        row = (stream, sequence, body, zlib.crc32(body))
+        db.execute("INSERT INTO messages VALUES (?, ?, ?, ?)", row)
 
     def _stream(self, db: sqlite3.Connection, kind: Kind) -> str:
         for other, name in _streams(db, self._incarnation):
@@ -217,6 +221,7 @@ class Spool:
         if lost.rowcount:
             gone = db.execute("DELETE FROM messages WHERE stream NOT IN (SELECT name FROM streams)")
             _count_dropped(db, gone.rowcount)
+        _drop_damaged(db)
         return db
 
 
@@ -231,6 +236,14 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _drop_damaged(db: sqlite3.Connection) -> None:
+    """Drop what the card has changed: nobody could read it, and all after it would wait for it."""
+    rows = db.execute("SELECT stream, sequence, body, crc FROM messages")
+    damaged = [row[:2] for row in rows if zlib.crc32(row[2]) != row[3]]
+    db.executemany("DELETE FROM messages WHERE stream = ? AND sequence = ?", damaged)
+    _count_dropped(db, len(damaged))
 
 
 def _streams(db: sqlite3.Connection, incarnation: int) -> list[tuple[Kind, str]]:

@@ -144,6 +144,20 @@ def test_a_file_that_cannot_be_read_is_kept_aside_and_new_streams_begin(path: Pa
     spool.close()
 
 
+def test_a_message_that_the_card_has_changed_keeps_no_other_back(path: Path) -> None:
+    """SQLite sees nothing, the console cannot read it: no later report was acknowledged."""
+    spool = opened(path)
+    for _ in range(3):
+        spool.add("report", lambda key: b"a report of some length, number %d" % key.sequence)
+    spool.close()
+    path.write_bytes(path.read_bytes().replace(b"length, number 2", b"lengtj, number 2"))
+    spool = opened(path)
+    assert [m.sequence for m in spool.messages({}, limit=9)] == [1, 3]
+    assert spool.tell_dropped(lambda _, count: b"%d" % count)
+    assert spool.messages({}, limit=9)[-1].body == b"1"
+    spool.close()
+
+
 def test_another_incarnation_begins_new_streams_and_says_what_it_left(path: Path) -> None:
     spool = opened(path)
     spool.add("report", body)
