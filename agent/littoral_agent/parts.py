@@ -77,6 +77,7 @@ class Parts:
             started=self._worker.serve_started,
             changed=self._changed,
             busy=lambda: bool(self._updater.busy()),
+            ahead_s=lambda: self._clock.system_ahead_s,
         )
         self.channel = self._channel()
 

@@ -8,17 +8,17 @@ it twice. Without requests there is nothing to say.
 import base64
 import binascii
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from littoral.errors import MalformedError
 from littoral.wire.control import Timings, Window
-from littoral.wire.messages import Key, Series, Telemetry
+from littoral.wire.messages import MAX_BYTES, Key, Series, Telemetry
 from littoral.wire.sketch import Sketch
 from littoral_agent.control import Control
 from littoral_agent.spool import Spool
 
-MOST_SERIES: Final = 100  # in one message, each of a few hundred bytes at most
+MOST_BYTES: Final = MAX_BYTES - 8 * 1024  # of series in one message; the rest is for what else
 _MARK: Final = "timings"
 
 Name = tuple[str, int, str, str]  # model, release, variant, stage
@@ -54,9 +54,16 @@ class Batch:
             for (model, release, variant, stage), sketch in sorted(self.sketches.items())
             if sketch.count
         ]
-        for at in range(0, len(series) or bool(errors), MOST_SERIES):
-            part = tuple(series[at : at + MOST_SERIES])
-            yield Unkeyed(self, part, {} if at else errors)
+        part: list[Series] = []
+        size = 0
+        for one in series:
+            if size + _size(one) > MOST_BYTES:
+                yield Unkeyed(self, tuple(part), errors)
+                part, size, errors = [], 0, {}
+            part.append(one)
+            size += _size(one)
+        if part or errors:
+            yield Unkeyed(self, tuple(part), errors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +85,12 @@ class Unkeyed:
         ).encode()
 
 
-def collect(control: Control, spool: Spool, *, instance: str, window_s: float) -> int:
+def collect(
+    control: Control, spool: Spool, *, instance: str, window_s: float, ahead_s: float = 0.0
+) -> int:
     """Take what serve (the process ``instance``) has measured into the spool; return how much.
+
+    ``ahead_s`` is by how much the system's clock, which serve knows alone, is ahead of the time.
 
     Raises:
         ServeDownError, MalformedError: Serve does not answer, or something else.
@@ -92,6 +103,8 @@ def collect(control: Control, spool: Spool, *, instance: str, window_s: float) -
     windows = [window for window in timings.windows if window.sequence > after]
     if timings.instance != instance or not windows:
         return 0
+    ahead_ms = round(ahead_s * 1000)
+    windows = [replace(window, start_ms=window.start_ms - ahead_ms) for window in windows]
     messages = [m for batch in batches(windows, window_s) for m in batch.messages()]
     spool.add("telemetry", *messages, marks={_MARK: _mark(timings)})
     return len(messages)
@@ -106,6 +119,11 @@ def batches(windows: Iterable[Window], window_s: float) -> list[Batch]:
             found.append(Batch(start_ms=window.start_ms))
         found[-1].add(window)
     return found
+
+
+def _size(one: Series) -> int:
+    """Return how many bytes ``one`` takes in a message, or a few more."""
+    return len(one.model) + len(one.variant) + len(one.stage) + len(one.sketch.encode()) + 32
 
 
 def _mark(timings: Timings) -> str:

@@ -19,7 +19,8 @@ class Watcher:
     """Keeps what serve said last.
 
     ``started`` is called when serve is there and was not, or is another process; ``changed``
-    when it runs something else; ``busy`` says whether any candidate is on probation.
+    when it runs something else; ``busy`` says whether any candidate is on probation,
+    ``ahead_s`` by how much the system's clock is ahead of the time.
     """
 
     def __init__(
@@ -31,11 +32,12 @@ class Watcher:
         started: Callable[[], None],
         changed: Callable[[], None],
         busy: Callable[[], bool],
+        ahead_s: Callable[[], float] = lambda: 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._control, self._settings, self._spool = control, settings, spool
         self._started, self._changed, self._busy = started, changed, busy
-        self._clock = clock
+        self._ahead_s, self._clock = ahead_s, clock
         self._collected_s = clock()
         self._instance: str | None = None
         self._stopped = threading.Event()
@@ -88,7 +90,13 @@ class Watcher:
             return
         self._collected_s = self._clock()
         try:
-            telemetry.collect(self._control, self._spool, instance=instance, window_s=window_s)
+            telemetry.collect(
+                self._control,
+                self._spool,
+                instance=instance,
+                window_s=window_s,
+                ahead_s=self._ahead_s(),
+            )
         except LittoralError as e:
             log.warning("telemetry waits: %s [%s]", e, e.code)
 

@@ -13,7 +13,7 @@ from littoral.wire.messages import MAX_BYTES, Telemetry
 from littoral.wire.sketch import Sketch
 from littoral_agent.control import Control
 from littoral_agent.spool import Spool
-from littoral_agent.telemetry import MOST_SERIES, collect
+from littoral_agent.telemetry import collect
 from simulators.serve import ServeSimulator
 
 
@@ -136,21 +136,30 @@ def test_hours_without_an_agent_come_in_batches_of_their_own(
     ]
 
 
+@pytest.mark.parametrize(("decades", "most"), [(0.1, 1), (6.0, 20)])
 def test_many_series_are_split_so_that_each_message_may_travel(
+    tree: Tree, spool: Spool, serve: ServeSimulator, decades: float, most: int
+) -> None:
+    """What is too large is acknowledged by nobody, and all after it waits for that."""
+    wide = [10 ** (i * decades / 2000) for i in range(2000)]
+    timings = [timing(*wide, model=f"model-{n}") for n in range(300)]
+    serve.windows = [window(1, *timings, errors={"model-1/1": 2})]
+    assert taken(tree, spool, serve) <= most
+    assert sum(len(b.series) for b in sent(spool)) == 300
+    assert [b.errors for b in sent(spool) if b.errors] == [{"model-1/1": 2}]
+    assert max(len(m.body) for m in spool.messages({}, limit=99)) <= MAX_BYTES
+
+
+def test_a_wrong_clock_is_set_right_before_the_console_sees_it(
     tree: Tree, spool: Spool, serve: ServeSimulator
 ) -> None:
-    wide = [float(10 ** (i / 40)) for i in range(240)]
-    serve.windows = [
-        window(
-            1,
-            *(timing(*wide, model=f"model-{n}") for n in range(MOST_SERIES + 7)),
-            errors={"model-1/1": 2},
-        )
-    ]
-    assert taken(tree, spool, serve) == 2
-    assert [len(b.series) for b in sent(spool)] == [MOST_SERIES, 7]
-    assert [b.errors for b in sent(spool)] == [{"model-1/1": 2}, {}]
-    assert all(len(m.body) <= MAX_BYTES for m in spool.messages({}, limit=9))
+    """A board that lives in 1970 was never seen in the last hour."""
+    serve.windows = [window(1, timing(10)), window(2, timing(10))]
+    years_s = 55 * 365 * 24 * 3600.0
+    control = Control(tree.control)
+    collect(control, spool, instance=serve.instance, window_s=900, ahead_s=-years_s)
+    (batch,) = sent(spool)
+    assert (batch.start_ms, batch.duration_ms) == (years_s * 1000 + 1000, 2000)
 
 
 def test_errors_alone_are_worth_a_message(tree: Tree, spool: Spool, serve: ServeSimulator) -> None:
