@@ -53,6 +53,7 @@ class Agent:
         with durable.storage_errors(self._tree.root):
             self._tree.make()
         with _alone(self._tree):
+            _sweep(self._tree)
             while not self._stopped.is_set():
                 self._live_with(self._enrolment())
             notify.tell("STOPPING=1")
@@ -114,6 +115,15 @@ def main(tree: Tree, settings: Settings) -> int:
         signal.signal(number, agent.stop)
     agent.run()
     return 0
+
+
+def _sweep(tree: Tree) -> None:
+    """Remove what kills left beside files that nobody else writes."""
+    for folder in (tree.journals, tree.manifests, tree.trust, tree.sockets):
+        try:
+            durable.sweep(folder)
+        except StorageError as e:
+            log.warning("%s [%s]", e, e.code)
 
 
 @contextlib.contextmanager

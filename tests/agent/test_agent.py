@@ -188,6 +188,15 @@ def test_enrolling_while_it_runs_is_noticed(tmp_path: Path) -> None:
             assert agent.process.poll() is None
 
 
+def test_what_kills_left_beside_files_is_gone_after_a_start(coast: Fleet) -> None:
+    left = [coast.tree.journals / ".digits.json.4937.new", coast.tree.manifests / ".ab.json.7.new"]
+    for path in left:
+        path.write_bytes(b"half of it")
+    with coast.agent():
+        coast.wait(lambda: look(coast.tree).agent is not None)
+        coast.wait(lambda: not any(path.exists() for path in left))
+
+
 def test_two_agents_do_not_work_on_one_folder(coast: Fleet) -> None:
     with coast.agent():
         coast.wait(lambda: look(coast.tree).agent is not None)
