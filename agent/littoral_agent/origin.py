@@ -92,10 +92,11 @@ class Origin:
     def _pool(self) -> "PoolManager":
         """Return the pool, made when it is first needed: over a broker that may be never."""
         from urllib3 import PoolManager, disable_warnings
-        from urllib3.exceptions import InsecureRequestWarning
+        from urllib3.exceptions import InsecureRequestWarning, SystemTimeWarning
 
         with self._lock:
             if self._made is None:
+                disable_warnings(SystemTimeWarning)  # the system's clock is not what TLS goes by
                 if self._ca is None:
                     disable_warnings(InsecureRequestWarning)  # what it brings is checked by digest
                 secured = self.url.startswith("https:")

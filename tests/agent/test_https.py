@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,16 @@ def test_what_is_said_arrives_and_leaves_the_spool(
     posts = console.asked.count("/device/messages")
     assert posts < 20, "many messages go in one request"
     assert console.asked.count("/device/session") == 1
+
+
+def test_a_board_in_1970_is_not_warned_of_its_certificates(
+    console: ListenerSimulator, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log said that TLS would fail, and dates are not what TLS is checked by here."""
+    monkeypatch.setattr("urllib3.connection.RECENT_DATE", date.max)
+    origin = Origin(console.url, ca=identity.console_ca)
+    assert origin.get("enroll/ca", limit=9999).status == 200
+    origin.close()
 
 
 def test_a_changed_status_is_said_at_once(
