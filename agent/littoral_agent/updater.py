@@ -75,13 +75,14 @@ class Updater:
         self._reports, self._boot = reports, boot
         self._named, self._clock = named, clock
         self._work: dict[str, _Work] = {}
+        self._proven: dict[str, Choice | None] = {}  # what stands beside the journals
         self.journals: dict[str, Journal] = {}
         self.version = 0  # of the director's document that is acted on
 
     def wake(self) -> dict[str, JournalError]:
         """Read the journals and go on where they say; return those that cannot be read.
 
-        They are set aside, and nothing is remembered of their models.
+        They are set aside; of their models is remembered what was proven last.
         """
         unreadable = {}
         for path in journals.find(self._tree.journals):
@@ -91,15 +92,30 @@ class Updater:
                 log.warning("%s; it is kept as %s", e, durable.set_aside(path).name)
                 self._reports.tell("journal", f"{path.stem}: {e}"[:MOST_DETAIL], code=e.code)
                 unreadable[path.stem] = e
+                self._recall(path.stem)
         for model, held in list(self.journals.items()):
             if held.said is not None:
                 self._reports.step(held.said)
+            proven = journals.read_proven(self._tree.journal(model))
+            self._proven[model] = proven.good if proven else None
+            self._keep_proven(model, held)
             try:
                 self.handle(model, Outcome(event=Event.WOKE))
             except StorageError as e:
                 log.warning("%s: going on, although %s [%s]", model, e, e.code)
                 self._of(model).deeds = list(TABLE[held.state, Event.WOKE][1])
         return unreadable
+
+    def _recall(self, model: str) -> None:
+        """Go on from what was proven last of a model whose journal is lost."""
+        held = journals.read_proven(self._tree.journal(model))
+        if held is None:
+            return
+        self.journals[model] = held
+        try:
+            self._write(model, held)
+        except StorageError as e:
+            log.warning("%s: going on, although %s [%s]", model, e, e.code)
 
     def rest(self) -> None:
         """Remember that the agent stops, and that power is not what ends it."""
@@ -276,6 +292,22 @@ class Updater:
     def _write(self, model: str, after: Journal) -> None:
         journals.write(self._tree.journal(model), after)
         self.journals[model] = after
+        self._keep_proven(model, after)
+
+    def _keep_proven(self, model: str, held: Journal) -> None:
+        """Write what is proven a second time, beside the journal, when that changed."""
+        if self._proven.get(model) == held.good:
+            return
+        path = self._tree.journal(model)
+        try:
+            if held.good is None:
+                durable.remove(journals.proven(path))
+            else:
+                journals.write_proven(path, held)
+        except StorageError as e:
+            log.warning("%s: what is proven stands in its journal alone: %s", model, e)
+        else:
+            self._proven[model] = held.good
 
     def _of(self, model: str) -> _Work:
         settings = self._settings

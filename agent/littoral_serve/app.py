@@ -12,10 +12,10 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from littoral import addresses, durable, notify
-from littoral.errors import LittoralError, MisuseError, SettingsError
+from littoral.errors import JournalError, LittoralError, MisuseError, SettingsError
 from littoral.tree import Tree
 from littoral_serve import live, settings, sockets
 from littoral_serve.clients import Clients
@@ -24,6 +24,9 @@ from littoral_serve.http import Limits, Request, Response, Server
 from littoral_serve.live import Live, Models
 from littoral_serve.settings import Settings
 from littoral_serve.timings import Timings
+
+if TYPE_CHECKING:
+    from littoral.wire.journal import Choice
 
 DATA: Final = Path("/var/lib/littoral")
 ETC: Final = Path("/etc/littoral/serve.toml")  # of the device in DATA
@@ -143,7 +146,7 @@ class App:
 
         for path in journal.find(tree.journals):
             try:
-                good = journal.read(path).good
+                good = _good(path)
                 if self._models.get(path.stem) is not None:
                     raise MisuseError("a file was named for it")
                 if good is not None:
@@ -201,6 +204,20 @@ class App:
             what = ", ".join(f"{name} {number}" for name, number in names.items())
             log.info("serving %s on http://%s", what or "no model yet", self._http)
         notify.tell("READY=1")
+
+
+def _good(path: Path) -> "Choice | None":
+    """Return what the journal in ``path`` calls good; if it is lost, what was proven last."""
+    from littoral.wire import journal
+
+    try:
+        return journal.read(path).good
+    except JournalError as e:
+        held = journal.read_proven(path)
+        if held is None:
+            raise
+        log.warning("%s: %s; serving what was proven last", path.stem, e)
+        return held.good
 
 
 async def _watchdog(listeners: list[asyncio.Server], chores: list[asyncio.Task[None]]) -> None:

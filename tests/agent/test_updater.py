@@ -17,6 +17,7 @@ import pytest
 from littoral import durable
 from littoral.bundle.manifest import Hardware
 from littoral.errors import StorageError
+from littoral.wire import journal
 from littoral.wire.control import Tried
 from littoral.wire.journal import State
 from littoral_agent import fetch, origin, spool
@@ -336,11 +337,11 @@ def test_damage_on_the_disk_is_mended(device: Device) -> None:
 def test_a_journal_that_cannot_be_read_is_kept_and_the_model_proven_again_offline(
     device: Device, repo: RepositorySimulator
 ) -> None:
-    journal = device.tree.journal("digits")
-    whole = journal.read_bytes()
+    path = device.tree.journal("digits")
+    whole = path.read_bytes()
     repo.fault("*", Fault.BROKEN)
     for size in (0, len(whole) // 2, len(whole) - 1):
-        journal.write_bytes(whole[:size])
+        path.write_bytes(whole[:size])
         device.restart_agent()
         assert device.serve.running == {"digits": 1}, "serve goes on serving"
         device.settle(lambda: device.good("digits") == 1)
@@ -351,6 +352,32 @@ def test_a_journal_that_cannot_be_read_is_kept_and_the_model_proven_again_offlin
     aside = sorted(device.tree.journals.glob("digits.json.unreadable-*"))
     assert [len(path.read_bytes()) for path in aside] == [0, len(whole) // 2, len(whole) - 1]
     assert [one.kind for one in device.reports].count("journal") == 3
+
+
+def test_a_journal_lost_while_another_release_is_on_its_way_loses_no_working_model(
+    device: Device, repo: RepositorySimulator
+) -> None:
+    """The document named release 2, which was not here yet: release 1 was forgotten."""
+    repo.fault("blobs/*", Fault.BROKEN)
+    device.order("digits", 2)
+    device.settle(lambda: device.state("digits") is State.FETCHING)
+    device.tree.journal("digits").write_bytes(b"")
+    device.reboot()
+    assert device.serve.running == {"digits": 1}
+    device.settle(lambda: device.state("digits") is State.FETCHING)
+    assert (device.good("digits"), device.serve.running) == (1, {"digits": 1})
+    repo.honest()
+    device.settle()
+    assert (device.good("digits"), device.serve.running) == (2, {"digits": 2})
+
+
+def test_a_model_that_was_removed_does_not_come_back_with_a_lost_journal(device: Device) -> None:
+    device.hear(device.document())
+    device.settle()
+    device.tree.journal("digits").write_bytes(b"")
+    device.reboot()
+    device.settle()
+    assert device.serve.running == {}
 
 
 def test_a_lost_document_is_said_and_the_next_one_taken(device: Device) -> None:
@@ -408,6 +435,7 @@ def test_a_lost_journal_is_proven_again_even_when_all_that_was_signed_is_over(
     repo.fault("*", Fault.BROKEN)
     device.later = timedelta(days=400)
     device.tree.journal("digits").write_text("{")
+    journal.proven(device.tree.journal("digits")).write_text("{")
     device.reboot()
     assert device.serve.running == {}, "nobody calls anything good"
     device.settle(lambda: device.good("digits") == 1)

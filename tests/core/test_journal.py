@@ -95,6 +95,18 @@ def test_a_full_disk_leaves_the_old_journal(small_disk: Path) -> None:
     assert journal.read(path) == FULL
 
 
+def test_what_is_proven_is_kept_apart_from_what_is_tried(path: Path) -> None:
+    assert journal.read_proven(path) is None
+    journal.write_proven(path, FULL)
+    found = journal.read_proven(path)
+    assert found == Journal(
+        model="digits", good=FULL.good, kept=FULL.kept, quarantine=FULL.quarantine
+    )
+    assert list(journal.find(path.parent)) == []
+    journal.proven(path).write_bytes(b"{")
+    assert journal.read_proven(path) is None
+
+
 def test_journals_are_found_and_what_lies_beside_them_is_not(tmp_path: Path) -> None:
     for name in ("b.json", "a.json", ".a.json.123.new", "notes.txt"):
         (tmp_path / name).write_bytes(b"")

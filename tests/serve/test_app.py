@@ -184,6 +184,15 @@ def test_a_truncated_journal_ends_nothing(device: Device) -> None:
         assert serve.ready["models"] == {}
 
 
+def test_a_truncated_journal_does_not_take_the_proven_release_with_it(device: Device) -> None:
+    device.good(device.add("digits", release=3))
+    path = device.tree.journal("digits")
+    journal.write_proven(path, journal.read(path))
+    path.write_text("{")
+    with serving(f"--data={device.tree.root}") as serve:
+        assert serve.ready["models"] == {"digits": 3}
+
+
 def test_what_is_no_socket_is_left_alone(device: Device) -> None:
     device.tree.control.write_text("mine")
     done = run("--data", str(device.tree.root), "--http", "127.0.0.1:0")

@@ -187,7 +187,7 @@ class ServeSimulator:
         try:
             return journal.read(path)
         except JournalError:
-            return None
+            return journal.read_proven(path)
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):

@@ -96,15 +96,30 @@ def read(path: Path) -> Journal:
         JournalError: It is truncated, or not a journal.
 
     """
+    return _read(path, path.stem)
+
+
+def read_proven(path: Path) -> Journal | None:
+    """Return the journal in ``path`` as it was when ``good`` last changed; None if that is lost.
+
+    For when ``path`` cannot be read: so no working model is forgotten that is still here.
+    """
+    try:
+        return _read(proven(path), path.stem)
+    except JournalError:
+        return None
+
+
+def _read(path: Path, model: str) -> Journal:
     try:
         data = path.read_bytes()
         journal = records.from_json(Journal, data, limit=MAX_BYTES)
     except (OSError, records.RecordError) as e:
         raise JournalError(
             f"{path}: expected a journal, found something else ({e}); "
-            "the agent sets it aside and proves the model again"
+            "the agent sets it aside and goes on from what was proven last"
         ) from e
-    if journal.format != FORMAT or journal.model != path.stem:
+    if journal.format != FORMAT or journal.model != model:
         raise JournalError(f"{path}: format {journal.format} of model {journal.model!r}")
     return journal
 
@@ -117,6 +132,19 @@ def write(path: Path, journal: Journal) -> None:
 
     """
     durable.replace(path, records.to_json(journal), mode=0o640)
+
+
+def write_proven(path: Path, journal: Journal) -> None:
+    """Keep what of ``journal`` is proven beside ``path``, for ``read_proven``. Raises as write."""
+    kept = Journal(
+        model=journal.model, good=journal.good, kept=journal.kept, quarantine=journal.quarantine
+    )
+    durable.replace(proven(path), records.to_json(kept), mode=0o640)
+
+
+def proven(path: Path) -> Path:
+    """Return where that lies."""
+    return path.with_name(f".{path.stem}.proven")
 
 
 def find(folder: Path) -> Iterator[Path]:
