@@ -24,7 +24,6 @@ from sqlalchemy.exc import ArgumentError, DataError, OperationalError, SQLAlchem
 from littoral.durable import storage_errors
 from littoral.errors import (
     DiskFullError,
-    MissingExtraError,
     MisuseError,
     SettingsError,
     StorageError,
@@ -34,6 +33,7 @@ from littoral.errors import (
 T = TypeVar("T")
 Job = tuple[Callable[[Connection], Any], "Future[Any]"]
 
+_BACKENDS: Final = ("sqlite", "postgresql")
 _TOO_LARGE: Final = (OverflowError, DataError)  # as SQLite's driver and PostgreSQL say it
 _TOGETHER: Final = 256  # jobs in one commit at most
 
@@ -221,13 +221,19 @@ def migrate(connection: Connection) -> None:
 def _engine(url: str, *, writing: bool) -> Engine:
     try:
         parsed = make_url(url)
+        if parsed.get_backend_name() not in _BACKENDS:
+            raise ArgumentError(parsed.get_backend_name())
         engine = create_engine(parsed)
     except ArgumentError as e:
+        scheme = url.partition("://")[0]  # behind it there may be a password
         raise SettingsError(
-            f"--database: expected sqlite:///FILE or postgresql://…, found {url!r}"
+            f"--database: expected sqlite:///FILE or postgresql://…, found {scheme!r}"
         ) from e
     except ModuleNotFoundError as e:
-        raise MissingExtraError(f"--database {url}", extra="console", missing=str(e.name)) from e
+        raise SettingsError(
+            f"--database: PostgreSQL needs the Python package {e.name!r}, which is not installed; "
+            f"run: pip install {e.name}"
+        ) from e
     if engine.dialect.name == "sqlite":
         _tune(engine, writing=writing)
     return engine

@@ -52,6 +52,10 @@ def test_without_keys_it_says_how_to_make_them(tmp_path: Path) -> None:
         (("--devices", "127.0.0.1:99999"), "--devices: expected HOST:PORT"),
         (("--broker", "nats://x"), "--broker: expected auto, none or mqtts://"),
         (("--database", "oracle"), "--database: expected sqlite:///"),
+        (
+            ("--database", "mysql://shore:secret@host/x"),
+            "or postgresql://…, found 'mysql' [setting]",
+        ),
         (("--http", "198.51.100.1:0"), "--http: cannot listen on"),
     ],
 )
