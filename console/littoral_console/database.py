@@ -33,7 +33,6 @@ from littoral.errors import (
 T = TypeVar("T")
 Job = tuple[Callable[[Connection], Any], "Future[Any]"]
 
-_BACKENDS: Final = ("sqlite", "postgresql")
 _TOO_LARGE: Final = (OverflowError, DataError)  # as SQLite's driver and PostgreSQL say it
 _TOGETHER: Final = 256  # jobs in one commit at most
 
@@ -221,19 +220,22 @@ def migrate(connection: Connection) -> None:
 def _engine(url: str, *, writing: bool) -> Engine:
     try:
         parsed = make_url(url)
-        if parsed.get_backend_name() not in _BACKENDS:
-            raise ArgumentError(parsed.get_backend_name())
-        engine = create_engine(parsed)
-    except ArgumentError as e:
+    except ArgumentError:
+        parsed = None
+    if parsed is None or parsed.get_backend_name() not in ("sqlite", "postgresql"):
         scheme = url.partition("://")[0]  # behind it there may be a password
         raise SettingsError(
             f"--database: expected sqlite:///FILE or postgresql://…, found {scheme!r}"
-        ) from e
+        )
+    try:
+        engine = create_engine(parsed)
     except ModuleNotFoundError as e:
         raise SettingsError(
             f"--database: PostgreSQL needs the Python package {e.name!r}, which is not installed; "
             f"run: pip install {e.name}"
         ) from e
+    except ArgumentError as e:  # postgresql+something
+        raise SettingsError(f"--database: no driver {parsed.drivername!r}") from e
     if engine.dialect.name == "sqlite":
         _tune(engine, writing=writing)
     return engine
