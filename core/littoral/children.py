@@ -4,17 +4,20 @@ The kernel sends the signal when the parent is gone (Linux alone); elsewhere a c
 outlives a killed parent has to be ended by hand.
 """
 
+import os
 import shutil
 import signal
 import sys
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
+# Who was gone before the kernel was asked to tell of it is seen by another parent's number.
 _EXEC: Final = f"""\
 import ctypes, os, sys
 ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {int(signal.SIGTERM)})
-os.execv(sys.argv[1], sys.argv[1:])
+os.getppid() == int(sys.argv[1]) and os.execv(sys.argv[2], sys.argv[2:])
 """
+_SH: Final = '[ "$PPID" = "$0" ] && exec "$@"'
 
 
 def dying_with_us() -> list[str]:
@@ -25,8 +28,8 @@ def dying_with_us() -> list[str]:
     if sys.platform != "linux":
         return []
     if (setpriv := shutil.which("setpriv")) is not None:
-        return [setpriv, "--pdeathsig", "TERM", "--"]
-    return [sys.executable, "-c", _EXEC]
+        return [setpriv, "--pdeathsig", "TERM", "--", "/bin/sh", "-c", _SH, str(os.getpid())]
+    return [sys.executable, "-c", _EXEC, str(os.getpid())]
 
 
 def die_with_parent() -> None:

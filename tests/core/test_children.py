@@ -47,3 +47,25 @@ def test_a_child_ends_with_a_parent_that_is_killed(way: str) -> None:
         while runs(pid):
             assert time.monotonic() < end, f"{pid} is still there"
             time.sleep(0.01)
+
+
+LATE = """
+import os, sys, time
+from littoral.children import dying_with_us
+{words}
+if os.fork() == 0:
+    time.sleep(0.5)
+    os.execv(words[0], [*words, sys.executable, "-c", {child!r}])
+time.sleep(0.1)
+"""
+
+
+@pytest.mark.parametrize("way", ["setpriv", "prctl"])
+def test_a_child_that_comes_too_late_to_be_told_does_not_begin(way: str, tmp_path: Path) -> None:
+    """Its parent was killed before the kernel was asked: it held port and lock for ever."""
+    began = tmp_path / "began"
+    child = f"import time; open({str(began)!r}, 'w').close(); time.sleep(30)"
+    code = LATE.format(words=WAYS[way][0], child=child)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
+    time.sleep(1.5)
+    assert not began.exists()
