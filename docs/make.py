@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import click
 
-from littoral.wire import messages
+from littoral.wire import enrolment, messages, telemetry
 
 HERE = Path(__file__).parent
 UNITS = ((30, "GiB"), (20, "MiB"), (10, "KiB"))
@@ -202,6 +202,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "serve-settings": lambda: settings_of("littoral_serve.settings", "Settings"),
     "recipe": lambda: settings_of("littoral_converter.recipe", "Recipe"),
     "messages": lambda: records_of(messages),
+    "telemetry": lambda: records_of(telemetry),
+    "enrolment": lambda: records_of(enrolment),
     "commands": commands,
     "rules": lambda: rules_of("littoral.trust.rules", ""),
     "rules-of-the-director": lambda: rules_of("littoral.trust.director", "D"),

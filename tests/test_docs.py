@@ -138,6 +138,7 @@ def below(command: click.Command, path: str) -> Iterator[tuple[str, click.Comman
 
 def test_every_record_on_the_wire_is_in_its_page() -> None:
     page = (ROOT / "docs/messages.md").read_text()
-    source = (ROOT / "core/littoral/wire/messages.py").read_text()
-    for record in re.findall(r"^class (\w+)", source, re.MULTILINE):
-        assert f"### {record}\n" in page
+    for module in ("messages", "telemetry", "enrolment"):
+        source = (ROOT / f"core/littoral/wire/{module}.py").read_text()
+        for record in re.findall(r"^class (\w+)", source, re.MULTILINE):
+            assert f"### {record}\n" in page

@@ -27,8 +27,8 @@ from littoral.errors import (
 from littoral.tree import Tree
 from littoral.trust.beliefs import Assignment, Desired
 from littoral.trust.clock import TrustedClock
+from littoral.wire.enrolment import SignedTime
 from littoral.wire.journal import Choice
-from littoral.wire.messages import SignedTime
 from littoral_agent import holdings
 from littoral_agent.identity import Enrolment
 from littoral_agent.origin import Origin, Repository

@@ -26,7 +26,7 @@ from littoral.errors import (
 from littoral.tree import Tree
 from littoral.trust.beliefs import Anchors
 from littoral.trust.clock import TrustedClock
-from littoral.wire.messages import Enrolled, EnrollRequest, Token
+from littoral.wire.enrolment import Enrolled, EnrollRequest, Token
 from littoral_agent import hardware, identity, owner
 from littoral_agent.identity import Enrolment
 from littoral_agent.origin import Origin, Repository

@@ -19,7 +19,8 @@ from typing import Final, TypeVar
 from littoral import records
 from littoral.backoff import Backoff, jitter
 from littoral.errors import LittoralError, StorageError, UnreachableError
-from littoral.wire.messages import Post, Report, Session, SessionRequest
+from littoral.wire.enrolment import Session, SessionRequest
+from littoral.wire.messages import Post, Report
 from littoral_agent import believe
 from littoral_agent.channel import Ends, Outbox
 from littoral_agent.identity import Identity

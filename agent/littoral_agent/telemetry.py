@@ -13,8 +13,9 @@ from typing import Final
 
 from littoral.errors import MalformedError
 from littoral.wire.control import Timings, Window
-from littoral.wire.messages import MAX_BYTES, Key, Series, Telemetry
+from littoral.wire.messages import MAX_BYTES, Key
 from littoral.wire.sketch import Sketch
+from littoral.wire.telemetry import Series, Telemetry
 from littoral_agent.control import Control
 from littoral_agent.spool import Spool
 

@@ -27,15 +27,9 @@ from littoral.errors import (
 )
 from littoral.trust.identity import check_device
 from littoral.trust.keys import sign_time
-from littoral.wire.messages import (
-    MAX_BYTES,
-    Acks,
-    Enrolled,
-    EnrollRequest,
-    Post,
-    SessionRequest,
-    Telemetry,
-)
+from littoral.wire.enrolment import Enrolled, EnrollRequest, SessionRequest
+from littoral.wire.messages import MAX_BYTES, Acks, Post
+from littoral.wire.telemetry import Telemetry
 from littoral_console import director, enrolment
 from littoral_console import tables as t
 from littoral_console.answers import UnknownPersonError, body

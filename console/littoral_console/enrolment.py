@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from littoral.bundle.manifest import check_id
 from littoral.errors import DeniedError, MalformedError, MisuseError
 from littoral.trust import certificates, identity
-from littoral.wire.messages import EnrollRequest
+from littoral.wire.enrolment import EnrollRequest
 from littoral_console import audit
 from littoral_console import tables as t
 from littoral_console.accounts import digest

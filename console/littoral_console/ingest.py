@@ -13,7 +13,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from littoral.wire.messages import Key, Report, Status, Telemetry
+from littoral.wire.messages import Key, Report, Status
+from littoral.wire.telemetry import Telemetry
 from littoral_console import storing, streams
 from littoral_console import tables as t
 from littoral_console.director import Director

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from littoral.errors import DeniedError, SignatureError
 from littoral.trust.identity import Identity
 from littoral.trust.keys import check_session
-from littoral.wire.messages import Session, SessionRequest
+from littoral.wire.enrolment import Session, SessionRequest
 from littoral_console.accounts import digest
 
 T = TypeVar("T")

@@ -18,16 +18,8 @@ from paho.mqtt.properties import Properties
 
 from littoral.backoff import Backoff
 from littoral.errors import MalformedError, StorageError
-from littoral.wire.messages import (
-    MAX_BYTES,
-    TOPICS,
-    Acks,
-    Report,
-    Status,
-    Telemetry,
-    split_topic,
-    topic,
-)
+from littoral.wire.messages import MAX_BYTES, TOPICS, Acks, Report, Status, split_topic, topic
+from littoral.wire.telemetry import Telemetry
 from littoral_console import director, streams
 from littoral_console.director import Document
 from littoral_console.ingest import Heard, Said

@@ -6,8 +6,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, insert
 
 from littoral.bundle.manifest import check_id
-from littoral.wire.messages import Key, Report, Running, Telemetry, Update
+from littoral.wire.messages import Key, Report, Running, Update
 from littoral.wire.sketch import Sketch
+from littoral.wire.telemetry import Telemetry
 from littoral_console import rollouts
 from littoral_console import tables as t
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from littoral.wire.control import Timing, Window
-from littoral.wire.messages import Telemetry
 from littoral.wire.sketch import Sketch
+from littoral.wire.telemetry import Telemetry
 from littoral_agent.identity import Identity
 from littoral_agent.state import look
 from simulators.fleet import SETTINGS, Fleet

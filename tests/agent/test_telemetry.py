@@ -9,8 +9,9 @@ import pytest
 from littoral.errors import MalformedError, StorageError
 from littoral.tree import Tree
 from littoral.wire.control import Timing, Window
-from littoral.wire.messages import MAX_BYTES, Telemetry
+from littoral.wire.messages import MAX_BYTES
 from littoral.wire.sketch import Sketch
+from littoral.wire.telemetry import Telemetry
 from littoral_agent.control import Control
 from littoral_agent.spool import Spool
 from littoral_agent.telemetry import collect

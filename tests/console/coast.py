@@ -31,17 +31,10 @@ from littoral.bundle.manifest import (
 )
 from littoral.trust import writer
 from littoral.trust.keys import new_device_key
-from littoral.wire.messages import (
-    EnrollRequest,
-    Key,
-    Report,
-    Running,
-    Series,
-    Status,
-    Telemetry,
-    Update,
-)
+from littoral.wire.enrolment import EnrollRequest
+from littoral.wire.messages import Key, Report, Running, Status, Update
 from littoral.wire.sketch import Sketch
+from littoral.wire.telemetry import Series, Telemetry
 from littoral_console import accounts, enrolment, ingest, queries, repository, rollouts, uploads
 from littoral_console.context import Context
 from littoral_console.ingest import Heard, Said

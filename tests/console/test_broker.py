@@ -12,7 +12,8 @@ import pytest
 from littoral import records
 from littoral.trust import certificates
 from littoral.trust.keys import DEVICE_KEY
-from littoral.wire.messages import EnrollRequest, Token, topic
+from littoral.wire.enrolment import EnrollRequest, Token
+from littoral.wire.messages import topic
 from littoral_console.broker import access_list, program
 from simulators.console import ConsoleProcess, DeviceSimulator, MqttClient, needs_broker, until
 from simulators.repository import RepositorySimulator

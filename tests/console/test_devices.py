@@ -11,7 +11,8 @@ from littoral import records
 from littoral.errors import DeniedError
 from littoral.trust.director import accept_director
 from littoral.trust.keys import DEVICE_KEY, check_time, sign_session
-from littoral.wire.messages import Running, SessionRequest, SignedTime, Token
+from littoral.wire.enrolment import SessionRequest, SignedTime, Token
+from littoral.wire.messages import Running
 from simulators.console import ConsoleProcess, DeviceSimulator, EnrolmentRefusedError
 
 

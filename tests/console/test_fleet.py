@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from littoral.wire.messages import Token
+from littoral.wire.enrolment import Token
 from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator, Done, littoral
 from simulators.repository import RepositorySimulator
 

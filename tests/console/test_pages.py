@@ -11,7 +11,7 @@ import requests
 from console.coast import BOARDS, MARK, PASSWORD, USER, VIEWER, Coast, settle
 from console.listening import listening
 from littoral.trust import writer
-from littoral.wire.messages import Token
+from littoral.wire.enrolment import Token
 from littoral_console.app import people_app
 from littoral_console.context import Context
 from littoral_console.server import Options, open_context

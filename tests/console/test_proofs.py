@@ -10,7 +10,7 @@ from littoral.errors import DeniedError, SignatureError
 from littoral.trust import certificates
 from littoral.trust.identity import Identity, load_pem
 from littoral.trust.keys import DEVICE_KEY, new_device_key, sign_session
-from littoral.wire.messages import SessionRequest
+from littoral.wire.enrolment import SessionRequest
 from littoral_console.proofs import BEARER_S, NONCE_S, Proofs
 
 

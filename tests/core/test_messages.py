@@ -8,19 +8,10 @@ from hypothesis import strategies as st
 
 from littoral.errors import MalformedError
 from littoral.wire import messages
-from littoral.wire.messages import (
-    Acks,
-    Key,
-    Post,
-    Report,
-    Running,
-    Series,
-    Status,
-    Telemetry,
-    Token,
-    Update,
-)
+from littoral.wire.enrolment import Token
+from littoral.wire.messages import Acks, Key, Post, Report, Running, Status, Update
 from littoral.wire.sketch import Sketch
+from littoral.wire.telemetry import Series, Telemetry
 
 KEY = Key(device="porch-1", incarnation=2, stream="r-7f3a", sequence=9)
 UPDATE = Update(model="digits", event="refused", state="idle", release=3, good=2, code="hash")

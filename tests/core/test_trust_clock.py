@@ -11,7 +11,7 @@ from littoral.errors import SignatureError, SlowError
 from littoral.trust.beliefs import Anchors
 from littoral.trust.clock import BUILT, TrustedClock, since_boot_s, system_clock
 from littoral.trust.keys import sign_time
-from littoral.wire.messages import SignedTime
+from littoral.wire.enrolment import SignedTime
 from simulators.disk import Disk
 
 TRUE = datetime(2027, 6, 1, 12, tzinfo=UTC)

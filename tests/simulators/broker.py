@@ -30,7 +30,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from littoral.trust import certificates
 from littoral.trust.certificates import Authority
 from littoral.trust.keys import new_device_key
-from littoral.wire.messages import Acks, Key, Report, Status, Telemetry, split_topic, topic
+from littoral.wire.messages import Acks, Key, Report, Status, split_topic, topic
+from littoral.wire.telemetry import Telemetry
 from littoral_agent.identity import Identity
 from simulators.repository import RepositorySimulator
 

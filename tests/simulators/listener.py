@@ -36,18 +36,9 @@ from littoral.trust import certificates
 from littoral.trust.certificates import Authority
 from littoral.trust.identity import check_device, digest
 from littoral.trust.keys import check_session, load_signer, sign_time
-from littoral.wire.messages import (
-    Acks,
-    Enrolled,
-    EnrollRequest,
-    Key,
-    Post,
-    Session,
-    SessionRequest,
-    Status,
-    Telemetry,
-    Token,
-)
+from littoral.wire.enrolment import Enrolled, EnrollRequest, Session, SessionRequest, Token
+from littoral.wire.messages import Acks, Key, Post, Status
+from littoral.wire.telemetry import Telemetry
 from simulators.broker import ConsoleCa, free_port
 from simulators.repository import RepositorySimulator
 

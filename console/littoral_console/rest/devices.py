@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, update
 
 from littoral.errors import NotFoundError
-from littoral.wire.messages import Token
+from littoral.wire.enrolment import Token
 from littoral_console import audit, enrolment, queries, selectors
 from littoral_console import tables as t
 from littoral_console.access import Administrator, Asked, Someone

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tuf.api.metadata import Root
 
     from littoral.trust.beliefs import Anchors
-    from littoral.wire.messages import SignedTime
+    from littoral.wire.enrolment import SignedTime
 
 BUILT: Final = datetime(2025, 11, 1, tzinfo=UTC)  # it is later than this: raised by releases
 MAX_RTT_S: Final = 10.0

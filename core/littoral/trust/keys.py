@@ -29,7 +29,7 @@ from securesystemslib.signer import CryptoSigner, Key, Signature, Signer
 from littoral import durable
 from littoral.bundle.manifest import check_id
 from littoral.errors import MisuseError, SignatureError
-from littoral.wire.messages import SignedTime
+from littoral.wire.enrolment import SignedTime
 
 Kind = Literal["ed25519", "p256"]
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
