@@ -17,6 +17,7 @@ from littoral.wire.control import (
     Activated,
     Deactivate,
     Failure,
+    Probe,
     Serving,
     Timings,
     Tried,
@@ -77,7 +78,7 @@ class Control:
 
     def probe(self, model: str, deadline_s: float) -> Tried:
         """Return how what serves does on its golden vectors. Raises as ``state``."""
-        order = Deactivate(model=model)
+        order = Probe(model=model)
         return self._ask(Tried, "POST", "/control/probe", order, deadline_s + QUICK_S)
 
     def _ask(

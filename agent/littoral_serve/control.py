@@ -23,6 +23,7 @@ from littoral.wire.control import (
     Deactivate,
     Failure,
     Loaded,
+    Probe,
     Serving,
     Tried,
     Try,
@@ -120,8 +121,7 @@ class Control:
             return await trying.run(order, data=self._tree.root, settings=self._settings)
 
     async def _probe(self, body: bytes) -> Tried:
-        """Run the golden vectors on what serves, between the requests of others."""
-        order = records.from_json(Deactivate, body, limit=MAX_BYTES)
+        order = records.from_json(Probe, body, limit=MAX_BYTES)
         one = self._models.get(order.model)
         if one is None:
             raise StorageError(f"no release of {order.model!r} runs")

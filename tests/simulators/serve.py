@@ -29,6 +29,7 @@ from littoral.wire.control import (
     Deactivate,
     Failure,
     Loaded,
+    Probe,
     Serving,
     Timings,
     Tried,
@@ -146,7 +147,7 @@ class ServeSimulator:
                     self.loaded.pop(model, None)
                     return Activated(model=model, release=None)
             case "probe":
-                one = self.loaded[records.from_json(Deactivate, body, limit=LIMIT).model]
+                one = self.loaded[records.from_json(Probe, body, limit=LIMIT).model]
                 return self.probed.get(one.manifest, Tried())
             case _:
                 raise DeniedOrderError("usage", f"no call {call}")

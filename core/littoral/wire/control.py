@@ -5,7 +5,7 @@
 | ``POST /control/try`` | Try | Tried: run in a throwaway child; serving is not touched |
 | ``POST /control/activate`` | Activate | Activated: loaded beside the old, warmed, switched |
 | ``POST /control/deactivate`` | Deactivate | Activated |
-| ``POST /control/probe`` | Deactivate's fields | Tried: the golden vectors, on what serves now |
+| ``POST /control/probe`` | Probe | Tried: the golden vectors, on what serves now |
 | ``GET /control/state`` | | Serving |
 | ``GET /control/timings?after=N`` | | Timings: the windows above N; those up to N are forgotten |
 
@@ -53,6 +53,13 @@ class Activate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deactivate:
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Run the golden vectors on what serves now, between the requests of others."""
+
     model: str
 
 
