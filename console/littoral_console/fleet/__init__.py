@@ -1,0 +1,35 @@
+"""``littoral fleet``: the fleet from a terminal, over the console's REST API.
+
+One module for each group of commands; this one only puts them together.
+"""
+
+import click
+
+from littoral_console.fleet.devices import devices, label, revoke, status
+from littoral_console.fleet.login import login
+from littoral_console.fleet.releases import releases
+from littoral_console.fleet.reports import audit, history, telemetry
+from littoral_console.fleet.rollouts import push, rollouts
+from littoral_console.fleet.tokens import tokens
+
+
+@click.group(epilog="Example: littoral fleet push digits:2 --to site=berlin --wait 600")
+def fleet() -> None:
+    """Look at devices and releases, push, and see what became of it."""
+
+
+for _command in (
+    login,
+    status,
+    devices,
+    label,
+    revoke,
+    tokens,
+    releases,
+    push,
+    rollouts,
+    history,
+    telemetry,
+    audit,
+):
+    fleet.add_command(_command)

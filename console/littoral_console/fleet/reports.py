@@ -1,0 +1,102 @@
+"""``littoral fleet history|telemetry|audit``: what devices said, and who did what."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from littoral.commands.output import JSON, emit
+from littoral_console.fleet.asking import LIMIT, TO, console
+from littoral_console.show import ago, micro, table
+
+
+@click.command(epilog="Example: littoral fleet history --device edge-1 --refused")
+@click.option("--device", help="Of this device alone.")
+@click.option("--model", help="Of this model alone.")
+@click.option("--refused", is_flag=True, help="Only what has a reason code.")
+@LIMIT
+@JSON
+def history(
+    *, device: str | None, model: str | None, refused: bool, limit: int, as_json: bool
+) -> None:
+    """Say what devices reported, newest first, with reasons."""
+    found = console().get(
+        "history",
+        device=device,
+        model=model,
+        refused="true" if refused else None,
+        limit=limit,
+    )
+    rows = [
+        (
+            ago(c["received_ms"]),
+            c["device"],
+            f"{c['model']}:{c['release'] or '-'}" if c["model"] else c["kind"],
+            c["event"] or "",
+            c["code"] or "",
+            c["detail"],
+        )
+        for c in found
+    ]
+    heads = ("when", "device", "release", "event", "code", "why")
+    emit({"history": found}, as_json=as_json, text=table(heads, rows))
+
+
+@click.command(epilog="Example: littoral fleet telemetry --model digits --stage invoke")
+@click.option("--model", help="Of this model alone.")
+@click.option("--release", type=int, help="Of this release alone.")
+@click.option(
+    "--stage",
+    type=click.Choice(["queue", "preprocess", "invoke", "postprocess"]),
+    help="Of this part of a request alone.",
+)
+@TO
+@click.option("--since", "since_s", default=3600, show_default=True, help="Seconds back.")
+@JSON
+def telemetry(
+    *,
+    model: str | None,
+    release: int | None,
+    stage: str | None,
+    to: str,
+    since_s: int,
+    as_json: bool,
+) -> None:
+    """Say how fast models answer: percentiles of merged sketches, in µs."""
+    found = console().get(
+        "telemetry", model=model, release=release, stage=stage, to=to, since_s=since_s
+    )
+    errors = console().get("telemetry/errors", model=model, to=to, since_s=since_s)
+    rows = [
+        (
+            f"{r['model']}:{r['release']}",
+            r["stage"],
+            r["count"],
+            *(micro(r[name]) for name in ("p50_us", "p95_us", "p99_us", "mean_us")),
+        )
+        for r in found
+    ]
+    heads = ("release", "stage", "requests", "p50", "p95", "p99", "mean")
+    failed = [f"{e['model']}:{e['release']} failed {e['errors']} requests" for e in errors]
+    text = "\n".join((table(heads, rows), *failed))
+    emit({"latency": found, "errors": errors}, as_json=as_json, text=text)
+
+
+@click.command(epilog="Example: littoral fleet audit --limit 20")
+@LIMIT
+@JSON
+def audit(*, limit: int, as_json: bool) -> None:
+    """Say who did what, newest first, and whether the log is as it was written."""
+    found = console().get("audit", limit=limit)
+    rows = [
+        (ago(e["time_ms"]), e["who"], e["action"], e["subject"], _detail(e["detail"]))
+        for e in found["entries"]
+    ]
+    text = str(table(("when", "who", "what", "subject", "detail"), rows))
+    if found["broken"] is not None:
+        text += f"\nentry {found['broken']} is not as it was written: somebody changed the log"
+    emit(found, as_json=as_json, text=text)
+
+
+def _detail(detail: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in sorted(detail.items()))
