@@ -12,7 +12,7 @@ from littoral.errors import MisuseError
 from littoral_console import enrolment, queries
 from littoral_console.context import CONSOLE, Context
 from littoral_console.pages.frame import Administering, Entered, PageRoute, Visit, see
-from littoral_console.rest import devices
+from littoral_console.rest import tokens as rest
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -37,10 +37,10 @@ async def make(
     labels: Annotated[str, Form(max_length=1024)] = "",
     hours: Annotated[int, Form(ge=1, le=8760)] = 24,
 ) -> Response:
-    asked = devices.NewEnrolmentToken(
+    asked = rest.NewEnrolmentToken(
         device=device.strip() or None, labels=spoken(labels), lives_s=hours * _HOUR_S
     )
-    issued = await devices.new_token(asked, visit.context, visit.who)
+    issued = await rest.new_token(asked, visit.context, visit.who)
     url = address(visit.context)
     command = f"littoral enroll {shlex.quote(url)} --token {issued.token}"
     return _show(visit, made=Made(command=command, expires_ms=issued.expires_ms))

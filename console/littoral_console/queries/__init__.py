@@ -7,15 +7,14 @@ are milliseconds since 1970. What a device runs is what it reported, never what 
 from littoral_console.queries.devices import (
     Device,
     DeviceDetail,
-    EnrolmentToken,
     Incarnation,
     Running,
     Stream,
     Wanted,
     device,
     devices,
-    enrolment_tokens,
 )
+from littoral_console.queries.enrolment import EnrolmentToken, enrolment_tokens
 from littoral_console.queries.history import (
     Change,
     Entry,

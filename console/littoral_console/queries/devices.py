@@ -82,19 +82,6 @@ class DeviceDetail:
     streams: tuple[Stream, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnrolmentToken:
-    id: int
-    device: str | None
-    serial: str | None
-    labels: dict[str, str]
-    created_ms: int
-    created_by: str
-    expires_ms: int
-    used_ms: int | None
-    used_by: str | None
-
-
 def devices(connection: Connection, *, only: str | None = None) -> tuple[Device, ...]:
     """Return every device by name, or the one called ``only``."""
     rows = select(t.devices).order_by(t.devices.c.id)
@@ -164,25 +151,6 @@ def device(connection: Connection, name: str) -> DeviceDetail | None:
             )
             for row in streams
         ),
-    )
-
-
-def enrolment_tokens(connection: Connection) -> tuple[EnrolmentToken, ...]:
-    """Return every enrolment token, newest first; the secrets themselves are not kept."""
-    rows = connection.execute(select(t.enrolment_tokens).order_by(t.enrolment_tokens.c.id.desc()))
-    return tuple(
-        EnrolmentToken(
-            id=row.id,
-            device=row.device,
-            serial=row.serial,
-            labels=row.labels,
-            created_ms=row.created_ms,
-            created_by=row.created_by,
-            expires_ms=row.expires_ms,
-            used_ms=row.used_ms,
-            used_by=row.used_by,
-        )
-        for row in rows
     )
 
 
