@@ -32,6 +32,8 @@ class Live:
     channel: str | None = None  # None: not enrolled
     up: bool = False
     since_ms: int = 0  # since when it is so
+    code: str | None = None  # why it does not speak with its console, a code of littoral.errors
+    words: str = ""  # the same for people, and what to do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

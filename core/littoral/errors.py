@@ -33,6 +33,8 @@ LittoralError
 ├── ConversionError             the model cannot be converted, or not as it was asked
 ├── UnreachableError            a server does not answer: wait, and try again
 ├── DeniedError                 a server answers no: asking again will not help
+├── WaitingError                an operator has not decided yet: the same may be asked again
+├── WrongBoardError             the identity kept here is of another board
 ├── RefusedError                a device did not take what was pushed, and said why
 ├── StorageError                the disk does not keep what it is given
 │   ├── DiskFullError           no room
@@ -238,6 +240,21 @@ class UnreachableError(LittoralError):
 
 class DeniedError(LittoralError):
     code = "denied"
+
+
+class WaitingError(LittoralError):
+    code = "waiting"
+
+
+class WrongBoardError(LittoralError):
+    code = "wrong-board"
+
+    def __init__(self, device: str, *, enrolled: str, here: str) -> None:
+        super().__init__(
+            f"{device!r} is the board {enrolled}, and this is {here or 'one without a number'}: the "
+            "card was moved or copied; make a token for this board and run 'littoral enroll'"
+        )
+        self.device, self.enrolled, self.here = device, enrolled, here
 
 
 class RefusedError(LittoralError):

@@ -120,6 +120,13 @@ _REASONS: Final[dict[str, Reason]] = {
         "A device that was asked refused the release, or it did not prove itself.",
     ),
     "denied": Reason("Denied", "A server said no; asking again will not help."),
+    "waiting": Reason(
+        "Waits for an operator", "Somebody has to approve the claim of this device.", "busy"
+    ),
+    "wrong-board": Reason(
+        "Another board",
+        "The identity on this card is of another board: the card was moved, or copied.",
+    ),
     "storage": Reason("The disk does not keep what it is given", "Look after the disk."),
     "disk-full": Reason(
         "No room on the disk",
