@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from littoral.commands.output import JSON, emit
+from littoral.commands.output import JSON, Group, emit
 from littoral_console.options import Options, Ready
 
 
 @click.group(
+    cls=Group,
     invoke_without_command=True,
     epilog="Example: littoral console --data /var/lib/littoral-console --http 127.0.0.1:8080",
 )

@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn, cast
 import click
 
 from littoral import __version__
+from littoral.commands.output import short_help
 from littoral.errors import (
     DefectError,
     DiskFullError,
@@ -46,7 +47,7 @@ _DISK: Final = {  # what a disk or its owner says of a path that a person named
 _SECTIONS: Final = (
     ("Host", ("convert", "inspect", "compare", "keys", "repo", "publish")),
     ("Fleet", ("console", "fleet", "simulate")),
-    ("Device", ("enroll", "run", "agent", "serve", "install", "status", "doctor")),
+    ("Device", ("enroll", "run", "agent", "serve", "install", "status", "doctor", "config")),
     ("Models", ("bench", "predict", "trial", "capture")),
 )
 
@@ -109,7 +110,7 @@ def _help(name: str) -> str:
         command = cast("click.Command", _found()[name].load())
     except ImportError as e:
         return f"(not installed: needs {e.name})"
-    return command.get_short_help_str(100)
+    return short_help(command)
 
 
 @click.group(

@@ -5,6 +5,7 @@ One module for each group of commands; this one only puts them together.
 
 import click
 
+from littoral.commands.output import Group
 from littoral_console.fleet.devices import devices, label, revoke, status
 from littoral_console.fleet.login import login
 from littoral_console.fleet.releases import releases
@@ -13,7 +14,7 @@ from littoral_console.fleet.rollouts import push, rollouts
 from littoral_console.fleet.tokens import tokens
 
 
-@click.group(epilog="Example: littoral fleet push digits:2 --to site=berlin --wait 600")
+@click.group(cls=Group, epilog="Example: littoral fleet push digits:2 --to site=berlin --wait 600")
 def fleet() -> None:
     """Look at devices and releases, push, and see what became of it."""
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from littoral.commands.output import JSON, emit
+from littoral.commands.output import JSON, Group, emit
 from littoral_console.fleet.asking import console
 from littoral_console.show import ago, table
 
 
-@click.group(epilog="Example: littoral fleet releases upload repo/")
+@click.group(cls=Group, epilog="Example: littoral fleet releases upload repo/")
 def releases() -> None:
     """Send releases to the console, and see which are there."""
 

@@ -2,12 +2,12 @@
 
 import click
 
-from littoral.commands.output import JSON, emit
+from littoral.commands.output import JSON, Group, emit
 from littoral_console.fleet.asking import console, pairs
 from littoral_console.show import ago, table
 
 
-@click.group(epilog="Example: littoral fleet tokens new --label site=berlin")
+@click.group(cls=Group, epilog="Example: littoral fleet tokens new --label site=berlin")
 def tokens() -> None:
     """Admit devices, each by a token that works once."""
 

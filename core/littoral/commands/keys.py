@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from littoral.commands.output import JSON, emit
+from littoral.commands.output import JSON, Group, emit
 
 
-@click.group(epilog="Example: littoral keys new offline/digits-2.pem")
+@click.group(cls=Group, epilog="Example: littoral keys new offline/digits-2.pem")
 def keys() -> None:
     """Make keys, and tell one from another."""
 

@@ -10,6 +10,21 @@ from littoral import records
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
+class Group(click.Group):
+    """A group whose help says what each command does to the end; click's own cuts it short."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short_help(one)) for name, one in found if one is not None])
+
+
+def short_help(command: click.Command) -> str:
+    """Return the first sentence of what ``command`` says of itself."""
+    words = command.short_help or command.help or ""
+    return " ".join(words.partition("\n\n")[0].split())
+
+
 def emit(value: object, *, as_json: bool, text: str) -> None:
     """Print ``value`` as one JSON object, or ``text``."""
     click.echo(records.to_json(value).decode() if as_json else text)

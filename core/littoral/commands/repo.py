@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from littoral.commands.output import JSON, emit, table
+from littoral.commands.output import JSON, Group, emit, table
 
 if TYPE_CHECKING:
     from littoral.trust.repository import Row
@@ -28,7 +28,7 @@ _ONLINE = click.option(
 )
 
 
-@click.group(epilog="Example: littoral repo status repo/")
+@click.group(cls=Group, epilog="Example: littoral repo status repo/")
 def repo() -> None:
     """Make, sign and check a repository of releases."""
 
