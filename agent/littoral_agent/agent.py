@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from littoral import durable, notify, records
@@ -31,8 +31,10 @@ log = logging.getLogger(__name__)
 class Agent:
     """One device's agent. ``run`` returns when it is told to stop."""
 
-    def __init__(self, tree: Tree, settings: Settings) -> None:
-        self._tree, self._settings = tree, settings
+    def __init__(
+        self, tree: Tree, settings: Settings, *, ready: Callable[[], None] | None = None
+    ) -> None:
+        self._tree, self._settings, self._ready = tree, settings, ready
         self._stopped = threading.Event()
         self._live: Live | None = None
         self._fed_s = 0.0
@@ -74,6 +76,7 @@ class Agent:
         parts = Parts(self._tree, self._settings, enrolment)
         parts.start()
         notify.tell("READY=1")
+        self._tell_ready()
         try:
             while not self._stopped.wait(TICK_S) and _stamp(self._tree) == stamp:
                 parts.tick()
@@ -81,6 +84,11 @@ class Agent:
                 self._say(parts)
         finally:
             parts.stop()
+
+    def _tell_ready(self) -> None:
+        if self._ready is not None:
+            self._ready()
+            self._ready = None
 
     def _feed(self, parts: Parts) -> None:
         """Tell the watchdog that this agent is alive, after a tick that found it so."""
@@ -108,9 +116,9 @@ class Agent:
             log.warning("%s [%s]", e, e.code)
 
 
-def main(tree: Tree, settings: Settings) -> int:
-    """Run an agent until SIGTERM or SIGINT."""
-    agent = Agent(tree, settings)
+def main(tree: Tree, settings: Settings, *, ready: Callable[[], None] | None = None) -> int:
+    """Run an agent until SIGTERM or SIGINT; ``ready`` is called once, when it is."""
+    agent = Agent(tree, settings, ready=ready)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, agent.stop)
     agent.run()

@@ -1,14 +1,15 @@
 """The device's commands: enroll, run, agent, status."""
 
+import json
 import logging
+import os
 import sys
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from littoral import addresses, records
+from littoral import records
 from littoral.commands.output import JSON, emit, table
 from littoral.errors import MisuseError
 from littoral.tree import Tree
@@ -24,7 +25,9 @@ DATA: Final = click.option(
     show_default="$LITTORAL_DATA, else /var/lib/littoral",
     help="The device's folder.",
 )
-HTTP: Final = "127.0.0.1:8501"  # where serve listens if nobody says
+READY: Final = click.option(
+    "--json", "as_json", is_flag=True, help="Print one line of JSON when ready."
+)
 
 
 @click.command(epilog="Example: littoral agent --data /var/lib/littoral")
@@ -34,14 +37,16 @@ HTTP: Final = "127.0.0.1:8501"  # where serve listens if nobody says
     type=click.Path(path_type=Path, dir_okay=False),
     help="agent.toml; default: the one in --data, if there is one.",
 )
-def agent(data: Path, settings: Path | None) -> int:
+@READY
+def agent(data: Path, settings: Path | None, as_json: bool) -> int:
     """Run the device's control plane: downloads, updates, reports."""
     from littoral_agent.agent import main
 
     tree = Tree(data)
     found = configured.read(tree, settings)
     log_to_stderr()
-    return main(tree, found)
+    ready = {"ready": True, "pid": os.getpid(), "data": str(data)}
+    return main(tree, found, ready=(lambda: _say(ready)) if as_json else None)
 
 
 @click.command(epilog="Example: littoral enroll https://console:8443 --token lit1_… --name pi-7")
@@ -65,20 +70,19 @@ def enroll(url: str, token: str, name: str | None, data: Path, as_json: bool) ->
 @click.command(epilog="Example: littoral run --data /var/lib/littoral --http 127.0.0.1:8501")
 @DATA
 @click.option("--http", metavar="HOST:PORT", help="Where serve answers clients.")
-def run(data: Path, http: str | None) -> int:
+@READY
+def run(data: Path, http: str | None, as_json: bool) -> int:
     """Run agent and serve, and keep them running, where there is no systemd."""
-    from littoral_agent.supervise import Program, Supervisor, check_free
+    from littoral_agent import both
+    from littoral_agent.supervise import Supervisor
 
     configured.read(Tree(data))
-    _check_address("--http", http or HTTP)
-    check_free(http or _serves_own_address(Tree(data)))
-    python, folder = sys.executable, ("--data", str(data))
-    listen = ("--http", http) if http is not None else ()
-    programs = (
-        Program("serve", (python, "-m", "littoral_serve", *folder, *listen)),
-        Program("agent", (python, "-m", "littoral_agent", *folder)),
-    )
-    return Supervisor(programs, lambda line: click.echo(line, err=True)).run()
+    both.check(Tree(data), http)
+    return Supervisor(
+        both.programs(data, http, tell=as_json),
+        say=lambda line: click.echo(line, err=True),
+        hear=both.Readiness(data, tell=_say).hear,
+    ).run()
 
 
 @click.command(epilog="Example: littoral status --data /var/lib/littoral --json")
@@ -130,20 +134,5 @@ def _agent_words(live: "Live | None") -> str:
     return f"process {live.pid}, {live.channel} {'connected' if live.up else 'not connected'}"
 
 
-def _check_address(setting: str, where: str) -> None:
-    try:
-        addresses.split(where)
-    except ValueError as e:
-        raise MisuseError(f"{setting}: {e}") from e
-
-
-def _serves_own_address(tree: Tree) -> str:
-    """Return where serve will listen by its own settings, which are its own to judge."""
-    try:
-        found = tomllib.loads((tree.root / "serve.toml").read_text()).get("http")
-    except (OSError, ValueError):
-        return HTTP
-    if not isinstance(found, str):
-        return HTTP
-    _check_address("serve.toml: http", found)
-    return found
+def _say(ready: dict[str, object]) -> None:
+    click.echo(json.dumps(ready))

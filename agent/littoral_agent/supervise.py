@@ -46,6 +46,7 @@ class Supervisor:
 
     programs: Sequence[Program]
     say: Callable[[str], None]
+    hear: Callable[[str, str], bool] = lambda _name, _line: False  # whether a line is not said
     _stopping: bool = False
     _ready: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
@@ -114,7 +115,7 @@ class Supervisor:
             if len(program.rest) > MOST_LINE:
                 lines, program.rest = [*lines, program.rest], b""
             for line in lines:
-                self.say(f"{program.name} | {line.decode(errors='replace').rstrip()}")
+                self._pass_on(program, line)
 
     def _ended(self, program: Program) -> bool:
         process = program.process
@@ -125,7 +126,8 @@ class Supervisor:
         program.again_s = time.monotonic() + AGAIN_S
         code = process.returncode
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
-        self.say(f"{program.name} ended {how}; starting it again")
+        more = "" if self._is_misuse(program) else "; starting it again"
+        self.say(f"{program.name} ended {how}{more}")
         return True
 
     def _is_misuse(self, program: Program) -> bool:
@@ -141,8 +143,13 @@ class Supervisor:
             self._ready.unregister(pipe)
         pipe.close()
         if program.rest:
-            self.say(f"{program.name} | {program.rest.decode(errors='replace')}")
+            self._pass_on(program, program.rest)
             program.rest = b""
+
+    def _pass_on(self, program: Program, line: bytes) -> None:
+        text = line.decode(errors="replace").rstrip()
+        if not self.hear(program.name, text):
+            self.say(f"{program.name} | {text}")
 
     def _stop(self) -> None:
         """End all programs, and print what they still say."""

@@ -105,6 +105,27 @@ def test_a_wrong_setting_is_one_line(tmp_path: Path, command: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_a_wrong_setting_of_serves_ends_run(tmp_path: Path) -> None:
+    (tmp_path / "serve.toml").write_text("thread = 2\n")
+    done = littoral("run", "--data", tmp_path, "--http", "127.0.0.1:0")
+    assert done.returncode == 2
+    assert "serve | error: " in done.stderr
+    assert "did you mean 'threads'? [setting]" in done.stderr
+    assert "again" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_once(small_disk: Path) -> None:
+    data = small_disk / "device"
+    Tree(data).make()
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    for where in (data, small_disk / "another"):
+        done = littoral("run", "--data", where, "--http", "127.0.0.1:0")
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"error: {where}: ")
+        assert done.stderr.endswith("or name another --data [storage]\n")
+        assert done.stderr.count("\n") == 1
+
+
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -166,9 +187,16 @@ def test_run_keeps_both_going_and_ends_both(tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert")
     port = free_port()
     command = [sys.executable, "-m", "littoral", "run", "--data", str(tmp_path)]
-    command += ["--http", f"127.0.0.1:{port}"]
-    with (tmp_path / "run.log").open("w") as log, subprocess.Popen(command, stderr=log) as run:
+    command += ["--http", f"127.0.0.1:{port}", "--json"]
+    with (
+        (tmp_path / "run.log").open("w") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as run,
+    ):
         try:
+            assert run.stdout is not None
+            ready = json.loads(run.stdout.readline())
+            assert (ready["ready"], ready["pid"]) == (True, run.pid)
+            assert (ready["http"], ready["models"]) == (f"127.0.0.1:{port}", {})
             deadline = time.monotonic() + 30
             while "serve" not in (found := status(tmp_path)) or "agent" not in found:
                 assert time.monotonic() < deadline, (tmp_path / "run.log").read_text()
@@ -186,6 +214,7 @@ def test_run_keeps_both_going_and_ends_both(tmp_path: Path) -> None:
                 assert time.monotonic() < deadline, (tmp_path / "run.log").read_text()
             run.send_signal(signal.SIGTERM)
             assert run.wait(20) == 0
+            assert run.stdout.read() == b"", "it says once that it is ready"
         finally:
             run.kill()
     lines = (tmp_path / "run.log").read_text()

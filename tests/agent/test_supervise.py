@@ -99,6 +99,7 @@ def test_there_is_no_limit_to_starting_again() -> None:
 def test_a_misuse_at_the_first_start_ends_everything() -> None:
     with running("serve", IDLE, "agent", "print('error: … [setting]')\nraise SystemExit(2)") as run:
         run.until(r"agent \| error: … \[setting\]")
+        run.until(r"^agent ended with code 2$")  # and is not started again
         run.until("stopped")
         assert run.process.wait(10) == 2
 
