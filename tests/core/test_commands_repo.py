@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from littoral.door import main
+from littoral.trust import writer
 from simulators.repository import tiny_bundle
 
 
@@ -78,8 +79,6 @@ def test_people_read_a_table_and_what_to_do_next(littoral: Terminal) -> None:
 
 
 def test_releases_stand_in_the_table(littoral: Terminal, tmp_path: Path) -> None:
-    from littoral.trust import writer
-
     init(littoral)
     littoral("repo", "delegate", "repo", "digits", "--offline", "off")
     for release in (1, 7):
@@ -105,8 +104,29 @@ def test_lives_are_extended_and_floors_raised(littoral: Terminal) -> None:
     rows = littoral.json("repo", "extend", "repo", "--offline", "off")["roles"]
     assert {row["role"]: row["version"] for row in rows} == {"root": 2, "targets": 3, "digits": 2}
     floor = ("repo", "floor", "repo", "digits")
-    assert littoral.json(*floor, "4", "--offline", "off") == {"model": "digits", "floor": 4}
+    forced = littoral.json(*floor, "4", "--offline", "off", "--force")
+    assert forced == {"model": "digits", "floor": 4}
     assert "[rollback]" in littoral(*floor, "3", "--offline", "off", code=1)
+
+
+def test_a_floor_above_every_release_is_a_slip_unless_forced(
+    littoral: Terminal, tmp_path: Path
+) -> None:
+    """It never falls: with 70 for 7, nothing of the model could be activated any more."""
+    init(littoral)
+    littoral("repo", "delegate", "repo", "digits", "--offline", "off")
+    bundle = tmp_path / "b7"
+    bundle.mkdir()
+    tiny_bundle(bundle, model="digits", release=7)
+    writer.publish(Path("repo"), bundle, offline=Path("off"))
+    before = littoral.json("repo", "status", "repo")
+    floor = ("repo", "floor", "repo", "digits")
+    said = littoral(*floor, "70", "--offline", "off", code=2)
+    assert "at most 7" in said
+    assert "--force" in said
+    assert littoral.json("repo", "status", "repo") == before
+    littoral(*floor, "7", "--offline", "off")
+    littoral(*floor, "70", "--offline", "off", "--force")
 
 
 def test_what_is_wrong_is_one_line_with_a_code(littoral: Terminal) -> None:

@@ -488,11 +488,11 @@ def test_a_full_disk_loses_nothing(
 
 
 def test_a_floor_is_what_the_models_role_states(folder: Path, repo: RepositorySimulator) -> None:
-    writer.raise_floor(repo.folder, "digits", floor=7, offline=repo.offline, now=repo.now)
+    writer.raise_floor(repo.folder, "digits", floor=1, offline=repo.offline, now=repo.now)
     repo.publish(repo.bundle("birds", 3), floor=2)
     client = Client(folder, repo.fetch, now=repo.now)
     client.refresh()
-    assert [client.floor(model) for model in ("digits", "birds", "fish")] == [7, 2, 0]
+    assert [client.floor(model) for model in ("digits", "birds", "fish")] == [1, 2, 0]
 
 
 def test_a_model_may_not_speak_of_another(folder: Path, repo: RepositorySimulator) -> None:

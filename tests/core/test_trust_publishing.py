@@ -153,8 +153,11 @@ def test_the_model_s_own_key_signs(repo: RepositorySimulator) -> None:
 
 def test_a_floor_may_be_raised_with_a_release_and_never_falls(repo: RepositorySimulator) -> None:
     publish(repo, repo.bundle("digits", 5), floor=4)
+    six = repo.bundle("digits", 6)
     with pytest.raises(RollbackError, match="floor"):
-        publish(repo, repo.bundle("digits", 6), floor=3)
+        publish(repo, six, floor=3)
+    with pytest.raises(MisuseError, match="at most 6"):
+        publish(repo, six, floor=60)
     publish(repo, repo.bundle("digits", 7))
     repo.renew()
     writer.verify(repo.folder, now=repo.now)

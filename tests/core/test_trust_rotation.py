@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -108,8 +109,9 @@ def test_extending_signs_everything_for_its_full_life(repo: RepositorySimulator)
 
 
 def test_a_floor_never_falls(repo: RepositorySimulator) -> None:
-    writer.raise_floor(repo.folder, "digits", floor=3, offline=repo.offline, now=repo.now)
+    floor = partial(writer.raise_floor, repo.folder, offline=repo.offline, now=repo.now)
+    floor("digits", floor=3, force=True)
     with pytest.raises(RollbackError):
-        writer.raise_floor(repo.folder, "digits", floor=2, offline=repo.offline, now=repo.now)
+        floor("digits", floor=2)
     with pytest.raises(MisuseError):
-        writer.raise_floor(repo.folder, "birds", floor=2, offline=repo.offline, now=repo.now)
+        floor("birds", floor=2)

@@ -242,7 +242,7 @@ DEEDS: dict[str, Callable[[Publisher], object]] = {
     "rotate time": lambda p: p.rotate("time"),
     "rotate timestamp": lambda p: p.rotate("timestamp"),
     "extend": lambda p: writer.extend(p.repo, offline=p.offline, now=NOW),
-    "floor": lambda p: writer.raise_floor(p.repo, "digits", floor=2, offline=p.offline, now=NOW),
+    "floor": lambda p: writer.raise_floor(p.repo, "digits", floor=1, offline=p.offline, now=NOW),
 }
 
 

@@ -138,12 +138,15 @@ def extend(folder: Path, offline: Path, *, as_json: bool) -> None:
 @click.argument("model")
 @click.argument("release", type=click.IntRange(min=1))
 @_OFFLINE
+@click.option("--force", is_flag=True, help="Also above every release that is published.")
 @JSON
-def floor(folder: Path, model: str, release: int, offline: Path, *, as_json: bool) -> None:
+def floor(
+    folder: Path, model: str, release: int, offline: Path, *, force: bool, as_json: bool
+) -> None:
     """Let no device newly activate a release of MODEL below RELEASE. A floor never falls."""
     from littoral.trust import writer
 
-    writer.raise_floor(folder, model, floor=release, offline=offline)
+    writer.raise_floor(folder, model, floor=release, offline=offline, force=force)
     value = {"model": model, "floor": release}
     emit(value, as_json=as_json, text=f"{model}: nothing below release {release} is activated")
 

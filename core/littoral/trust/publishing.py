@@ -17,7 +17,7 @@ from littoral.bundle import manifest
 from littoral.bundle.manifest import Manifest, target_path
 from littoral.errors import HashError, MisuseError, RollbackError
 from littoral.trust.repository import CHUNK_BYTES, Repository, releases
-from littoral.trust.rotation import set_floor
+from littoral.trust.rotation import check_reached, set_floor
 from littoral.trust.signing import PUBLIC, TARGETS_LIFE, find_signers, write
 
 
@@ -50,7 +50,8 @@ def publish(
     Raises:
         HashError: A file is not the one that the manifest names.
         RollbackError: This release, or a greater one, is published already.
-        MisuseError: Nobody is trusted with this model, or the key or a file is missing.
+        MisuseError: Nobody is trusted with this model, the key or a file is missing, or ``floor``
+            is above this release.
 
     """
     repository, now = Repository(folder), now or datetime.now(UTC)
@@ -72,6 +73,8 @@ def publish(
             offered=found.release,
             accepted=accepted,
         )
+    if floor is not None:
+        check_reached(floor, model, newest=found.release)
     signers = find_signers(targets.get_delegated_role(model), offline, model)
     copied = [
         size

@@ -20,7 +20,7 @@ from littoral import durable
 from littoral.errors import MisuseError, RollbackError
 from littoral.trust import rules
 from littoral.trust.keys import load_signer, new_key
-from littoral.trust.repository import Repository
+from littoral.trust.repository import Repository, releases
 from littoral.trust.signing import ROOT_LIFE, TARGETS_LIFE, find_signers, write
 
 ONLINE: Final = (Snapshot.type, Timestamp.type)  # roles of TUF whose keys the console holds
@@ -93,13 +93,20 @@ def extend(folder: Path, *, offline: Path, now: datetime | None = None) -> None:
 
 
 def raise_floor(
-    folder: Path, model: str, *, floor: int, offline: Path, now: datetime | None = None
+    folder: Path,
+    model: str,
+    *,
+    floor: int,
+    offline: Path,
+    force: bool = False,
+    now: datetime | None = None,
 ) -> None:
     """State the lowest release of ``model`` that may be newly activated.
 
     Raises:
         RollbackError: It was higher; a floor never falls.
-        MisuseError: There is no such model, or its key is not here.
+        MisuseError: There is no such model, or its key is not here; or no release of it reaches
+            the floor, and it was not forced.
 
     """
     now = now or datetime.now(UTC)
@@ -107,7 +114,19 @@ def raise_floor(
     targets = repository.targets(repository.root())
     metadata = _model(repository, targets.signed, model)
     set_floor(metadata.signed, model, floor=floor)
+    if not force:
+        check_reached(floor, model, newest=max(releases(metadata.signed, model), default=0))
     _write_targets(repository, metadata, model, by=targets.signed, keys=offline, now=now)
+
+
+def check_reached(floor: int, model: str, *, newest: int) -> None:
+    """Raise MisuseError if no release may be newly activated: a slip here is there for ever."""
+    if floor > newest:
+        raise MisuseError(
+            f"{model}: expected a floor of at most {newest}, its newest release, found {floor}; "
+            "a floor never falls, and no release could be activated until one reaches it: "
+            "if that is meant, run littoral repo floor with --force"
+        )
 
 
 def set_floor(signed: Targets, model: str, *, floor: int) -> None:
