@@ -37,8 +37,9 @@ def new(file: Path, kind: str, *, as_json: bool) -> None:
 @JSON
 def show(file: Path, *, as_json: bool) -> None:
     """Print the key id and the public half of the key in FILE; never the secret."""
-    from littoral.trust.keys import load_signer
+    from littoral.trust.keys import kind, load_private, load_signer
 
     public = load_signer(file).public_key
-    value = {"path": file, "keyid": public.keyid, "public": public.to_dict()}
-    emit(value, as_json=as_json, text=f"{public.keyid}  {public.keytype}  {public.scheme}")
+    found = kind(load_private(file))
+    value = {"path": file, "type": found, "keyid": public.keyid, "public": public.to_dict()}
+    emit(value, as_json=as_json, text=f"{public.keyid}  {found}")

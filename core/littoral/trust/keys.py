@@ -7,13 +7,14 @@ certificates (littoral.trust.certificates) and none of the metadata that keys si
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -36,6 +37,7 @@ PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 
 DEVICE_KEY: Final = "device.key"
 _MAX_PEM_BYTES: Final = 64 * 1024
+_PEM: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 
 
 def new_key(path: Path, kind: Kind = "ed25519") -> None:
@@ -68,16 +70,30 @@ def load_private(path: Path) -> PrivateKey:
 
     """
     try:
-        key = load_pem_private_key(path.read_bytes()[:_MAX_PEM_BYTES], password=None)
+        data = path.read_bytes()[:_MAX_PEM_BYTES]
     except FileNotFoundError as e:
         raise MisuseError(f"{path}: no such key; is this the right folder?") from e
-    except (OSError, ValueError, TypeError) as e:
-        raise MisuseError(f"{path}: expected a secret key in PEM without password: {e}") from e
+    except OSError as e:
+        raise MisuseError(f"{path}: expected a secret key: {e.strerror}") from e
+    try:
+        key = load_pem_private_key(data, password=None)
+    except TypeError as e:
+        raise MisuseError(f"{path}: the key is under a password; a key here has none") from e
+    except (ValueError, UnsupportedAlgorithm) as e:
+        raise MisuseError(
+            f"{path}: expected a secret key in PEM, found {_is(data)}; "
+            "littoral keys new FILE makes one"
+        ) from e
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
         return key
     raise MisuseError(f"{path}: expected an Ed25519 or P-256 key")
+
+
+def kind(key: PrivateKey) -> Kind:
+    """Return what ``new_key`` calls it."""
+    return "ed25519" if isinstance(key, ed25519.Ed25519PrivateKey) else "p256"
 
 
 def p256_of(key: PrivateKey) -> ec.EllipticCurvePrivateKey:
@@ -162,3 +178,12 @@ def _time_payload(nonce: str, utc_ms: int) -> bytes:
 
 def _session_payload(nonce: str) -> bytes:
     return b"littoral-session\0" + nonce.encode()
+
+
+def _is(data: bytes) -> str:
+    """Return what a file that holds no secret key holds."""
+    found = _PEM.search(data)
+    if found is None:
+        return "something else" if data else "an empty file"
+    name = found[1].decode().lower()
+    return f"a damaged {name}" if "private" in name else f"a {name}"
