@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import click
 
-from littoral.wire import enrolment, messages, telemetry
+from littoral.wire import enrolment, identity, messages, telemetry
 
 HERE = Path(__file__).parent
 UNITS = ((30, "GiB"), (20, "MiB"), (10, "KiB"))
@@ -204,6 +204,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "messages": lambda: records_of(messages),
     "telemetry": lambda: records_of(telemetry),
     "enrolment": lambda: records_of(enrolment),
+    "identity": lambda: records_of(identity),
     "commands": commands,
     "rules": lambda: rules_of("littoral.trust.rules", ""),
     "rules-of-the-director": lambda: rules_of("littoral.trust.director", "D"),

@@ -33,6 +33,9 @@ LittoralError
 ├── ConversionError             the model cannot be converted, or not as it was asked
 ├── UnreachableError            a server does not answer: wait, and try again
 ├── DeniedError                 a server answers no: asking again will not help
+│   ├── RevokedError            this device is one no more, until it is enrolled anew
+│   ├── FrozenError             two claim to be this device: nobody is, until an operator looks
+│   └── SupersededError         a newer certificate took the place of this one
 ├── WaitingError                an operator has not decided yet: the same may be asked again
 ├── WrongBoardError             the identity kept here is of another board
 ├── RefusedError                a device did not take what was pushed, and said why
@@ -242,6 +245,18 @@ class DeniedError(LittoralError):
     code = "denied"
 
 
+class RevokedError(DeniedError):
+    code = "revoked"
+
+
+class FrozenError(DeniedError):
+    code = "frozen"
+
+
+class SupersededError(DeniedError):
+    code = "superseded"
+
+
 class WaitingError(LittoralError):
     code = "waiting"
 
@@ -251,8 +266,8 @@ class WrongBoardError(LittoralError):
 
     def __init__(self, device: str, *, enrolled: str, here: str) -> None:
         super().__init__(
-            f"{device!r} is the board {enrolled}, and this is {here or 'one without a number'}: the "
-            "card was moved or copied; make a token for this board and run 'littoral enroll'"
+            f"{device!r} is the board {enrolled}, and this is {here or 'one without a number'}: "
+            "the card was moved or copied; make a token for this board and run 'littoral enroll'"
         )
         self.device, self.enrolled, self.here = device, enrolled, here
 

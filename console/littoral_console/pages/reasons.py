@@ -120,6 +120,19 @@ _REASONS: Final[dict[str, Reason]] = {
         "A device that was asked refused the release, or it did not prove itself.",
     ),
     "denied": Reason("Denied", "A server said no; asking again will not help."),
+    "revoked": Reason(
+        "Revoked", "An operator ended the device's identity. A token made for its name begins anew."
+    ),
+    "frozen": Reason(
+        "Frozen",
+        "Two processes claimed to be this device in turn: a copy of its key is about. Neither is "
+        "heard until an operator thaws it or it is enrolled anew.",
+    ),
+    "superseded": Reason(
+        "Superseded",
+        "A newer certificate took the place of the one that was shown: a restored card, or an old "
+        "key in other hands.",
+    ),
     "waiting": Reason(
         "Waits for an operator", "Somebody has to approve the claim of this device.", "busy"
     ),

@@ -34,7 +34,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrollRequest:
-    """``POST /enroll``: a key made on the device asks for a name."""
+    """``POST /enroll``: a key made on the device asks for a name.
+
+    The same request may be sent again: the answer to a key is the same until it has another token.
+    """
 
     secret: str
     device: str  # the name it asks for
@@ -42,11 +45,21 @@ class EnrollRequest:
     csr: str  # PEM; the console overrides its subject
     hardware: tuple[str, ...]
     software: str
+    named: bool = True  # False: nobody chose the name, and one that the token is for goes before it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """The reply 202: an operator decides first. The same request asks again."""
+
+    claim: int  # its number in the console
+    device: str  # the name that was asked for
+    retry_s: float  # after which it is worth asking again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolled:
-    """The reply: who the device is now, and where to speak."""
+    """The reply 200: who the device is now, and where to speak."""
 
     device: str
     fleet: str
@@ -81,6 +94,7 @@ class SessionRequest:
     nonce: str
     certificate: str  # PEM chain
     signature: str
+    instance: str = ""  # of the agent's process, as its status says it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@
 | ``down/ack`` | what the console has committed | Acks, JSON |
 | ``up/status`` (retained, last will) | what the device is and runs now | Status, JSON |
 | ``up/report`` | a change of state, never dropped | Report, JSON |
-| ``up/telemetry`` | latency of one window | Telemetry, binary |
+| ``up/telemetry`` | latency and the board in one window | Telemetry, binary |
 
 A report and a telemetry batch carry (device, incarnation, stream, sequence): sequences count
 1, 2, 3 … within a stream, a stream is named anew whenever its counter is lost. The console
@@ -27,6 +27,7 @@ from typing import Final, Literal, TypeVar
 from littoral import records
 from littoral.bundle.manifest import check_id
 from littoral.errors import MalformedError
+from littoral.wire.board import Board
 
 MAX_BYTES: Final = 64 * 1024
 TOPICS: Final = "littoral/devices"
@@ -148,6 +149,8 @@ class Status:
     director: int = 0  # version of the document that is believed
     spool: dict[str, int] = field(default_factory=dict)  # by stream, the next sequence it can send
     serving: bool = False  # serve answers on its control socket
+    instance: str = ""  # of the agent's process, drawn at its start: two that alternate are a clone
+    certificate: str = ""  # by which it is connected: 16 hex digits of its sha256
 
     def to_json(self) -> bytes:
         return records.to_json(self)

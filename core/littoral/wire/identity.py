@@ -1,0 +1,103 @@
+"""What is said about who a device is, once it is one: a newer key, and the end.
+
+| topic below ``littoral/devices/<id>/`` | over HTTPS | body |
+|---|---|---|
+| ``down/renew``: the console asks for a newer key | header of ``GET /device/desired`` | Renew |
+| ``up/renew``: a newer key asks for its certificate | ``POST /device/renew`` | RenewRequest |
+| ``down/renewed``: the certificate | its reply | Renewed |
+| ``down/denied``: who speaks here is heard no more | status 403 of any request | Denied |
+
+To ask for a newer key can do no harm: the device makes it itself, and asks for its certificate over
+the connection that its present one secures. A request names the certificate that shall be
+replaced, so that a late or repeated one means nothing. The answer to a key is always the same.
+The console ends the earlier certificate once it has heard the device by the newer one, not before.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from littoral import records
+from littoral.bundle.manifest import check_id
+from littoral.wire.messages import read
+
+RENEW_HEADER: Final = "Littoral-Renew"
+SHORT: Final = 16  # hex digits of a certificate's sha256 by which messages name it
+_SHORT: Final = re.compile(rf"[0-9a-f]{{{SHORT}}}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renew:
+    """The console asks for a newer key in place of one certificate's."""
+
+    certificate: str  # 16 hex digits of the sha256 of the one to replace
+
+    def __post_init__(self) -> None:
+        if not _SHORT.fullmatch(self.certificate):
+            raise ValueError(f"certificate: expected {SHORT} hex digits")
+
+    def to_json(self) -> bytes:
+        return records.to_json(self)
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Renew":
+        """Read what ``to_json`` wrote. Raises MalformedError."""
+        return read(cls, data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewRequest:
+    """A newer key asks for its certificate, as the device that asks already is."""
+
+    device: str
+    incarnation: int
+    csr: str  # PEM, signed by the newer key; the console overrides its subject
+
+    def __post_init__(self) -> None:
+        check_id("device", self.device)
+
+    def to_json(self) -> bytes:
+        return records.to_json(self)
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "RenewRequest":
+        """Read what ``to_json`` wrote. Raises MalformedError."""
+        return read(cls, data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewed:
+    """The certificate, of the same device in the same incarnation."""
+
+    certificate: str  # PEM: the device's, then the intermediate's
+    device_ca: str  # PEM of the device CA's root, whose digest the root metadata anchors
+
+    def to_json(self) -> bytes:
+        return records.to_json(self)
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Renewed":
+        """Read what ``to_json`` wrote. Raises MalformedError."""
+        return read(cls, data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """Said once, to whoever listens, before a broker denies a device everything."""
+
+    incarnation: int
+    code: str  # revoked, frozen
+    error: str  # the same in words
+
+    def to_json(self) -> bytes:
+        return records.to_json(self)
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Denied":
+        """Read what ``to_json`` wrote. Raises MalformedError."""
+        return read(cls, data)
+
+
+def short(sha256: str) -> str:
+    """Return how messages name the certificate of this sha256."""
+    return sha256[:SHORT]
