@@ -203,6 +203,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "recipe": lambda: settings_of("littoral_converter.recipe", "Recipe"),
     "messages": lambda: records_of(messages),
     "telemetry": lambda: records_of(telemetry),
+    "board": lambda: records_of(board),
     "enrolment": lambda: records_of(enrolment),
     "identity": lambda: records_of(identity),
     "commands": commands,

@@ -1,6 +1,8 @@
 """Messages: read back as they were said, refused when they are anything else."""
 
 import dataclasses
+import random
+import zlib
 
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from littoral.errors import MalformedError
 from littoral.wire import messages
+from littoral.wire.board import BoardWindow, Spread
 from littoral.wire.enrolment import Token
 from littoral.wire.messages import Acks, Key, Post, Report, Running, Status, Update
 from littoral.wire.sketch import Sketch
@@ -49,6 +52,13 @@ telemetry = st.builds(
         max_size=5,
     ).map(tuple),
     errors=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), counts, max_size=3),
+    board=st.none()
+    | st.builds(
+        BoardWindow,
+        samples=st.integers(1, 99),
+        temperature_c=st.none() | st.just(Spread(low=41.0, mean=50.5, high=84.9)),
+        disk_free_mib=st.none() | st.just(812.0),
+    ),
 )
 
 
@@ -162,3 +172,33 @@ def test_a_token_is_one_word_to_paste() -> None:
 def test_a_mistyped_token_is_refused(word: str) -> None:
     with pytest.raises(MalformedError):
         Token.decode(word)
+
+
+def test_what_inflates_without_end_is_refused() -> None:
+    bomb = b"LT\x01" + zlib.compress(bytes(2**25), 9, -15)
+    assert len(bomb) < 64 * 1024
+    with pytest.raises(MalformedError, match="inflates"):
+        Telemetry.decode(bomb)
+
+
+def test_a_busy_window_of_two_models_and_the_board_is_about_a_kilobyte() -> None:
+    """Ten requests a second for a quarter of an hour: what a month's traffic is made of."""
+    chance = random.Random(7)
+    series = []
+    for model in ("digits", "mobilenet"):
+        for stage, middle_us, sigma in (
+            ("queue", 20, 0.5),
+            ("preprocess", 400, 0.15),
+            ("invoke", 9000, 0.08),
+            ("postprocess", 30, 0.3),
+        ):
+            sketch = Sketch()
+            for _ in range(9000):
+                sketch.record(middle_us * chance.lognormvariate(0, sigma))
+            series.append(
+                Series(model=model, release=12, variant="cpu", stage=stage, sketch=sketch)
+            )
+    board = BoardWindow(samples=15, temperature_c=Spread(low=41, mean=50, high=60))
+    told = Telemetry(key=KEY, start_ms=1, duration_ms=9, series=tuple(series), board=board)
+    assert len(told.encode()) <= 1000
+    assert Telemetry.decode(told.encode()) == told

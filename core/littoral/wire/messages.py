@@ -31,6 +31,7 @@ from littoral.wire.board import Board
 
 MAX_BYTES: Final = 64 * 1024
 TOPICS: Final = "littoral/devices"
+UP: Final = ("up/status", "up/report", "up/telemetry", "up/renew")  # brokers let pass no other
 
 T = TypeVar("T")
 Kind = Literal["update", "boot", "journal", "dropped", "clock", "director"]
@@ -151,6 +152,8 @@ class Status:
     serving: bool = False  # serve answers on its control socket
     instance: str = ""  # of the agent's process, drawn at its start: two that alternate are a clone
     certificate: str = ""  # by which it is connected: 16 hex digits of its sha256
+    heard_every_s: int = 0  # silence of more than twice that is no pause; 0: it is not known
+    board: Board | None = None
 
     def to_json(self) -> bytes:
         return records.to_json(self)

@@ -13,7 +13,7 @@ from littoral.wire import varint
 
 SCALE = 5
 _PER_LN = 2**SCALE / math.log(2)
-_LOWEST = -640  # b^-640 = 2^-20
+LOWEST = -640  # b^-640 = 2^-20
 _HIGHEST = 1920  # b^1920 = 2^60
 _LEAST = 2.0**-20  # nothing measured in µs is smaller,
 _MOST = 2.0**60  # or greater
@@ -68,13 +68,33 @@ class Sketch:
         for i in sorted(self._buckets):
             yield math.exp((i + 1) / _PER_LN), self._buckets[i]
 
+    def bins(self) -> list[tuple[int, int]]:
+        """Return the number and the count of each bucket that holds any, ascending."""
+        return sorted(self._buckets.items())
+
+    @classmethod
+    def of(cls, *, zeros: int, total: int, bins: Iterable[tuple[int, int]]) -> "Sketch":
+        """Return the sketch whose ``sum`` is about ``total``.
+
+        Raises:
+            ValueError: A bucket lies out of range, or holds less than nothing.
+
+        """
+        sketch = cls()
+        sketch.zeros, sketch.sum = zeros, float(total)
+        for bucket, n in bins:
+            if not LOWEST <= bucket <= _HIGHEST or n < 0:
+                raise ValueError("a bucket lies out of range")
+            sketch._buckets[bucket] = sketch._buckets.get(bucket, 0) + n
+        return sketch
+
     def encode(self) -> bytes:
         """Return: zeros, rounded sum, number of buckets; then the gap and count of each."""
         out = bytearray()
         varint.write(out, self.zeros)
         varint.write(out, round(self.sum))
         varint.write(out, len(self._buckets))
-        at = _LOWEST
+        at = LOWEST
         for i in sorted(self._buckets):
             varint.write(out, i - at)
             varint.write(out, self._buckets[i])
@@ -89,22 +109,19 @@ class Sketch:
             ValueError: It is cut short, out of range or followed by something.
 
         """
-        sketch = cls()
-        sketch.zeros, at = varint.read(data, 0)
+        zeros, at = varint.read(data, 0)
         total, at = varint.read(data, at)
-        sketch.sum = float(total)
         many, at = varint.read(data, at)
-        bucket = _LOWEST
+        bins = []
+        bucket = LOWEST
         for _ in range(many):
             gap, at = varint.read(data, at)
             n, at = varint.read(data, at)
             bucket += gap
-            if bucket > _HIGHEST:
-                raise ValueError("a bucket lies out of range")
-            sketch._buckets[bucket] = sketch._buckets.get(bucket, 0) + n
+            bins.append((bucket, n))
         if at != len(data):
             raise ValueError("bytes follow the sketch")
-        return sketch
+        return cls.of(zeros=zeros, total=total, bins=bins)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sketch) and self.encode() == other.encode()

@@ -32,3 +32,13 @@ def read(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:  # noqa: PLR2004
             return value, at
         shift += 7
+
+
+def fold(value: int) -> int:
+    """Return ``value``, which may be negative, as one that is not: small ones stay small."""
+    return value << 1 if value >= 0 else (-value << 1) - 1
+
+
+def unfold(value: int) -> int:
+    """Return what ``fold`` was given."""
+    return -((value + 1) >> 1) if value & 1 else value >> 1
