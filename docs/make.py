@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import click
 
-from littoral.wire import enrolment, identity, messages, telemetry
+from littoral.wire import board, enrolment, identity, messages, telemetry
 
 HERE = Path(__file__).parent
 UNITS = ((30, "GiB"), (20, "MiB"), (10, "KiB"))
