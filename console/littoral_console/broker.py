@@ -27,10 +27,11 @@ from littoral.backoff import Backoff
 from littoral.children import dying_with_us
 from littoral.errors import UnreachableError
 from littoral.trust.certificates import Authority
-from littoral.wire.messages import TOPICS
+from littoral.wire.messages import TOPICS, UP
 from littoral_console import revocation
+from littoral_console.options import REPLICAS
 from littoral_console.revocation import Revoked
-from littoral_console.tls import REPLICA, Tls
+from littoral_console.tls import Tls, console_name
 
 FIND: Final = (None, "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")  # PATH, then where it hides
 PACKET_BYTES: Final = 128 * 1024
@@ -82,16 +83,24 @@ def configuration(folder: Path, *, tls: Tls, host: str, port: int, user: str) ->
 
 
 def access_list(denied: Iterable[str]) -> str:
-    """Return who may say what: the console by name, devices by pattern, the denied nothing."""
+    """Return who may say what: consoles by name, devices by pattern, the denied nothing.
+
+    A device writes the topics that there are and no others: each may hold a retained message,
+    and a broker keeps those for ever.
+    """
     lines = [
-        f"user {REPLICA}",
-        f"topic read {TOPICS}/+/up/#",
-        f"topic write {TOPICS}/+/down/#",
+        *(line for replica in REPLICAS for line in _console(replica)),
         *(line for device in sorted(denied) for line in (f"user {device}", "topic deny #")),
-        f"pattern write {TOPICS}/%u/up/#",
+        *(f"pattern write {TOPICS}/%u/{path}" for path in UP),
         f"pattern read {TOPICS}/%u/down/#",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _console(replica: str) -> Iterable[str]:
+    yield f"user {console_name(replica)}"
+    yield f"topic read {TOPICS}/+/up/#"
+    yield f"topic write {TOPICS}/+/down/#"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from littoral.commands.output import JSON, Group, emit
-from littoral_console.options import Options, Ready
+from littoral_console.options import REPLICAS, Options, Ready
 
 
 @click.group(
@@ -33,6 +33,13 @@ from littoral_console.options import Options, Ready
 )
 @click.option("--database", help="sqlite:///FILE or postgresql://…  [default: in DATA]")
 @click.option("--name", "names", multiple=True, help="A name or address of this machine; repeat.")
+@click.option(
+    "--replica",
+    type=click.Choice(REPLICAS),
+    default=REPLICAS[0],
+    show_default=True,
+    help="Which of several consoles on one database and broker this one is.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Say in one line of JSON where it listens.")
 @click.option("--verbose", is_flag=True, help="Log more.")
 @click.pass_context
@@ -45,6 +52,7 @@ def console(
     broker: str,
     database: str | None,
     names: tuple[str, ...],
+    replica: str,
     as_json: bool,
     verbose: bool,
 ) -> None:
@@ -60,7 +68,13 @@ def console(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     options = Options(
-        data=data, http=http, devices=devices, broker=broker, database=database, names=names
+        data=data,
+        http=http,
+        devices=devices,
+        broker=broker,
+        database=database,
+        names=names,
+        replica=replica,
     )
     server.run(options, _say_json if as_json else _say)
 

@@ -3,9 +3,12 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from littoral import addresses
 from littoral.errors import SettingsError
+
+REPLICAS: Final = ("a", "b", "c", "d")  # which of several consoles one is, as brokers know it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +19,7 @@ class Options:
     broker: str = "auto"  # auto, none, mqtts://host:port
     database: str | None = None
     names: tuple[str, ...] = ()
+    replica: str = REPLICAS[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

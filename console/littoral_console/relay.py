@@ -24,7 +24,7 @@ from littoral_console import director, streams
 from littoral_console.director import Document
 from littoral_console.ingest import Heard, Said
 from littoral_console.intake import Intake
-from littoral_console.tls import REPLICA, Tls
+from littoral_console.tls import Tls
 
 BATCH_S: Final = 0.05
 BATCH_MOST: Final = 1000
@@ -64,7 +64,7 @@ class Relay:
         return aiomqtt.Client(
             host,
             port,
-            identifier=REPLICA,
+            identifier=self.tls.name,
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=False,
             properties=properties,

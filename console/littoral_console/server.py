@@ -62,7 +62,9 @@ def open_context(options: Options) -> Context:
     hosts = [split_address("--http", options.http)[0]]
     hosts.append(split_address("--devices", options.devices)[0])
     names = (*(h for h in hosts if h not in _WILDCARDS), *options.names)
-    tls = certificates.prepare(options.data / "tls", names=names, now=datetime.now(UTC))
+    tls = certificates.prepare(
+        options.data / "tls", names=names, now=datetime.now(UTC), replica=options.replica
+    )
     people_host, devices_host = hosts
     advertised = devices_host if devices_host not in _WILDCARDS else socket.gethostname()
     return Context(

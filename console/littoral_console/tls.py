@@ -1,7 +1,8 @@
 """The console's own certificate authority, and what it issues to itself.
 
 It names this server, and the console as a client of the broker. It has nothing to do with
-the device CA: who steals it can pretend to be a console, not a publisher.
+the device CA: who steals it can pretend to be a console, not a publisher. Replicas share the
+authority, and each has a name of its own: two of one name would take each other's session.
 """
 
 import ipaddress
@@ -17,8 +18,8 @@ from cryptography import x509
 from littoral.errors import MisuseError
 from littoral.trust import certificates
 from littoral.trust.identity import digest
+from littoral_console.options import REPLICAS
 
-REPLICA: Final = "console.a"
 _ALWAYS: Final = ("localhost", "127.0.0.1", "::1")
 _RENEW_BEFORE: Final = timedelta(days=180)
 
@@ -30,6 +31,12 @@ class Tls:
     folder: Path
     names: tuple[str, ...]  # that the server's certificate is for
     ca_sha256: str
+    replica: str = REPLICAS[0]
+
+    @property
+    def name(self) -> str:
+        """Return what this console is called on a broker."""
+        return console_name(self.replica)
 
     @property
     def ca(self) -> Path:
@@ -47,17 +54,24 @@ class Tls:
     @property
     def client(self) -> tuple[Path, Path]:
         """Return the certificates and the key of the console as a client of the broker."""
-        return self.folder / f"{REPLICA}.crt", self.folder / f"{REPLICA}.key"
+        return self.folder / f"{self.name}.crt", self.folder / f"{self.name}.key"
 
 
-def prepare(folder: Path, *, names: Iterable[str], now: datetime) -> Tls:
+def console_name(replica: str) -> str:
+    """Return the name that no device can have, for its dot."""
+    return f"console.{replica}"
+
+
+def prepare(
+    folder: Path, *, names: Iterable[str], now: datetime, replica: str = REPLICAS[0]
+) -> Tls:
     """Make what is missing in ``folder``, and anew what is for other names or soon over."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     wanted = tuple(dict.fromkeys((*_ALWAYS, socket.gethostname(), *names)))
     ca = certificates.new_ca(
         folder / "console-ca.key", folder / "console-ca.crt", name="littoral console CA", now=now
     )
-    tls = Tls(folder=folder, names=wanted, ca_sha256=digest(ca.root))
+    tls = Tls(folder=folder, names=wanted, ca_sha256=digest(ca.root), replica=replica)
     certificate, key = tls.server
     if not _covers(certificate, wanted, now=now):
         try:
@@ -66,7 +80,7 @@ def prepare(folder: Path, *, names: Iterable[str], now: datetime) -> Tls:
             raise MisuseError(f"--name: {e}") from e
     certificate, key = tls.client
     if not _covers(certificate, (), now=now):
-        certificates.issue_client(REPLICA, ca=ca, key=key, certificate=certificate, now=now)
+        certificates.issue_client(tls.name, ca=ca, key=key, certificate=certificate, now=now)
     return tls
 
 

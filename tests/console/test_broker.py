@@ -26,10 +26,12 @@ def test_a_device_writes_its_own_topics_and_no_others(console: ConsoleProcess) -
     device = DeviceSimulator(console, "writer-a")
     DeviceSimulator(console, "writer-b")
     with device.mqtt() as client:
-        assert client.publish(topic("writer-a", "up/other"), b"x") != DENIED
+        assert client.publish(topic("writer-a", "up/report"), b"x") != DENIED
         for name in (
             topic("writer-b", "up/report"),
             topic("writer-a", "down/desired"),
+            topic("writer-a", "up/other"),
+            topic("writer-a", "up/report/more"),
             topic("writer-b", "down/desired"),
             "littoral/devices/console.a/down/x",
             "littoral/devices",
@@ -145,25 +147,25 @@ def test_a_revoked_device_is_denied_on_its_live_connection(console: ConsoleProce
     device = DeviceSimulator(console, "ousted")
     with device.mqtt() as client:
         client.subscribe(topic("ousted", "down/#"))
-        assert client.publish(topic("ousted", "up/x"), b"x") != DENIED
+        assert client.publish(topic("ousted", "up/report"), b"x") != DENIED
         console.rest.post("devices/ousted/revoke")
-        until(lambda: client.publish(topic("ousted", "up/x"), b"x") == DENIED, "denied")
+        until(lambda: client.publish(topic("ousted", "up/report"), b"x") == DENIED, "denied")
     shutil.rmtree(device.folder)
     back = DeviceSimulator(console, "ousted", token=console.token(device="ousted"))
     with back.mqtt() as client:
-        assert client.publish(topic("ousted", "up/x"), b"x") != DENIED
+        assert client.publish(topic("ousted", "up/report"), b"x") != DENIED
 
 
 def test_an_earlier_incarnations_certificate_opens_no_connection(console: ConsoleProcess) -> None:
     stolen = DeviceSimulator(console, "cloned")
     with stolen.mqtt() as client:
-        assert client.publish(topic("cloned", "up/x"), b"x") != DENIED
+        assert client.publish(topic("cloned", "up/report"), b"x") != DENIED
         kept = stolen.folder / "kept.crt"
         kept.write_text(stolen.enrolled.certificate)
         true = DeviceSimulator(console, "cloned")
         with true.mqtt() as other:
             until(lambda: not client.connected, "the thief's end")
-            assert other.publish(topic("cloned", "up/x"), b"x") != DENIED
+            assert other.publish(topic("cloned", "up/report"), b"x") != DENIED
     stolen.certificate = kept
     with pytest.raises((ssl.SSLError, ConnectionError)), stolen.mqtt():
         pass
