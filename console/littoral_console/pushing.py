@@ -7,11 +7,12 @@ from typing import Any, Final
 import click
 
 from littoral import records
-from littoral.errors import LittoralError, RefusedError, UnreachableError
+from littoral.errors import LittoralError, RefusedError, UnfinishedError
 from littoral_console.client import Console, by_code
 
 POLL_S: Final = 0.5
 _BAD: Final = ("refused", "failed")
+_SHOWN: Final = 5  # devices that an error names
 
 
 def push(
@@ -21,7 +22,7 @@ def push(
 
     Raises:
         LittoralError: A device refused or failed; its code is the device's reason.
-        UnreachableError: Some have not said anything after ``wait_s``.
+        UnfinishedError: It goes on on some of them after ``wait_s``.
 
     """
     detail = console.post("rollouts", order)
@@ -42,10 +43,7 @@ def push(
     if bad:
         raise _refused(name, bad, of=len(detail["devices"]))
     if wait_s is not None and _pending(detail):
-        raise UnreachableError(
-            f"{name}: {len(_pending(detail))} of {len(detail['devices'])} devices have not "
-            f"finished after {wait_s:g} s; they go on: littoral fleet rollouts {number}"
-        )
+        raise _unfinished(name, detail, after_s=wait_s)
 
 
 def _pending(detail: Mapping[str, Any]) -> list[Any]:
@@ -54,10 +52,24 @@ def _pending(detail: Mapping[str, Any]) -> list[Any]:
 
 def _progress(detail: Mapping[str, Any], seen: dict[str, str], *, quiet: bool) -> None:
     for d in detail["devices"]:
-        words = f"{d['step']} ({d['outcome']})" + (f" [{d['code']}]" if d["code"] else "")
+        words = _words(d)
         if seen.get(d["device"]) != words and not quiet:
             click.echo(f"{d['device']}: {words}")
         seen[d["device"]] = words
+
+
+def _unfinished(name: str, detail: Mapping[str, Any], *, after_s: float) -> UnfinishedError:
+    left, number = _pending(detail), detail["rollout"]["id"]
+    shown = [f"{d['device']} {_words(d)}" for d in left[:_SHOWN]]
+    more = [f"{len(left) - _SHOWN} more"] if len(left) > _SHOWN else []
+    return UnfinishedError(
+        f"{name}: after {after_s:g} s, {len(left)} of {len(detail['devices'])} devices go on: "
+        f"{', '.join(shown + more)}; see: littoral fleet rollouts {number}"
+    )
+
+
+def _words(d: Mapping[str, Any]) -> str:
+    return f"{d['step']} ({d['outcome']})" + (f" [{d['code']}]" if d["code"] else "")
 
 
 def _refused(name: str, bad: Sequence[Mapping[str, Any]], *, of: int) -> LittoralError:

@@ -39,6 +39,7 @@ LittoralError
 ├── WaitingError                an operator has not decided yet: the same may be asked again
 ├── WrongBoardError             the identity kept here is of another board
 ├── RefusedError                a device did not take what was pushed, and said why
+├── UnfinishedError             what was waited for goes on, longer than one would wait
 ├── StorageError                the disk does not keep what it is given
 │   ├── DiskFullError           no room
 │   └── JournalError            a journal cannot be read
@@ -274,6 +275,10 @@ class WrongBoardError(LittoralError):
 
 class RefusedError(LittoralError):
     code = "refused"
+
+
+class UnfinishedError(LittoralError):
+    code = "unfinished"
 
 
 class StorageError(LittoralError):

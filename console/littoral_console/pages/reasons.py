@@ -119,6 +119,9 @@ _REASONS: Final[dict[str, Reason]] = {
         "Devices said no",
         "A device that was asked refused the release, or it did not prove itself.",
     ),
+    "unfinished": Reason(
+        "Not finished yet", "It goes on; whoever waited for it waited no longer.", "busy"
+    ),
     "denied": Reason("Denied", "A server said no; asking again will not help."),
     "revoked": Reason(
         "Revoked", "An operator ended the device's identity. A token made for its name begins anew."
@@ -188,8 +191,8 @@ _WORDS: Final[dict[str, Word]] = {
     # states of a model on a device
     "idle": Word("steady", "good"),
     "fetching": Word("fetching", "busy"),
-    "testing": Word("testing", "busy"),
-    "probation": Word("on probation", "busy"),
+    "testing": Word("on trial", "busy"),
+    "probation": Word("in probation", "busy"),
     # steps of an update's life
     "": Word("waiting", "calm"),
     "asked": Word("asked for", "calm"),
