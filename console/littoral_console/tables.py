@@ -98,11 +98,30 @@ enrolment_tokens: Final = Table(
     Column("device", _ID),  # the only name it may give, None: the device chooses
     Column("serial", String(128)),  # the only board that may use it, None: any
     Column("labels", JSON, nullable=False),
+    Column("approve", Boolean, nullable=False),  # an operator decides on the claim
     Column("created_ms", BigInteger, nullable=False),
     Column("created_by", String(64), nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
     Column("used_ms", BigInteger),
     Column("used_by", _ID),
+)
+
+claims: Final = Table(
+    "claims",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("token", ForeignKey("enrolment_tokens.id"), nullable=False, unique=True),
+    Column("device", _ID, nullable=False),
+    Column("serial", String(128), nullable=False),
+    Column("key", _SHA256, nullable=False),  # of the public key: no other may take it further
+    Column("hardware", JSON, nullable=False),
+    Column("software", String(64), nullable=False),
+    Column("address", String(64), nullable=False),  # where it came from, as the socket says
+    Column("asked_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),  # when it asked last
+    Column("state", String(16), nullable=False),  # see littoral_console.claims.State
+    Column("decided_ms", BigInteger),
+    Column("decided_by", String(64)),
 )
 
 devices: Final = Table(
@@ -114,6 +133,11 @@ devices: Final = Table(
     Column("labels", JSON, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
+    Column("frozen_ms", BigInteger),
+    Column("frozen_why", Text),
+    Column("sightings", JSON),  # see littoral_console.clones
+    Column("rotate_ms", BigInteger),  # a newer key was asked for, and it was not heard by it yet
+    Column("renewal", _ID),  # how messages name the certificate that waits to be heard
     # what the device says of itself
     Column("online", Boolean, nullable=False),
     Column("last_seen_ms", BigInteger),
@@ -135,6 +159,21 @@ incarnations: Final = Table(
     Column("certificate_sha256", _SHA256, nullable=False),
     Column("chain", Text, nullable=False),  # PEM, as the device got it
     Column("created_ms", BigInteger, nullable=False),
+)
+
+renewals: Final = Table(
+    "renewals",  # certificates after an incarnation's first; that incarnation's row has the present
+    metadata,
+    Column("device", ForeignKey("devices.id"), primary_key=True),
+    Column("incarnation", Integer, primary_key=True),
+    Column("key", _SHA256, primary_key=True),  # of the public key: one key, one answer
+    Column("certificate", String(64), nullable=False),  # its serial number, hex
+    Column("certificate_sha256", _SHA256, nullable=False),
+    Column("chain", Text, nullable=False),
+    Column("issued_ms", BigInteger, nullable=False),
+    Column("heard_ms", BigInteger),  # the device spoke by it: it took the other's place
+    Column("replaced", String(64)),  # the serial number of that other one
+    Column("dropped_ms", BigInteger),  # another key was asked for before it was heard
 )
 
 device_models: Final = Table(

@@ -29,6 +29,11 @@ def upgrade() -> None:
         sa.Column("labels", sa.JSON(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("revoked_ms", sa.BigInteger(), nullable=True),
+        sa.Column("frozen_ms", sa.BigInteger(), nullable=True),
+        sa.Column("frozen_why", sa.Text(), nullable=True),
+        sa.Column("sightings", sa.JSON(), nullable=True),
+        sa.Column("rotate_ms", sa.BigInteger(), nullable=True),
+        sa.Column("renewal", sa.String(length=64), nullable=True),
         sa.Column("online", sa.Boolean(), nullable=False),
         sa.Column("last_seen_ms", sa.BigInteger(), nullable=True),
         sa.Column("channel", sa.String(length=8), nullable=True),
@@ -48,6 +53,7 @@ def upgrade() -> None:
         sa.Column("device", sa.String(length=64), nullable=True),
         sa.Column("serial", sa.String(length=128), nullable=True),
         sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("approve", sa.Boolean(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.Column("created_by", sa.String(length=64), nullable=False),
         sa.Column("expires_ms", sa.BigInteger(), nullable=False),
@@ -113,6 +119,27 @@ def upgrade() -> None:
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("name", name=op.f("uq_users_name")),
+    )
+    op.create_table(
+        "claims",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("token", sa.Integer(), nullable=False),
+        sa.Column("device", sa.String(length=64), nullable=False),
+        sa.Column("serial", sa.String(length=128), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("hardware", sa.JSON(), nullable=False),
+        sa.Column("software", sa.String(length=64), nullable=False),
+        sa.Column("address", sa.String(length=64), nullable=False),
+        sa.Column("asked_ms", sa.BigInteger(), nullable=False),
+        sa.Column("seen_ms", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("decided_ms", sa.BigInteger(), nullable=True),
+        sa.Column("decided_by", sa.String(length=64), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["token"], ["enrolment_tokens.id"], name=op.f("fk_claims_token_enrolment_tokens")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_claims")),
+        sa.UniqueConstraint("token", name=op.f("uq_claims_token")),
     )
     op.create_table(
         "api_tokens",
@@ -182,6 +209,23 @@ def upgrade() -> None:
             ["device"], ["devices.id"], name=op.f("fk_incarnations_device_devices")
         ),
         sa.PrimaryKeyConstraint("device", "incarnation", name=op.f("pk_incarnations")),
+    )
+    op.create_table(
+        "renewals",
+        sa.Column("device", sa.String(length=64), nullable=False),
+        sa.Column("incarnation", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("certificate", sa.String(length=64), nullable=False),
+        sa.Column("certificate_sha256", sa.String(length=64), nullable=False),
+        sa.Column("chain", sa.Text(), nullable=False),
+        sa.Column("issued_ms", sa.BigInteger(), nullable=False),
+        sa.Column("heard_ms", sa.BigInteger(), nullable=True),
+        sa.Column("replaced", sa.String(length=64), nullable=True),
+        sa.Column("dropped_ms", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["device"], ["devices.id"], name=op.f("fk_renewals_device_devices")
+        ),
+        sa.PrimaryKeyConstraint("device", "incarnation", "key", name=op.f("pk_renewals")),
     )
     op.create_table(
         "model_errors",
@@ -327,11 +371,13 @@ def downgrade() -> None:
     op.drop_index("ix_reports_device_id", table_name="reports")
     op.drop_table("reports")
     op.drop_table("model_errors")
+    op.drop_table("renewals")
     op.drop_table("incarnations")
     op.drop_table("director")
     op.drop_index("ix_device_models_release", table_name="device_models")
     op.drop_table("device_models")
     op.drop_table("desired")
+    op.drop_table("claims")
     op.drop_table("api_tokens")
     op.drop_table("users")
     op.drop_table("settings")
