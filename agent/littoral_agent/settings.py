@@ -60,9 +60,13 @@ def read(tree: Tree, path: Path | None = None) -> Settings:
         SettingsError: One is unknown or of the wrong kind; ``path`` was given and is not there.
 
     """
-    places = (tree.settings, ETC) if tree.root == DATA else (tree.settings,)
-    path = path or next((place for place in places if place.exists()), None)
+    path = path or next((place for place in places(tree) if place.exists()), None)
     return Settings() if path is None else settings.read(Settings, path)
+
+
+def places(tree: Tree) -> tuple[Path, ...]:
+    """Return where the settings may stand; the first file that is there is read, alone."""
+    return (tree.settings, ETC) if tree.root == DATA else (tree.settings,)
 
 
 def data_folder() -> Path:

@@ -28,8 +28,6 @@ from littoral_serve.timings import Timings
 if TYPE_CHECKING:
     from littoral.wire.journal import Choice
 
-DATA: Final = Path("/var/lib/littoral")
-ETC: Final = Path("/etc/littoral/serve.toml")  # of the device in DATA
 _CONTROL_BODY_BYTES: Final = 1024 * 1024
 _CLOSE_S: Final = 5.0
 
@@ -57,9 +55,9 @@ def main(options: Options) -> int:
 
     """
     if options.data is None and not options.models:
-        if not DATA.is_dir():
+        if not settings.DATA.is_dir():
             raise MisuseError("expected --data DIR, or --model NAME=FILE, found neither")
-        options = replace(options, data=DATA)
+        options = replace(options, data=settings.DATA)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.INFO)
     app = App(options, _settings(options))
     asyncio.run(app.run())
@@ -68,9 +66,8 @@ def main(options: Options) -> int:
 
 def _settings(options: Options) -> Settings:
     file = options.settings
-    if file is None and options.data is not None:
-        own = options.data / "serve.toml"
-        places = (own, ETC) if options.data == DATA else (own,)
+    if file is None:
+        places = settings.places(options.data)
         file = next((place for place in places if place.is_file()), None)
     chosen = settings.load(file)
     try:

@@ -8,6 +8,8 @@ from littoral import addresses
 
 KiB: Final = 1024
 MiB: Final = 1024 * KiB
+DATA: Final = Path("/var/lib/littoral")
+ETC: Final = Path("/etc/littoral/serve.toml")  # of the device in DATA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,14 @@ class Settings:
         for name in ("threads", "max_body_bytes", "max_connections"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name!r} should be at least 1")
+
+
+def places(data: Path | None) -> tuple[Path, ...]:
+    """Return where the settings may stand; the first file that is there is read, alone."""
+    if data is None:
+        return ()
+    own = data / "serve.toml"
+    return (own, ETC) if data == DATA else (own,)
 
 
 def load(file: Path | None) -> Settings:

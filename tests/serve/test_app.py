@@ -20,7 +20,7 @@ from littoral.errors import MisuseError
 from littoral.wire import journal
 from littoral.wire.control import Serving
 from littoral.wire.journal import Journal, State
-from littoral_serve import app
+from littoral_serve import app, settings
 from littoral_serve.settings import Settings
 from simulators.served import (
     FIXTURES,
@@ -163,7 +163,7 @@ def test_a_mistake_is_one_line(module: str, words: list[str], status: int, line:
 def test_with_nothing_to_serve_it_says_what_there_could_be(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(app, "DATA", tmp_path / "none")
+    monkeypatch.setattr(settings, "DATA", tmp_path / "none")
     with pytest.raises(MisuseError, match="expected --data DIR, or --model NAME=FILE"):
         app.main(app.Options())
 
@@ -365,8 +365,8 @@ def test_the_watchdog_is_not_fed_by_a_serve_that_does_not_listen(
 def test_the_machines_own_device_has_its_settings_in_etc(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "DATA", tmp_path / "data")
-    monkeypatch.setattr(app, "ETC", tmp_path / "serve.toml")
+    monkeypatch.setattr(settings, "DATA", tmp_path / "data")
+    monkeypatch.setattr(settings, "ETC", tmp_path / "serve.toml")
     (tmp_path / "serve.toml").write_text("threads = 2\n")
     (tmp_path / "data").mkdir()
     assert app._settings(app.Options(data=tmp_path / "data")).threads == 2
