@@ -6,7 +6,6 @@ growing pauses; a kill at any moment leaves the journal to say what was promised
 """
 
 import logging
-import secrets
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
@@ -17,19 +16,16 @@ from littoral.backoff import Backoff
 from littoral.errors import JournalError, LittoralError, StorageError
 from littoral.tree import Tree
 from littoral.wire import journal as journals
-from littoral.wire.journal import Choice, Journal, Said, State
-from littoral.wire.messages import Update
-from littoral_agent import holdings
+from littoral.wire.journal import Choice, Journal, State
+from littoral_agent import holdings, saying
 from littoral_agent.deeds import Deeds
 from littoral_agent.probation import Outcome
 from littoral_agent.reports import Reports
+from littoral_agent.saying import MOST_DETAIL
 from littoral_agent.settings import Settings
-from littoral_agent.update import TABLE, Do, Event, Step, step
+from littoral_agent.update import TABLE, Do, Event, step
 
 REMEMBER_S: Final = 30.0  # how much of a probation a power cut may cost
-MOST_DETAIL: Final = 500  # characters of a report's detail
-# Reports of these say the same each time that a refused release is looked at again.
-_SAME_AGAIN: Final = frozenset({Event.DESIRED, Event.FETCHED, Event.REFUSED})
 
 log = logging.getLogger(__name__)
 
@@ -148,10 +144,17 @@ class Updater:
         if outcome.before_p95_us is not None:
             after = replace(after, before_p95_us=outcome.before_p95_us)
         if after != before or model not in self.journals:
-            said = self._said(before, taken, outcome)
+            said = saying.said(
+                before,
+                taken,
+                outcome,
+                version=self.version,
+                time_ms=self._reports.now_ms(),
+                probation_s=self._settings.probation_s,
+            )
             after = replace(after, said=said)
             self._promise(model, before, after)
-            _log(after, taken.event, outcome)
+            saying.write_down(log, after, taken.event, outcome)
             self._reports.step(said)
         work = self._of(model)
         work.deeds, work.due_s = list(taken.deeds), self._clock()
@@ -318,51 +321,3 @@ class Updater:
     def _watched_s(self, model: str) -> float:
         held, work = self.journals.get(model), self._work.get(model)
         return (held.watched_s if held else 0.0) + (work.unwritten_s if work else 0.0)
-
-    def _said(self, before: Journal, taken: Step, outcome: Outcome) -> Said:
-        after = taken.journal
-        about = after.candidate or before.candidate or before.good
-        update = Update(
-            model=after.model,
-            event=taken.event,
-            state=after.state,
-            release=about.release if about else None,
-            manifest=about.manifest if about else None,
-            good=after.good.release if after.good else None,
-            running=after.running.release if after.running else None,
-            code=outcome.code or _code(taken, about),
-            detail=outcome.detail[:MOST_DETAIL],
-            figures=outcome.figures,
-        )
-        unique = secrets.token_hex(8)
-        if about is not None and taken.event is Event.FAILED:
-            unique = condemned(self.version, after.model, about.manifest, about.attempt)
-        elif about is not None and taken.event in _SAME_AGAIN:
-            parts = (self.version, after.model, about.manifest, about.attempt, taken.event)
-            unique = "/".join(map(str, (*parts, outcome.code or "")))
-        return Said(id=unique, time_ms=self._reports.now_ms(), update=update)
-
-
-def condemned(version: int, model: str, manifest: str, attempt: int) -> str:
-    """Return the id of the report that a release failed: it does once under one document."""
-    return f"{version}/{model}/{manifest}/{attempt}/failed"
-
-
-def _code(taken: Step, about: Choice | None) -> str | None:
-    """Return why a candidate that was cut short too often is in quarantine."""
-    found = taken.journal.quarantine.get(about.manifest) if about else None
-    return found.code if found is not None and taken.event is Event.FAILED else None
-
-
-def _log(after: Journal, event: Event, outcome: Outcome) -> None:
-    candidate, good = after.candidate, after.good
-    log.log(
-        logging.WARNING if outcome.code else logging.INFO,
-        "%s: %s, now %s; candidate %s, good %s%s",
-        after.model,
-        event,
-        after.state,
-        candidate.release if candidate else "none",
-        good.release if good else "none",
-        f": {outcome.detail} [{outcome.code}]" if outcome.code else "",
-    )

@@ -30,9 +30,10 @@ from littoral.wire.messages import Update
 from littoral_agent.believe import MAX_DOCUMENT, Believer, Outline, outline
 from littoral_agent.probation import Outcome
 from littoral_agent.reports import Reports
+from littoral_agent.saying import MOST_DETAIL, condemned
 from littoral_agent.settings import Settings
 from littoral_agent.update import Event, follows
-from littoral_agent.updater import MOST_DETAIL, Updater, condemned
+from littoral_agent.updater import Updater
 
 NEVER: Final = math.inf
 MOST_PATIENCE_S: Final = 24 * 3600.0  # between two looks at what is refused

@@ -1,0 +1,29 @@
+"""What the console hears of a step, beside what happened."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from littoral.wire.journal import State
+from simulators.device import QUICK, Device
+from simulators.repository import RepositorySimulator
+
+
+def test_a_console_is_told_how_long_a_candidate_will_still_be_watched(tmp_path: Path) -> None:
+    """Only the device knows its settings, and what it has watched before a power cut."""
+    with RepositorySimulator(tmp_path) as repo:
+        repo.publish(repo.bundle("digits", 1))
+        settings = replace(QUICK, probation_s=3600.0)
+        device = Device(tmp_path / "device", repo, settings=settings)
+        device.order("digits", 1)
+        device.settle(lambda: device.serve.calls[-1:] == ["probe"])
+        held = device.updater.journals["digits"]
+        device.updater._write("digits", replace(held, watched_s=600.0))
+        device.reboot()
+        assert device.state("digits") is State.PROBATION
+        figures = {r.update.event: r.update.figures for r in device.reports if r.update}
+        device.stop()
+    assert figures["passed"]["probation_left_s"] == 3600.0
+    assert figures["woke"]["probation_left_s"] == pytest.approx(3000.0, abs=5)
+    assert "probation_left_s" not in figures["fetched"]
