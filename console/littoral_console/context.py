@@ -92,6 +92,13 @@ class Context:
         name = host if host in self.tls.names else self.advertised
         return addresses.join(name, self.broker.port)
 
+    def devices_url(self) -> str:
+        """Return where devices find this console, as DATA/console.json says."""
+        try:
+            return str(json.loads((self.data / CONSOLE).read_bytes())["devices"])
+        except (OSError, ValueError, LookupError):
+            return f"https://{self.advertised}:8443"
+
     def recover(self) -> None:
         """Bring repository and tables to one state: after a kill, a restore, or nothing."""
         known = self.read(repository.known)

@@ -27,10 +27,10 @@ from littoral.errors import (
 )
 from littoral.trust.identity import check_device
 from littoral.trust.keys import sign_time
-from littoral.wire.enrolment import Enrolled, EnrollRequest, SessionRequest
+from littoral.wire.enrolment import Enrolled, EnrollRequest, SessionRequest, Waiting
 from littoral.wire.messages import MAX_BYTES, Acks, Post
 from littoral.wire.telemetry import Telemetry
-from littoral_console import director, enrolment
+from littoral_console import claims, director, enrolment
 from littoral_console import tables as t
 from littoral_console.answers import UnknownPersonError, body
 from littoral_console.context import Context
@@ -74,14 +74,20 @@ class DeviceEndpoints:
         return PlainTextResponse(self._context.tls.ca.read_text())
 
     async def enroll(self, request: Request) -> Response:
-        """Admit a board that has a token."""
+        """Admit a board that has a token, or tell it to wait for an operator."""
         asked = _read(EnrollRequest, await body(request, limit=MAX_BYTES))
         fleet = self._context.repository.anchors.fleet
+        address = request.client.host if request.client else "?"
 
-        async def admit() -> enrolment.Admitted:
-            return await self._context.write(partial(self._admit, asked=asked, fleet=fleet))
+        async def admit() -> enrolment.Admitted | enrolment.Claimed:
+            return await self._context.write(
+                partial(self._admit, asked=asked, fleet=fleet, address=address)
+            )
 
         admitted = await self._guarded(request, admit)
+        if isinstance(admitted, enrolment.Claimed):
+            waiting = Waiting(claim=admitted.claim, device=admitted.device, retry_s=claims.RETRY_S)
+            return Response(records.to_json(waiting), status_code=202, media_type=_JSON)
         self._context.bus.announce([admitted.device])
         if admitted.incarnation > 1:
             await self._context.deny_revoked()
@@ -200,18 +206,20 @@ class DeviceEndpoints:
             raise DeniedError(f"{device}, incarnation {incarnation}, is revoked or enrolled anew")
 
     def _admit(
-        self, connection: Connection, *, asked: EnrollRequest, fleet: str
-    ) -> enrolment.Admitted:
+        self, connection: Connection, *, asked: EnrollRequest, fleet: str, address: str
+    ) -> enrolment.Admitted | enrolment.Claimed:
         now_ms = self._context.clock()
         admitted = enrolment.enroll(
             connection,
             asked,
             authority=self._context.keys.device_ca,
             fleet=fleet,
+            address=address,
             now_ms=now_ms,
         )
-        if director.document(connection, asked.device) is not None:
-            self._context.director.issue(connection, asked.device, now_ms=now_ms)
+        issued = director.document(connection, admitted.device)
+        if isinstance(admitted, enrolment.Admitted) and issued is not None:
+            self._context.director.issue(connection, admitted.device, now_ms=now_ms)
         return admitted
 
     def _document(self, connection: Connection, *, proven: Proven, after: int) -> Document | None:

@@ -3,28 +3,29 @@
 All of it is one transaction: a token that named a device is used, one that was refused is
 not. A board whose answer was lost may ask again by the same key and gets the same again. The
 board's serial owns the name: it may come back under it, as another incarnation, and nobody
-else may.
+else may, but by a token that an operator made for that name and for that other board. What
+waits for an operator's word is a claim: littoral_console.claims.
 """
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cryptography import x509
 from sqlalchemy import Connection, Row, insert, select, update
 
 from littoral.bundle.manifest import check_id
-from littoral.errors import DeniedError, MalformedError, MisuseError
+from littoral.errors import DeniedError, MisuseError, NotFoundError
 from littoral.trust import certificates, identity
 from littoral.wire.enrolment import EnrollRequest
-from littoral_console import audit
+from littoral_console import audit, claims
 from littoral_console import tables as t
 from littoral_console.accounts import digest
 
 DAY_MS: Final = 24 * 3600 * 1000
 _SERIAL: Final = 128
+_SERIALS: Final = f"a board's serial number has 1 to {_SERIAL} printable characters"
 _USED: Final = "the token was used already; ask for a new one"
 
 
@@ -41,6 +42,22 @@ class Admitted:
     certificate: str  # PEM, the intermediate's after it
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewToken:
+    """A token as it is made: afterwards nobody knows the secret."""
+
+    number: int
+    secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """The board waits for an operator."""
+
+    claim: int
+    device: str
+
+
 def new_token(
     connection: Connection,
     *,
@@ -50,8 +67,9 @@ def new_token(
     device: str | None = None,
     serial: str | None = None,
     labels: Mapping[str, str] | None = None,
-) -> str:
-    """Return the secret of an enrolment token, which works once. Raises MisuseError."""
+    approve: bool = False,
+) -> NewToken:
+    """Return a new enrolment token, which works once. Raises MisuseError."""
     if lives_ms <= 0:
         raise MisuseError("a token lives longer than no time")
     secret = secrets.token_urlsafe(32)
@@ -59,16 +77,21 @@ def new_token(
         name = None if device is None else check_id("device", device)
     except ValueError as e:
         raise MisuseError(str(e)) from e
-    connection.execute(
-        insert(t.enrolment_tokens).values(
+    if serial is not None and not _is_serial(serial):
+        raise MisuseError(_SERIALS)
+    made = connection.execute(
+        insert(t.enrolment_tokens)
+        .values(
             digest=digest(secret),
             device=name,
             serial=serial,
             labels=check_labels(labels or {}),
+            approve=approve,
             created_ms=now_ms,
             created_by=who,
             expires_ms=now_ms + lives_ms,
         )
+        .returning(t.enrolment_tokens.c.id)
     )
     audit.record(
         connection,
@@ -76,14 +99,29 @@ def new_token(
         who=who,
         subject=device or "any device",
         now_ms=now_ms,
-        detail={"serial": serial, "labels": dict(labels or {}), "lives_s": lives_ms // 1000},
+        detail={
+            "serial": serial,
+            "labels": dict(labels or {}),
+            "lives_s": lives_ms // 1000,
+            "approve": approve,
+        },
     )
-    return secret
+    return NewToken(number=int(made.scalar_one()), secret=secret)
 
 
 def revoke_token(connection: Connection, number: int, *, who: str, now_ms: int) -> None:
-    """Make an enrolment token worthless, if it still admits somebody. Can be done twice."""
+    """Make an enrolment token worthless, and the claim by it. Can be done twice.
+
+    Raises:
+        NotFoundError: There is no such token.
+
+    """
     c = t.enrolment_tokens.c
+    if connection.scalar(select(c.id).where(c.id == number)) is None:
+        raise NotFoundError(f"no enrolment token {number}")
+    claim = claims.of(connection, number)
+    if claim is not None and claims.State(claim.state) in claims.OPEN:
+        claims.decide(connection, claim.id, claims.Event.REFUSE, who=who, now_ms=now_ms)
     done = connection.execute(
         update(t.enrolment_tokens)
         .where(c.id == number, c.used_ms.is_(None), c.expires_ms > now_ms)
@@ -114,9 +152,10 @@ def enroll(
     *,
     authority: certificates.Authority,
     fleet: str,
+    address: str,
     now_ms: int,
-) -> Admitted:
-    """Admit the board that asks, and use up its token.
+) -> Admitted | Claimed:
+    """Admit the board that asks, and use up its token; or take note that it waits.
 
     Raises:
         UnknownTokenError: There is no such token.
@@ -124,10 +163,26 @@ def enroll(
         MalformedError: Its certificate request is none.
 
     """
-    token = _token(connection, request, now_ms=now_ms)
+    key = certificates.requested(request.csr)
+    token = _token(connection, request)
+    if token.device is not None and not request.named:
+        request = replace(request, device=token.device)
+    _check(connection, request, token=token, now_ms=now_ms)
     if token.used_ms is not None:
-        return _again(connection, request)
+        return _again(connection, request, key=identity.key_digest(key))
     incarnation = _incarnation(connection, request, token=token)
+    if token.approve:
+        number, state = claims.ask(
+            connection,
+            request,
+            token=token.id,
+            key=identity.key_digest(key),
+            address=address,
+            now_ms=now_ms,
+        )
+        if state is claims.State.WAITING:
+            return Claimed(claim=number, device=request.device)
+        claims.admitted(connection, token.id)
     chain = certificates.issue_device(
         request.csr,
         fleet=fleet,
@@ -164,7 +219,7 @@ def enroll(
     return Admitted(device=request.device, incarnation=incarnation, certificate=chain)
 
 
-def _again(connection: Connection, request: EnrollRequest) -> Admitted:
+def _again(connection: Connection, request: EnrollRequest, *, key: str) -> Admitted:
     """Return what the board was answered before: it has the key of then. Raises DeniedError."""
     i, d = t.incarnations.c, t.devices.c
     held = connection.execute(
@@ -177,38 +232,43 @@ def _again(connection: Connection, request: EnrollRequest) -> Admitted:
             & d.revoked_ms.is_(None),
         )
     ).one_or_none()
-    if held is None or _requested(request.csr) != _of(held.chain):
+    if held is None or key != _of(held.chain):
         raise DeniedError(_USED)
     return Admitted(device=request.device, incarnation=held.incarnation, certificate=held.chain)
 
 
-def _requested(csr: str) -> object:
-    try:
-        return x509.load_pem_x509_csr(csr.encode()).public_key()
-    except ValueError as e:
-        raise MalformedError(f"certificate request: {e}") from e
+def _of(chain: str) -> str:
+    leaf = identity.load_pem(chain, "device certificate")[0]
+    return identity.key_digest(leaf.public_key())
 
 
-def _of(chain: str) -> object:
-    return identity.load_pem(chain, "device certificate")[0].public_key()
-
-
-def _token(connection: Connection, request: EnrollRequest, *, now_ms: int) -> Row[*tuple[Any, ...]]:
+def _token(connection: Connection, request: EnrollRequest) -> Row[*tuple[Any, ...]]:
     c = t.enrolment_tokens.c
     found = connection.execute(
         select(t.enrolment_tokens).where(c.digest == digest(request.secret)).with_for_update()
     ).one_or_none()
     if found is None:
         raise UnknownTokenError("this console made no such token; ask for a new one")
-    if found.used_ms is not None and found.used_by != request.device:
-        raise DeniedError(_USED)
-    if found.expires_ms <= now_ms:
-        raise DeniedError("the token's time is over; ask for a new one")
-    if found.device not in (None, request.device):
-        raise DeniedError(f"the token is for the device {found.device!r}, not {request.device!r}")
-    if found.serial not in (None, request.serial):
-        raise DeniedError("the token is for another board, by its serial number")
     return found
+
+
+def _check(
+    connection: Connection,
+    request: EnrollRequest,
+    *,
+    token: Row[*tuple[Any, ...]],
+    now_ms: int,
+) -> None:
+    """Raise DeniedError unless the token is for this board, and still works."""
+    if token.used_ms is not None and token.used_by != request.device:
+        raise DeniedError(_USED)
+    # A claim outlives its token: it is bound to a key, and an operator may take days.
+    if token.expires_ms <= now_ms and claims.of(connection, token.id) is None:
+        raise DeniedError("the token's time is over; ask for a new one")
+    if token.device not in (None, request.device):
+        raise DeniedError(f"the token is for the device {token.device!r}, not {request.device!r}")
+    if token.serial not in (None, request.serial):
+        raise DeniedError("the token is for another board, by its serial number")
 
 
 def _incarnation(
@@ -218,24 +278,32 @@ def _incarnation(
         check_id("device", request.device)
     except ValueError as e:
         raise DeniedError(str(e)) from e
-    if not 1 <= len(request.serial) <= _SERIAL or not request.serial.isprintable():
-        raise DeniedError(f"a board's serial number has 1 to {_SERIAL} printable characters")
+    if not _is_serial(request.serial):
+        raise DeniedError(_SERIALS)
     c = t.devices.c
     held = connection.execute(
         select(t.devices)
         .where((c.id == request.device) | (c.serial == request.serial))
         .with_for_update()
     ).all()
+    moves = (token.device, token.serial) == (request.device, request.serial)
     for row in held:
         if row.id != request.device:
             raise DeniedError(f"this board is enrolled as {row.id!r}; it keeps that name")
-        if row.serial != request.serial:
-            raise DeniedError(f"the name {request.device!r} is held by another board")
+        if row.serial != request.serial and not moves:
+            raise DeniedError(
+                f"the name {request.device!r} is held by another board; only a token made for "
+                "that name and this board's serial number moves it"
+            )
         if row.revoked_ms is not None and token.device != request.device:
             raise DeniedError(
                 f"{request.device!r} was revoked; only a token made for that name brings it back"
             )
     return held[0].incarnation + 1 if held else 1
+
+
+def _is_serial(text: str) -> bool:
+    return 1 <= len(text) <= _SERIAL and text.isprintable()
 
 
 def _admit(
@@ -267,5 +335,7 @@ def _admit(
             )
         )
         return
-    changed = {**said, "labels": token.labels} if token.labels else said
+    changed = {**said, "serial": request.serial}
+    if token.labels:
+        changed["labels"] = token.labels
     connection.execute(update(t.devices).where(t.devices.c.id == request.device).values(**changed))

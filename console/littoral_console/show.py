@@ -4,7 +4,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -36,6 +36,11 @@ def ago(time_ms: int | None) -> str:
         if past_s >= seconds:
             return f"{past_s / seconds:.0f} {unit} ago"
     return f"{past_s:.0f} s ago"
+
+
+def labelled(labels: Mapping[str, str]) -> str:
+    """Return a device's labels in words."""
+    return " ".join(f"{name}={value}" for name, value in sorted(labels.items()))
 
 
 def micro(value_us: float) -> str:

@@ -325,11 +325,11 @@ def _people(coast: Coast) -> None:
 
 def _enrol(coast: Coast, *, at_ms: int) -> None:
     for board in BOARDS:
-        secret = coast.write(
+        made = coast.write(
             enrolment.new_token, who=USER, now_ms=at_ms, device=board.id, labels=board.labels
         )
         request = EnrollRequest(
-            secret=secret,
+            secret=made.secret,
             device=board.id,
             serial=board.serial,
             csr=new_device_key(coast.base / "boards" / board.id, board.id),
@@ -341,6 +341,7 @@ def _enrol(coast: Coast, *, at_ms: int) -> None:
             request=request,
             authority=coast.context.keys.device_ca,
             fleet="coast",
+            address="10.0.0.9",
             now_ms=at_ms + MIN_MS,
         )
 

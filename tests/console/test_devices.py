@@ -85,6 +85,30 @@ def test_a_board_comes_back_as_another_incarnation_and_keeps_its_name(
     assert status == 403  # the earlier incarnation's certificate is worth nothing now
 
 
+def test_a_name_that_nobody_chose_gives_way_to_the_tokens(console: ConsoleProcess) -> None:
+    word = console.token(device="pier-7")
+    found = DeviceSimulator(console, "raspberrypi", token=word, named=False)
+    assert found.enrolled.device == "pier-7"
+    again = DeviceSimulator(console, "raspberrypi", token=word, named=False, serial=found.serial)
+    assert again.enrolled == found.enrolled
+    assert DeviceSimulator(console, "free-choice", named=False).enrolled.device == "free-choice"
+
+
+def test_a_replaced_board_takes_the_name_by_a_token_for_both(console: ConsoleProcess) -> None:
+    DeviceSimulator(console, "moved", serial="broken board")
+    for words in ({"device": "moved"}, {"serial": "new board"}):
+        with pytest.raises(EnrolmentRefusedError, match="held by another board"):
+            DeviceSimulator(console, "moved", serial="new board", token=console.token(**words))
+    word = console.token(device="moved", serial="new board")
+    assert (
+        DeviceSimulator(console, "moved", serial="new board", token=word).enrolled.incarnation == 2
+    )
+    found = console.device("moved")
+    assert found["device"]["serial"] == "new board"
+    assert [one["incarnation"] for one in found["incarnations"]] == [2, 1]
+    assert DeviceSimulator(console, "repaired", serial="broken board").enrolled.incarnation == 1
+
+
 def _session(device: DeviceSimulator, *, certificate: str | None = None) -> bytes:
     nonce = json.loads(device.ask("GET", "/device/nonce")[1])["nonce"]
     return records.to_json(

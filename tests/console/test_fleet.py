@@ -4,13 +4,21 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from littoral.wire.enrolment import Token
-from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator, Done, littoral
+from simulators.console import (
+    PASSWORD,
+    ConsoleProcess,
+    DeviceSimulator,
+    Done,
+    EnrolmentRefusedError,
+    littoral,
+)
 from simulators.repository import RepositorySimulator
 
 
@@ -90,6 +98,43 @@ def test_from_a_token_to_a_proven_release(console: ConsoleProcess, shell: Shell)
     done = shell("devices")
     assert "cli-1" in done.stdout
     assert "digits:1 healthy" in done.stdout
+
+
+def test_a_token_for_an_image_is_a_file_that_says_all(
+    console: ConsoleProcess, shell: Shell
+) -> None:
+    words = ("--device", "pier-9", "--serial", "b-9", "--approve", "--credential")
+    found = tomllib.loads(shell("tokens", "new", *words).stdout)
+    assert found["url"] == console.ready["devices"]
+    assert found["name"] == "pier-9"
+    assert Token.decode(found["token"]).fleet == "shore"
+    assert tomllib.loads(shell.json("tokens", "new", "--credential")["credential"]).keys() == {
+        "url",
+        "token",
+    }
+    token = shell.json("tokens", "list")["tokens"][1]
+    listed = shell("tokens", "list").stdout
+    assert "pier-9, on the board b-9, if approved" in listed
+    assert "open for 24.0 h" in listed
+    assert shell("tokens", "revoke", str(token["id"])).stdout == f"token {token['id']}: over\n"
+    assert "no enrolment token 9999" in shell("tokens", "revoke", "9999").stderr
+
+
+def test_an_operator_sees_who_waits_and_decides(console: ConsoleProcess, shell: Shell) -> None:
+    token = shell("tokens", "new", "--approve").stdout.strip()
+    with pytest.raises(EnrolmentRefusedError, match="202"):
+        DeviceSimulator(console, "cli-waits", token=token)
+    (claim,) = (c for c in shell.json("claims")["claims"] if c["device"] == "cli-waits")
+    listed = shell("claims").stdout
+    assert claim["fingerprint"] in listed
+    assert "cli-waits" in listed
+    done = shell("claims", "approve", str(claim["id"]))
+    assert done.stdout == f"claim {claim['id']}: cli-waits is approved\n"
+    DeviceSimulator(console, "cli-waits", token=token)
+    late = shell("claims", "refuse", str(claim["id"]))
+    assert (late.returncode, late.stderr.split()[-1]) == (2, "[usage]")
+    assert claim["id"] in {c["id"] for c in shell.json("claims", "--state", "enrolled")["claims"]}
+    assert "used" in shell("tokens", "list").stdout
 
 
 def test_a_push_that_waits_exits_with_the_devices_reason(

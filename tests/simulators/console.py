@@ -203,6 +203,7 @@ class DeviceSimulator:
     serial: str = ""
     hardware: tuple[str, ...] = ("cpu-x86_64",)
     token: str = ""
+    named: bool = True  # False: its name is a suggestion
     stream: str = "reports-1"
     sequence: int = 0
 
@@ -218,11 +219,13 @@ class DeviceSimulator:
             csr=new_device_key(self.folder, self.name),
             hardware=self.hardware,
             software="0.1.0",
+            named=self.named,
         )
         status, body = self.ask("POST", "/enroll", body=records.to_json(request))
         if status != 200:
             raise EnrolmentRefusedError(status, json.loads(body))
         self.enrolled = records.from_json(Enrolled, body, limit=65536)
+        self.name = self.enrolled.device
         self.certificate = self.folder / "device.crt"
         self.certificate.write_text(self.enrolled.certificate)
 
@@ -249,9 +252,8 @@ class DeviceSimulator:
         **more: Any,
     ) -> Report:
         ends = event in {"healthy", "refused", "failed", "dropped"}
-        update = Update(
-            model=model, event=event, state="idle" if ends else event, release=release, **more
-        )
+        state = "idle" if ends else _STATES.get(event, event)
+        update = Update(model=model, event=event, state=state, release=release, **more)
         return Report(key=self.key(sequence), time_ms=1_000, kind="update", update=update)
 
     def status(self, *models: Running, online: bool = True, **more: Any) -> Status:
@@ -354,9 +356,9 @@ class DeviceSimulator:
 
 
 class EnrolmentRefusedError(Exception):
-    def __init__(self, status: int, said: dict[str, str]) -> None:
-        super().__init__(f"{status} {said['code']}: {said['error']}")
-        self.status, self.code = status, said["code"]
+    def __init__(self, status: int, said: dict[str, Any]) -> None:
+        super().__init__(f"{status} {said.get('code')}: {said.get('error', said)}")
+        self.status, self.code, self.said = status, said.get("code"), said
 
 
 class MqttClient:

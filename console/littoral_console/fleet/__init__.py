@@ -6,6 +6,7 @@ One module for each group of commands; this one only puts them together.
 import click
 
 from littoral.commands.output import Group
+from littoral_console.fleet.claims import claims
 from littoral_console.fleet.devices import devices, label, revoke, status
 from littoral_console.fleet.login import login
 from littoral_console.fleet.releases import releases
@@ -26,6 +27,7 @@ for _command in (
     label,
     revoke,
     tokens,
+    claims,
     releases,
     push,
     rollouts,

@@ -7,7 +7,7 @@ import click
 
 from littoral.commands.output import JSON, emit
 from littoral_console.fleet.asking import TO, console, pairs
-from littoral_console.show import ago, table
+from littoral_console.show import ago, labelled, table
 
 
 @click.command(epilog="Example: littoral fleet status")
@@ -49,12 +49,8 @@ def _device(d: Mapping[str, Any]) -> Sequence[str]:
         " ".join(f"{m['model']}:{m['release'] or '-'} {m['state']}" for m in d["models"]),
         " ".join(f"{w['model']}:{w['release']} {w['code'] or w['outcome']}" for w in d["wanted"]),
         " ".join(d["hardware"]),
-        _labels(d["labels"]),
+        labelled(d["labels"]),
     )
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    return " ".join(f"{name}={value}" for name, value in sorted(labels.items()))
 
 
 @click.command(epilog="Example: littoral fleet label edge-1 site=berlin line=3")
@@ -64,7 +60,7 @@ def _labels(labels: Mapping[str, str]) -> str:
 def label(device: str, labels: tuple[str, ...], *, as_json: bool) -> None:
     """Replace DEVICE's labels, by which selectors find it."""
     detail = console().patch(f"devices/{device}", {"labels": pairs(labels)})
-    emit(detail, as_json=as_json, text=f"{device}: {_labels(detail['device']['labels'])}")
+    emit(detail, as_json=as_json, text=f"{device}: {labelled(detail['device']['labels'])}")
 
 
 @click.command(epilog="Example: littoral fleet revoke edge-1")

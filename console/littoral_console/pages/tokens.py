@@ -1,6 +1,5 @@
 """Tokens by which devices are admitted: made, shown once, listed, revoked."""
 
-import json
 import shlex
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,6 @@ from fastapi import APIRouter, Form, Response
 
 from littoral.errors import MisuseError
 from littoral_console import enrolment, queries
-from littoral_console.context import CONSOLE, Context
 from littoral_console.pages.frame import Administering, Entered, PageRoute, Visit, see
 from littoral_console.rest import tokens as rest
 
@@ -41,8 +39,7 @@ async def make(
         device=device.strip() or None, labels=spoken(labels), lives_s=hours * _HOUR_S
     )
     issued = await rest.new_token(asked, visit.context, visit.who)
-    url = address(visit.context)
-    command = f"littoral enroll {shlex.quote(url)} --token {issued.token}"
+    command = f"littoral enroll {shlex.quote(issued.url)} --token {issued.token}"
     return _show(visit, made=Made(command=command, expires_ms=issued.expires_ms))
 
 
@@ -61,14 +58,6 @@ def spoken(labels: str) -> dict[str, str]:
         if not equals:
             raise MisuseError(f"labels: expected words as site=berlin, found {name!r}")
     return {name: value for name, _, value in pairs}
-
-
-def address(context: Context) -> str:
-    """Return where devices find this console, as DATA/console.json says."""
-    try:
-        return str(json.loads((context.data / CONSOLE).read_bytes())["devices"])
-    except (OSError, ValueError, LookupError):
-        return f"https://{context.advertised}:8443"
 
 
 def _show(visit: Visit, *, made: Made | None) -> Response:

@@ -14,7 +14,13 @@ from littoral_console.queries.devices import (
     device,
     devices,
 )
-from littoral_console.queries.enrolment import EnrolmentToken, enrolment_tokens
+from littoral_console.queries.enrolment import (
+    Claim,
+    EnrolmentToken,
+    claims_made,
+    claims_waiting,
+    enrolment_tokens,
+)
 from littoral_console.queries.history import (
     Change,
     Entry,
@@ -50,6 +56,7 @@ from littoral_console.queries.releases import (
 __all__ = [
     "STAGES",
     "Change",
+    "Claim",
     "Device",
     "DeviceDetail",
     "EnrolmentToken",
@@ -69,6 +76,8 @@ __all__ = [
     "Summary",
     "Wanted",
     "audit",
+    "claims_made",
+    "claims_waiting",
     "device",
     "devices",
     "enrolment_tokens",

@@ -4,7 +4,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from littoral.wire.enrolment import Token
@@ -18,18 +18,21 @@ MOST_LIFE_S = 365 * 24 * 3600
 
 
 class NewEnrolmentToken(BaseModel):
-    """Who may use it: any board, or one of a name or a serial number."""
+    """Who may use it: any board, or one of a name or a serial number, at once or if approved."""
 
     model_config = ConfigDict(extra="forbid")
 
     device: str | None = None
     serial: Annotated[str | None, Field(max_length=128)] = None
     labels: Labels = {}
+    approve: bool = False
     lives_s: Annotated[int, Field(gt=0, le=MOST_LIFE_S)] = 24 * 3600
 
 
 class IssuedToken(BaseModel):
+    id: int
     token: str
+    url: str  # where a device finds this console
     expires_ms: int
 
 
@@ -44,7 +47,7 @@ async def new_token(body: NewEnrolmentToken, context: Asked, who: Administrator)
     fleet = context.repository.anchors.fleet
     root = context.repository.root_bytes()
     now_ms = context.clock()
-    secret = await context.write(
+    made = await context.write(
         partial(
             enrolment.new_token,
             who=who.name,
@@ -53,12 +56,30 @@ async def new_token(body: NewEnrolmentToken, context: Asked, who: Administrator)
             device=body.device,
             serial=body.serial,
             labels=body.labels,
+            approve=body.approve,
         )
     )
     token = Token(
-        secret=secret,
+        secret=made.secret,
         fleet=fleet,
         root_sha256=sha256(root).hexdigest(),
         console_ca_sha256=context.tls.ca_sha256,
     )
-    return IssuedToken(token=token.encode(), expires_ms=now_ms + body.lives_s * 1000)
+    return IssuedToken(
+        id=made.number,
+        token=token.encode(),
+        url=context.devices_url(),
+        expires_ms=now_ms + body.lives_s * 1000,
+    )
+
+
+@router.post("/enrolment-tokens/{number}/revoke")
+async def revoke_token(
+    number: Annotated[int, Path(ge=1, lt=2**31)], context: Asked, who: Administrator
+) -> queries.EnrolmentToken:
+    """Make a token worthless, and the claim by it; who was admitted by it stays a device."""
+    await context.write(
+        partial(enrolment.revoke_token, number=number, who=who.name, now_ms=context.clock())
+    )
+    found = await context.look(queries.enrolment_tokens)
+    return next(token for token in found if token.id == number)

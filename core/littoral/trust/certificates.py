@@ -99,7 +99,7 @@ def issue_device(
         MalformedError: It is no request, not signed by its own key, or of another kind of key.
 
     """
-    public = _requested(csr)
+    public = requested(csr)
     if incarnation < 1:
         raise ValueError("incarnations count from 1")
     subject = x509.Name(
@@ -139,7 +139,8 @@ def issue_client(name: str, *, ca: Authority, key: Path, certificate: Path, now:
     durable.replace(certificate, _chain(leaf, ca), mode=0o644)
 
 
-def _requested(csr: str) -> ec.EllipticCurvePublicKey:
+def requested(csr: str) -> ec.EllipticCurvePublicKey:
+    """Return the key that asks, and that signed that it does. Raises MalformedError."""
     if len(csr) > MAX_PEM_BYTES:
         raise MalformedError(f"certificate request: more than {MAX_PEM_BYTES} bytes")
     try:

@@ -7,7 +7,8 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from littoral.bundle.manifest import check_id
@@ -29,6 +30,17 @@ class Identity:
 def digest(certificate: x509.Certificate) -> str:
     """Return the sha256 of the certificate's DER, in hex: what tokens and root carry."""
     return sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
+
+
+def key_digest(key: CertificatePublicKeyTypes) -> str:
+    """Return the sha256 of a public key (DER of its SubjectPublicKeyInfo), in hex."""
+    info = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return sha256(info).hexdigest()
+
+
+def fingerprint(digest: str) -> str:
+    """Return what two people compare of a key: 128 bits of its digest, in groups of four."""
+    return "-".join(digest[i : i + 4] for i in range(0, 32, 4))
 
 
 def load_pem(pem: str, what: str) -> tuple[x509.Certificate, ...]:
