@@ -32,19 +32,20 @@ def serial(root: Path = Path("/")) -> str:
     return ""
 
 
+def is_stick(device: Path) -> bool:
+    """Whether ``device``, a folder of the kernel's, is an Edge TPU on USB."""
+    try:
+        vendor = (device / "idVendor").read_text().strip()
+        return (vendor, (device / "idProduct").read_text().strip()) in _USB_STICKS
+    except OSError:
+        return False
+
+
 def _found(root: Path) -> Iterator[Hardware]:
     # As a service the agent sees no devices, and the driver's class all the same.
     if any((root / place).exists() for place in ("dev/apex_0", "sys/class/apex/apex_0")):
         yield "edgetpu-pcie"
-    if any(_usb(device) in _USB_STICKS for device in root.glob("sys/bus/usb/devices/*")):
+    if any(is_stick(device) for device in root.glob("sys/bus/usb/devices/*")):
         yield "edgetpu-usb"
     if (cpu := machine.cpu()) is not None:
         yield cpu
-
-
-def _usb(device: Path) -> tuple[str, str]:
-    try:
-        vendor = (device / "idVendor").read_text().strip()
-        return vendor, (device / "idProduct").read_text().strip()
-    except OSError:
-        return "", ""

@@ -1,0 +1,49 @@
+"""What of a reading somebody should look at. Pure.
+
+An alarm is told at once, and holds for an hour after it was last so: a board that throttles
+every other minute says so once, and not sixty times an hour.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from littoral.wire.board import Board, Reading
+
+HOLD_S: Final = 3600.0
+NAMES: Final = ("hot", "throttled", "under-voltage", "memory-low", "disk-low")
+HOT_C: Final = 80.0  # where a Raspberry Pi begins to slow itself; a board may name a lower one
+HOT_ACCELERATOR_C: Final = 85.0  # where the Edge TPU's driver first lowers its clock
+_LOW_MEMORY: Final = 0.05  # of all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    hot_c: float = HOT_C
+    disk_low_mib: float = 128.0
+
+
+def of(reading: Reading, board: Board, limits: Limits) -> frozenset[str]:
+    """Return the names of what is not well now."""
+    told = {
+        "hot": _above(reading.temperature_c, limits.hot_c)
+        or _above(reading.accelerator_c, HOT_ACCELERATOR_C),
+        "throttled": reading.throttled,
+        "under-voltage": reading.under_voltage,
+        "memory-low": _below(reading.memory_free_mib, board.memory_mib * _LOW_MEMORY),
+        "disk-low": _below(reading.disk_free_mib, limits.disk_low_mib),
+    }
+    return frozenset(name for name, is_so in told.items() if is_so)
+
+
+def held(since: Mapping[str, float], now_s: float) -> tuple[str, ...]:
+    """Return the names of what was so within the last hour; ``since`` says when last."""
+    return tuple(name for name in NAMES if name in since and now_s - since[name] < HOLD_S)
+
+
+def _above(value: float | None, limit: float) -> bool:
+    return value is not None and value >= limit
+
+
+def _below(value: float | None, limit: float) -> bool:
+    return value is not None and value < limit
