@@ -118,7 +118,7 @@ class Control:
     async def _try(self, body: bytes) -> Tried:
         order = records.from_json(Try, body, limit=MAX_BYTES)
         async with self._trying:
-            return await trying.run(order, data=self._tree.root, settings=self._settings)
+            return await trying.run(order, tree=self._tree, settings=self._settings)
 
     async def _probe(self, body: bytes) -> Tried:
         order = records.from_json(Probe, body, limit=MAX_BYTES)
@@ -126,7 +126,7 @@ class Control:
         if one is None:
             raise StorageError(f"no release of {order.model!r} runs")
         manifest = release.read_manifest(self._tree, one.manifest, model=one.model)
-        inputs, wanted = golden.read(self._tree, manifest)
+        inputs, wanted = golden.read(manifest, partial(release.read_file, self._tree, manifest))
         found: list[selftest.Sample] = []
         spent: list[int] = []
         while len(found) < len(inputs) or not selftest.enough(spent):

@@ -1,16 +1,20 @@
 """The golden vectors of a release, verified like all its files."""
 
+from collections.abc import Callable
+
 from littoral.bundle.manifest import Manifest
 from littoral.model.selftest import Sample, unpack
-from littoral.tree import Tree
-from littoral_serve import release
 
 
-def read(tree: Tree, manifest: Manifest) -> tuple[list[Sample], list[Sample]]:
-    """Return the golden inputs and outputs. Raises as ``release.read_file``, and MalformedError."""
+def read(manifest: Manifest, file: Callable[[str], bytes]) -> tuple[list[Sample], list[Sample]]:
+    """Return the golden inputs and outputs; ``file`` returns a file's bytes by its name.
+
+    Raises:
+        MalformedError: They are not as many as the manifest says.
+
+    """
     test = manifest.selftest
-    inputs = release.read_file(tree, manifest, test.inputs)
-    outputs = release.read_file(tree, manifest, test.outputs)
+    inputs, outputs = file(test.inputs), file(test.outputs)
     return (
         unpack(inputs, manifest.inputs, count=test.count),
         unpack(outputs, manifest.outputs, count=test.count),

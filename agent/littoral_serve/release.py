@@ -9,7 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-from littoral.bundle.manifest import MAX_BYTES, File, Manifest, Variant, check_sha256
+from littoral.bundle.manifest import MAX_BYTES, Manifest, Variant, check_sha256
 from littoral.errors import HashError, MalformedError, StorageError
 from littoral.tree import Tree
 
@@ -23,12 +23,21 @@ def read_manifest(tree: Tree, sha256: str, *, model: str | None = None) -> Manif
         StorageError: It is not there.
 
     """
+    return manifest_in(open_manifest(tree, sha256), sha256, model=model)
+
+
+def open_manifest(tree: Tree, sha256: str) -> int:
+    """Return a descriptor of the manifest ``sha256``. Raises StorageError, MalformedError."""
     try:
         check_sha256("manifest", sha256)
     except ValueError as e:
         raise MalformedError(str(e)) from e
-    data = _read(tree.manifest(sha256), limit=MAX_BYTES)
-    _check(f"manifest {sha256[:12]}…", data, sha256)
+    return _open(tree.manifest(sha256))
+
+
+def manifest_in(fd: int, sha256: str, *, model: str | None = None) -> Manifest:
+    """Read ``fd`` to its end and close it. Raises as ``read_manifest``."""
+    data = _read(fd, f"manifest {sha256[:12]}…", sha256=sha256, limit=MAX_BYTES)
     manifest = Manifest.from_json(data)
     if model is not None and manifest.model != model:
         raise MalformedError(
@@ -59,25 +68,39 @@ def read_file(tree: Tree, manifest: Manifest, name: str) -> bytes:
         StorageError: It does not hold them at all.
 
     """
-    file: File = manifest.files[name]
-    data = _read(tree.blob(file.sha256), limit=file.size)
-    _check(f"{manifest.model} {manifest.release}: {name}", data, file.sha256)
-    return data
+    return file_in(open_file(tree, manifest, name), manifest, name)
 
 
-def _check(what: str, data: bytes, sha256: str) -> None:
+def open_file(tree: Tree, manifest: Manifest, name: str) -> int:
+    """Return a descriptor of the release's file ``name``. Raises StorageError."""
+    return _open(tree.blob(manifest.files[name].sha256))
+
+
+def file_in(fd: int, manifest: Manifest, name: str) -> bytes:
+    """Read ``fd`` to its end and close it. Raises as ``read_file``."""
+    file = manifest.files[name]
+    what = f"{manifest.model} {manifest.release}: {name}"
+    return _read(fd, what, sha256=file.sha256, limit=file.size)
+
+
+def _open(path: Path) -> int:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror or e}") from e
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise StorageError(f"{path}: expected a regular file")
+    return fd
+
+
+def _read(fd: int, what: str, *, sha256: str, limit: int) -> bytes:
+    try:
+        with os.fdopen(fd, "rb") as file:
+            data = file.read(limit + 1)  # one byte more is enough for the hash to differ
+    except OSError as e:
+        raise StorageError(f"{what}: {e.strerror or e}") from e
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
         raise HashError(what, signed=sha256, found=found)
-
-
-def _read(path: Path, *, limit: int) -> bytes:
-    """Return at most one byte more than ``limit``: enough for the hash to differ."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(fd, "rb") as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise StorageError(f"{path}: expected a regular file")
-            return file.read(limit + 1)
-    except OSError as e:
-        raise StorageError(f"{path}: {e.strerror or e}") from e
+    return data

@@ -1,9 +1,10 @@
-"""The throwaway child in which a candidate runs first: ``python -m littoral_serve.trial ORDER``.
+"""The throwaway process in which a candidate runs first: ``python -m littoral_serve.trial …``.
 
 A model file is a program, and may do to this process what it likes. So the process has little:
-limited memory and time, no core file, nothing to write to but a pipe that is read with a cap.
-It prints Tried and exits with 0, or Failure where the model could not even be tried, and exits
-with 3; any other end speaks for itself (littoral_serve.trying).
+limited memory and time, no core file, the release's files as descriptors and no other file,
+nothing to write to but two pipes that are read with a cap. It prints Tried and exits with 0, or
+Failure where the model could not even be tried, and exits with 3; any other end speaks for
+itself (littoral_serve.trying). Who starts it is littoral_serve.starting's business.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import ctypes
 import os
 import resource
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
@@ -23,20 +25,20 @@ from littoral.errors import (
     LittoralError,
     MemoryBudgetError,
 )
-from littoral.tree import Tree
 from littoral.wire.control import Failure, Tried
 
 DENIED: Final = 3
 MAX_BYTES: Final = 64 * 1024
+FILES: Final = 4  # descriptors: the manifest, the model, its golden inputs and outputs
 _MOST_FILES: Final = 64
 _PR_SET_NO_NEW_PRIVS: Final = 38
+_PASSED_ON: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What to try, and the most that it may take."""
 
-    data: Path
     model: str
     manifest: str
     variant: str
@@ -44,33 +46,44 @@ class Order:
     address_space_bytes: int
     cpu_s: int
     nice: int
-    parent: int  # its process id: the child does not outlive it
 
 
-def confine(order: Order) -> None:
-    """Give up what a trial does not need."""
+def command(order: Order, files: Sequence[int]) -> list[str]:
+    """Return the command that a child of this process is to run, which has ``files`` open."""
+    words = [records.to_json(order).decode(), str(os.getpid()), *map(str, files)]
+    return [sys.executable, "-P", "-m", "littoral_serve.trial", *words]
+
+
+def environment() -> dict[str, str]:
+    held = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return held | {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def confine(order: Order, *, parent: int) -> None:
+    """Give up what a trial does not need, and do not outlive ``parent``."""
     die_with_parent()
     ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if os.getppid() != order.parent:
+    if os.getppid() != parent:
         sys.exit(DENIED)
-    os.nice(order.nice)
+    os.setpriority(os.PRIO_PROCESS, 0, max(order.nice, os.getpriority(os.PRIO_PROCESS, 0)))
     # When the machine is out of memory, this process goes first and serve goes on; where /proc
     # cannot be written to, which one goes is the kernel's choice, and no fault of the candidate.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
-    for what, most in (
-        (resource.RLIMIT_AS, order.address_space_bytes),
-        (resource.RLIMIT_CPU, order.cpu_s),
-        (resource.RLIMIT_NOFILE, _MOST_FILES),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
+    for what, most, beyond in (
+        (resource.RLIMIT_AS, order.address_space_bytes, 0),
+        # At the second limit the signal is the one of a machine that is out of memory.
+        (resource.RLIMIT_CPU, order.cpu_s, 5),
+        (resource.RLIMIT_NOFILE, _MOST_FILES, 0),
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_FSIZE, 0, 0),
     ):
         _, hard = resource.getrlimit(what)
-        least = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (least, least))
+        bound = sys.maxsize if hard == resource.RLIM_INFINITY else hard
+        resource.setrlimit(what, (min(most, bound), min(most + beyond, bound)))
 
 
-def prove(order: Order) -> Tried:
+def prove(order: Order, files: Sequence[int]) -> Tried:
     """Run the candidate's self-test here, in this process.
 
     Raises:
@@ -82,12 +95,13 @@ def prove(order: Order) -> Tried:
     from littoral_serve import golden, release
     from littoral_serve.live import match_specs
 
-    tree = Tree(order.data)
-    manifest = release.read_manifest(tree, order.manifest, model=order.model)
+    told, model, *vectors = files
+    manifest = release.manifest_in(told, order.manifest, model=order.model)
     variant = release.choose(manifest, order.variant)
-    inputs, wanted = golden.read(tree, manifest)
+    left = iter(vectors)
+    inputs, wanted = golden.read(manifest, lambda name: release.file_in(next(left), manifest, name))
     backend = backend_for(variant)
-    data = release.read_file(tree, manifest, variant.files[0])
+    data = release.file_in(model, manifest, variant.files[0])
     before = selftest.resident_bytes()
     try:
         session = open_session(backend, data)
@@ -104,11 +118,12 @@ def prove(order: Order) -> Tried:
 
 def main(argv: list[str]) -> NoReturn:
     order = records.from_json(Order, argv[1].encode(), limit=MAX_BYTES)
-    confine(order)
+    parent, *files = map(int, argv[2:])
+    confine(order, parent=parent)
     status = 0
     result: Tried | Failure
     try:
-        result = prove(order)
+        result = prove(order, files)
     except LittoralError as e:
         status, result = DENIED, Failure(code=e.code, error=str(e))
     data = records.to_json(result)

@@ -1,20 +1,30 @@
-"""Runs a trial in its child, and says what its end means. Serving goes on meanwhile."""
+"""Has a candidate tried in a process of its own, and says what that one's end means.
+
+Serving goes on meanwhile.
+"""
 
 import asyncio
 import contextlib
 import math
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from littoral import records
-from littoral.errors import CrashError, DeadlineError, LittoralError, MemoryBudgetError
+from littoral.errors import (
+    CrashError,
+    DeadlineError,
+    LittoralError,
+    MemoryBudgetError,
+    UnreachableError,
+)
+from littoral.tree import Tree
 from littoral.wire.control import Failure, Tried, Try
+from littoral_serve import release
 from littoral_serve.settings import Settings
+from littoral_serve.starting import started
 from littoral_serve.trial import DENIED, MAX_BYTES, Order
 
 _TAIL_BYTES: Final = 4096
@@ -25,11 +35,10 @@ _OUT_OF_MEMORY: Final = (
     "Cannot allocate memory",
     "failed to map segment",
 )
-_PASSED_ON: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
 
 
 class UntriedError(LittoralError):
-    """The child could not try the model at all; ``failure`` says why, with its own code."""
+    """The model could not be tried at all; ``failure`` says why, with its own code."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.error)
@@ -38,22 +47,23 @@ class UntriedError(LittoralError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """How the child ended; ``status`` as subprocess has it, None where the deadline ended it."""
+    """How the trial ended; ``status`` as subprocess has it, None where the deadline ended it."""
 
     status: int | None
     out: bytes
     err: str
 
 
-async def run(order: Try, *, data: Path, settings: Settings) -> Tried:
-    """Try the candidate in a child.
+async def run(order: Try, *, tree: Tree, settings: Settings) -> Tried:
+    """Try the candidate in a process of its own.
 
     Raises:
-        UntriedError: Its files are not what was signed, or this machine has no runtime for it.
+        UntriedError: Its files are not what was signed, or this machine has no runtime for it,
+            or nobody can tell how the trial ended.
+        LittoralError: The release is not here.
 
     """
     asked = Order(
-        data=data,
         model=order.model,
         manifest=order.manifest,
         variant=order.variant,
@@ -61,16 +71,19 @@ async def run(order: Try, *, data: Path, settings: Settings) -> Tried:
         address_space_bytes=settings.trial_address_space_bytes,
         cpu_s=max(1, math.ceil(order.deadline_s)),
         nice=settings.trial_nice,
-        parent=os.getpid(),
     )
-    return verdict(await _watch(asked, deadline_s=order.deadline_s), deadline_s=order.deadline_s)
+    try:
+        end = await _watch(asked, tree=tree, deadline_s=order.deadline_s)
+    except UnreachableError as e:
+        raise UntriedError(Failure(code=e.code, error=str(e))) from e
+    return verdict(end, deadline_s=order.deadline_s)
 
 
 def verdict(end: End, *, deadline_s: float) -> Tried:
     """Say what ``end`` means.
 
     Raises:
-        UntriedError: The child says that there was nothing to try.
+        UntriedError: The trial says that there was nothing to try.
 
     """
     status = end.status
@@ -79,8 +92,13 @@ def verdict(end: End, *, deadline_s: float) -> Tried:
             return records.from_json(Tried, end.out, limit=MAX_BYTES)
         if status == DENIED:
             raise UntriedError(records.from_json(Failure, end.out, limit=MAX_BYTES))
-    if status is None or status == -signal.SIGXCPU:
+    if status is None:
         return Tried(code=DeadlineError.code, detail=f"it did not end within {deadline_s:g} s")
+    if status == -signal.SIGXCPU:
+        most_s = max(1, math.ceil(deadline_s))
+        return Tried(
+            code=DeadlineError.code, detail=f"it did not end within {most_s} s of CPU time"
+        )
     # Nobody but the kernel, out of memory, kills it with a signal that cannot be caught.
     if status == -signal.SIGKILL or any(words in end.err for words in _OUT_OF_MEMORY):
         return Tried(code=MemoryBudgetError.code, detail=f"out of memory; {_how(status)}")
@@ -97,48 +115,45 @@ def _how(status: int) -> str:
         return f"the process was ended by signal {-status}"
 
 
-async def _watch(order: Order, *, deadline_s: float) -> End:
-    async with _child(order) as child:
-        try:
-            async with asyncio.timeout(deadline_s):
-                out, err, status = await asyncio.gather(
-                    _capped(child.stdout), _tail(child.stderr), child.wait()
-                )
-        except TimeoutError:
-            return End(status=None, out=b"", err="")
-        return End(status=status, out=out, err=err)
+async def _watch(order: Order, *, tree: Tree, deadline_s: float) -> End:
+    with _opened(tree, order) as files:
+        async with started(order, files, where=tree.trial) as running:
+            try:
+                async with asyncio.timeout(deadline_s):
+                    out, err, status = await asyncio.gather(
+                        _capped(running.out), _tail(running.err), running.wait()
+                    )
+            except TimeoutError:
+                return End(status=None, out=b"", err="")
+    return End(status=status, out=out, err=err)
 
 
-@contextlib.asynccontextmanager
-async def _child(order: Order) -> AsyncIterator[asyncio.subprocess.Process]:
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    environment |= {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "littoral_serve.trial", records.to_json(order).decode()),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment,
-        start_new_session=True,
-    )
-    try:
-        yield child
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        await child.wait()
+@contextlib.contextmanager
+def _opened(tree: Tree, order: Order) -> Iterator[list[int]]:
+    """Give descriptors of the release's files, in the order of ``trial.FILES``."""
+    manifest = release.read_manifest(tree, order.manifest, model=order.model)
+    chosen, test = release.choose(manifest, order.variant), manifest.selftest
+    with contextlib.ExitStack() as kept:
+
+        def keep(fd: int) -> int:
+            kept.callback(os.close, fd)
+            return fd
+
+        told = keep(release.open_manifest(tree, order.manifest))
+        names = (chosen.files[0], test.inputs, test.outputs)
+        yield [told, *(keep(release.open_file(tree, manifest, name)) for name in names)]
 
 
-async def _capped(stream: asyncio.StreamReader | None) -> bytes:
+async def _capped(stream: asyncio.StreamReader) -> bytes:
     """Read to the end, and keep one byte more than may be: enough to be refused."""
     kept = b""
-    while stream is not None and (part := await stream.read(MAX_BYTES)):
+    while part := await stream.read(MAX_BYTES):
         kept = (kept + part)[: MAX_BYTES + 1]
     return kept
 
 
-async def _tail(stream: asyncio.StreamReader | None) -> str:
+async def _tail(stream: asyncio.StreamReader) -> str:
     kept = b""
-    while stream is not None and (part := await stream.read(_TAIL_BYTES)):
+    while part := await stream.read(_TAIL_BYTES):
         kept = (kept + part)[-_TAIL_BYTES:]
     return kept.decode(errors="replace")

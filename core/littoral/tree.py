@@ -83,6 +83,11 @@ class Tree:
         """Return the socket on which serve answers local programs."""
         return self.sockets / "serve.sock"
 
+    @property
+    def trial(self) -> Path:
+        """Return the socket on which systemd starts trials; nobody else listens on it."""
+        return self.sockets / "trial.sock"
+
     def blob(self, sha256: str) -> Path:
         return self.blobs / sha256
 

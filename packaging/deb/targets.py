@@ -75,6 +75,8 @@ PACKAGES: Final = {
             "littoral-serve.service",
             "littoral-serve.socket",
             "littoral-control.socket",
+            "littoral-trial.socket",
+            "littoral-trial@.service",
         ),
         pages=("install.md", "settings.md", "errors.md"),
     ),

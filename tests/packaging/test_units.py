@@ -11,9 +11,15 @@ from simulators.packages import need
 
 UNITS = ROOT / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
+ALWAYS = [path for path in SERVICES if "@" not in path.name]  # others run once per connection
 SOCKETS = sorted(UNITS.glob("*.socket"))
 DROP_INS = sorted((UNITS / "drop-ins").glob("*.conf"))
-MOST = {"littoral-agent": 1.5, "littoral-serve": 0.5, "littoral-console": 1.5}
+MOST = {
+    "littoral-agent": 1.5,
+    "littoral-serve": 0.5,
+    "littoral-trial@": 0.5,
+    "littoral-console": 1.5,
+}
 MOST_WITH_AN_ACCELERATOR = 1.0
 
 
@@ -49,7 +55,7 @@ def analyze(*words: str, cwd: Path) -> str:
 def exposure(folder: Path, unit: str) -> float:
     said = analyze("security", "--offline=true", "--no-pager", f"./{unit}", cwd=folder)
     line = next(line for line in said.splitlines() if "Overall exposure level" in line)
-    return float(line.partition(f"{unit}: ")[2].split()[0])
+    return float(line.partition(".service: ")[2].split()[0])
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=stem)
@@ -83,7 +89,7 @@ def test_each_unit_is_in_one_package() -> None:
     assert sorted(held) == sorted(path.name for path in (*SERVICES, *SOCKETS))
 
 
-@pytest.mark.parametrize("service", SERVICES, ids=stem)
+@pytest.mark.parametrize("service", ALWAYS, ids=stem)
 def test_a_service_is_never_given_up(service: Path) -> None:
     unit = Unit(service)
     assert unit["Unit.StartLimitIntervalSec"] == ["0"]
@@ -92,7 +98,7 @@ def test_a_service_is_never_given_up(service: Path) -> None:
     assert "Service.MemoryMax" in unit
 
 
-@pytest.mark.parametrize("service", SERVICES, ids=stem)
+@pytest.mark.parametrize("service", ALWAYS, ids=stem)
 def test_no_service_waits_for_a_network_or_for_the_right_time(service: Path) -> None:
     unit = Unit(service)
     assert unit["Unit.After"] == ["time-set.target network.target"]
@@ -131,3 +137,26 @@ def test_the_sockets_are_the_ones_that_serve_looks_for() -> None:
     for unit in (clients, control):
         assert unit["Socket.Service"] == ["littoral-serve.service"]
         assert unit["Socket.TriggerLimitIntervalSec"] == ["0"]
+
+
+def test_a_trial_has_less_than_serve_and_ends_with_its_connection() -> None:
+    trial, serve = (Unit(UNITS / f"littoral-{name}.service") for name in ("trial@", "serve"))
+    assert trial["Service.User"] == trial["Service.Group"] == ["littoral-trial"]
+    assert trial["Service.StandardInput"] == ["socket"]
+    assert trial["Service.RestrictAddressFamilies"] == ["none"]
+    assert trial["Service.PrivateNetwork"] == ["yes"]
+    assert "-/var/lib/littoral" in trial["Service.InaccessiblePaths"]
+    assert "Service.Restart" not in trial
+    for name in ("MemoryMax", "TasksMax", "RuntimeMaxSec", "Nice"):
+        assert f"Service.{name}" in trial
+    kept = {name for name in serve if name.startswith(("Service.Protect", "Service.Restrict"))}
+    assert kept <= trial.keys()
+
+
+def test_only_serve_may_ask_for_a_trial() -> None:
+    socket = Unit(UNITS / "littoral-trial.socket")
+    assert socket["Socket.ListenSequentialPacket"] == ["/run/littoral/trial.sock"]
+    assert socket["Socket.Accept"] == ["yes"]
+    assert socket["Socket.SocketUser"] == ["littoral-serve"]
+    assert socket["Socket.SocketMode"] == ["0600"]
+    assert "littoral-trial.socket" in Unit(UNITS / "littoral-serve.service")["Unit.Wants"][0]

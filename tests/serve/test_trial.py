@@ -1,10 +1,14 @@
-"""Candidates in their child: honest ones, wrong ones, and those that mean harm."""
+"""Candidates in their trial: honest ones, wrong ones, and those that mean harm.
+
+Everything is asked of both ways to start one: as serve's child, and by systemd.
+"""
 
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +29,17 @@ from simulators.served import (
     Serve,
     alive,
     ask,
-    children,
     model,
     serving,
     wait_until,
 )
+from simulators.units import trials, trials_by_systemd
+
+
+@pytest.fixture(scope="module", params=["child", "systemd"])
+def way(request: pytest.FixtureRequest) -> str:
+    """Who starts the trial."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +48,13 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Device:
 
 
 @pytest.fixture(scope="module")
-def serve(device: Device) -> Iterator[Serve]:
+def serve(device: Device, way: str) -> Iterator[Serve]:
     device.good(device.add("steady"))
     (device.tree.root / "serve.toml").write_text("trial_address_space_bytes = 1_000_000_000\n")
-    with serving(f"--data={device.tree.root}") as running:
-        yield running
+    with ExitStack() as held:
+        if way == "systemd":
+            held.enter_context(trials_by_systemd(device.tree.trial))
+        yield held.enter_context(serving(f"--data={device.tree.root}"))
 
 
 @pytest.fixture(autouse=True)
@@ -108,25 +120,42 @@ def test_a_trial_that_does_not_end_is_ended(device: Device, serve: Serve) -> Non
     done = tried(device, device.add("digits", repeat=LONG), deadline_s=0.5)
     assert (done.code, done.detail) == ("deadline", "it did not end within 0.5 s")
     assert time.monotonic() - start < 2
-    assert children(serve) == []
+    assert trials(device.tree) == []
+    assert alive(str(serve.process.pid))
 
 
-def test_a_trial_has_little(device: Device, serve: Serve) -> None:
-    order = {**device.add("digits", repeat=LONG).order, "hardware": HARDWARE, "deadline_s": 2}
+def test_a_trial_is_started_by_whom_it_should_be(device: Device, serve: Serve, way: str) -> None:
+    with trying(device, device.add("digits", repeat=LONG), deadline_s=2) as trial:
+        status = (Path("/proc") / trial / "status").read_text()
+        child = f"PPid:\t{serve.process.pid}\n" in status
+        assert child is (way == "child")
+
+
+def test_a_trial_has_little(device: Device) -> None:
+    with trying(device, device.add("digits", repeat=LONG), deadline_s=2) as trial:
+        folder = Path("/proc") / trial
+        wait_until(lambda: "Max cpu time              2 " in (folder / "limits").read_text())
+        wait_until(lambda: "Max core file size        0" in (folder / "limits").read_text())
+        limits = (folder / "limits").read_text()
+        for line in ("Max address space         1000000000", "Max open files            64"):
+            assert line in limits
+        wait_until(lambda: "Max file size             0" in (folder / "limits").read_text())
+        assert (folder / "oom_score_adj").read_text() == "1000\n"
+        assert "NoNewPrivs:\t1" in (folder / "status").read_text()
+        assert (folder / "stat").read_text().rpartition(")")[2].split()[16] == "10"  # nice
+
+
+@contextmanager
+def trying(device: Device, release: Release, *, deadline_s: float) -> Iterator[str]:
+    """Give the process id of a trial while it runs."""
+    order = {**release.order, "hardware": HARDWARE, "deadline_s": deadline_s}
     thread = threading.Thread(target=ask, args=(device.tree.control, "POST", "/control/try", order))
     thread.start()
-    wait_until(lambda: children(serve))
-    folder = Path("/proc") / children(serve)[0]
-    wait_until(lambda: "Max cpu time              2 " in (folder / "limits").read_text())
-    limits = (folder / "limits").read_text()
-    for line in ("Max address space         1000000000", "Max core file size        0"):
-        assert line in limits
-    assert "Max open files            64" in limits
-    assert "Max file size             0" in limits
-    assert (folder / "oom_score_adj").read_text() == "1000\n"
-    assert "NoNewPrivs:\t1" in (folder / "status").read_text()
-    assert (folder / "stat").read_text().rpartition(")")[2].split()[16] == "10"  # nice
-    thread.join()
+    wait_until(lambda: trials(device.tree))
+    try:
+        yield trials(device.tree)[0]
+    finally:
+        thread.join()
 
 
 def surgery(change: Callable[[Any], None]) -> bytes:
@@ -203,25 +232,25 @@ def test_two_trials_wait_for_each_other_and_serving_for_none(device: Device) -> 
     assert sorted(waits)[len(waits) // 2] < 0.1
 
 
-def test_the_child_is_ended_when_nobody_waits_for_it(device: Device, serve: Serve) -> None:
+def test_a_trial_is_ended_when_nobody_waits_for_it(device: Device) -> None:
     order = {**device.add("digits", repeat=LONG).order, "hardware": HARDWARE, "deadline_s": 60}
     body = records.to_json(order)
     with socket.socket(socket.AF_UNIX) as peer:
         peer.connect(str(device.tree.control))
         head = f"POST /control/try HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
         peer.sendall(head.encode() + body)
-        wait_until(lambda: children(serve))
-        (child,) = children(serve)
+        wait_until(lambda: trials(device.tree))
+        (trial,) = trials(device.tree)
         time.sleep(0.5)
-        assert alive(child)
-    wait_until(lambda: not alive(child), within_s=1)
+        assert alive(trial)
+    wait_until(lambda: not alive(trial), within_s=1)
 
 
 @pytest.mark.parametrize(
     ("end", "code", "detail"),
     [
         (End(status=None, out=b"", err=""), "deadline", "it did not end within 7 s"),
-        (End(status=-signal.SIGXCPU, out=b"", err=""), "deadline", "within 7 s"),
+        (End(status=-signal.SIGXCPU, out=b"", err=""), "deadline", "within 7 s of CPU time"),
         (End(status=-signal.SIGSEGV, out=b"", err="a\nlast"), "crash", "ended by SIGSEGV: last"),
         (End(status=-signal.SIGKILL, out=b"", err=""), "memory", "out of memory"),
         (End(status=-signal.SIGABRT, out=b"", err="std::bad_alloc"), "memory", "SIGABRT"),

@@ -1,0 +1,116 @@
+"""Who starts a trial, and what is heard when that goes wrong."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from littoral.tree import Tree
+from littoral.wire.control import Try
+from littoral_serve import release, trying
+from littoral_serve.settings import Settings
+from littoral_serve.starting import started
+from littoral_serve.trial import FILES, Order
+from littoral_serve.trying import UntriedError
+from simulators.served import HARDWARE, LONG, Device, Release, alive, wait_until
+from simulators.units import trials, trials_by_systemd
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Device:
+    return Device(tmp_path / "data")
+
+
+def order(asked: Release, *, cpu_s: int = 30) -> Order:
+    return Order(
+        **asked.order,
+        hardware=HARDWARE,
+        address_space_bytes=2**31,
+        cpu_s=cpu_s,
+        nice=10,
+    )
+
+
+def tried(tree: Tree, asked: Release, *, deadline_s: float = 20) -> str | None:
+    wanted = Try(**asked.order, hardware=HARDWARE, deadline_s=deadline_s)
+    return asyncio.run(trying.run(wanted, tree=tree, settings=Settings())).code
+
+
+async def status(asked: Order, tree: Tree) -> int:
+    """Let a trial run to its end, whoever starts it."""
+    manifest = release.read_manifest(tree, asked.manifest)
+    names = ("model.tflite", "inputs.bin", "outputs.bin")
+    files = [release.open_manifest(tree, asked.manifest)]
+    files += [release.open_file(tree, manifest, name) for name in names]
+    assert len(files) == FILES
+    try:
+        async with started(asked, files, where=tree.trial) as running:
+            return await running.wait()
+    finally:
+        for fd in files:
+            os.close(fd)
+
+
+@pytest.mark.parametrize("way", ["child", "systemd"])
+def test_processor_time_ends_with_a_signal_of_its_own(device: Device, way: str) -> None:
+    """Not with the one by which a machine out of memory ends it."""
+    asked = order(device.add("digits", repeat=LONG), cpu_s=1)
+    if way == "child":
+        assert asyncio.run(status(asked, device.tree)) == -signal.SIGXCPU
+        return
+    with trials_by_systemd(device.tree.trial):
+        assert asyncio.run(status(asked, device.tree)) == -signal.SIGXCPU
+
+
+def test_who_keeps_the_trial_may_end_and_that_is_not_the_models_fault(device: Device) -> None:
+    async def kill() -> str:
+        asked = device.add("digits", repeat=LONG)
+        wanted = Try(**asked.order, hardware=HARDWARE, deadline_s=20)
+        trial = asyncio.create_task(
+            trying.run(wanted, tree=device.tree, settings=Settings()), name="trial"
+        )
+        found: list[str] = []
+        await asyncio.to_thread(wait_until, lambda: found.extend(trials(device.tree)) or found)
+        lines = (Path("/proc") / found[0] / "status").read_text().splitlines()
+        keeper = int(next(line for line in lines if line.startswith("PPid:")).split()[1])
+        await asyncio.sleep(0.3)  # until it has asked to end with its keeper
+        os.kill(keeper, signal.SIGKILL)
+        with pytest.raises(UntriedError) as ended:
+            await trial
+        wait_until(lambda: not alive(found[0]))
+        return ended.value.failure.code
+
+    with trials_by_systemd(device.tree.trial):
+        assert asyncio.run(kill()) == "unreachable"
+
+
+def test_where_systemd_starts_nothing_serve_does(
+    device: Device, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A unit that is broken must not keep a fleet from its updates; it is told each time."""
+    broken = (sys.executable, "-c", "raise SystemExit(1)")
+    with trials_by_systemd(device.tree.trial, broken):
+        assert tried(device.tree, device.add("digits")) is None
+    assert "journalctl -u 'littoral-trial@*'" in caplog.text
+
+
+def test_where_nobody_listens_serve_starts_it_and_says_nothing(
+    device: Device, caplog: pytest.LogCaptureFixture
+) -> None:
+    with trials_by_systemd(device.tree.trial):
+        pass
+    assert tried(device.tree, device.add("digits")) is None
+    assert caplog.text == ""
+
+
+def test_a_keeper_that_hangs_is_not_waited_for(
+    device: Device, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("littoral_serve.starting._START_S", 0.3)
+    hanging = (sys.executable, "-c", "import time; time.sleep(60)")
+    with trials_by_systemd(device.tree.trial, hanging):
+        assert tried(device.tree, device.add("digits")) is None
+    assert "systemd starts no trial" in caplog.text
