@@ -9,6 +9,7 @@ import click
 from littoral import records
 from littoral.errors import LittoralError, RefusedError, UnfinishedError
 from littoral_console.client import Console, by_code
+from littoral_console.phases import phase
 
 POLL_S: Final = 0.5
 _BAD: Final = ("refused", "failed")
@@ -52,15 +53,15 @@ def _pending(detail: Mapping[str, Any]) -> list[Any]:
 
 def _progress(detail: Mapping[str, Any], seen: dict[str, str], *, quiet: bool) -> None:
     for d in detail["devices"]:
-        words = _words(d)
-        if seen.get(d["device"]) != words and not quiet:
-            click.echo(f"{d['device']}: {words}")
-        seen[d["device"]] = words
+        now = words(d)
+        if seen.get(d["device"]) != now and not quiet:
+            click.echo(f"{d['device']}: {now}")
+        seen[d["device"]] = now
 
 
 def _unfinished(name: str, detail: Mapping[str, Any], *, after_s: float) -> UnfinishedError:
     left, number = _pending(detail), detail["rollout"]["id"]
-    shown = [f"{d['device']} {_words(d)}" for d in left[:_SHOWN]]
+    shown = [f"{d['device']} {words(d)}" for d in left[:_SHOWN]]
     more = [f"{len(left) - _SHOWN} more"] if len(left) > _SHOWN else []
     return UnfinishedError(
         f"{name}: after {after_s:g} s, {len(left)} of {len(detail['devices'])} devices go on: "
@@ -68,8 +69,11 @@ def _unfinished(name: str, detail: Mapping[str, Any], *, after_s: float) -> Unfi
     )
 
 
-def _words(d: Mapping[str, Any]) -> str:
-    return f"{d['step']} ({d['outcome']})" + (f" [{d['code']}]" if d["code"] else "")
+def words(d: Mapping[str, Any]) -> str:
+    """Return how a device of a rollout fares."""
+    now_ms = round(time.time() * 1000)
+    found = phase(d["outcome"], d["state"], d["until_ms"], now_ms=now_ms)
+    return found + (f" [{d['code']}]" if d["code"] else "")
 
 
 def _refused(name: str, bad: Sequence[Mapping[str, Any]], *, of: int) -> LittoralError:

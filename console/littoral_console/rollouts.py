@@ -1,35 +1,23 @@
-"""Asks devices for a release, and follows what becomes of it.
+"""Asks devices for a release: who is meant, who has the hardware, and what is signed to each.
 
-What a device was asked for and what it does are kept apart: an outcome is what the device
-reported, and silence is ``pending`` however long it lasts.
+What becomes of it is what devices report: littoral_console.outcomes.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
 from littoral.bundle.manifest import Manifest
 from littoral.errors import FloorError, NotFoundError, WrongHardwareError
-from littoral.wire.messages import Running, Update
+from littoral.wire.journal import State
 from littoral_console import audit, queries, selectors
 from littoral_console import tables as t
 from littoral_console.database import put
 from littoral_console.director import Director
+from littoral_console.outcomes import BAD, Outcome
 
-
-class Outcome(StrEnum):
-    PENDING = "pending"  # asked for; the device has not said how it ended
-    HEALTHY = "healthy"  # proven on the device, and serving
-    REFUSED = "refused"  # not what was promised, or not for this device: it never ran
-    FAILED = "failed"  # it ran, and did not prove itself
-    SUPERSEDED = "superseded"  # something else was asked for before it ended
-
-
-BAD: Final = (Outcome.REFUSED, Outcome.FAILED)
-_IDLE: Final = "idle"
 _ASKED: Final = "asked"
 
 
@@ -98,77 +86,6 @@ def preference(manifest: Manifest) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def heard_update(connection: Connection, device: str, said: Update, *, now_ms: int) -> None:
-    """Take what a report says of an update that is asked for."""
-    if said.release is None:
-        return
-    outcome = _outcome(said)
-    values = {
-        "outcome": outcome,
-        "step": said.event[:16],
-        "code": said.code and said.code[:32],
-        "detail": said.detail[:2000],
-        "updated_ms": now_ms,
-    }
-    _conclude(connection, device, model=said.model, release=said.release, values=values)
-
-
-def heard_running(connection: Connection, device: str, said: Running, *, now_ms: int) -> None:
-    """Take what a status says: what is proven and idle is what was asked for."""
-    if said.state == _IDLE and said.good is not None:
-        values = {
-            "outcome": Outcome.HEALTHY,
-            "step": "healthy",
-            "code": None,
-            "detail": "",
-            "updated_ms": now_ms,
-        }
-        _conclude(
-            connection,
-            device,
-            model=said.model,
-            release=said.good,
-            values=values,
-            only=Outcome.PENDING,
-        )
-
-
-def _outcome(said: Update) -> Outcome:
-    match said.event:
-        case "refused":
-            return Outcome.REFUSED
-        case "failed":
-            return Outcome.FAILED
-        case "healthy":
-            return Outcome.HEALTHY
-        case _ if said.state == _IDLE and said.good == said.release:
-            return Outcome.HEALTHY
-        case _:
-            return Outcome.PENDING
-
-
-def _conclude(
-    connection: Connection,
-    device: str,
-    *,
-    model: str,
-    release: int,
-    values: Mapping[str, object],
-    only: Outcome | None = None,
-) -> None:
-    """Change the outcome of what the device is asked for now, and of nothing older."""
-    c, d = t.rollout_devices.c, t.desired.c
-    asked = (
-        select(d.rollout)
-        .where(d.device == device, d.model == model, d.release == release)
-        .scalar_subquery()
-    )
-    row = update(t.rollout_devices).where(c.device == device, c.rollout == asked)
-    if only is not None:
-        row = row.where(c.outcome == only)
-    connection.execute(row.values(**values))
-
-
 def _release(connection: Connection, order: Order) -> queries.Release:
     found = queries.release(connection, order.model, order.release)
     if found is None or found.withdrawn:
@@ -223,6 +140,7 @@ def _refuse(
             attempt=0,
             outcome=Outcome.REFUSED,
             step="console",
+            state="",
             code=WrongHardwareError.code,
             detail=f"the release is for {', '.join(release.hardware)}; this device has {has}",
             updated_ms=now_ms,
@@ -253,7 +171,7 @@ def _ask(
     )
     proven = any(
         m.model == release.model
-        and m.state == _IDLE
+        and m.state == State.IDLE
         and m.manifest == release.manifest
         and m.good == m.release == release.release
         for m in device.models
@@ -266,6 +184,7 @@ def _ask(
             attempt=attempt,
             outcome=Outcome.HEALTHY if proven else Outcome.PENDING,
             step=_ASKED,
+            state="",
             detail="",
             updated_ms=now_ms,
         )

@@ -9,7 +9,7 @@ from littoral.bundle.manifest import check_id
 from littoral.wire.messages import Key, Report, Running, Update
 from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Telemetry
-from littoral_console import rollouts
+from littoral_console import outcomes
 from littoral_console import tables as t
 
 MOST: Final = 2**53  # JSON's whole numbers end there
@@ -35,7 +35,7 @@ def report(connection: Connection, said: Report, *, now_ms: int) -> None:
         row |= _update(said.update, detail=said.detail)
     connection.execute(insert(t.reports), row)
     if said.update is not None:
-        rollouts.heard_update(connection, said.key.device, said.update, now_ms=now_ms)
+        outcomes.heard_update(connection, said, now_ms=now_ms)
 
 
 def telemetry(connection: Connection, said: Telemetry) -> None:
@@ -85,7 +85,7 @@ def models(connection: Connection, device: str, running: Sequence[Running], *, n
     if rows:
         connection.execute(insert(t.device_models), rows)
     for m in running:
-        rollouts.heard_running(connection, device, m, now_ms=now_ms)
+        outcomes.heard_running(connection, device, m, now_ms=now_ms)
 
 
 def whole(number: int | None) -> Any:  # noqa: ANN401

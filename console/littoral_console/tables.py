@@ -234,8 +234,10 @@ rollout_devices: Final = Table(
     Column("device", ForeignKey("devices.id"), primary_key=True),
     Column("hardware", String(32), nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("outcome", String(16), nullable=False),  # see littoral_console.rollouts.Outcome
+    Column("outcome", String(16), nullable=False),  # see littoral_console.outcomes.Outcome
     Column("step", String(16), nullable=False),  # the last event that the device reported
+    Column("state", String(16), nullable=False),  # of the model after it; empty before the first
+    Column("until_ms", BigInteger),  # when its probation should end
     Column("code", String(32)),
     Column("detail", Text, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),

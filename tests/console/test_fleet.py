@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -165,9 +167,27 @@ def test_a_push_that_nothing_answers_says_that_it_goes_on(
     DeviceSimulator(console, "cli-3")
     done = shell("push", "digits:1", "--to", "cli-3", "--wait", "1")
     assert done.returncode == 1
-    assert "after 1 s, 1 of 1 devices go on: cli-3 asked" in done.stderr
+    assert "after 1 s, 1 of 1 devices go on: cli-3 asked for; see" in done.stderr
     assert done.stderr.endswith("[unfinished]\n")
-    assert "cli-3: asked (pending)" in done.stdout
+    assert "cli-3: asked for\n" in done.stdout
+
+
+def test_a_device_on_probation_is_said_to_be_watched_and_until_when(
+    console: ConsoleProcess, shell: Shell
+) -> None:
+    device = DeviceSimulator(console, "cli-5")
+    number = console.push("digits:1", to="cli-5")
+    device.post(device.report("fetched"))
+    assert " on trial " in shell("rollouts", str(number)).stdout
+    device.post(device.report("passed", figures={"probation_left_s": 300.0}))
+    assert re.search(r" in probation until \d\d:\d\d UTC ", shell("rollouts", str(number)).stdout)
+    one = shell.json("rollouts", str(number))["devices"][0]
+    assert (one["outcome"], one["state"], one["code"]) == ("pending", "probation", None)
+    assert one["until_ms"] == pytest.approx((time.time() + 300) * 1000, abs=30_000)
+    done = shell("push", "digits:1", "--to", "cli-5", "--wait", "0.2")
+    assert "cli-5: asked for" in done.stdout
+    device.post(device.report("healthy", good=1))
+    assert " healthy " in shell("rollouts", str(number + 1)).stdout
 
 
 def test_hardware_that_nothing_fits_is_said_at_once(console: ConsoleProcess, shell: Shell) -> None:

@@ -17,6 +17,7 @@ from littoral.bundle.manifest import (
 )
 from littoral.errors import MalformedError, MisuseError, every
 from littoral.wire.journal import State
+from littoral_console.outcomes import Outcome
 from littoral_console.pages import figures
 from littoral_console.pages.accuracy import Accuracy, accuracy
 from littoral_console.pages.overview import Part, shares, spark
@@ -28,7 +29,6 @@ from littoral_console.pages.telemetry import bars, lines
 from littoral_console.pages.tokens import spoken
 from littoral_console.pages.uploading import name_of
 from littoral_console.queries import Device, Latency, LatencyPoint, Running, Spread, Wanted
-from littoral_console.rollouts import Outcome
 
 DEVICE = Device(
     id="edge-1",

@@ -50,6 +50,12 @@ T = TypeVar("T")
 PASSWORD: Final = "correct horse"
 needs_broker = pytest.mark.skipif(program() is None, reason="mosquitto is not installed")
 WAIT_S: Final = 20.0
+_STATES: Final = {  # of a model after an event, where the event does not end the update
+    "desired": "fetching",
+    "fetched": "testing",
+    "passed": "probation",
+    "woke": "probation",
+}
 
 
 def until(found: Callable[[], T | None], what: str, *, limit_s: float = WAIT_S) -> T:

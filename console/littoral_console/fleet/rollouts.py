@@ -6,6 +6,7 @@ from littoral.commands.output import JSON, emit
 from littoral.errors import MisuseError
 from littoral_console.fleet.asking import LIMIT, TO, console
 from littoral_console.pushing import push as push_and_wait
+from littoral_console.pushing import words
 from littoral_console.show import ago, table
 
 
@@ -41,10 +42,10 @@ def rollouts(rollout: int | None, *, limit: int, as_json: bool) -> None:
     if rollout is not None:
         detail = console().get(f"rollouts/{rollout}")
         rows: list[tuple[object, ...]] = [
-            (d["device"], d["outcome"], d["step"], d["code"] or "", d["detail"])
+            (d["device"], words(d), ago(d["updated_ms"]), d["code"] or "", d["detail"])
             for d in detail["devices"]
         ]
-        heads: tuple[str, ...] = ("device", "outcome", "step", "code", "why")
+        heads: tuple[str, ...] = ("device", "state", "since", "code", "why")
         emit(detail, as_json=as_json, text=table(heads, rows))
         return
     found = console().get("rollouts", limit=limit)

@@ -34,6 +34,7 @@ from littoral_console.context import Context
 from littoral_console.pages import figures
 from littoral_console.pages.reasons import reason, word
 from littoral_console.pages.standing import standing
+from littoral_console.phases import phase
 
 _ROOM: Final = Path(__file__).parents[1]
 STATIC: Final = _ROOM / "static"
@@ -254,6 +255,7 @@ def _templates() -> Environment:
         "micros": figures.micros,
         "number": figures.number,
         "percent": figures.percent,
+        "phase": phase,
         "reason": reason,
         "said": figures.said,
         "size": figures.size,

@@ -53,6 +53,8 @@ class RolloutDevice:
     attempt: int
     outcome: str
     step: str  # the last event that the device reported
+    state: str  # of the model after it; empty before the first
+    until_ms: int | None  # when probation should end
     code: str | None
     detail: str
     updated_ms: int
@@ -108,6 +110,8 @@ def rollout(connection: Connection, number: int) -> RolloutDetail | None:
                 attempt=row.attempt,
                 outcome=row.outcome,
                 step=row.step,
+                state=row.state,
+                until_ms=row.until_ms,
                 code=row.code,
                 detail=row.detail,
                 updated_ms=row.updated_ms,
