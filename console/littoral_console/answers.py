@@ -78,7 +78,7 @@ def install(app: FastAPI) -> None:
     """Make ``app`` answer every error in this shape."""
     handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
         LittoralError: _on_ours,
-        HTTPException: _on_http,
+        HTTPException: on_http,
         RequestValidationError: _on_invalid,
         Exception: _on_bug,
     }
@@ -92,14 +92,16 @@ async def _on_ours(_request: Request, error: Exception) -> Response:
     return refusal(error)
 
 
-async def _on_http(_request: Request, error: Exception) -> Response:
+async def on_http(_request: Request, error: Exception) -> Response:
+    """Answer what a framework refuses by itself."""
     if not isinstance(error, HTTPException):
         raise error
-    return _json(
-        error.status_code,
-        code=_BY_STATUS.get(error.status_code, MisuseError).code,
-        words=str(error.detail),
-    )
+    return _json(error.status_code, code=code(error), words=str(error.detail))
+
+
+def code(error: HTTPException) -> str:
+    """Return the code that goes with a framework's error."""
+    return _BY_STATUS.get(error.status_code, MisuseError).code
 
 
 async def _on_invalid(_request: Request, error: Exception) -> Response:

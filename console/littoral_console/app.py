@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Final
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from littoral import __version__, addresses
@@ -35,6 +36,7 @@ def people_app(context: Context) -> FastAPI:
     answers.install(app)
     app.include_router(rest.router)
     app.include_router(pages.router)
+    app.add_exception_handler(HTTPException, pages.nowhere)
 
     @app.get("/healthz", include_in_schema=False)
     async def health() -> dict[str, bool]:

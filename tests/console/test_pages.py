@@ -107,6 +107,20 @@ def test_nobody_sees_anything_before_signing_in(browsing: Callable[..., Browsing
         assert reply.headers["Location"].startswith("/login?next=%2F"), path
 
 
+def test_what_is_not_there_is_a_page_for_people_and_json_for_programs(
+    ada: Browsing, browsing: Callable[..., Browsing], url: str
+) -> None:
+    for found in (ada.get("/devcies"), browsing(None).get("/devcies")):
+        assert found.status_code == 404
+        assert "<h1>There is no such page</h1>" in found.text
+        assert "default-src 'none'" in found.headers["Content-Security-Policy"]
+    for asked in (
+        ada.get("/api/v1/devcies"),
+        requests.get(f"{url}/devcies", headers={"Accept": "*/*"}, timeout=10),
+    ):
+        assert (asked.status_code, asked.json()["code"]) == (404, "not-found")
+
+
 def test_what_a_program_asks_for_is_refused_as_json(url: str) -> None:
     reply = requests.get(f"{url}/telemetry/data.json", timeout=10)
     assert (reply.status_code, reply.json()["code"]) == (401, "denied")

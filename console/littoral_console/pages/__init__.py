@@ -20,6 +20,9 @@ from littoral_console.pages import (
     tokens,
     uploading,
 )
+from littoral_console.pages.frame import nowhere
+
+__all__ = ["nowhere", "router"]
 
 router = APIRouter()
 for part in (

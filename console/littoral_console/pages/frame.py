@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
-from fastapi import Depends, Form, HTTPException, Request, Response
+from fastapi import Depends, Form, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
 
 from littoral.errors import LittoralError, MisuseError, NotFoundError, TrustError
 from littoral_console import answers, queries
@@ -58,6 +59,7 @@ HEADERS: Final = {
     "Vary": "HX-Request",
 }
 _SEE_OTHER: Final = 303
+_NOT_FOUND: Final = 404
 _TITLES: Final = {
     401: "Sign in first",
     403: "This may not be done",
@@ -217,13 +219,23 @@ def described(error: Exception) -> tuple[int, str, str]:
     match error:
         case LittoralError():
             return answers.status(error), error.code, str(error)
-        case HTTPException():
-            return error.status_code, MisuseError.code, str(error.detail)
+        case HTTPException() if error.status_code != _NOT_FOUND:
+            return error.status_code, answers.code(error), str(error.detail)
         case RequestValidationError() if all(e["loc"][0] != "path" for e in error.errors()):
             wrong = "; ".join(f"{e['loc'][-1]}: {e['msg']}" for e in error.errors())
             return 422, MisuseError.code, wrong
         case _:
             return 404, NotFoundError.code, "there is nothing of this name here"
+
+
+async def nowhere(request: Request, error: Exception) -> Response:
+    """Answer who asked for what no route has: a page for people, JSON for programs."""
+    if request.url.path.startswith("/api/") or not _is_browser(request):
+        return await answers.on_http(request, error)
+    response = await _answer(request, error)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
 
 
 async def _answer(request: Request, error: Exception) -> Response:
