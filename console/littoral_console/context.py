@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 
 from littoral import addresses, durable
 from littoral.errors import BundleError, StorageError, TrustError
-from littoral_console import accounts, repository, revocation
+from littoral.wire.identity import Denied
+from littoral_console import accounts, identities, repository, revocation
 from littoral_console.broker import Broker
 from littoral_console.bus import Bus
 from littoral_console.database import Database
@@ -24,6 +25,7 @@ from littoral_console.keys import OnlineKeys
 from littoral_console.limits import Failures
 from littoral_console.proofs import Proofs
 from littoral_console.relay import Relay
+from littoral_console.renewal import Issuer
 from littoral_console.repository import ImageRepository
 from littoral_console.tls import Tls
 
@@ -58,12 +60,22 @@ class Context:
     repository: ImageRepository = field(init=False)
     director: Director = field(init=False)
     intake: Intake = field(init=False)
+    _denying: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _denials: int = field(default=0, init=False)  # asked for
+    _denied: int = field(default=0, init=False)  # of these, done
 
     def __post_init__(self) -> None:
         self.repository = ImageRepository(self.data, keys=self.keys, clock=self.clock)
         self.director = Director(self.keys.director)
         self.intake = Intake(
-            database=self.database, director=self.director, bus=self.bus, clock=self.clock
+            database=self.database,
+            director=self.director,
+            bus=self.bus,
+            clock=self.clock,
+            issuer=lambda: Issuer(
+                authority=self.keys.device_ca, fleet=self.repository.anchors.fleet
+            ),
+            deny=self.deny,
         )
 
     def read(self, job: Callable[[Connection], T]) -> T:
@@ -125,11 +137,31 @@ class Context:
         """Forget the first login: somebody used it."""
         durable.remove(self.data / FIRST_LOGIN)
 
+    async def deny(self, devices: Iterable[str] = ()) -> None:
+        """Let everybody feel what ended by now: who waits, who is connected, who will connect.
+
+        ``devices`` are those that are heard no more; each is told so, if it listens.
+        """
+        devices = tuple(devices)
+        self.bus.announce(devices)
+        if self.relay is not None:
+            for device, denied in await self.look(partial(_farewells, devices=devices)):
+                await self.relay.farewell(device, denied)
+        await self.deny_revoked()
+
     async def deny_revoked(self) -> None:
-        """Make the broker deny exactly what is revoked now."""
-        if self.broker is not None:
+        """Make the broker deny exactly what is revoked now; once for all who ask meanwhile."""
+        if self.broker is None:
+            return
+        self._denials += 1
+        mine = self._denials
+        async with self._denying:
+            if self._denied >= mine:
+                return
+            asked = self._denials
             found = await self.look(revocation.revoked)
             await asyncio.to_thread(self.broker.revoke, found)
+            self._denied = asked
 
     def write_addresses(self, *, http: str, devices: str, pid: int) -> None:
         """Write DATA/console.json, by which programs on this machine find the console."""
@@ -140,3 +172,16 @@ class Context:
             "pid": pid,
         }
         durable.replace(self.data / CONSOLE, (json.dumps(found) + "\n").encode())
+
+
+def _farewells(connection: Connection, *, devices: Iterable[str]) -> list[tuple[str, Denied]]:
+    found = []
+    for device in devices:
+        held = identities.state(connection, device)
+        if held is None:
+            continue
+        error = identities.denial(held, device, held.incarnation)
+        if error is not None:
+            denied = Denied(incarnation=held.incarnation, code=error.code, error=str(error))
+            found.append((device, denied))
+    return found

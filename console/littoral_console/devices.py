@@ -7,15 +7,17 @@ proxy says about it is ignored. The same messages as over the broker go the same
 import asyncio
 import base64
 import binascii
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Final, TypeVar
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import APIRouter, Query, Request
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from littoral import records
@@ -28,9 +30,10 @@ from littoral.errors import (
 from littoral.trust.identity import check_device
 from littoral.trust.keys import sign_time
 from littoral.wire.enrolment import Enrolled, EnrollRequest, SessionRequest, Waiting
-from littoral.wire.messages import MAX_BYTES, Acks, Post
+from littoral.wire.identity import RENEW_HEADER, Renew, RenewRequest
+from littoral.wire.messages import MAX_BYTES, Acks, Post, Status
 from littoral.wire.telemetry import Telemetry
-from littoral_console import claims, director, enrolment
+from littoral_console import claims, director, enrolment, identities, renewal
 from littoral_console import tables as t
 from littoral_console.answers import UnknownPersonError, body
 from littoral_console.context import Context
@@ -59,6 +62,7 @@ def router(context: Context) -> APIRouter:
     routes.post("/device/session")(endpoints.session)
     routes.get("/device/desired")(endpoints.desired)
     routes.post("/device/messages")(endpoints.messages)
+    routes.post("/device/renew")(endpoints.renew)
     return routes
 
 
@@ -133,7 +137,14 @@ class DeviceEndpoints:
             )
             if identity.fleet != self._context.repository.anchors.fleet:
                 raise SignatureError(f"the certificate is for the fleet {identity.fleet!r}")
-            await self._still(identity.device, identity.incarnation)
+            await self._context.look(
+                partial(
+                    identities.check,
+                    device=identity.device,
+                    incarnation=identity.incarnation,
+                    certificate=identity.certificate.serial_number,
+                )
+            )
             opened = self._context.proofs.open(asked, identity=identity)
             return Response(records.to_json(opened), media_type=_JSON)
 
@@ -148,29 +159,38 @@ class DeviceEndpoints:
         """Return the document above version ``after``, once there is one; else 204."""
         proven = await self._proven(request)
         with self._context.bus.listening(proven.device) as announced:
-            found = await self._context.write(partial(self._document, proven=proven, after=after))
-            if found is None:
-                try:
+            wanted = await self._context.write(partial(self._polls, proven=proven, after=after))
+            if wanted.frozen:
+                await self._context.deny([proven.device])
+            if wanted.document is None:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(announced.wait(), wait_s)
-                except TimeoutError:
-                    return Response(status_code=204)
-                await self._still(proven.device, proven.incarnation)
-                found = await self._context.look(partial(_above, device=proven.device, after=after))
-        if found is None:
-            return Response(status_code=204)
-        return Response(found.data, media_type=_JSON)
+                await self._still(proven)
+                wanted = await self._context.look(partial(_wanted, proven=proven, after=after))
+        headers = {} if wanted.renew is None else {RENEW_HEADER: wanted.renew.certificate}
+        if wanted.document is None:
+            return Response(status_code=204, headers=headers)
+        return Response(wanted.document.data, media_type=_JSON, headers=headers)
+
+    async def renew(self, request: Request) -> Response:
+        """Certify a newer key of the device; it speaks by the earlier one until it has this."""
+        proven = await self._proven(request)
+        asked = RenewRequest.from_json(await body(request, limit=MAX_BYTES))
+        renewed = await self._context.intake.renew(proven.device, asked)
+        return Response(renewed.to_json(), media_type=_JSON)
 
     async def messages(self, request: Request) -> Response:
         """Take what the device says, and acknowledge it after the commit."""
         proven = await self._proven(request)
         post = Post.from_json(await body(request, limit=POST_BYTES))
         said = (
-            *(() if post.status is None else (post.status,)),
+            *(() if post.status is None else (_by(proven, post.status),)),
             *post.reports,
             *(_telemetry(word) for word in post.telemetry),
         )
         heard = [Heard(device=proven.device, channel="https", said=one) for one in said]
         effects = await self._context.intake.take(heard)
+        await self._still(proven)
         acks = Acks(acks=effects.acks.get(proven.device, {}))
         return Response(acks.to_json(), media_type=_JSON)
 
@@ -196,14 +216,19 @@ class DeviceEndpoints:
             proven = self._context.proofs.of(bearer.strip())
         except DeniedError as e:
             raise UnknownPersonError(str(e)) from e
-        await self._still(proven.device, proven.incarnation)
+        await self._still(proven)
         return proven
 
-    async def _still(self, device: str, incarnation: int) -> None:
-        """Raise DeniedError unless the device is what its certificate says, and not revoked."""
-        held = await self._context.look(partial(_incarnation, device=device))
-        if held != incarnation:
-            raise DeniedError(f"{device}, incarnation {incarnation}, is revoked or enrolled anew")
+    async def _still(self, proven: Proven) -> None:
+        """Raise DeniedError unless the device is what its certificate says, and may speak."""
+        await self._context.look(
+            partial(
+                identities.check,
+                device=proven.device,
+                incarnation=proven.incarnation,
+                certificate=proven.number,
+            )
+        )
 
     def _admit(
         self, connection: Connection, *, asked: EnrollRequest, fleet: str, address: str
@@ -222,21 +247,38 @@ class DeviceEndpoints:
             self._context.director.issue(connection, admitted.device, now_ms=now_ms)
         return admitted
 
-    def _document(self, connection: Connection, *, proven: Proven, after: int) -> Document | None:
+    def _polls(self, connection: Connection, *, proven: Proven, after: int) -> "_Wanted":
+        """Take note that the device is there; return what it is to hear at once."""
         now_ms = self._context.clock()
+        held = identities.state(connection, proven.device)
+        if held is None or identities.sighted(connection, held, proven.instance, now_ms=now_ms):
+            return _Wanted(frozen=held is not None)
         connection.execute(
             update(t.devices)
             .where(t.devices.c.id == proven.device)
             .values(last_seen_ms=now_ms, channel="https", online=True)
         )
         self._context.director.reported(connection, proven.device, after, now_ms=now_ms)
-        return _above(connection, device=proven.device, after=after)
+        return _wanted(connection, proven=proven, after=after)
 
 
-def _incarnation(connection: Connection, *, device: str) -> int | None:
-    c = t.devices.c
-    found = connection.scalar(select(c.incarnation).where(c.id == device, c.revoked_ms.is_(None)))
-    return None if found is None else int(found)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    document: Document | None = None
+    renew: Renew | None = None
+    frozen: bool = False  # by this very request
+
+
+def _wanted(connection: Connection, *, proven: Proven, after: int) -> _Wanted:
+    return _Wanted(
+        document=_above(connection, device=proven.device, after=after),
+        renew=renewal.wanted(connection, proven.device),
+    )
+
+
+def _by(proven: Proven, status: Status) -> Status:
+    """Return ``status`` with what the session has proven in place of what it claims."""
+    return replace(status, instance=proven.instance, certificate=proven.certificate)
 
 
 def _above(connection: Connection, *, device: str, after: int) -> Document | None:

@@ -19,7 +19,7 @@ from littoral.bundle.manifest import check_id
 from littoral.errors import DeniedError, MisuseError, NotFoundError
 from littoral.trust import certificates, identity
 from littoral.wire.enrolment import EnrollRequest
-from littoral_console import audit, claims
+from littoral_console import audit, claims, identities
 from littoral_console import tables as t
 from littoral_console.accounts import digest
 
@@ -295,9 +295,10 @@ def _incarnation(
                 f"the name {request.device!r} is held by another board; only a token made for "
                 "that name and this board's serial number moves it"
             )
-        if row.revoked_ms is not None and token.device != request.device:
+        if identities.standing(row) != "enrolled" and token.device != request.device:
             raise DeniedError(
-                f"{request.device!r} was revoked; only a token made for that name brings it back"
+                f"{request.device!r} is {identities.standing(row)}; only a token made for that "
+                "name brings it back"
             )
     return held[0].incarnation + 1 if held else 1
 
@@ -316,7 +317,7 @@ def _admit(
 ) -> None:
     said = {
         "incarnation": incarnation,
-        "revoked_ms": None,
+        **identities.ANEW,
         "software": request.software[:64],
         "hardware": [name[:32] for name in request.hardware[:16]],
         "online": False,

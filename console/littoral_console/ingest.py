@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from littoral.wire.messages import Key, Report, Status
 from littoral.wire.telemetry import Telemetry
-from littoral_console import storing, streams
+from littoral_console import identities, renewal, storing, streams
 from littoral_console import tables as t
 from littoral_console.director import Director
 
@@ -42,6 +42,9 @@ class Effects:
 
     acks: dict[str, dict[str, int]] = field(default_factory=dict)  # by device and stream
     desired: set[str] = field(default_factory=set)  # devices whose document is a new one
+    wanted: set[str] = field(default_factory=set)  # devices that shall have a newer key, still
+    frozen: set[str] = field(default_factory=set)  # devices that are heard no more from now on
+    superseded: bool = False  # a certificate is worth nothing any more
     refused: int = 0
 
 
@@ -82,12 +85,14 @@ class _Batch:
     def __init__(self, connection: Connection, director: Director, now_ms: int) -> None:
         self.effects = Effects()
         self._connection, self._director, self._now_ms = connection, director, now_ms
-        self._incarnations: dict[str, int | None] = {}
+        self._devices: dict[str, Row[*tuple[Any, ...]] | None] = {}
         self._seen: set[str] = set()
 
     def take(self, one: Heard) -> None:
-        if _speaker(one.said) != (one.device, self._incarnation(one.device)):
-            _log.warning("%s: speaks for %s", one.device, _speaker(one.said))
+        device, incarnation = _speaker(one.said)
+        held = self._device(one.device)
+        if device != one.device or identities.denial(held, device, incarnation) is not None:
+            _log.warning("%s: speaks for %s, incarnation %d", one.device, device, incarnation)
             self.effects.refused += 1
             return
         match one.said:
@@ -119,12 +124,10 @@ class _Batch:
                 .values(last_seen_ms=self._now_ms)
             )
 
-    def _incarnation(self, device: str) -> int | None:
-        if device not in self._incarnations:
-            c = t.devices.c
-            found = select(c.incarnation).where(c.id == device, c.revoked_ms.is_(None))
-            self._incarnations[device] = self._connection.scalar(found)
-        return self._incarnations[device]
+    def _device(self, device: str) -> Row[*tuple[Any, ...]] | None:
+        if device not in self._devices:
+            self._devices[device] = identities.state(self._connection, device)
+        return self._devices[device]
 
     def _first(self, key: Key) -> bool:
         taken = streams.take(self._connection, key)
@@ -137,6 +140,8 @@ class _Batch:
     def _status(self, one: Heard, said: Status) -> None:
         if not said.online:  # the last will: it says that alone
             self._change(one.device, online=False)
+            return
+        if not one.replayed and self._identity(one.device, said):
             return
         self._change(
             one.device,
@@ -161,6 +166,23 @@ class _Batch:
             )
             if (acked := streams.oldest(self._connection, key)) is not None:
                 self._acknowledge(key, acked)
+
+    def _identity(self, device: str, said: Status) -> bool:
+        """Take note of who says it, and by which certificate; return whether that froze it."""
+        held = self._devices.pop(device)  # all of this may change it
+        if held is None:
+            return False
+        if identities.sighted(self._connection, held, said.instance, now_ms=self._now_ms):
+            self.effects.frozen.add(device)
+            return True
+        certificate, now_ms = said.certificate, self._now_ms
+        if held.renewal is not None and held.renewal == certificate:
+            self.effects.superseded |= renewal.heard(
+                self._connection, device, certificate, now_ms=now_ms
+            )
+        elif held.rotate_ms is not None:
+            self.effects.wanted.add(device)
+        return False
 
     def _change(self, device: str, **values: Any) -> None:  # noqa: ANN401
         self._connection.execute(update(t.devices).where(t.devices.c.id == device).values(values))

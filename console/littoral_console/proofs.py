@@ -11,8 +11,10 @@ from typing import Final, TypeVar
 
 from littoral.errors import DeniedError, SignatureError
 from littoral.trust.identity import Identity
+from littoral.trust.identity import digest as certificate_digest
 from littoral.trust.keys import check_session
 from littoral.wire.enrolment import Session, SessionRequest
+from littoral.wire.identity import short
 from littoral_console.accounts import digest
 
 T = TypeVar("T")
@@ -27,6 +29,9 @@ class Proven:
     device: str
     incarnation: int
     until: float
+    instance: str  # of the agent's process
+    certificate: str  # that was shown, as messages name it
+    number: int  # its serial number
 
 
 @dataclass(slots=True)
@@ -55,7 +60,14 @@ class Proofs:
         check_session(request.nonce, request.signature, certificate=identity.certificate)
         bearer = secrets.token_urlsafe(32)
         until = self.clock() + BEARER_S
-        self._bearers[digest(bearer)] = Proven(identity.device, identity.incarnation, until)
+        self._bearers[digest(bearer)] = Proven(
+            identity.device,
+            identity.incarnation,
+            until,
+            request.instance,
+            short(certificate_digest(identity.certificate)),
+            identity.certificate.serial_number,
+        )
         return Session(bearer=bearer, expires_s=BEARER_S)
 
     def of(self, bearer: str) -> Proven:

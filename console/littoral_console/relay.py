@@ -9,7 +9,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import aiomqtt
@@ -17,10 +17,11 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from littoral.backoff import Backoff
-from littoral.errors import MalformedError, StorageError
+from littoral.errors import LittoralError, MalformedError, StorageError
+from littoral.wire.identity import Denied, Renew, RenewRequest
 from littoral.wire.messages import MAX_BYTES, TOPICS, Acks, Report, Status, split_topic, topic
 from littoral.wire.telemetry import Telemetry
-from littoral_console import director, streams
+from littoral_console import director, identities, renewal, streams
 from littoral_console.director import Document
 from littoral_console.ingest import Heard, Said
 from littoral_console.intake import Intake
@@ -31,6 +32,7 @@ BATCH_MOST: Final = 1000
 _SESSION_S: Final = 3600  # how long the broker keeps for us what devices say while we are away
 _RETRY_FIRST_S: Final = 0.2
 _RETRY_MOST_S: Final = 10.0
+_FAREWELL_S: Final = 0.3  # what a broker may take before a device is denied all the same
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +42,7 @@ class Relay:
     tls: Tls
     where: Callable[[], tuple[str, int]]  # the broker's host and port, now
     connected: bool = False
+    _speaking: aiomqtt.Client | None = field(default=None, init=False)
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -54,7 +57,7 @@ class Relay:
             except Exception:  # noqa: BLE001 (a bug must not end the listeners)
                 _log.exception("the relay failed; it begins anew")
             finally:
-                self.connected = False
+                self.connected, self._speaking = False, None
             await asyncio.sleep(backoff.next())
 
     def _client(self) -> aiomqtt.Client:
@@ -76,7 +79,7 @@ class Relay:
 
     async def _serve(self, client: aiomqtt.Client) -> None:
         await client.subscribe(f"{TOPICS}/+/up/#", qos=1)
-        self.connected = True
+        self.connected, self._speaking = True, client
         await self._repeat(client)
         await first_of(self._hear(client), self._tell(client))
 
@@ -94,6 +97,32 @@ class Relay:
                 _log.error("nothing was stored, nothing is acknowledged: %s", e)
                 continue
             await self._acknowledge(client, effects.acks)
+            for message in batch:
+                if str(message.topic).endswith("/up/renew"):
+                    await self._renew(client, message)
+
+    async def _renew(self, client: aiomqtt.Client, message: aiomqtt.Message) -> None:
+        """Answer a newer key that asks for its certificate."""
+        try:
+            device, _ = split_topic(str(message.topic))
+            request = RenewRequest.from_json(_capped(message.payload))
+            renewed = await self.intake.renew(device, request)
+        except LittoralError as e:
+            _log.warning("%s: %s [%s]", str(message.topic)[:200], e, e.code)
+            return
+        await client.publish(topic(device, "down/renewed"), renewed.to_json(), qos=1)
+
+    async def farewell(self, device: str, denied: Denied) -> None:
+        """Tell the device that it is heard no more, if it listens now."""
+        client = self._speaking
+        if client is None:
+            return
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.MessageExpiryInterval = 2  # later it may be true no more
+        with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+            async with asyncio.timeout(_FAREWELL_S):
+                name, body = topic(device, "down/denied"), denied.to_json()
+                await client.publish(name, body, qos=1, properties=properties)
 
     async def _acknowledge(
         self, client: aiomqtt.Client, acks: Mapping[str, dict[str, int]]
@@ -104,7 +133,10 @@ class Relay:
     async def _tell(self, client: aiomqtt.Client) -> None:
         while True:
             device = await self.intake.bus.announced()
-            await _publish(client, device, await self._document(device))
+            document, renew = await self._wanted(device)
+            await _publish(client, device, document)
+            if renew is not None:
+                await client.publish(topic(device, "down/renew"), renew.to_json(), qos=1)
 
     async def _repeat(self, client: aiomqtt.Client) -> None:
         """Say again all that is wanted and committed: the broker may have lost it."""
@@ -118,10 +150,15 @@ class Relay:
             await _publish(client, device, document)
         await self._acknowledge(client, acks)
 
-    async def _document(self, device: str) -> Document | None:
-        def read() -> Document | None:
+    async def _wanted(self, device: str) -> tuple[Document | None, Renew | None]:
+        """Return what to say to ``device``: nothing to one that is denied everything."""
+
+        def read() -> tuple[Document | None, Renew | None]:
             with self.intake.database.reading() as connection:
-                return director.document(connection, device)
+                held = identities.state(connection, device)
+                if held is None or identities.standing(held) != "enrolled":
+                    return None, None
+                return director.document(connection, device), renewal.wanted(connection, device)
 
         return await asyncio.to_thread(read)
 
@@ -160,9 +197,14 @@ def understand(message: aiomqtt.Message) -> Heard | None:
     return Heard(device=device, channel="mqtt", said=said, replayed=bool(message.retain))
 
 
-def _said(path: str, body: bytes) -> Said | None:
+def _capped(body: bytes) -> bytes:
     if len(body) > MAX_BYTES:
         raise MalformedError(f"expected at most {MAX_BYTES} bytes, found {len(body)}")
+    return body
+
+
+def _said(path: str, body: bytes) -> Said | None:
+    _capped(body)
     match path:
         case "up/status" if body:
             return Status.from_json(body)

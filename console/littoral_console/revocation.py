@@ -1,4 +1,4 @@
-"""Certificates that are worth nothing any more: of revoked devices and of earlier incarnations.
+"""Certificates that are worth nothing any more: of devices that are none, and replaced ones.
 
 HTTPS asks the tables. A broker asks a list for each authority whose certificates it meets,
 and one that has run out would shut everybody out: so these end when the authorities do.
@@ -26,17 +26,27 @@ class Revoked:
 
 
 def revoked(connection: Connection) -> Revoked:
-    """Return what is revoked now."""
-    d, i = t.devices.c, t.incarnations.c
-    devices = connection.scalars(select(d.id).where(d.revoked_ms.is_not(None)))
-    certificates = connection.scalars(
+    """Return what is revoked now, or frozen."""
+    d, i, r = t.devices.c, t.incarnations.c, t.renewals.c
+    ended = d.revoked_ms.is_not(None) | d.frozen_ms.is_not(None)
+    devices = connection.scalars(select(d.id).where(ended))
+    numbers: set[str] = set()
+    for which in (
+        # of devices that are heard no more, and of earlier incarnations
         select(i.certificate)
         .join(t.devices, d.id == i.device)
-        .where((i.incarnation < d.incarnation) | d.revoked_ms.is_not(None))
-    )
+        .where((i.incarnation < d.incarnation) | ended),
+        select(r.certificate)
+        .join(t.devices, d.id == r.device)
+        .where((r.incarnation < d.incarnation) | ended),
+        # whose place a newer one took
+        select(r.replaced).where(r.heard_ms.is_not(None), r.replaced.is_not(None)),
+        select(r.certificate).where(r.dropped_ms.is_not(None)),
+    ):
+        numbers.update(connection.scalars(which))
     return Revoked(
         devices=frozenset(devices),
-        certificates=tuple(sorted(int(number, 16) for number in certificates)),
+        certificates=tuple(sorted(int(number, 16) for number in numbers)),
     )
 
 

@@ -30,7 +30,7 @@ class Wanted:
     hardware: str
     attempt: int
     rollout: int
-    outcome: str  # littoral_console.rollouts.Outcome
+    outcome: str  # littoral_console.outcomes.Outcome
     step: str
     code: str | None
 
@@ -43,6 +43,9 @@ class Device:
     labels: dict[str, str]
     created_ms: int
     revoked_ms: int | None
+    frozen_ms: int | None  # two processes spoke as this device in turn
+    frozen_why: str | None
+    rotate_ms: int | None  # since when a newer key is asked for
     online: bool
     last_seen_ms: int | None
     channel: str | None  # mqtt, https
@@ -189,6 +192,9 @@ def _device(
         labels=row.labels,
         created_ms=row.created_ms,
         revoked_ms=row.revoked_ms,
+        frozen_ms=row.frozen_ms,
+        frozen_why=row.frozen_why,
+        rotate_ms=row.rotate_ms,
         online=row.online,
         last_seen_ms=row.last_seen_ms,
         channel=row.channel,

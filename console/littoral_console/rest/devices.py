@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, update
 
 from littoral.errors import NotFoundError
-from littoral_console import audit, enrolment, queries, selectors
+from littoral_console import audit, enrolment, identities, queries, selectors
 from littoral_console import tables as t
 from littoral_console.access import Administrator, Asked, Someone
 
@@ -21,6 +21,18 @@ class Change(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     labels: Labels
+
+
+class Rotation(BaseModel):
+    """Which devices shall make newer keys."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    to: Annotated[str, Field(max_length=1024)]
+
+
+class Rotating(BaseModel):
+    devices: list[str]
 
 
 @router.get("/devices")
@@ -66,17 +78,49 @@ async def change(
 @router.post("/devices/{name}/revoke")
 async def revoke(name: str, context: Asked, who: Administrator) -> queries.DeviceDetail:
     """Deny the device everything from now on, on its live connections too."""
-
-    def job(connection: Connection) -> None:
-        _must_exist(connection, name)
-        now_ms = context.clock()
-        row = update(t.devices).where(t.devices.c.id == name, t.devices.c.revoked_ms.is_(None))
-        connection.execute(row.values(revoked_ms=now_ms, online=False))
-        audit.record(connection, "device.revoke", who=who.name, subject=name, now_ms=now_ms)
-
-    await context.write(job)
-    await context.deny_revoked()
+    now_ms = context.clock()
+    await context.write(
+        partial(identities.revoke, device=name, who=who.name, now_ms=now_ms),
+    )
+    await context.deny([name])
     return await device(name, context, who)
+
+
+@router.post("/devices/{name}/thaw")
+async def thaw(name: str, context: Asked, who: Administrator) -> queries.DeviceDetail:
+    """Hear a frozen device again."""
+    now_ms = context.clock()
+    await context.write(partial(identities.thaw, device=name, who=who.name, now_ms=now_ms))
+    await context.deny()
+    return await device(name, context, who)
+
+
+@router.post("/devices/{name}/rotate")
+async def rotate(name: str, context: Asked, who: Administrator) -> queries.DeviceDetail:
+    """Ask the device for a newer key; its present one counts until it was heard by that."""
+    await _rotate([name], context, who)
+    return await device(name, context, who)
+
+
+@router.post("/rotations", status_code=201)
+async def rotate_many(body: Rotation, context: Asked, who: Administrator) -> Rotating:
+    """Ask every device that the selector means, and that is heard, for a newer key."""
+    meant = selectors.parse(body.to)
+    names = [
+        found.id
+        for found in await context.look(queries.devices)
+        if found.revoked_ms is None and found.frozen_ms is None and meant(found)
+    ]
+    if not names:
+        raise NotFoundError(f"no device is meant by {body.to!r}; see: littoral fleet devices")
+    await _rotate(names, context, who)
+    return Rotating(devices=names)
+
+
+async def _rotate(names: list[str], context: Asked, who: Administrator) -> None:
+    now_ms = context.clock()
+    await context.write(partial(identities.rotate, devices=names, who=who.name, now_ms=now_ms))
+    context.bus.announce(names)
 
 
 def _must_exist(connection: Connection, name: str) -> None:
