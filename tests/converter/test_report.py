@@ -100,6 +100,14 @@ def test_nothing_sticks_out_on_any_screen(page: Any, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [390, 800, 1200, 1280, 1920])
+def test_no_column_of_the_classes_is_cut_off(page: Any, width: int) -> None:
+    """What is scrolled out of sight on the widest screen is seen by nobody: F1 stood there."""
+    page.set_viewport_size({"width": width, "height": 900})
+    for table in page.locator(".scroll:has(.classes)").all():
+        assert table.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_letters_stand_out_from_their_ground(page: Any, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)
