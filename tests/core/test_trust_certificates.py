@@ -1,5 +1,6 @@
 """What the two authorities issue, checked by our own rules and by OpenSSL in real handshakes."""
 
+import contextlib
 import socket
 import ssl
 import stat
@@ -35,7 +36,9 @@ class Authorities:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.offline = new_ca(folder / "r.pem", folder / "r.crt", name="device CA", now=NOW)
+        self.offline = new_ca(
+            folder / "r.pem", folder / "r.crt", name="device CA", now=NOW, for_devices=True
+        )
         self.online = new_intermediate(
             folder / "i.pem", folder / "i.crt", ca=self.offline, name="online", now=NOW
         )
@@ -254,3 +257,48 @@ def test_a_device_s_certificate_serves_nobody(authorities: Authorities) -> None:
     leaf = x509.load_pem_x509_certificates(authorities.device().encode())[0]
     usage = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+
+
+def test_who_steals_the_devices_authority_is_believed_to_be_no_console(
+    authorities: Authorities,
+) -> None:
+    """A broker trusts both authorities: only the certificates can tell it who may name whom."""
+    folder = authorities.folder
+    for ca, name in ((authorities.online, "stolen"), (authorities.console, "true")):
+        issue_client(
+            "console.a",
+            ca=ca,
+            key=folder / f"{name}.key",
+            certificate=folder / f"{name}.crt",
+            now=NOW,
+        )
+    issue_server(
+        ["localhost"],
+        ca=authorities.console,
+        key=folder / "server.key",
+        certificate=folder / "server.crt",
+        now=NOW,
+    )
+    _meet(folder, "true")
+    with pytest.raises(ssl.SSLError, match="excluded subtree"):
+        _meet(folder, "stolen")
+
+
+def _meet(folder: Path, client: str) -> None:
+    """Let a server that believes both authorities meet a client, in memory."""
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(folder / "server.crt", folder / "server.key")
+    for ca in ("r.crt", "c.crt"):
+        serving.load_verify_locations(folder / ca)
+    serving.verify_mode = ssl.CERT_REQUIRED
+    asking = ssl.create_default_context(cafile=folder / "c.crt")
+    asking.load_cert_chain(folder / f"{client}.crt", folder / f"{client}.key")
+    to, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = (
+        asking.wrap_bio(back, to, server_hostname="localhost"),
+        serving.wrap_bio(to, back, server_side=True),
+    )
+    for _ in range(3):
+        for end in ends:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()

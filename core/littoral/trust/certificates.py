@@ -33,6 +33,7 @@ SERVER_LIFE: Final = timedelta(days=2 * 365)
 BACKDATED: Final = timedelta(days=1)  # a peer's clock may be behind the issuer's
 _CONSOLE = re.compile(r"console\.[a-z0-9-]{1,50}")
 _PATH_LENGTH_ROOT: Final = 1
+_EVERY_HOST: Final = x509.DNSName("")  # and all below it
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,22 @@ class Authority:
         return cls(secret, chain)
 
 
-def new_ca(key: Path, certificate: Path, *, name: str, now: datetime) -> Authority:
-    """Make a root authority in two files, or return the one that is there."""
+def new_ca(
+    key: Path, certificate: Path, *, name: str, now: datetime, for_devices: bool = False
+) -> Authority:
+    """Make a root authority in two files, or return the one that is there.
+
+    One ``for_devices`` leads to no name with a dot, which is how OpenSSL reads the name of a
+    server or a console. A broker believes both authorities, and cannot tell who issued what.
+    """
     if not certificate.exists():
         secret = _secret(key)
         subject = _name(name)
         builder = _builder(subject, subject, secret.public_key(), now=now, life=CA_LIFE)
         builder = _as_authority(builder, path_length=_PATH_LENGTH_ROOT)
+        if for_devices:
+            every = x509.NameConstraints(permitted_subtrees=None, excluded_subtrees=[_EVERY_HOST])
+            builder = builder.add_extension(every, critical=True)
         builder = _identified(builder, secret.public_key(), by=secret.public_key())
         durable.replace(certificate, _pem(builder.sign(secret, SHA256())), mode=0o644)
     return Authority.load(key, certificate)

@@ -109,7 +109,11 @@ def _make_keys(offline: Path, online: Path, *, fleet: str, now: datetime) -> cer
                 new_key(path)
         folder.chmod(0o700)
     device_ca = certificates.new_ca(
-        offline / "device-ca.pem", offline / "device-ca.crt", name=f"{fleet} device CA", now=now
+        offline / "device-ca.pem",
+        offline / "device-ca.crt",
+        name=f"{fleet} device CA",
+        now=now,
+        for_devices=True,
     )
     certificates.new_intermediate(
         online / "device-ca.pem",
