@@ -57,6 +57,8 @@ class Ends:
     heard: Callable[[bytes], None]  # a document of the director
     version: Callable[[], int]  # of the one that is believed
     listening: Callable[[], None]  # somebody acknowledges what is sent
+    status_every_s: float
+    keepalive_s: float
     poll_every_s: float
     retry_first_s: float
     retry_most_s: float
@@ -74,37 +76,52 @@ class Outbox:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ends, self._most, self._clock = ends, most, clock
+        self._window = most  # how many may fly: one, while nobody answers
         self._first_resend_s = self._resend_s = resend_s
         self._sent: dict[str, int] = {}
         self._flying: set[tuple[str, int]] = set()
+        self._acked: dict[str, int] = {}
         self._moved_s = clock()
         self._status: Status | None = None
         self._status_s = 0.0
 
     def rewind(self) -> None:
         """Begin anew: nothing that was sent is known to have arrived."""
+        self._ground()
+        self._window, self._resend_s = self._most, self._first_resend_s
+        self._status = None
+
+    def _ground(self) -> None:
         self._sent.clear()
         self._flying.clear()
-        self._status = None
 
     def status(self) -> Status | None:
         """Return the status if it is to be sent: it changed, or was not said for a while."""
         now, found = self._clock(), self._ends.status()
         said = self._status
-        if said is not None and now - self._status_s < self._ends.poll_every_s:
-            same = replace(found, time_ms=said.time_ms, spool=said.spool)
-            if same == said:
+        if said is not None and now - self._status_s < self._ends.status_every_s:
+            steady = _steady(found) == _steady(said)
+            if steady and not self._dropped(found):
                 return None
         self._status, self._status_s = found, now
         return found
+
+    def _dropped(self, found: Status) -> bool:
+        """Whether messages left the spool that nobody acknowledged: the console waits for them."""
+        said = self._status.spool if self._status else {}
+        return any(
+            lowest > max(self._acked.get(stream, 0) + 1, said.get(stream, 1))
+            for stream, lowest in found.spool.items()
+        )
 
     def take(self, *, most_bytes: int | None = None) -> list[Message]:
         """Return the next messages to send, none while enough wait for an acknowledgement."""
         if self._flying and self._clock() - self._moved_s > self._resend_s:
             self._resend_s = min(self._resend_s * 2, RESEND_MOST_S)
-            self.rewind()
+            self._window = 1
+            self._ground()
         try:
-            found = self._ends.spool.messages(self._sent, limit=self._most - len(self._flying))
+            found = self._ends.spool.messages(self._sent, limit=self._window - len(self._flying))
         except StorageError as e:
             log.warning("the spool cannot be read: %s [%s]", e, e.code)
             return []
@@ -129,9 +146,11 @@ class Outbox:
         except (MalformedError, StorageError) as e:
             log.warning("an acknowledgement is lost: %s [%s]", e, e.code)
             return
+        self._acked |= acks
         self._flying = {one for one in self._flying if one[1] > acks.get(one[0], 0)}
         if gone:
             self._moved_s, self._resend_s = self._clock(), self._first_resend_s
+            self._window = self._most
             self._ends.listening()
         elif self._flying and self._clock() - self._moved_s > SETTLE_S:
             # A console that has just come back says how far it is, and what we sent is lost.
@@ -139,7 +158,7 @@ class Outbox:
 
     def due_in_s(self) -> float:
         """Return after how many seconds something is to be sent again."""
-        waits = [self._status_s + self._ends.poll_every_s]
+        waits = [self._status_s + self._ends.status_every_s]
         if self._flying:
             waits.append(self._moved_s + self._resend_s)
         return max(0.0, min(waits) - self._clock())
@@ -201,3 +220,9 @@ class Auto:
         if self._https is not None:
             self._https.stop()
             self._https = None
+
+
+def _steady(status: Status) -> Status:
+    """Return ``status`` without what changes by itself."""
+    board = replace(status.board, now=None) if status.board else None
+    return replace(status, time_ms=0, spool={}, board=board)

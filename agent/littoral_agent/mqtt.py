@@ -7,11 +7,13 @@ again by the outbox, and by nobody else.
 
 import contextlib
 import logging
+import math
 import select
 import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from littoral import addresses
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
     from paho.mqtt.reasoncodes import ReasonCode
 
-KEEPALIVE_S: Final = 60
 CONNECT_S: Final = 10.0
+UNHEARD_S: Final = 60  # what was sent and nobody confirmed for so long ends the connection
 SESSION_S: Final = 7 * 24 * 3600  # how long the broker keeps what we have not heard
 NAP_S: Final = 15.0
 MOST_BYTES: Final = 64 * 1024
@@ -40,13 +42,20 @@ class Mqtt:
 
     name = "mqtt"
 
-    def __init__(self, ends: Ends, identity: Identity, *, broker: str) -> None:
+    def __init__(
+        self,
+        ends: Ends,
+        identity: Identity,
+        *,
+        broker: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         try:
             self._host, self._port = addresses.split(broker.removeprefix("mqtts://"))
         except ValueError as e:
             raise MisuseError(f"broker: {e}") from e
         self._ends, self._identity = ends, identity
-        self._outbox = Outbox(ends)
+        self._outbox = Outbox(ends, clock=clock)
         self._backoff = Backoff(ends.retry_first_s, ends.retry_most_s)
         self._awake, self._waker = socket.socketpair()
         self._awake.settimeout(0)
@@ -133,13 +142,18 @@ class Mqtt:
         self._refusal = None
         try:
             client.connect(
-                self._host, self._port, KEEPALIVE_S, clean_start=False, properties=session
+                self._host,
+                self._port,
+                math.ceil(self._ends.keepalive_s),
+                clean_start=False,
+                properties=session,
             )
         except (OSError, ValueError) as e:
             hint = "; is it the console's broker?" if isinstance(e, ssl.SSLError) else ""
             raise UnreachableError(
                 f"the broker at {self._where} does not answer ({e}){hint}"
             ) from e
+        _give_up_after(client, UNHEARD_S)
         return client
 
     def _turn(self, client: "Client") -> None:
@@ -178,12 +192,11 @@ class Mqtt:
     def _send(self, client: "Client") -> None:
         status = self._outbox.status()
         if status is not None:
-            self._publish(client, "status", status.to_json(), retain=True)
+            client.publish(self._up_topic("status"), status.to_json(), qos=1, retain=True)
         for message in self._outbox.take():
-            self._publish(client, message.kind, message.body)
-
-    def _publish(self, client: "Client", path: str, body: bytes, *, retain: bool = False) -> None:
-        client.publish(self._up_topic(path), body, qos=1, retain=retain)
+            # Telemetry goes again until the console has it: a broker's word is not worth its bytes.
+            qos = 0 if message.kind == "telemetry" else 1
+            client.publish(self._up_topic(message.kind), message.body, qos=qos)
 
     def _say_goodbye(self, client: "Client") -> None:
         """Say that we are off, for a broker tells the will only of those who do not say so."""
@@ -262,3 +275,10 @@ class Mqtt:
         with contextlib.suppress(BlockingIOError):
             while self._awake.recv(4096):
                 pass
+
+
+def _give_up_after(client: "Client", seconds: int) -> None:
+    """Let the kernel end a connection that has died in silence: keepalives come too seldom."""
+    link = client.socket()
+    if isinstance(link, socket.socket) and hasattr(socket, "TCP_USER_TIMEOUT"):
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)

@@ -1,6 +1,7 @@
 """The agent's parts, wired together for who the device is."""
 
 import logging
+import math
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from littoral.trust.clock import TrustedClock
 from littoral.wire.messages import Status
 from littoral_agent import hardware, identity
 from littoral_agent.believe import Believer
+from littoral_agent.board.sampler import Sampler
 from littoral_agent.channel import Auto, Channel, Ends
 from littoral_agent.control import Control
 from littoral_agent.deeds import Deeds
@@ -18,7 +20,7 @@ from littoral_agent.https import Https
 from littoral_agent.identity import Enrolment
 from littoral_agent.origin import Origin
 from littoral_agent.reports import Reports
-from littoral_agent.settings import Settings
+from littoral_agent.settings import MiB, Settings
 from littoral_agent.spool import Spool
 from littoral_agent.state import running
 from littoral_agent.updater import Updater
@@ -70,6 +72,8 @@ class Parts:
         if believer is not None:
             self._wishes = Wishes(tree, settings, believer, self._updater, self._reports)
         self._worker = Worker(self._updater, self._wishes, changed=self._changed)
+        self._sampler = Sampler(tree.root, disk_low_mib=2 * settings.disk_reserve_bytes / MiB)
+        self._sampler.look()
         self._watcher = Watcher(
             control,
             settings,
@@ -78,6 +82,7 @@ class Parts:
             changed=self._changed,
             busy=lambda: bool(self._updater.busy()),
             ahead_s=lambda: self._clock.system_ahead_s,
+            sampler=self._sampler,
         )
         self.channel = self._channel()
 
@@ -141,6 +146,8 @@ class Parts:
             heard=self._worker.hear,
             version=lambda: self._wishes.version if self._wishes else 0,
             listening=self._reports.dropped,
+            status_every_s=self._settings.status_every_s,
+            keepalive_s=self._settings.keepalive_s,
             poll_every_s=self._settings.poll_every_s,
             retry_first_s=self._settings.retry_first_s,
             retry_most_s=self._settings.retry_most_s,
@@ -174,6 +181,8 @@ class Parts:
             director=self._wishes.version if self._wishes else 0,
             spool=self._lowest(),
             serving=serving is not None,
+            heard_every_s=math.ceil(self._settings.telemetry_window_s),
+            board=self._sampler.board,
         )
 
     def _lowest(self) -> dict[str, int]:

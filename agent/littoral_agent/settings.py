@@ -17,6 +17,14 @@ MiB: Final = 2**20
 DATA: Final = Path("/var/lib/littoral")
 ETC: Final = Path("/etc/littoral/agent.toml")  # of the device in DATA
 
+_ABOVE_ZERO: Final = (
+    "status_every_s",
+    "poll_every_s",
+    "serve_poll_s",
+    "retry_first_s",
+    "telemetry_window_s",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -25,7 +33,9 @@ class Settings:
     hardware: tuple[Hardware, ...] = ()  # what models may run on; empty: what is found here
     channel: Literal["auto", "mqtt", "https"] = "auto"  # auto: https while no broker answers
     fallback_after_s: float = 20.0  # how long auto waits for the broker
-    poll_every_s: float = 60.0  # heart-beat; over https also the pause after a failed poll
+    status_every_s: float = 21600.0  # it is said when it changes, and again after so long
+    keepalive_s: float = 450.0  # of a broker's connection; a network that forgets sooner needs less
+    poll_every_s: float = 60.0  # over https: the longest pause after a failed poll
     serve_poll_s: float = 1.0  # how often serve is looked at
     probation_s: float = 300.0  # how long a candidate is watched before it is good
     probation_requests: int = 20  # fewer than these prove nothing: it is probed instead
@@ -44,9 +54,11 @@ class Settings:
     refused_retry_s: float = 900.0  # before what was refused is looked at again; doubled to a day
 
     def __post_init__(self) -> None:
-        for name in ("poll_every_s", "serve_poll_s", "retry_first_s", "telemetry_window_s"):
+        for name in _ABOVE_ZERO:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name!r} should be above zero")
+        if not 5 <= self.keepalive_s <= 3600:  # noqa: PLR2004
+            raise ValueError("'keepalive_s' should be 5 to 3600")
         if not 0 <= self.keep <= 16:  # noqa: PLR2004
             raise ValueError("'keep' should be 0 to 16")
 

@@ -2,17 +2,19 @@
 
 Serve keeps a window until it is asked for a later one, and a batch goes into the spool
 together with how far it reaches: so a kill at any moment neither loses a window nor counts
-it twice. Without requests there is nothing to say.
+it twice. The board's readings ride along, or alone where nobody asked anything.
 """
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from littoral.errors import MalformedError
-from littoral.wire.control import Timings, Window
+from littoral.wire.board import BoardWindow
+from littoral.wire.control import Window
 from littoral.wire.messages import MAX_BYTES, Key
 from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Series, Telemetry
@@ -47,6 +49,20 @@ class Batch:
             name = (one.model, one.release, one.variant, one.stage)
             self.sketches.setdefault(name, Sketch()).merge(sketch)
 
+    def speeds(self) -> tuple["Speed", ...]:
+        """Return how fast each release was, by its invokes."""
+        return tuple(
+            Speed(
+                model=model,
+                release=release,
+                count=sketch.count,
+                p50_us=sketch.quantile(0.5),
+                p95_us=sketch.quantile(0.95),
+            )
+            for (model, release, _, stage), sketch in sorted(self.sketches.items())
+            if stage == "invoke" and sketch.count
+        )
+
     def messages(self) -> Iterator["Unkeyed"]:
         """Walk what is to be said of it: nothing, if nothing was asked."""
         errors = {name: count for name, count in self.errors.items() if count}
@@ -72,8 +88,9 @@ class Unkeyed:
     """A message that has no place in a stream yet."""
 
     batch: Batch
-    series: tuple[Series, ...]
-    errors: dict[str, int]
+    series: tuple[Series, ...] = ()
+    errors: dict[str, int] = field(default_factory=dict)
+    board: BoardWindow | None = None
 
     def __call__(self, key: Key) -> bytes:
         """Return its body at the place ``key``."""
@@ -83,32 +100,59 @@ class Unkeyed:
             duration_ms=max(0, self.batch.duration_ms),
             series=self.series,
             errors=self.errors,
+            board=self.board,
         ).encode()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """How fast one release was, of a window that is told."""
+
+    model: str
+    release: int
+    count: int
+    p50_us: float
+    p95_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was taken into the spool."""
+
+    messages: int
+    speeds: tuple[Speed, ...] = ()  # of the latest batch
+
+
 def collect(
-    control: Control, spool: Spool, *, instance: str, window_s: float, ahead_s: float = 0.0
-) -> int:
-    """Take what serve (the process ``instance``) has measured into the spool; return how much.
+    control: Control,
+    spool: Spool,
+    *,
+    instance: str | None,
+    window_s: float,
+    ahead_s: float = 0.0,
+    board: BoardWindow | None = None,
+) -> Collected:
+    """Take what serve (the process ``instance``) and the board have told into the spool.
 
     ``ahead_s`` is by how much the system's clock, which serve knows alone, is ahead of the time.
+    Without an ``instance``, serve is not asked.
 
     Raises:
         ServeDownError, MalformedError: Serve does not answer, or something else.
         StorageError: The disk refuses; serve still has it all.
 
     """
-    known, _, reached = (spool.mark(_MARK) or "").partition(" ")
-    after = int(reached) if known == instance and reached.isdigit() else 0
-    timings = control.timings(after)
-    windows = [window for window in timings.windows if window.sequence > after]
-    if timings.instance != instance or not windows:
-        return 0
     ahead_ms = round(ahead_s * 1000)
+    windows, marks = ([], {}) if instance is None else _new(control, spool, instance)
     windows = [replace(window, start_ms=window.start_ms - ahead_ms) for window in windows]
-    messages = [m for batch in batches(windows, window_s) for m in batch.messages()]
-    spool.add("telemetry", *messages, marks={_MARK: _mark(timings)})
-    return len(messages)
+    found = batches(windows, window_s)
+    messages = [m for batch in found for m in batch.messages()]
+    if board is not None:
+        now_ms = round(time.time() * 1000) - ahead_ms
+        messages = _with_board(messages, board, now_ms=now_ms, window_ms=round(window_s * 1000))
+    if messages or marks:
+        spool.add("telemetry", *messages, marks=marks)
+    return Collected(len(messages), found[-1].speeds() if found else ())
 
 
 def batches(windows: Iterable[Window], window_s: float) -> list[Batch]:
@@ -127,5 +171,24 @@ def _size(one: Series) -> int:
     return len(one.model) + len(one.variant) + len(one.stage) + len(one.sketch.encode()) + 32
 
 
-def _mark(timings: Timings) -> str:
-    return f"{timings.instance} {max(window.sequence for window in timings.windows)}"
+def _new(control: Control, spool: Spool, instance: str) -> tuple[list[Window], Mapping[str, str]]:
+    """Return the windows that were not taken yet, and what to remember with them."""
+    known, _, reached = (spool.mark(_MARK) or "").partition(" ")
+    after = int(reached) if known == instance and reached.isdigit() else 0
+    timings = control.timings(after)
+    windows = [window for window in timings.windows if window.sequence > after]
+    if timings.instance != instance or not windows:
+        return [], {}
+    last = max(window.sequence for window in windows)
+    return windows, {_MARK: f"{instance} {last}"}
+
+
+def _with_board(
+    messages: list["Unkeyed"], board: BoardWindow, *, now_ms: int, window_ms: int
+) -> list["Unkeyed"]:
+    """Let the board ride on the last message, whose window then ends now; else on its own."""
+    if not messages:
+        return [Unkeyed(Batch(now_ms - window_ms, window_ms), board=board)]
+    *others, last = messages
+    last.batch.duration_ms = max(last.batch.duration_ms, now_ms - last.batch.start_ms)
+    return [*others, replace(last, board=board)]

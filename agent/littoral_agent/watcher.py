@@ -1,4 +1,4 @@
-"""The thread that looks at serve: whether it is there, what it runs, what it measured."""
+"""The thread that looks: at serve, whether it is there and what it measured, and at the board."""
 
 import logging
 import threading
@@ -8,19 +8,21 @@ from collections.abc import Callable
 from littoral.errors import LittoralError
 from littoral.wire.control import Serving
 from littoral_agent import telemetry
+from littoral_agent.board.sampler import Sampler
 from littoral_agent.control import Control, ServeDownError
 from littoral_agent.settings import Settings
 from littoral_agent.spool import Spool
+from littoral_agent.telemetry import Speed
 
 log = logging.getLogger(__name__)
 
 
 class Watcher:
-    """Keeps what serve said last.
+    """Keeps what serve said last, and how fast it was in the last window.
 
     ``started`` is called when serve is there and was not, or is another process; ``changed``
-    when it runs something else; ``busy`` says whether any candidate is on probation,
-    ``ahead_s`` by how much the system's clock is ahead of the time.
+    when it runs something else, or there is news of the board; ``busy`` says whether any
+    candidate is on probation, ``ahead_s`` by how much the system's clock is ahead of the time.
     """
 
     def __init__(
@@ -33,16 +35,18 @@ class Watcher:
         changed: Callable[[], None],
         busy: Callable[[], bool],
         ahead_s: Callable[[], float] = lambda: 0.0,
+        sampler: Sampler | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._control, self._settings, self._spool = control, settings, spool
         self._started, self._changed, self._busy = started, changed, busy
-        self._ahead_s, self._clock = ahead_s, clock
+        self._ahead_s, self._sampler, self._clock = ahead_s, sampler, clock
         self._collected_s = clock()
         self._instance: str | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="serve", daemon=True)
         self.serving: Serving | None = None
+        self.speeds: tuple[Speed, ...] = ()
 
     def start(self) -> None:
         self._thread.start()
@@ -67,20 +71,20 @@ class Watcher:
             self.serving = None
         if _runs(self.serving) != before:
             self._changed()
-        if self.serving is None:
-            return
-        if self.serving.instance != self._instance:
+        if self.serving is not None and self.serving.instance != self._instance:
             self._instance = self.serving.instance
             log.info("serve is there, process %d", self.serving.pid)
             self._started()
-        self._collect(self.serving.instance)
+        if self._sampler is not None and self._sampler.look():
+            self._changed()
+        self._collect(self.serving.instance if self.serving else None)
 
     def _run(self) -> None:
         while not self._stopped.is_set():
             self.look()
             self._stopped.wait(self._settings.serve_poll_s)
 
-    def _collect(self, instance: str) -> None:
+    def _collect(self, instance: str | None) -> None:
         settings = self._settings
         probation = self._busy()
         window_s = (
@@ -89,16 +93,22 @@ class Watcher:
         if self._spool is None or self._clock() - self._collected_s < window_s:
             return
         self._collected_s = self._clock()
+        board = self._sampler.window() if self._sampler else None
         try:
-            telemetry.collect(
+            collected = telemetry.collect(
                 self._control,
                 self._spool,
                 instance=instance,
                 window_s=window_s,
                 ahead_s=self._ahead_s(),
+                board=board,
             )
         except LittoralError as e:
             log.warning("telemetry waits: %s [%s]", e, e.code)
+            return
+        self.speeds = collected.speeds
+        if self._sampler is not None and board is not None:
+            self._sampler.forget(board.samples)
 
 
 def _runs(serving: Serving | None) -> object:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from littoral.wire.board import Board, Reading
 from littoral.wire.messages import Acks
 from littoral_agent import channel
 from littoral_agent.channel import Auto, Outbox
@@ -46,17 +47,19 @@ def test_no_more_is_sent_than_may_wait(outbox: Outbox, agent: AgentsSide) -> Non
     assert sequences(outbox) == [5, 6]
 
 
-def test_without_an_answer_all_goes_again_with_growing_pauses(
+def test_without_an_answer_the_first_goes_again_with_growing_pauses_and_then_the_rest(
     outbox: Outbox, agent: AgentsSide, clock: Clock
 ) -> None:
-    agent.report(2)
-    assert sequences(outbox) == [1, 2]
+    """A console that is away for a week must not be told everything every quarter of an hour."""
+    agent.report(3)
+    assert sequences(outbox) == [1, 2, 3]
     for pause_s in (10, 20, 40):
         clock.now += pause_s - 1
         assert sequences(outbox) == []
         clock.now += 2
-        assert sequences(outbox) == [1, 2]
+        assert sequences(outbox) == [1]
     outbox.acknowledged(acks(agent, 1))
+    assert sequences(outbox) == [2, 3]
     clock.now += 11
     assert sequences(outbox) == [2]
 
@@ -123,6 +126,34 @@ def test_it_says_when_it_wants_to_be_asked_again(
     assert outbox.due_in_s() == pytest.approx(10)
     clock.now += 100
     assert outbox.due_in_s() == 0
+
+
+def test_a_figure_of_the_board_is_no_change_and_an_alarm_is(
+    outbox: Outbox, agent: AgentsSide
+) -> None:
+    agent.status = replace(agent.status, board=Board(now=Reading(load=0.1)))
+    assert outbox.status() is not None
+    agent.status = replace(agent.status, board=Board(now=Reading(load=3.0)))
+    assert outbox.status() is None
+    agent.status = replace(agent.status, board=Board(alarms=("hot",)))
+    assert outbox.status() is not None
+
+
+def test_what_was_dropped_is_said_at_once_and_what_was_acknowledged_is_no_news(
+    outbox: Outbox, agent: AgentsSide
+) -> None:
+    """The console holds its acknowledgement back until it knows that nothing older comes."""
+    agent.report(4)
+    assert outbox.status() is not None
+    sequences(outbox)
+    outbox.acknowledged(acks(agent, 2))
+    assert outbox.status() is None
+    (stream,) = agent.spool.lowest()
+    agent.spool.acknowledge({stream: 3})  # as a cap does it: nobody said so
+    found = outbox.status()
+    assert found is not None
+    assert found.spool == {stream: 4}
+    assert outbox.status() is None
 
 
 class Way:

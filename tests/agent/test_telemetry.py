@@ -1,13 +1,16 @@
 """What serve measured, on its way to the console: merged, split, and counted once."""
 
 import base64
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from littoral.errors import MalformedError, StorageError
 from littoral.tree import Tree
+from littoral.wire.board import BoardWindow, Spread
 from littoral.wire.control import Timing, Window
 from littoral.wire.messages import MAX_BYTES
 from littoral.wire.sketch import Sketch
@@ -16,6 +19,8 @@ from littoral_agent.control import Control
 from littoral_agent.spool import Spool
 from littoral_agent.telemetry import collect
 from simulators.serve import ServeSimulator
+
+BOARD = BoardWindow(samples=15, throttled=2, load=Spread(low=0.1, mean=0.5, high=1.2))
 
 
 def timing(
@@ -60,7 +65,9 @@ def spool(tree: Tree) -> Iterator[Spool]:
 
 
 def taken(tree: Tree, spool: Spool, serve: ServeSimulator, window_s: float = 900) -> int:
-    return collect(Control(tree.control), spool, instance=serve.instance, window_s=window_s)
+    return collect(
+        Control(tree.control), spool, instance=serve.instance, window_s=window_s
+    ).messages
 
 
 def sent(spool: Spool) -> list[Telemetry]:
@@ -161,6 +168,44 @@ def test_a_wrong_clock_is_set_right_before_the_console_sees_it(
     collect(control, spool, instance=serve.instance, window_s=900, ahead_s=-years_s)
     (batch,) = sent(spool)
     assert (batch.start_ms, batch.duration_ms) == (years_s * 1000 + 1000, 2000)
+
+
+def test_the_board_rides_on_the_last_message_whose_window_then_ends_now(
+    tree: Tree, spool: Spool, serve: ServeSimulator
+) -> None:
+    now_ms = round(time.time() * 1000)
+    serve.windows = [
+        replace(window(n, timing(10)), start_ms=now_ms - (20 - n) * 60_000) for n in range(1, 11)
+    ]
+    control = Control(tree.control)
+    found = collect(control, spool, instance=serve.instance, window_s=300, board=BOARD)
+    *others, last = sent(spool)
+    assert found.messages == len(others) + 1 == 2
+    assert [one.board for one in others] == [None]
+    assert last.board == BoardWindow.decode(BOARD.encode())
+    assert last.start_ms + last.duration_ms == pytest.approx(now_ms, abs=5000)
+
+
+def test_the_board_is_told_though_nobody_asks_anything_and_serve_is_down(
+    tree: Tree, spool: Spool, serve: ServeSimulator
+) -> None:
+    control = Control(tree.control)
+    collect(control, spool, instance=serve.instance, window_s=900, board=BOARD)
+    collect(control, spool, instance=None, window_s=900, ahead_s=-3600, board=BOARD)
+    first, second = sent(spool)
+    assert (first.series, first.duration_ms) == ((), 900_000)
+    assert second.start_ms - first.start_ms == pytest.approx(3_600_000, abs=5000)
+
+
+def test_how_fast_each_release_was_is_told_of_the_latest_batch(
+    tree: Tree, spool: Spool, serve: ServeSimulator
+) -> None:
+    serve.windows = [window(1, timing(100)), window(9, timing(200, 200, 300), timing(1, model="b"))]
+    control = Control(tree.control)
+    found = collect(control, spool, instance=serve.instance, window_s=3).speeds
+    assert [(s.model, s.count) for s in found] == [("b", 1), ("digits", 3)]
+    assert found[1].p50_us == pytest.approx(200, rel=0.011)
+    assert found[1].p95_us == pytest.approx(300, rel=0.011)
 
 
 def test_errors_alone_are_worth_a_message(tree: Tree, spool: Spool, serve: ServeSimulator) -> None:

@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 
 from littoral.bundle.manifest import Manifest
+from littoral.errors import StorageError
 from littoral.tree import Tree
 from littoral.wire.control import Activate, Window
+from littoral.wire.telemetry import Telemetry
+from littoral_agent.board.sampler import Sampler
 from littoral_agent.control import Control
 from littoral_agent.settings import Settings
 from littoral_agent.spool import Spool
 from littoral_agent.watcher import Watcher
+from simulators.boards import BoardSimulator
 from simulators.repository import tiny_bundle
 from simulators.serve import ServeSimulator
 
@@ -21,6 +25,10 @@ class Seen:
         self.started = self.changed = 0
         self.busy, self.now = False, 1000.0
         self.spool = Spool(tree.spool, device="pi-7", incarnation=1, cap_bytes=2**20)
+        self.board = BoardSimulator(tree.root / "board")
+        self.sampler = Sampler(
+            tree.root, disk_low_mib=0, root=self.board.root, clock=lambda: self.now
+        )
         self.watcher = Watcher(
             Control(tree.control),
             Settings(telemetry_window_s=900, telemetry_probation_window_s=60),
@@ -28,6 +36,7 @@ class Seen:
             started=self._started,
             changed=self._changed,
             busy=lambda: self.busy,
+            sampler=self.sampler,
             clock=lambda: self.now,
         )
 
@@ -108,3 +117,39 @@ def test_windows_are_fetched_now_and_then_and_more_often_on_probation(
         seen.now += 2
         seen.watcher.look()
         assert serve.calls.count("timings") == 2
+
+
+def test_the_board_is_told_each_window_though_serve_is_down(seen: Seen) -> None:
+    seen.board.raspberry(milli=50_000)
+    for _ in range(31 * 60):
+        seen.watcher.look()
+        seen.now += 1
+    told = [Telemetry.decode(m.body).board for m in seen.spool.messages({}, limit=9)]
+    assert [one.samples for one in told if one] == [16, 15]
+
+
+def test_readings_wait_while_the_disk_takes_nothing(
+    seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> bool:
+        raise StorageError("full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(seen.spool, "add", full)
+        for _ in range(20):
+            seen.watcher.look()
+            seen.now += 60
+    for _ in range(20):
+        seen.watcher.look()
+        seen.now += 60
+    told = [Telemetry.decode(m.body).board for m in seen.spool.messages({}, limit=9)]
+    assert [one.samples for one in told if one] == [31]
+
+
+def test_an_alarm_of_the_board_is_news(seen: Seen) -> None:
+    seen.watcher.look()
+    seen.board.raspberry(throttled=0x4)
+    seen.now += 60
+    seen.watcher.look()
+    assert seen.changed == 1
+    assert seen.sampler.board.alarms == ("throttled",)

@@ -24,6 +24,8 @@ class AgentsSide:
             heard=self.documents.append,
             version=lambda: self.version,
             listening=self._listening,
+            status_every_s=60.0,
+            keepalive_s=60.0,
             poll_every_s=60.0,
             retry_first_s=0.05,
             retry_most_s=0.3,
