@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from littoral import durable, records
+from littoral import durable, journal_log, records
 from littoral.bundle.manifest import Manifest, check_sha256
 from littoral.errors import (
     BundleError,
@@ -121,7 +121,11 @@ class Believer:
                 if one.model == model:
                     return _choice(one, holdings.manifest(self._tree, one.manifest_sha256))
         except (OSError, LittoralError) as e:
-            log.warning("%s: what is on the disk does not say what it was: %s", model, e)
+            log.warning(
+                "%s: what is on the disk does not say what it was: %s",
+                *(model, e),
+                extra=journal_log.about(model),
+            )
         return None
 
     def _choose(self, one: Assignment, client: "Client") -> Choice:

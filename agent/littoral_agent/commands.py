@@ -1,7 +1,6 @@
 """The device's commands: enroll, run, agent, status."""
 
 import json
-import logging
 import os
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from littoral import records
+from littoral import journal_log, records
 from littoral.commands.output import JSON, emit, table
 from littoral.errors import MisuseError
 from littoral.tree import Tree
@@ -44,7 +43,7 @@ def agent(data: Path, settings: Path | None, as_json: bool) -> int:
 
     tree = Tree(data)
     found = configured.read(tree, settings)
-    log_to_stderr()
+    journal_log.set_up("littoral-agent", form="%(levelname)s %(message)s")
     ready = {"ready": True, "pid": os.getpid(), "data": str(data)}
     return main(tree, found, ready=(lambda: _say(ready)) if as_json else None)
 
@@ -120,10 +119,6 @@ def _words(found: "Found") -> str:
         ]
         lines += ["", table(heads, models)]
     return "\n".join(lines)
-
-
-def log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
 
 
 def _agent_words(live: "Live | None") -> str:

@@ -31,6 +31,7 @@ from littoral.errors import (
     UnreachableError,
     UnsupportedFormatError,
 )
+from littoral.journal_log import about
 from littoral.tree import Tree
 from littoral.wire.control import Activate, Loaded, Serving, Tried, Try
 from littoral.wire.journal import Choice, Journal
@@ -167,7 +168,9 @@ class Deeds:
                 raise
             return _denied(e) if isinstance(e, OrderDeniedError) else _died("while it loaded")
         log.info(
-            "%s: release %s serves, loaded in %.0f ms", order.model, done.release, done.load_ms
+            "%s: release %s serves, loaded in %.0f ms",
+            *(order.model, done.release, done.load_ms),
+            extra=about(order.model, release=done.release),
         )
         return None
 
@@ -250,7 +253,9 @@ class Deeds:
             if not self._damaged(choice):
                 raise
         log.warning(
-            "%s: release %s is damaged on the disk; bringing it again", model, choice.release
+            "%s: release %s is damaged on the disk; bringing it again",
+            *(model, choice.release),
+            extra=about(model, release=choice.release, code=HashError.code),
         )
         self._bring(model, choice)
         return order()

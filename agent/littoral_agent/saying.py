@@ -7,6 +7,7 @@ import logging
 import secrets
 from typing import Final
 
+from littoral import journal_log
 from littoral.wire.journal import Choice, Journal, Said, State
 from littoral.wire.messages import Update
 from littoral_agent.probation import Outcome
@@ -71,6 +72,11 @@ def write_down(log: logging.Logger, after: Journal, event: Event, outcome: Outco
         candidate.release if candidate else "none",
         good.release if good else "none",
         f": {outcome.detail} [{outcome.code}]" if outcome.code else "",
+        extra=journal_log.about(
+            after.model,
+            release=after.said.update.release if after.said else None,
+            code=outcome.code,
+        ),
     )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from littoral import durable
 from littoral.backoff import Backoff
 from littoral.errors import JournalError, LittoralError, StorageError
+from littoral.journal_log import about
 from littoral.tree import Tree
 from littoral.wire import journal as journals
 from littoral.wire.journal import Choice, Journal, State
@@ -85,7 +86,12 @@ class Updater:
             try:
                 self.journals[path.stem] = journals.read(path)
             except JournalError as e:
-                log.warning("%s; it is kept as %s", e, durable.set_aside(path).name)
+                log.warning(
+                    "%s; it is kept as %s",
+                    e,
+                    durable.set_aside(path).name,
+                    extra=about(path.stem),
+                )
                 self._reports.tell("journal", f"{path.stem}: {e}"[:MOST_DETAIL], code=e.code)
                 unreadable[path.stem] = e
                 self._recall(path.stem)
@@ -98,7 +104,7 @@ class Updater:
             try:
                 self.handle(model, Outcome(event=Event.WOKE))
             except StorageError as e:
-                log.warning("%s: going on, although %s [%s]", model, e, e.code)
+                log.warning("%s: going on, although %s [%s]", model, e, e.code, extra=about(model))
                 self._of(model).deeds = list(TABLE[held.state, Event.WOKE][1])
         return unreadable
 
@@ -111,7 +117,7 @@ class Updater:
         try:
             self._write(model, held)
         except StorageError as e:
-            log.warning("%s: going on, although %s [%s]", model, e, e.code)
+            log.warning("%s: going on, although %s [%s]", model, e, e.code, extra=about(model))
 
     def rest(self) -> None:
         """Remember that the agent stops, and that power is not what ends it."""
@@ -121,7 +127,9 @@ class Updater:
             try:
                 self._write(model, replace(held, boot=None, watched_s=self._watched_s(model)))
             except StorageError as e:
-                log.warning("%s: this stop will be taken for a power cut: %s", model, e)
+                log.warning(
+                    "%s: this stop will be taken for a power cut: %s", model, e, extra=about(model)
+                )
 
     def handle(self, model: str, outcome: Outcome, *, choice: Choice | None = None) -> None:
         """Take what happened: remember what follows from it, and what is to be done.
@@ -223,7 +231,15 @@ class Updater:
         if deed is Do.WATCH:
             pause_s = self._settings.serve_poll_s
         work.due_s = self._clock() + pause_s
-        log.warning("%s: %s again in %.1f s: %s [%s]", model, deed, pause_s, error, error.code)
+        log.warning(
+            "%s: %s again in %.1f s: %s [%s]",
+            model,
+            deed,
+            pause_s,
+            error,
+            error.code,
+            extra=about(model),
+        )
 
     def _do(self, deed: Do, model: str, work: _Work) -> Outcome | None:
         held = self.journals[model]
@@ -259,7 +275,9 @@ class Updater:
                 self.handle(model, outcome)
         except LittoralError as e:
             work.rerun_s = self._clock() + self._settings.poll_every_s
-            log.warning("%s does not run as it should: %s [%s]", model, e, e.code)
+            log.warning(
+                "%s does not run as it should: %s [%s]", model, e, e.code, extra=about(model)
+            )
 
     def _collect(self) -> None:
         if holdings.lost(self._tree) - self.journals.keys():
@@ -281,7 +299,7 @@ class Updater:
                 raise
             # Going back does not wait for a disk: until it takes this journal, what stands on it
             # leads here again.
-            log.warning("%s: going back, although %s [%s]", model, e, e.code)
+            log.warning("%s: going back, although %s [%s]", model, e, e.code, extra=about(model))
             self.journals[model] = after
             self._of(model).unwritten = True
 
@@ -308,7 +326,9 @@ class Updater:
             else:
                 journals.write_proven(path, held)
         except StorageError as e:
-            log.warning("%s: what is proven stands in its journal alone: %s", model, e)
+            log.warning(
+                "%s: what is proven stands in its journal alone: %s", model, e, extra=about(model)
+            )
         else:
             self._proven[model] = held.good
 

@@ -23,6 +23,7 @@ from littoral.errors import (
     TrustError,
     UnreachableError,
 )
+from littoral.journal_log import about
 from littoral.tree import Tree
 from littoral.trust.beliefs import Assignment, Desired
 from littoral.wire.journal import Choice, Journal
@@ -213,7 +214,11 @@ class Wishes:
         if held is not None and held.candidate is not None:
             self._updater.handle(one.model, Outcome(event=Event.DROPPED))
             held = self._updater.journals[one.model]
-        log.warning("%s: release %d is refused: %s [%s]", one.model, one.release, detail, code)
+        log.warning(
+            "%s: release %d is refused: %s [%s]",
+            *(one.model, one.release, detail, code),
+            extra=about(one.model, release=one.release, code=code),
+        )
         update = _refused(one, held, code=code, detail=detail[:MOST_DETAIL])
         self._reports.tell("update", "", update=update, once=once)
 

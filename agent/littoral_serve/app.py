@@ -8,13 +8,12 @@ import gc
 import json
 import logging
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from littoral import addresses, durable, notify
+from littoral import addresses, durable, journal_log, notify
 from littoral.errors import JournalError, LittoralError, MisuseError, SettingsError
 from littoral.tree import Tree
 from littoral_serve import live, settings, sockets
@@ -58,7 +57,7 @@ def main(options: Options) -> int:
         if not settings.DATA.is_dir():
             raise MisuseError("expected --data DIR, or --model NAME=FILE, found neither")
         options = replace(options, data=settings.DATA)
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s: %(message)s", level=logging.INFO)
+    journal_log.set_up("littoral-serve", form="%(levelname)s: %(message)s")
     app = App(options, _settings(options))
     asyncio.run(app.run())
     return 0
@@ -151,7 +150,11 @@ class App:
                     threads = self._settings.threads
                     self._switch(live.load(tree, model=path.stem, **which, threads=threads))
             except LittoralError as e:
-                log.error("%s is not served: %s [%s]", path.stem, e, e.code)  # noqa: TRY400
+                log.error(  # noqa: TRY400 (no traceback: it says it all)
+                    "%s is not served: %s [%s]",
+                    *(path.stem, e, e.code),
+                    extra=journal_log.about(path.stem),
+                )
 
     def _switch(self, one: Live) -> None:
         self._timings.watch(one.meter)
@@ -213,7 +216,11 @@ def _good(path: Path) -> "Choice | None":
         held = journal.read_proven(path)
         if held is None:
             raise
-        log.warning("%s: %s; serving what was proven last", path.stem, e)
+        log.warning(
+            "%s: %s; serving what was proven last",
+            *(path.stem, e),
+            extra=journal_log.about(path.stem, release=held.good.release if held.good else None),
+        )
         return held.good
 
 

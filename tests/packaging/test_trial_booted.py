@@ -77,6 +77,9 @@ def ready(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mach
 def releases(ready: Machine) -> dict[str, Release]:
     device = ready.device
     device.good(device.add("steady"))
+    lost = device.add("lost")
+    device.good(lost)
+    device.tree.manifest(lost.sha256).unlink()
     return {
         "good": device.add("digits"),
         "wrong": device.add("digits", data=model("tiny_int8_b")),
@@ -141,6 +144,17 @@ def _inside(pid: str) -> str:
     """Return the process id that the booted machine knows."""
     status = (Path("/proc") / pid / "status").read_text()
     return status.partition("NSpid:")[2].split("\n")[0].split()[-1]
+
+
+def test_the_journal_is_asked_by_model_and_code(booted: Booted) -> None:
+    words = ["journalctl", "--output=json", "MODEL=lost", "CODE=storage"]
+    (line,) = booted.run(*words).splitlines()
+    entry = json.loads(line)
+    assert entry["MESSAGE"].startswith("lost is not served: ")
+    assert (entry["PRIORITY"], entry["SYSLOG_IDENTIFIER"]) == ("3", "littoral-serve")
+    assert entry["_SYSTEMD_UNIT"] == "littoral-serve.service"
+    plain = booted.run("journalctl", "--output=cat", "--identifier=littoral-serve")
+    assert "serving steady 1 on http://127.0.0.1:8501" in plain
 
 
 def test_a_hostile_trial_reaches_nothing(root: Path, tmp_path: Path) -> None:
