@@ -12,12 +12,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from littoral import durable, notify, records
-from littoral.errors import DeniedError, StorageError
+from littoral.errors import DeniedError, LittoralError, StorageError, WrongBoardError
 from littoral.tree import Tree
-from littoral_agent import identity
+from littoral_agent import credential, hardware, identity
+from littoral_agent.enrolling import Enrolling
 from littoral_agent.identity import Enrolment
 from littoral_agent.parts import Parts
 from littoral_agent.settings import Settings
@@ -37,6 +39,7 @@ class Agent:
         self._tree, self._settings, self._ready = tree, settings, ready
         self._stopped = threading.Event()
         self._live: Live | None = None
+        self._nobody: LittoralError | None = None  # why who is enrolled here is not this board
         self._fed_s = 0.0
 
     def stop(self, *_: object) -> None:
@@ -57,32 +60,45 @@ class Agent:
         with _alone(self._tree):
             _sweep(self._tree)
             while not self._stopped.is_set():
-                self._live_with(self._enrolment())
+                self._live_as_enrolled()
             notify.tell("STOPPING=1")
 
     def _enrolment(self) -> Enrolment | None:
+        self._nobody = None
         try:
-            found = identity.of(self._tree).read()
-        except StorageError as e:
+            who = identity.of(self._tree)
+            who.settle()
+            found = who.read()
+            if found is not None:
+                found.check_board(hardware.serial())
+        except (StorageError, WrongBoardError) as e:
             log.error("%s [%s]", e, e.code)  # noqa: TRY400 (no traceback: it says it all)
+            self._nobody = e
             return None
-        if found is None:
+        if found is None and credential.path() is None:
             log.warning("this device is not enrolled; run 'littoral enroll URL --token T'")
         return found
 
-    def _live_with(self, enrolment: Enrolment | None) -> None:
+    def _live_as_enrolled(self) -> None:
         """Run all parts until stopped, or until the device becomes somebody else."""
         stamp = _stamp(self._tree)
+        enrolment = self._enrolment()
+        file = credential.path() if enrolment is None else None
+        enrolling = Enrolling(self._tree, self._settings, file) if file is not None else None
         parts = Parts(self._tree, self._settings, enrolment)
         parts.start()
+        if enrolling is not None:
+            enrolling.start()
         notify.tell("READY=1")
         self._tell_ready()
         try:
             while not self._stopped.wait(TICK_S) and _stamp(self._tree) == stamp:
                 parts.tick()
                 self._feed(parts)
-                self._say(parts)
+                self._say(parts, enrolling)
         finally:
+            if enrolling is not None:
+                enrolling.stop()
             parts.stop()
 
     def _tell_ready(self) -> None:
@@ -98,22 +114,31 @@ class Agent:
             notify.tell("WATCHDOG=1")
             self._fed_s = time.monotonic()
 
-    def _say(self, parts: Parts) -> None:
+    def _say(self, parts: Parts, enrolling: Enrolling | None) -> None:
         channel = parts.channel
+        code, words = self._silence(enrolling)
         now = Live(
             pid=os.getpid(),
             channel=channel.name if channel else None,
             up=channel.up if channel else False,
+            code=code,
+            words=words,
         )
-        if self._live is not None and (now.channel, now.up) == (self._live.channel, self._live.up):
+        if self._live is not None and replace(self._live, since_ms=0) == now:
             return
-        self._live = Live(
-            pid=now.pid, channel=now.channel, up=now.up, since_ms=int(time.time() * 1000)
-        )
+        self._live = replace(now, since_ms=int(time.time() * 1000))
         try:
             durable.replace(live_path(self._tree), records.to_json(self._live), mode=0o640)
         except StorageError as e:
             log.warning("%s [%s]", e, e.code)
+
+    def _silence(self, enrolling: Enrolling | None) -> tuple[str | None, str]:
+        """Return why this device does not speak with its console, by code and in words."""
+        if enrolling is not None and enrolling.outcome.code is not None:
+            return enrolling.outcome.code, enrolling.outcome.words
+        if self._nobody is not None:
+            return self._nobody.code, str(self._nobody)
+        return None, ""
 
 
 def main(tree: Tree, settings: Settings, *, ready: Callable[[], None] | None = None) -> int:

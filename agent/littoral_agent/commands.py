@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from littoral import journal_log, records
+from littoral import durable, journal_log, records
 from littoral.commands.output import JSON, emit, table
 from littoral.errors import MisuseError
 from littoral.tree import Tree
@@ -49,21 +49,65 @@ def agent(data: Path, settings: Path | None, as_json: bool) -> int:
 
 
 @click.command(epilog="Example: littoral enroll https://console:8443 --token lit1_… --name pi-7")
-@click.argument("url")
-@click.option("--token", required=True, help="As the console gave it; it works once.")
-@click.option("--name", help="What the device is to be called; default: the host's name.")
+@click.argument("url", required=False)
+@click.option("--token", help="As the console gave it; it works once.")
+@click.option(
+    "--credential",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A file with both, as 'littoral fleet tokens new --credential' prints it.",
+)
+@click.option("--name", help="What the device is to be called; default: the token's, the host's.")
+@click.option(
+    "--wait", "wait_s", type=float, help="Seconds to wait for an operator; default: for ever."
+)
 @DATA
 @JSON
-def enroll(url: str, token: str, name: str | None, data: Path, as_json: bool) -> None:
-    """Make this board a device of a fleet."""
-    from littoral_agent.enroll import enroll as enrol
+def enroll(
+    *,
+    url: str | None,
+    token: str | None,
+    credential: Path | None,
+    name: str | None,
+    wait_s: float | None,
+    data: Path,
+    as_json: bool,
+) -> None:
+    """Make this board a device of a fleet.
 
-    found = enrol(url, token, Tree(data), name=name)
-    text = (
-        f"{found.device} is a device of the fleet {found.fleet!r} now.\n"
-        f"Run it: littoral run --data {data}"
-    )
+    Where an operator has to approve, it waits; to stop it is safe, the same command goes on later.
+    """
+    from littoral_agent import owner
+    from littoral_agent.credential import Credential, read
+    from littoral_agent.enroll import enroll as enrol
+    from littoral_agent.waiting import Progress
+
+    if credential is not None and url is None and token is None:
+        given = read(credential)
+    elif credential is None and url is not None and token is not None:
+        given = Credential(url=url, token=token)
+    else:
+        raise MisuseError("expected URL and --token, or --credential alone")
+    with durable.storage_errors(data):
+        owner.become(data)
+    with Progress(sys.stderr) as progress:
+        found = enrol(
+            given.url,
+            given.token,
+            Tree(data),
+            name=name or given.name,
+            wait_s=wait_s,
+            told=progress.told,
+        )
+    text = f"{found.device} is a device of the fleet {found.fleet!r} now."
+    if not _agent_runs(Tree(data)):
+        text += f"\nRun it: littoral run --data {data}"
     emit(found, as_json=as_json, text=text)
+
+
+def _agent_runs(tree: Tree) -> bool:
+    from littoral_agent.state import live
+
+    return live(tree) is not None
 
 
 @click.command(epilog="Example: littoral run --data /var/lib/littoral --http 127.0.0.1:8501")
@@ -108,6 +152,8 @@ def _words(found: "Found") -> str:
         ("document", str(found.director) if found.director else "none yet"),
     ]
     lines = [f"{name:10}{value}" for name, value in rows]
+    if found.agent is not None and found.agent.code is not None:
+        lines.append(f"{'silent':10}{found.agent.words} [{found.agent.code}]")
     lines += [
         f"{model}: its journal cannot be read; the agent proves the model again"
         for model in found.unreadable

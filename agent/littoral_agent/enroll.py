@@ -2,177 +2,225 @@
 
 The token says whom to believe: by it the console's CA, fetched from anybody, and the root of
 all trust are checked before a word is said. The secret leaves only over a connection that
-this CA secures. What is written last makes the device the fleet's; until then all of it can
-be done again. A root that is held is never replaced.
+this CA secures. The new identity takes the place of an earlier one when it is whole; until
+then all of it can be done again, by the same key and with the same answer. A root that is
+held is never replaced.
 """
 
-import hashlib
 import http
-import logging
 import re
+import shutil
 import socket
-import ssl
+import time
+from collections.abc import Callable
 from typing import Final
 
 from littoral import __version__, durable, records
 from littoral.errors import (
     DeniedError,
-    ForgottenError,
     MalformedError,
     MisuseError,
-    TrustError,
+    StorageError,
     UnreachableError,
+    WaitingError,
+    WrongBoardError,
 )
 from littoral.tree import Tree
-from littoral.trust.beliefs import Anchors
 from littoral.trust.clock import TrustedClock
-from littoral.wire.enrolment import Enrolled, EnrollRequest, Token
-from littoral_agent import hardware, identity, owner
-from littoral_agent.identity import Enrolment
-from littoral_agent.origin import Origin, Repository
+from littoral.wire.enrolment import Enrolled, EnrollRequest, Token, Waiting
+from littoral_agent import hardware, identity, introduction
+from littoral_agent.identity import Enrolment, Identity
+from littoral_agent.origin import Origin
 
-_MAX_CA: Final = 64 * 1024
 _MAX_REPLY: Final = 64 * 1024
-_MAX_ROOT: Final = 512_000
-
-log = logging.getLogger(__name__)
+_RETRY_S: Final = (0.2, 30.0)  # whatever a console says
 
 
-def enroll(url: str, word: str, tree: Tree, *, name: str | None = None) -> Enrolment:
+class Applicant:
+    """One board that asks one console by one token, as often as it takes."""
+
+    def __init__(self, url: str, word: str, tree: Tree, *, name: str | None = None) -> None:
+        """Read what was given.
+
+        Raises:
+            MisuseError: ``url`` is none.
+            MalformedError: The token is cut short.
+
+        """
+        self._token = Token.decode(word)
+        if not re.fullmatch(r"https://[^/\s]+/?", url):
+            raise MisuseError(
+                f"expected the console's https://HOST:PORT for devices, found {url!r}"
+            )
+        self._url, self._tree, self._name = url.rstrip("/"), tree, name
+        self._who = identity.of(tree)
+        self._origin: Origin | None = None
+        self._ca = ""
+        self.fingerprint: str | None = None  # of the key that asks, once there is one
+
+    def close(self) -> None:
+        if self._origin is not None:
+            self._origin.close()
+
+    def ask(self, *, anew: bool = True) -> Enrolment | Waiting:
+        """Ask once; return who this device is now, or that an operator decides first.
+
+        Unless ``anew``, a board that is enrolled stays who it is.
+
+        Raises:
+            MisuseError: The name cannot be a device's.
+            UnreachableError: The console does not answer.
+            TrustError: It is another console than the token's, or its fleet is another one.
+            DeniedError: The token is unknown, used or over, or an operator refused.
+            StorageError: The identity cannot be kept.
+
+        """
+        with durable.storage_errors(self._tree.root):
+            self._tree.make()
+        with self._who.alone():
+            self._who.settle()
+            held = None if anew else _held(self._who)
+            return held or self._ask()
+
+    def _ask(self) -> Enrolment | Waiting:
+        tree, token = self._tree, self._token
+        if self._origin is None:
+            self._ca = introduction.console_ca(self._url, token)
+            self._origin = Origin(self._url, ca=self._ca)
+        anchors = introduction.trust(tree, self._origin, token)
+        request = self._request(hardware.serial())
+        answer = _send(self._origin, request)
+        if isinstance(answer, Waiting):
+            return answer
+        new = self._who.enrolling
+        introduction.check(new, answer, anchors, now=TrustedClock(tree.clock).now)
+        enrolment = Enrolment(
+            device=answer.device,
+            fleet=answer.fleet,
+            incarnation=answer.incarnation,
+            url=self._url,
+            broker=answer.broker,
+            trust="token",
+            serial=request.serial,
+        )
+        durable.replace(new.certificate, answer.certificate.encode(), mode=0o600)
+        durable.replace(new.console_ca, self._ca.encode(), mode=0o600)
+        new.write(enrolment)
+        self._who.adopt()
+        return enrolment
+
+    def _request(self, serial: str) -> EnrollRequest:
+        """Return what is asked, by a key that stays the same until it is this device's."""
+        from littoral.trust.certificates import requested
+        from littoral.trust.identity import fingerprint, key_digest
+        from littoral.trust.keys import new_device_key
+
+        self._drop_another_boards(serial)
+        name = self._name or _own_name()
+        try:
+            csr = new_device_key(self._who.enrolling.folder, name)
+        except ValueError as e:
+            raise MisuseError(f"{e}; name it with --name") from e
+        self.fingerprint = fingerprint(key_digest(requested(csr)))
+        return EnrollRequest(
+            secret=self._token.secret,
+            device=name,
+            serial=serial,
+            csr=csr,
+            hardware=hardware.detect(),
+            software=__version__,
+            named=self._name is not None,
+        )
+
+    def _drop_another_boards(self, serial: str) -> None:
+        """Forget a key that another board made: the card was copied before it was enrolled."""
+        folder = self._who.enrolling.folder
+        board = folder / "board"
+        with durable.storage_errors(folder):
+            if folder.is_dir() and (not board.exists() or board.read_text() != serial):
+                shutil.rmtree(folder)
+            folder.mkdir(mode=0o700, exist_ok=True)
+        if not board.exists():
+            durable.replace(board, serial.encode())
+
+
+def enroll(
+    url: str,
+    word: str,
+    tree: Tree,
+    *,
+    name: str | None = None,
+    wait_s: float | None = None,
+    told: Callable[[Waiting, str], None] = lambda _waiting, _fingerprint: None,
+) -> Enrolment:
     """Enrol the device in ``tree`` with the console at ``url`` by the token ``word``.
 
+    While an operator has not decided, ``told`` is called with the claim and the fingerprint of
+    the key, and it is asked again, for ``wait_s`` seconds or for ever (None).
+
     Raises:
-        MisuseError: ``url`` is none, or ``name`` cannot be a device's.
+        WaitingError: Nobody decided in that time; the same call goes on later.
         MalformedError: The token is cut short.
-        UnreachableError: The console does not answer.
-        TrustError: It is another console than the token's, or its fleet is another one.
-        DeniedError: The token is unknown, used or over.
-        StorageError: The identity cannot be kept.
+        LittoralError: As Applicant.ask; the console may go away while an operator decides.
 
     """
-    token = Token.decode(word)
-    if not re.fullmatch(r"https://[^/\s]+/?", url):
-        raise MisuseError(f"expected the console's https://HOST:PORT for devices, found {url!r}")
-    with durable.storage_errors(tree.root):
-        owner.become(tree.root)
-        tree.make()
-    ca = _console_ca(url, token)
-    origin = Origin(url, ca=ca)
+    end_s = None if wait_s is None else time.monotonic() + wait_s
+    applicant = Applicant(url, word, tree, name=name)
+    waiting: Waiting | None = None
     try:
-        anchors = _trust(tree, origin, token)
-        enrolled = _ask(tree, origin, token, name=name or _own_name())
+        while True:
+            try:
+                answer = applicant.ask()
+            except UnreachableError:
+                if waiting is None:
+                    raise
+            else:
+                if isinstance(answer, Enrolment):
+                    return answer
+                waiting = answer
+            fingerprint = applicant.fingerprint or ""
+            told(waiting, fingerprint)
+            pause_s = max(_RETRY_S[0], min(waiting.retry_s, _RETRY_S[1]))
+            if end_s is not None:
+                pause_s = min(pause_s, end_s - time.monotonic())
+                if pause_s <= 0:
+                    raise waits(waiting, fingerprint)
+            time.sleep(pause_s)
     finally:
-        origin.close()
-    _check(tree, enrolled, anchors)
-    who = identity.of(tree)
-    enrolment = Enrolment(
-        device=enrolled.device,
-        fleet=enrolled.fleet,
-        incarnation=enrolled.incarnation,
-        url=url.rstrip("/"),
-        broker=enrolled.broker,
-        trust="token",
-    )
-    durable.replace(who.certificate, enrolled.certificate.encode(), mode=0o600)
-    durable.replace(who.console_ca, ca.encode(), mode=0o600)
-    who.write(enrolment)
-    return enrolment
+        applicant.close()
 
 
-def _console_ca(url: str, token: Token) -> str:
-    """Return the console's CA in PEM, which anybody may have sent: the token knows its digest."""
-    origin = Origin(url, ca=None)
+def _held(who: Identity) -> Enrolment | None:
+    """Return who this board is; that of another board, or one that cannot be read, is nobody."""
     try:
-        pem = origin.get("enroll/ca", limit=_MAX_CA).granted("the console's CA").decode()
-        der = ssl.PEM_cert_to_DER_cert(pem.strip())
-    except ValueError as e:
-        raise UnreachableError(f"{url}: this is no console: it has no CA") from e
-    finally:
-        origin.close()
-    found = hashlib.sha256(der).hexdigest()
-    if found != token.console_ca_sha256:
-        raise TrustError(
-            f"{url}: not the console that made this token, or the token is mistyped: expected a CA "
-            f"with sha256 {token.console_ca_sha256[:12]}…, found {found[:12]}…; check the address, "
-            "and paste the token whole"
-        )
-    # What else the answer held was not checked, and is not kept.
-    return ssl.DER_cert_to_PEM_cert(der)
-
-
-def _trust(tree: Tree, origin: Origin, token: Token) -> Anchors:
-    """Hold the root whose digest the token carries; return whom the held root names."""
-    from littoral.trust.client import Client, bootstrap
-    from littoral.trust.rules import anchors
-
-    fetch = Repository(origin)
-    try:
-        root = fetch("metadata/root.json", limit=_MAX_ROOT)
-    except ForgottenError as e:
-        raise UnreachableError(
-            "the console has no repository yet; upload one, then enrol this device"
-        ) from e
-    bootstrap(tree.metadata, root, sha256=token.root_sha256)
-    clock = TrustedClock(tree.clock)
-    found = anchors(Client(tree.metadata, fetch, now=clock.under).root)
-    if found.fleet != token.fleet:
-        raise TrustError(
-            f"{tree.metadata}: this device trusts the fleet {found.fleet!r}, and the token is of "
-            f"{token.fleet!r}; a held root is never replaced: enrol with another --data"
-        )
+        found = who.read()
+        if found is not None:
+            found.check_board(hardware.serial())
+    except (StorageError, WrongBoardError):
+        return None
     return found
 
 
-def _ask(tree: Tree, origin: Origin, token: Token, *, name: str) -> Enrolled:
-    from littoral.trust.keys import new_device_key
-
-    try:
-        csr = new_device_key(tree.identity, name)
-    except ValueError as e:
-        raise MisuseError(f"{e}; name it with --name") from e
-    request = EnrollRequest(
-        secret=token.secret,
-        device=name,
-        serial=hardware.serial(),
-        csr=csr,
-        hardware=hardware.detect(),
-        software=__version__,
+def waits(waiting: Waiting, fingerprint: str) -> WaitingError:
+    """Return the error that says so."""
+    return WaitingError(
+        f"{waiting.device!r} waits for an operator: claim {waiting.claim}, key {fingerprint}; "
+        "the same command goes on"
     )
+
+
+def _send(origin: Origin, request: EnrollRequest) -> Enrolled | Waiting:
     reply = origin.post("enroll", records.to_json(request), limit=_MAX_REPLY)
     if reply.status >= http.HTTPStatus.MULTIPLE_CHOICES:
         raise DeniedError(
             f"the console does not admit this device: {reply.reason or f'status {reply.status}'}"
         )
     try:
+        if reply.status == http.HTTPStatus.ACCEPTED:
+            return records.from_json(Waiting, reply.body, limit=_MAX_REPLY)
         return records.from_json(Enrolled, reply.body, limit=_MAX_REPLY)
     except records.RecordError as e:
         raise MalformedError(f"{origin.url}: enrolled: {e}") from e
-
-
-def _check(tree: Tree, enrolled: Enrolled, anchors: Anchors) -> None:
-    """Check that the certificate is ours, and from the authority that root names.
-
-    Raises:
-        TrustError: It is not.
-
-    """
-    from littoral.trust.identity import check_device, digest, load_pem
-    from littoral.trust.keys import load_private
-
-    (root, *_) = load_pem(enrolled.device_ca, "device CA")
-    if digest(root) != anchors.device_ca_sha256:
-        raise TrustError(
-            f"the console's device CA has sha256 {digest(root)[:12]}…; the fleet's root names "
-            f"{anchors.device_ca_sha256[:12]}…: this console is not the fleet's"
-        )
-    who = check_device(enrolled.certificate, root=root, now=TrustedClock(tree.clock).now())
-    named = (who.device, who.fleet, who.incarnation)
-    said = (enrolled.device, enrolled.fleet, enrolled.incarnation)
-    if named != said or who.fleet != anchors.fleet:
-        raise TrustError(f"the certificate names {named}, and the console {said}")
-    key = load_private(identity.of(tree).key).public_key()
-    if who.certificate.public_key() != key:
-        raise TrustError("the certificate is of another key than this device's")
 
 
 def _own_name() -> str:

@@ -27,7 +27,7 @@ def serial(root: Path = Path("/")) -> str:
             text = (root / name).read_text(errors="replace").strip("\0 \n")
         except OSError:
             continue
-        if text:
+        if text and text != "uninitialized":  # systemd's, in an image that has not booted yet
             return text[:64]
     return ""
 

@@ -14,19 +14,20 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from littoral import durable
-from littoral.errors import DiskFullError, StorageError
-from littoral.wire.messages import Key
+from littoral.errors import DiskFullError, MalformedError, StorageError
+from littoral.wire.messages import Key, Report
 
 Kind = Literal["report", "telemetry"]
 KINDS: Final[tuple[Kind, ...]] = ("report", "telemetry")
 MOST_IDS: Final = 4096  # of messages that were taken, kept so that none is taken twice
 
 _DROPPED: Final = "dropped"
+_OWNER: Final = "device"
 _SETUP: Final = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
@@ -195,15 +196,8 @@ class Spool:
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
-        with self._look() as db:
-            try:
-                db.execute("BEGIN IMMEDIATE")
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
+        with self._look() as db, _transaction(db):
+            yield db
 
     def _open(self) -> sqlite3.Connection:
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -217,12 +211,56 @@ class Spool:
                 self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
             log.warning("the spool cannot be read and is set aside as %s: %s", aside, e)
             db = _connect(self._path)
-        lost = db.execute("DELETE FROM streams WHERE incarnation != ?", (self._incarnation,))
-        if lost.rowcount:
-            gone = db.execute("DELETE FROM messages WHERE stream NOT IN (SELECT name FROM streams)")
-            _count_dropped(db, gone.rowcount)
-        _drop_damaged(db)
+        try:
+            _drop_damaged(db)
+            with _transaction(db):
+                self._inherit(db)
+        except BaseException:
+            db.close()
+            raise
         return db
+
+    def _inherit(self, db: sqlite3.Connection) -> None:
+        """Take over the reports that an earlier incarnation could not send, in their order.
+
+        Telemetry of then is dropped, and counted: some of it may be there, and none counts twice.
+        On a full disk there is nothing to do here unless the device was enrolled anew.
+        """
+        owner = _marked(db, _OWNER)
+        if owner != self._device:
+            if owner is not None:
+                _empty(db)
+            _mark(db, _OWNER, self._device)
+        earlier = db.execute(
+            "SELECT body FROM messages JOIN streams ON name = stream "
+            "WHERE incarnation != ? AND kind = 'report' ORDER BY streams.rowid, sequence",
+            (self._incarnation,),
+        ).fetchall()
+        taken = sum(self._take_over(db, body) for (body,) in earlier)
+        db.execute("DELETE FROM streams WHERE incarnation != ?", (self._incarnation,))
+        gone = db.execute("DELETE FROM messages WHERE stream NOT IN (SELECT name FROM streams)")
+        _count_dropped(db, gone.rowcount - taken)
+
+    def _take_over(self, db: sqlite3.Connection, body: bytes) -> bool:
+        try:
+            said = Report.from_json(body)
+        except MalformedError as e:
+            log.warning("a report of an earlier incarnation cannot be read: %s [%s]", e, e.code)
+            return False
+        self._put(db, "report", lambda key: replace(said, key=key).to_json())
+        return True
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -236,6 +274,14 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _empty(db: sqlite3.Connection) -> None:
+    """Forget what another device left: nobody may say it any more."""
+    gone = db.execute("DELETE FROM messages").rowcount
+    for table in ("streams", "taken", "marks"):
+        db.execute(f"DELETE FROM {table}")  # noqa: S608 (three words of ours)
+    log.warning("the spool was another device's; %d messages of it are dropped", gone)
 
 
 def _drop_damaged(db: sqlite3.Connection) -> None:

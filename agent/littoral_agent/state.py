@@ -86,7 +86,7 @@ def look(tree: Tree) -> Found:
         serving = None
     return Found(
         enrolment=identity.of(tree).read(),
-        agent=_live(tree),
+        agent=live(tree),
         serve=serving,
         director=_director(tree),
         models=running(read, serving),
@@ -103,7 +103,8 @@ def lock_path(tree: Tree) -> Path:
     return tree.sockets / "agent.lock"
 
 
-def _live(tree: Tree) -> Live | None:
+def live(tree: Tree) -> Live | None:
+    """Return what the agent that runs says of itself, None when none runs."""
     try:
         fd = os.open(lock_path(tree), os.O_RDWR | os.O_CLOEXEC)
     except OSError:

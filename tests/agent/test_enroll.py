@@ -1,10 +1,13 @@
 """Enrolment against a real listener: what is believed, what is not, and what may be repeated."""
 
 import base64
+import contextlib
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
 
@@ -15,10 +18,13 @@ from littoral.errors import (
     MisuseError,
     TrustError,
     UnreachableError,
+    WaitingError,
 )
 from littoral.tree import Tree
-from littoral.trust.certificates import new_ca, new_intermediate
-from littoral.trust.identity import load_pem
+from littoral.trust.certificates import new_ca, new_intermediate, requested
+from littoral.trust.identity import fingerprint, key_digest, load_pem
+from littoral.trust.keys import load_private
+from littoral.wire.enrolment import Waiting
 from littoral_agent.enroll import enroll
 from littoral_agent.identity import Identity
 from simulators.broker import NOW, free_port
@@ -43,6 +49,43 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path / "device")
 
 
+class PowerCutError(BaseException):
+    pass
+
+
+class CutAfter:
+    """The power goes before the n-th change of the disk that this project makes."""
+
+    def __init__(self, changes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._left, self._patch, self.happened = changes, monkeypatch, False
+
+    def __enter__(self) -> Self:
+        self._context = self._patch.context()
+        patch = self._context.__enter__()
+        for where, name in (
+            (os, "fsync"),
+            (Path, "replace"),
+            (Path, "rename"),
+            (os, "unlink"),
+            (os, "rmdir"),
+        ):
+            patch.setattr(where, name, self._counted(getattr(where, name)))
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._context.__exit__(None, None, None)
+
+    def _counted(self, change: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any, **more: Any) -> Any:
+            if self._left <= 0:
+                self.happened = True
+                raise PowerCutError
+            self._left -= 1
+            return change(*args, **more)
+
+        return counted
+
+
 def nothing_is_written(tree: Tree) -> bool:
     return not Identity(tree.identity).enrolment.exists()
 
@@ -61,14 +104,90 @@ def test_a_board_becomes_a_device(tree: Tree, console: ListenerSimulator) -> Non
     assert (tree.metadata / "root.json").read_bytes() == console.repo.root
 
 
-def test_the_hosts_name_is_a_devices_name(
+def test_the_hosts_name_is_a_suggestion(
     tree: Tree, console: ListenerSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "Küche_2.Local")
-    assert enroll(console.url, console.token(""), tree).device == "k-che-2-local"
+    assert enroll(console.url, console.token("pier-7"), tree).device == "pier-7"
+    assert [(one.device, one.named) for one in console.requests] == [("k-che-2-local", False)]
 
 
-def test_enrolling_again_keeps_key_and_root_and_counts_up(
+def test_it_waits_for_an_operator_by_one_key_and_says_what_to_compare(
+    tree: Tree, console: ListenerSimulator
+) -> None:
+    seen: list[tuple[int, str]] = []
+
+    def told(waiting: Waiting, found: str) -> None:
+        seen.append((waiting.claim, found))
+        if len(seen) == 3:
+            console.stop()  # an operator may take longer than the console lives
+        if len(seen) == 5:
+            console.start()
+            console.approve()
+
+    enroll(console.url, console.token("pi-7", approve=True), tree, name="pi-7", told=told)
+    keys = {key_digest(requested(one.csr)) for one in console.requests}
+    assert len(seen) >= 5
+    assert seen[0] == (3, fingerprint(keys.pop()))
+    assert len(set(seen)) == 1
+    assert not keys
+
+
+def test_who_stops_waiting_goes_on_later_as_the_same(
+    tree: Tree, console: ListenerSimulator
+) -> None:
+    token = console.token("pi-7", approve=True)
+    for _ in range(2):
+        with pytest.raises(WaitingError, match="'pi-7' waits for an operator: claim 3, key"):
+            enroll(console.url, token, tree, name="pi-7", wait_s=0)
+        assert nothing_is_written(tree)
+    console.approve()
+    enroll(console.url, token, tree, name="pi-7", wait_s=0)
+    assert len({key_digest(requested(one.csr)) for one in console.requests}) == 1
+
+
+def test_a_card_that_is_copied_while_it_waits_makes_a_key_of_its_own(
+    tree: Tree, console: ListenerSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = console.token("pi-7", approve=True)
+    for board in ("b-1", "b-2"):
+        monkeypatch.setattr("littoral_agent.hardware.serial", lambda board=board: board)
+        with pytest.raises(WaitingError):
+            enroll(console.url, token, tree, name="pi-7", wait_s=0)
+    assert len({key_digest(requested(one.csr)) for one in console.requests}) == 2
+    console.approve()
+    assert enroll(console.url, token, tree, name="pi-7").serial == "b-2"
+
+
+def test_a_power_cut_at_any_write_leaves_one_whole_identity(
+    tree: Tree, console: ListenerSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut at the n-th durable change, for every n: key, certificate and enrolment agree."""
+    enroll(console.url, console.token("pi-7"), tree, name="pi-7")
+    who = Identity(tree.identity)
+    held, cuts = tree.root.with_name("held"), 0
+    shutil.copytree(tree.root, held)
+    while True:
+        shutil.rmtree(tree.root)
+        shutil.copytree(held, tree.root)
+        console.incarnations["pi-7"] = 1
+        with CutAfter(cuts, monkeypatch) as cut, contextlib.suppress(PowerCutError):
+            enroll(console.url, console.token("pi-7"), tree, name="pi-7")
+        woken = Identity(tree.identity)
+        woken.settle()
+        found = woken.read()
+        assert found is not None
+        leaf = load_pem(who.certificate.read_text(), "chain")[0]
+        assert leaf.public_key() == load_private(who.key).public_key(), cuts
+        assert f"OU={found.incarnation}" in leaf.subject.rfc4514_string()
+        if not cut.happened:
+            break
+        cuts += 1
+    assert cuts > 10
+    assert not who.enrolled.folder.exists()
+
+
+def test_enrolling_again_makes_a_new_key_keeps_the_root_and_counts_up(
     tree: Tree, console: ListenerSimulator
 ) -> None:
     enroll(console.url, console.token("pi-7"), tree, name="pi-7")
@@ -76,7 +195,7 @@ def test_enrolling_again_keeps_key_and_root_and_counts_up(
     root_before = root.read_bytes()
     found = enroll(console.url, console.token("pi-7"), tree, name="pi-7")
     assert found.incarnation == 2
-    assert Identity(tree.identity).key.read_bytes() == key
+    assert Identity(tree.identity).key.read_bytes() != key, "the earlier one may be known"
     assert root.read_bytes() == root_before
 
 

@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from littoral.errors import DiskFullError
-from littoral.wire.messages import Key
+from littoral.wire.messages import Key, Report
 from littoral_agent.spool import Spool
 
 
@@ -20,6 +20,10 @@ def opened(path: Path, *, incarnation: int = 1, cap_bytes: int = 10_000) -> Spoo
 
 def body(key: Key) -> bytes:
     return f"{key.stream}/{key.sequence}".encode()
+
+
+def boot(time_ms: int) -> Callable[[Key], bytes]:
+    return lambda key: Report(key=key, time_ms=time_ms, kind="boot").to_json()
 
 
 def big(_: Key) -> bytes:
@@ -158,14 +162,48 @@ def test_a_message_that_the_card_has_changed_keeps_no_other_back(path: Path) -> 
     spool.close()
 
 
-def test_another_incarnation_begins_new_streams_and_says_what_it_left(path: Path) -> None:
+def test_another_incarnation_takes_over_reports_and_says_what_it_left(path: Path) -> None:
+    spool = opened(path)
+    for n in range(3):
+        spool.add("report", boot(n))
+    spool.add("telemetry", body)
+    before = {m.stream for m in spool.messages({}, limit=9)}
+    spool.close()
+    for _ in range(2):  # and another start takes nothing over again
+        spool = opened(path, incarnation=2)
+        found = spool.messages({}, limit=9)
+        reports = [Report.from_json(m.body) for m in found]
+        assert [one.time_ms for one in reports] == [0, 1, 2]
+        assert [(m.stream, m.sequence) for m in found] == [
+            (one.key.stream, one.key.sequence) for one in reports
+        ]
+        assert {one.key.incarnation for one in reports} == {2}
+        assert not before & {m.stream for m in found}
+        spool.close()
+    spool = opened(path, incarnation=2)
+    assert spool.tell_dropped(lambda key, count: f"{key.incarnation} {count}".encode())
+    assert spool.messages({}, limit=9)[-1].body == b"2 1"
+    spool.close()
+
+
+def test_a_report_that_cannot_be_read_is_counted_and_not_taken_over(path: Path) -> None:
     spool = opened(path)
     spool.add("report", body)
     spool.close()
     spool = opened(path, incarnation=2)
     assert spool.messages({}, limit=9) == []
     assert spool.tell_dropped(lambda key, count: f"{key.incarnation} {count}".encode())
-    assert [m.body for m in spool.messages({}, limit=9)] == [b"2 1"]
+    spool.close()
+
+
+def test_what_another_device_left_is_said_by_nobody(path: Path) -> None:
+    spool = opened(path)
+    spool.add("report", body, once="boot/1")
+    spool.close()
+    spool = Spool(path, device="pi-8", incarnation=1, cap_bytes=10_000)
+    assert spool.messages({}, limit=9) == []
+    assert not spool.tell_dropped(lambda _key, _count: b"")
+    assert spool.add("report", body, once="boot/1"), "it has said nothing yet"
     spool.close()
 
 

@@ -36,7 +36,7 @@ from littoral.trust import certificates
 from littoral.trust.certificates import Authority
 from littoral.trust.identity import check_device, digest
 from littoral.trust.keys import check_session, load_signer, sign_time
-from littoral.wire.enrolment import Enrolled, EnrollRequest, Session, SessionRequest, Token
+from littoral.wire.enrolment import Enrolled, EnrollRequest, Session, SessionRequest, Token, Waiting
 from littoral.wire.messages import Acks, Key, Post, Status
 from littoral.wire.telemetry import Telemetry
 from simulators.broker import ConsoleCa, free_port
@@ -51,6 +51,12 @@ class RefusedRequestError(Exception):
         self.status, self.code = status, code
 
 
+class WaitsError(Exception):
+    def __init__(self, waiting: Waiting) -> None:
+        super().__init__("an operator decides first")
+        self.waiting = waiting
+
+
 class ListenerSimulator:
     def __init__(self, folder: Path, repo: RepositorySimulator) -> None:
         self.repo, self.tls, self.port = repo, ConsoleCa(folder / "tls"), free_port()
@@ -61,6 +67,8 @@ class ListenerSimulator:
         self.statuses: dict[str, Status] = {}
         self.asked: list[str] = []
         self.tokens: dict[str, str | None] = {}  # secret: the device it admits; None: used
+        self.claimed: set[str] = set()  # secrets that an operator has to approve
+        self.requests: list[EnrollRequest] = []
         self.incarnations: dict[str, int] = {}
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._desired: dict[str, bytes] = {}
@@ -100,10 +108,16 @@ class ListenerSimulator:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def token(self, device: str) -> str:
+    def token(self, device: str, *, approve: bool = False) -> str:
         secret = secrets.token_urlsafe(16)
         self.tokens[secret] = device
+        if approve:
+            self.claimed.add(secret)
         return self.token_of(secret)
+
+    def approve(self) -> None:
+        """Let everybody in who waits."""
+        self.claimed.clear()
 
     def token_of(self, secret: str) -> str:
         ca = x509.load_pem_x509_certificate(self.tls.ca.read_bytes())
@@ -165,11 +179,14 @@ class ListenerSimulator:
             return self._desired.get(device)
 
     def _enroll(self, request: EnrollRequest) -> bytes:
+        self.requests.append(request)
         if request.secret not in self.tokens:
             raise RefusedRequestError(403, "denied", "no such token; ask for another")
         if self.tokens[request.secret] is None:
             raise RefusedRequestError(403, "denied", "the token was used; ask for another")
-        device = request.device or str(self.tokens[request.secret])
+        if request.secret in self.claimed:
+            raise WaitsError(Waiting(claim=3, device=request.device, retry_s=0.05))
+        device = request.device if request.named else str(self.tokens[request.secret])
         self.tokens[request.secret] = None
         incarnation = self.incarnations[device] = self.incarnations.get(device, 0) + 1
         certificate = certificates.issue_device(
@@ -293,6 +310,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             body = ask()
             status = 200 if body is not None else 204
+        except WaitsError as e:
+            status, body = 202, records.to_json(e.waiting)
         except RefusedRequestError as e:
             status = e.status
             body = json.dumps({"code": e.code, "error": str(e)}).encode()

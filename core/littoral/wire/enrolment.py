@@ -45,7 +45,7 @@ class EnrollRequest:
     csr: str  # PEM; the console overrides its subject
     hardware: tuple[str, ...]
     software: str
-    named: bool = True  # False: nobody chose the name, and one that the token is for goes before it
+    named: bool = True  # False: a suggestion; the token's name goes before it, or the board's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
