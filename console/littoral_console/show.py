@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
+from littoral_console import figures
+
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return ``rows`` as a table under ``heads``; cells are text, whatever they look like."""
@@ -28,24 +30,13 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def ago(time_ms: int | None) -> str:
-    """Return how long ago that was."""
-    if time_ms is None:
-        return "never"
-    past_s = max(time.time() - time_ms / 1000, 0)
-    for unit, seconds in (("d", 86400), ("h", 3600), ("min", 60)):
-        if past_s >= seconds:
-            return f"{past_s / seconds:.0f} {unit} ago"
-    return f"{past_s:.0f} s ago"
+    """Return how long ago that was, or in how long it will be."""
+    return "never" if time_ms is None else figures.age(time_ms, round(time.time() * 1000))
 
 
 def labelled(labels: Mapping[str, str]) -> str:
     """Return a device's labels in words."""
     return " ".join(f"{name}={value}" for name, value in sorted(labels.items()))
-
-
-def micro(value_us: float) -> str:
-    """Return a time as people read it."""
-    return f"{value_us:.0f} µs" if value_us < 10_000 else f"{value_us / 1000:.1f} ms"  # noqa: PLR2004
 
 
 def _width() -> int:

@@ -17,8 +17,8 @@ from littoral.bundle.manifest import (
 )
 from littoral.errors import MalformedError, MisuseError, every
 from littoral.wire.journal import State
+from littoral_console import figures
 from littoral_console.outcomes import Outcome
-from littoral_console.pages import figures
 from littoral_console.pages.accuracy import Accuracy, accuracy
 from littoral_console.pages.overview import Part, shares, spark
 from littoral_console.pages.pushing import suggestions
@@ -152,6 +152,9 @@ def test_figures_are_said_in_the_unit_that_reads_best() -> None:
     assert figures.named(1_500.0, "p95_cpu_us") == "1.5 ms"
     assert figures.named(14_200_000.0, "peak_bytes") == "14.2 MB"
     assert figures.name("p95_cpu_us") == "p95 cpu"
+    assert figures.named(300.0, "probation_left_s") == "300 s"
+    assert figures.name("probation_left_s") == "probation left"
+    assert [figures.many(n, "device") for n in (0, 1, 2)] == ["0 devices", "1 device", "2 devices"]
     assert figures.utc(0) == "1970-01-01 00:00:00 UTC"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from littoral.commands.output import JSON, Group, emit
+from littoral_console.figures import many, size
 from littoral_console.fleet.asking import console
 from littoral_console.show import ago, table
 
@@ -26,7 +27,7 @@ def list_releases(*, model: str | None, as_json: bool) -> None:
             f"{r['model']}:{r['release']}",
             r["label"],
             "withdrawn" if r["withdrawn"] else f"{r['running']} running",
-            f"{r['size'] / 1e6:.2f} MB",
+            size(r["size"]),
             " ".join(r["hardware"]),
             ago(r["added_ms"]),
         )
@@ -46,5 +47,5 @@ def upload(folder: Path, *, as_json: bool) -> None:
     quiet = as_json or not sys.stderr.isatty()
     sent = upload_folder(console(), folder, quiet=quiet)
     names = ", ".join(f"{r['model']}:{r['release']}" for r in sent["releases"]) or "none"
-    text = f"{sent['files']} files, {sent['bytes']} bytes sent; new releases: {names}"
+    text = f"{many(sent['files'], 'file')}, {size(sent['bytes'])} sent; new releases: {names}"
     emit(sent, as_json=as_json, text=text)

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from littoral.commands.output import JSON, emit
+from littoral_console.figures import micros
 from littoral_console.fleet.asking import LIMIT, TO, console
-from littoral_console.show import ago, micro, table
+from littoral_console.show import ago, table
 
 
 @click.command(epilog="Example: littoral fleet history --device edge-1 --refused")
@@ -72,7 +73,7 @@ def telemetry(
             f"{r['model']}:{r['release']}",
             r["stage"],
             r["count"],
-            *(micro(r[name]) for name in ("p50_us", "p95_us", "p99_us", "mean_us")),
+            *(micros(r[name]) for name in ("p50_us", "p95_us", "p99_us", "mean_us")),
         )
         for r in found
     ]

@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 from littoral.errors import LittoralError, MisuseError, NotFoundError, TrustError
-from littoral_console import answers, queries
+from littoral_console import answers, figures, queries
 from littoral_console.access import (
     Asked,
     check_administrator,
@@ -32,8 +32,7 @@ from littoral_console.access import (
 from littoral_console.accounts import Person
 from littoral_console.answers import UnknownPersonError
 from littoral_console.context import Context
-from littoral_console.pages import figures
-from littoral_console.pages.reasons import reason, word
+from littoral_console.pages.reasons import reason, tally, word
 from littoral_console.pages.standing import standing
 from littoral_console.phases import phase
 
@@ -272,7 +271,7 @@ def _templates() -> Environment:
         "said": figures.said,
         "size": figures.size,
         "standing": standing,
-        "tally": figures.tally,
+        "tally": tally,
         "utc": figures.utc,
         "word": word,
     }

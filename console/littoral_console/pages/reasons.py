@@ -4,6 +4,7 @@ Every code of ``littoral.errors`` stands here; a test compares the two. A code t
 device sends and this console does not know is shown as it is.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -215,3 +216,8 @@ _WORDS: Final[dict[str, Word]] = {
 def word(name: str) -> Word:
     """Return how ``name`` is called, as it is where there is no other word."""
     return _WORDS.get(name, Word(name, "calm"))
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """Return outcomes and how many devices had each, for who cannot see the bar."""
+    return ", ".join(f"{many} {word(name).text}" for name, many in counts.items()) or "no device"

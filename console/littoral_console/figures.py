@@ -1,10 +1,8 @@
-"""How times, sizes and numbers are written on a page. Values in, text out."""
+"""How times, sizes and numbers are written, on pages and in terminals. Values in, text out."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
-
-from littoral_console.pages.reasons import word
 
 _AGES: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
 _SIZES: Final = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
@@ -53,6 +51,11 @@ def number(count: float) -> str:
     return f"{count:,.0f}".replace(",", "\u202f")
 
 
+def many(count: int, noun: str) -> str:
+    """Return how many of what, as people say it: 1 device, 2 devices."""
+    return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {noun}s"
+
+
 def percent(part: float) -> str:
     """Return a fraction as percent, with as many places as it has to say."""
     return f"{100 * part:.4g} %"
@@ -64,6 +67,8 @@ def named(value: float, name: str) -> str:
         return micros(value)
     if name.endswith("_ms"):
         return micros(value * 1_000)
+    if name.endswith("_s"):
+        return f"{value:.4g} s"
     if name.endswith(("bytes", "size")):
         return size(round(value))
     return f"{value:.4g}"
@@ -71,7 +76,7 @@ def named(value: float, name: str) -> str:
 
 def name(figure: str) -> str:
     """Return what a figure is called, without its unit."""
-    for unit in ("_us", "_ms", "_bytes"):
+    for unit in ("_us", "_ms", "_s", "_bytes"):
         figure = figure.removesuffix(unit)
     return figure.replace("_", " ")
 
@@ -83,11 +88,6 @@ def said(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)
-
-
-def tally(counts: Mapping[str, int]) -> str:
-    """Return outcomes and how many devices had each, for who cannot see the bar."""
-    return ", ".join(f"{many} {word(name).text}" for name, many in counts.items()) or "no device"
 
 
 def _moment(ms: int) -> datetime:
