@@ -39,11 +39,21 @@ async def visitor(request: Request, context: Asked) -> Person | None:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     now_ms = context.clock()
     if kind.lower() == "bearer":
-        return await context.look(partial(accounts.by_token, token=token.strip(), now_ms=now_ms))
+        return await _bearer(context, token.strip(), now_ms=now_ms)
     secret = request.cookies.get(COOKIE)
     if secret is None:
         return None
     return await context.look(partial(accounts.by_session, secret=secret, now_ms=now_ms))
+
+
+async def _bearer(context: Context, token: str, *, now_ms: int) -> Person | None:
+    found = await context.look(partial(accounts.by_token, token=token, now_ms=now_ms))
+    if found is None:
+        return None
+    who, used_ms = found
+    if used_ms is None or now_ms - used_ms >= accounts.USE_MS:
+        await context.write(partial(accounts.used, token=token, now_ms=now_ms))
+    return who
 
 
 async def person(request: Request, who: Annotated[Person | None, Depends(visitor)]) -> Person:
@@ -76,7 +86,7 @@ Administrator = Annotated[Person, Depends(administrator)]
 
 def check_administrator(who: Person) -> None:
     """Raise DeniedError if a viewer would change something."""
-    if who.role != "administrator":
+    if who.role != accounts.ADMINISTRATOR:
         raise DeniedError(f"{who.name} may look, and change nothing")
 
 

@@ -17,8 +17,10 @@ from littoral_console import audit
 from littoral_console import tables as t
 
 Role = Literal["administrator", "viewer"]
+ADMINISTRATOR: Final = "administrator"
 
 SESSION_MS: Final = 12 * 3600 * 1000
+USE_MS: Final = 60_000  # so exactly is known when a token was used last
 SETUP: Final = "setup"
 _LEAST_PASSWORD: Final = 8
 
@@ -107,7 +109,7 @@ def new_user(
     """Make a user. Raises MisuseError when the name is taken or no name."""
     if not 1 <= len(name) <= 64 or not name.isprintable():  # noqa: PLR2004
         raise MisuseError(f"a user's name has 1 to 64 printable characters, found {name!r}")
-    if user(connection, name) is not None:
+    if connection.scalar(select(t.users.c.id).where(t.users.c.name == name)) is not None:
         raise MisuseError(f"there is a user {name!r} already")
     done = connection.execute(
         insert(t.users)
@@ -119,8 +121,10 @@ def new_user(
 
 
 def user(connection: Connection, name: str) -> tuple[Person, str] | None:
-    """Return the user of that name and the hash of the password, None when there is none."""
-    row = connection.execute(select(t.users).where(t.users.c.name == name)).one_or_none()
+    """Return who of that name may log in and the hash of the password, None when nobody may."""
+    c = t.users.c
+    found = select(t.users).where(c.name == name, c.disabled_ms.is_(None))
+    row = connection.execute(found).one_or_none()
     if row is None:
         return None
     return Person(id=row.id, name=row.name, role=row.role), row.password
@@ -156,19 +160,28 @@ def revoke_token(connection: Connection, token: str, *, now_ms: int) -> None:
     )
 
 
-def by_token(connection: Connection, token: str, *, now_ms: int) -> Person | None:
-    """Return whose API token this is, None when it is nobody's, revoked or over."""
+def by_token(
+    connection: Connection, token: str, *, now_ms: int
+) -> tuple[Person, int | None] | None:
+    """Return whose API token this is and its last use, None when it is nobody's or worthless."""
     c = t.api_tokens.c
     row = connection.execute(
-        select(t.users.c.id, t.users.c.name, t.users.c.role)
+        select(t.users.c.id, t.users.c.name, t.users.c.role, c.used_ms)
         .join(t.api_tokens, c.user == t.users.c.id)
         .where(
             c.digest == digest(token),
             c.revoked_ms.is_(None),
             c.expires_ms.is_(None) | (c.expires_ms > now_ms),
+            t.users.c.disabled_ms.is_(None),
         )
     ).one_or_none()
-    return None if row is None else Person(id=row.id, name=row.name, role=row.role)
+    return None if row is None else (Person(id=row.id, name=row.name, role=row.role), row.used_ms)
+
+
+def used(connection: Connection, token: str, *, now_ms: int) -> None:
+    """Remember that ``token`` was used just now."""
+    c = t.api_tokens.c
+    connection.execute(update(t.api_tokens).where(c.digest == digest(token)).values(used_ms=now_ms))
 
 
 def open_session(connection: Connection, person: Person, *, now_ms: int) -> tuple[str, str]:
@@ -195,7 +208,7 @@ def by_session(connection: Connection, secret: str, *, now_ms: int) -> Person | 
     row = connection.execute(
         select(t.users.c.id, t.users.c.name, t.users.c.role, c.csrf)
         .join(t.sessions, c.user == t.users.c.id)
-        .where(c.digest == digest(secret), c.expires_ms > now_ms)
+        .where(c.digest == digest(secret), c.expires_ms > now_ms, t.users.c.disabled_ms.is_(None))
     ).one_or_none()
     return None if row is None else Person(id=row.id, name=row.name, role=row.role, csrf=row.csrf)
 

@@ -53,6 +53,7 @@ users: Final = Table(
     Column("password", Text, nullable=False),  # argon2, with its salt and parameters
     Column("role", String(16), nullable=False),  # administrator, viewer
     Column("created_ms", BigInteger, nullable=False),
+    Column("disabled_ms", BigInteger),
 )
 
 api_tokens: Final = Table(
@@ -64,6 +65,7 @@ api_tokens: Final = Table(
     Column("digest", _SHA256, nullable=False, unique=True),
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger),
+    Column("used_ms", BigInteger),  # the last time, to the minute
     Column("revoked_ms", BigInteger),
 )
 

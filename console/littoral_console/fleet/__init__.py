@@ -9,6 +9,7 @@ from littoral.commands.output import Group
 from littoral_console.fleet.claims import claims
 from littoral_console.fleet.devices import devices, label, revoke, status
 from littoral_console.fleet.login import login
+from littoral_console.fleet.people import api_tokens, users
 from littoral_console.fleet.releases import releases
 from littoral_console.fleet.reports import audit, history, telemetry
 from littoral_console.fleet.rollouts import push, rollouts
@@ -34,5 +35,7 @@ for _command in (
     history,
     telemetry,
     audit,
+    users,
+    api_tokens,
 ):
     fleet.add_command(_command)

@@ -41,6 +41,7 @@ from littoral_console.queries.latency import (
     latency_series,
     spreads,
 )
+from littoral_console.queries.people import ApiToken, User, api_tokens, users
 from littoral_console.queries.releases import (
     Release,
     ReleaseFile,
@@ -55,6 +56,7 @@ from littoral_console.queries.releases import (
 
 __all__ = [
     "STAGES",
+    "ApiToken",
     "Change",
     "Claim",
     "Device",
@@ -74,7 +76,9 @@ __all__ = [
     "Spread",
     "Stream",
     "Summary",
+    "User",
     "Wanted",
+    "api_tokens",
     "audit",
     "claims_made",
     "claims_waiting",
@@ -92,4 +96,5 @@ __all__ = [
     "rollouts",
     "spreads",
     "summary",
+    "users",
 ]

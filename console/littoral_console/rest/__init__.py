@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from littoral_console.rest import claims, devices, people, releases, reports, tokens
+from littoral_console.rest import claims, devices, people, releases, reports, tokens, users
 
 router = APIRouter(prefix="/api/v1")
-for part in (people, devices, tokens, claims, releases, reports):
+for part in (people, users, devices, tokens, claims, releases, reports):
     router.include_router(part.router)

@@ -11,14 +11,13 @@ from littoral.errors import DeniedError
 from littoral_console import accounts
 from littoral_console.access import (
     COOKIE,
-    Administrator,
     Asked,
     Someone,
     check_origin,
     client,
     set_cookie,
 )
-from littoral_console.accounts import Person, Role
+from littoral_console.accounts import Person
 from littoral_console.answers import UnknownPersonError
 from littoral_console.context import Context
 
@@ -28,31 +27,20 @@ Name = Annotated[str, Field(min_length=1, max_length=64)]
 Password = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Setup(_Body):
+class Setup(Body):
     code: Annotated[str, Field(max_length=128)]
     username: Name
     password: Password
 
 
-class Login(_Body):
+class Login(Body):
     username: Name
     password: Password
     purpose: Name = "command line"  # the token's name
-
-
-class NewUser(_Body):
-    username: Name
-    password: Password
-    role: Role = "viewer"
-
-
-class NewToken(_Body):
-    name: Name
-    lives_s: Annotated[int | None, Field(gt=0)] = None
 
 
 class Token(BaseModel):
@@ -76,7 +64,7 @@ async def setup(body: Setup, request: Request, context: Asked) -> Token:
     """Make the first administrator, by the code that the console printed at its start."""
     check_origin(request)
     person = await first_login(context, client(request), body)
-    return await _token(context, person, name="first login")
+    return await issue(context, person, name="first login")
 
 
 @router.post("/login")
@@ -86,7 +74,7 @@ async def login(body: Login, request: Request, context: Asked) -> Token:
     person = await authenticate(
         context, client(request), username=body.username, password=body.password
     )
-    return await _token(context, person, name=body.purpose)
+    return await issue(context, person, name=body.purpose)
 
 
 @router.post("/session")
@@ -116,37 +104,6 @@ async def close_session(
 @router.get("/me")
 async def me(who: Someone) -> Me:
     return Me(username=who.name, role=who.role)
-
-
-@router.post("/users", status_code=201)
-async def new_user(body: NewUser, context: Asked, who: Administrator) -> Me:
-    """Make another user."""
-    password_hash = await asyncio.to_thread(accounts.hash_password, body.password)
-    made = await context.write(
-        partial(
-            accounts.new_user,
-            name=body.username,
-            password_hash=password_hash,
-            role=body.role,
-            who=who.name,
-            now_ms=context.clock(),
-        )
-    )
-    return Me(username=made.name, role=made.role)
-
-
-@router.post("/api-tokens", status_code=201)
-async def new_token(body: NewToken, context: Asked, who: Someone) -> Token:
-    """Return another API token of the one who asks; it is shown this once."""
-    lives_ms = None if body.lives_s is None else body.lives_s * 1000
-    return await _token(context, who, name=body.name, lives_ms=lives_ms)
-
-
-@router.delete("/api-tokens/mine", status_code=204)
-async def forget_token(request: Request, context: Asked, _who: Someone) -> None:
-    """Make the API token that this request carries worthless."""
-    token = request.headers.get("authorization", "").partition(" ")[2].strip()
-    await context.write(partial(accounts.revoke_token, token=token, now_ms=context.clock()))
 
 
 async def authenticate(context: Context, who: str, *, username: str, password: str) -> Person:
@@ -192,9 +149,10 @@ async def first_login(context: Context, who: str, asked: Setup) -> Person:
     return person
 
 
-async def _token(
+async def issue(
     context: Context, person: Person, *, name: str, lives_ms: int | None = None
 ) -> Token:
+    """Return a new API token of ``person``."""
     now_ms = context.clock()
     token = await context.write(
         partial(
