@@ -197,6 +197,16 @@ def _words(option: click.Option) -> str:
     return (option.help or "") + (f" Default: `{default}`." if shown else "")
 
 
+def checks() -> str:
+    """Return what ``littoral doctor`` looks at."""
+    table = importlib.import_module("littoral_agent.doctor.checks").CHECKS
+    lines = ["| check | group | looks at | waits at most |", "|---|---|---|---|"]
+    lines += [
+        f"| `{one.name}` | {one.group} | {one.words} | {one.within_s:.0f} s |" for one in table
+    ]
+    return "\n".join(lines)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "agent-settings": lambda: settings_of("littoral_agent.settings", "Settings"),
     "serve-settings": lambda: settings_of("littoral_serve.settings", "Settings"),
@@ -207,6 +217,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "enrolment": lambda: records_of(enrolment),
     "identity": lambda: records_of(identity),
     "commands": commands,
+    "checks": checks,
     "rules": lambda: rules_of("littoral.trust.rules", ""),
     "rules-of-the-director": lambda: rules_of("littoral.trust.director", "D"),
     "rules-of-both": lambda: rules_of("littoral.trust.director", "B"),

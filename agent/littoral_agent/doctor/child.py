@@ -66,8 +66,7 @@ def run(command: Sequence[str], *, within_s: float) -> End:
             out, err = child.communicate(timeout=within_s)
             status: int | None = child.returncode
         except subprocess.TimeoutExpired:
-            out, err, status = b"", b"", None
-        finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
+            (out, err), status = child.communicate(), None  # what it said so far
     return End(status=status, out=out[:_MAX_OUT], err=err[-_TAIL:].decode(errors="replace"))

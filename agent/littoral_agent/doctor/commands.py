@@ -1,5 +1,7 @@
 """``littoral config`` and ``littoral doctor``: how what was found is told."""
 
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +15,27 @@ from littoral_agent.commands import DATA
 
 if TYPE_CHECKING:
     from littoral_agent.doctor.configured import Checked
+
+
+@click.command(epilog="Example: sudo littoral doctor")
+@DATA
+@click.option("--all", "every", is_flag=True, help="Show what is well, too.")
+@JSON
+def doctor(data: Path, every: bool, as_json: bool) -> int:
+    """Look for what goes wrong in the field, and say the command that mends it.
+
+    Nothing is changed. With sudo it sees everything; exits with 1 if something fails.
+    """
+    from littoral_agent.doctor.asking import ask
+    from littoral_agent.doctor.checks import CHECKS
+    from littoral_agent.doctor.finding import Place
+    from littoral_agent.doctor.telling import told, words
+
+    asked = ask(CHECKS, Place(Tree(data.absolute())))
+    colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    text = words(asked, every=every, colours=colours)
+    emit(told(asked, data), as_json=as_json, text=text)
+    return 1 if any(one.finding.state == "fail" for one in asked) else 0
 
 
 @click.group(cls=Group, epilog="Example: littoral config check")

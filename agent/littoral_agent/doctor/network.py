@@ -1,0 +1,167 @@
+"""Whether console and broker can be reached from here, and are who they should be.
+
+The broker is only shaken hands with: to speak MQTT would end the agent's own session there.
+"""
+
+import contextlib
+import secrets
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from littoral import addresses, records
+from littoral.errors import LittoralError, TrustError
+from littoral.trust.clock import system_clock
+from littoral.wire.enrolment import SignedTime
+from littoral_agent import tls
+from littoral_agent.doctor.finding import Finding, Place, fail, ok, skip, warn
+from littoral_agent.doctor.identity import ENROL, enrolment
+from littoral_agent.identity import Enrolment
+from littoral_agent.origin import Origin
+
+_CONNECT_S: Final = 5.0
+_ALERT_S: Final = 0.5  # a refused certificate is told after the handshake
+_MAX_ANSWER: Final = 4096
+_MOST_SKEW_S: Final = 300.0
+_HTTPS: Final = 443
+
+
+class _UnreachableError(Exception):
+    """Why there is no connection, and what to do."""
+
+    def __init__(self, wrong: str, do: str) -> None:
+        super().__init__(wrong)
+        self.do = do
+
+
+def console(place: Place) -> Finding:
+    """Reach the console, check that it is the token's, and compare its signed time."""
+    who, found = enrolment(place)
+    if found is None:
+        return skip("not enrolled")
+    at = urlsplit(found.url)
+    host, port = at.hostname or "", at.port or _HTTPS
+    try:
+        began = time.monotonic()
+        with _connection(host, port, ca=who.console_ca):
+            took_ms = (time.monotonic() - began) * 1e3
+    except _UnreachableError as e:
+        return fail(found.url, str(e), do=e.do)
+    said = f"{found.url} answers in {took_ms:.0f} ms"
+    try:
+        ahead_s = _ahead_s(place, found, ca=who.console_ca)
+    except TrustError as e:
+        return fail(said, f"its time is not signed as root says: {e}", do=ENROL)
+    except (LittoralError, records.RecordError) as e:
+        do = "on the console: sudo journalctl -u littoral-console -n 50"
+        return warn(said, f"it does not say the time: {e}", do=do)
+    if abs(ahead_s) > _MOST_SKEW_S:
+        wrong = f"this machine's clock is {_span(ahead_s)} the console's"
+        return warn(said, wrong, do="sudo timedatectl set-ntp true")
+    return ok(f"{said}; its time is signed, and the clock here {ahead_s:+.1f} s off")
+
+
+def broker(place: Place) -> Finding:
+    """Reach the broker, and check that it takes this device's certificate."""
+    who, found = enrolment(place)
+    if found is None:
+        return skip("not enrolled")
+    if found.broker is None:
+        return skip("none: this console is reached over HTTPS alone")
+    host, port = addresses.split(found.broker)
+    try:
+        with _connection(
+            host, port, ca=who.console_ca, certificate=who.certificate, key=who.key
+        ) as link:
+            refused = _refused(link)
+    except _UnreachableError as e:
+        return fail(found.broker, str(e), do=e.do)
+    if refused is not None:
+        wrong = f"it refuses this device's certificate: {refused}"
+        return fail(found.broker, wrong, do=f"littoral status; enrolled anew it would: {ENROL}")
+    return ok(f"{found.broker} takes the certificate")
+
+
+def _ahead_s(place: Place, found: Enrolment, *, ca: Path) -> float:
+    """Return by how much this machine's clock is ahead of the console's signed time."""
+    from tuf.api.metadata import Root
+
+    from littoral.trust.keys import check_time
+    from littoral.trust.metadata import parse
+    from littoral.trust.rules import anchors
+
+    root = parse(Root, (place.tree.metadata / "root.json").read_bytes(), "root.json").signed
+    nonce = secrets.token_hex(16)
+    origin = Origin(found.url, ca=ca)
+    try:
+        began = time.monotonic()
+        reply = origin.get(f"time?nonce={nonce}", limit=_MAX_ANSWER, read_s=_CONNECT_S)
+        rtt_s = time.monotonic() - began
+        now = system_clock()
+        answer = records.from_json(SignedTime, reply.granted("time"), limit=_MAX_ANSWER)
+    finally:
+        origin.close()
+    signed = check_time(answer, nonce, keys=anchors(root).time)
+    return (now - signed).total_seconds() - rtt_s / 2
+
+
+@contextlib.contextmanager
+def _connection(
+    host: str, port: int, *, ca: Path, certificate: Path | None = None, key: Path | None = None
+) -> Iterator[ssl.SSLSocket]:
+    """Connect step by step, so that it is known which one failed.
+
+    Raises:
+        _UnreachableError: One did.
+
+    """
+    try:
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as e:
+        do = f"getent hosts {host}; resolvectl status; or enrol by the console's address"
+        raise _UnreachableError(f"nobody knows the name {host}: {e.strerror or e}", do) from e
+    context = tls.context(ca, certificate=certificate, key=key)
+    try:
+        link = socket.create_connection((host, port), timeout=_CONNECT_S)
+    except OSError as e:
+        how = "nothing answers" if isinstance(e, TimeoutError) else str(e.strerror or e).lower()
+        do = f"nc -vz {host} {port}; is the console running, its address right, its port open?"
+        raise _UnreachableError(f"no connection to {host}:{port}: {how}", do) from e
+    with contextlib.closing(link):
+        try:
+            secured = context.wrap_socket(link, server_hostname=host)
+        except (ssl.SSLError, OSError) as e:
+            raise _UnreachableError(_handshake(host, e), ENROL) from e
+        with secured:
+            yield secured
+
+
+def _handshake(host: str, error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"who answers is not the console that this device knows: {error.verify_message}; "
+            f"its CA was replaced, it was enrolled by another name than {host}, or somebody is "
+            "in between"
+        )
+    return f"who answers does not speak TLS as a console does: {error.strerror or error}"
+
+
+def _refused(link: ssl.SSLSocket) -> str | None:
+    """Return what the other side says of our certificate; silence is consent."""
+    link.settimeout(_ALERT_S)
+    try:
+        return None if link.recv(1) else "it hangs up"
+    except TimeoutError:
+        return None
+    except OSError as e:
+        return str(getattr(e, "reason", "") or e.strerror or e)
+
+
+def _span(ahead_s: float) -> str:
+    size = abs(ahead_s)
+    words = f"{size / 86400:.1f} days" if size > 86400 else f"{size / 60:.0f} minutes"  # noqa: PLR2004
+    return f"{words} {'ahead of' if ahead_s > 0 else 'behind'}"

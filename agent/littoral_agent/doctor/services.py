@@ -1,0 +1,156 @@
+"""Agent and serve as they run here: their folder, their settings, what they answer."""
+
+import http.client
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from littoral import addresses
+from littoral.errors import LittoralError
+from littoral_agent import state
+from littoral_agent.control import Control, ServeDownError
+from littoral_agent.doctor import configured
+from littoral_agent.doctor.finding import Finding, Place, fail, ok, skip, warn
+from littoral_agent.settings import DATA
+
+_LOG: Final = "sudo journalctl -u littoral-serve -n 50"
+_HTTP_S: Final = 5.0
+_MOST_FILES: Final = 20_000
+_UNIT: Final = "usr/lib/systemd/system/littoral-agent.service"
+
+
+def folder(place: Place) -> Finding:
+    """Check whose the data folder is, and that no file in it is somebody else's."""
+    root = place.tree.root
+    if not root.exists():
+        return skip(_no_device(place))
+    held = root.stat()
+    said = f"{root}, {stat.S_IMODE(held.st_mode):04o}, of {_user(held.st_uid)}"
+    if not os.access(root, os.R_OK | os.X_OK):
+        raise PermissionError(1, "not for this user", str(root))
+    if held.st_mode & stat.S_IWOTH:
+        wrong = "everybody may write there, and so choose what this device is"
+        return fail(said, wrong, do=f"sudo chmod 750 {root}")
+    secret = place.tree.identity
+    if secret.exists() and (mode := stat.S_IMODE(secret.stat().st_mode)) & 0o077:
+        return fail(said, f"{secret} is {mode:04o}, and holds keys", do=f"sudo chmod 700 {secret}")
+    strangers = [path for path, uid in islice(_files(root), _MOST_FILES) if uid != held.st_uid]
+    if strangers:
+        wrong = f"{len(strangers)} files in it are not {_user(held.st_uid)}'s, as {strangers[0]}"
+        return fail(
+            said,
+            f"{wrong}: the agent can neither read nor replace them",
+            do=f"sudo chown -hR {_user(held.st_uid)}: {root}",
+        )
+    return ok(said)
+
+
+def settings(place: Place) -> Finding:
+    """Check both programs' settings."""
+    checked = configured.of_device(place.tree)
+    files = [str(one.found.file) for one in checked if one.found.file is not None]
+    said = " and ".join(files) or "every setting has its default"
+    wrong = [
+        f"{one.found.file}:{problem.line or 1}: {problem.error}"
+        for one in checked
+        for problem in one.found.problems
+    ]
+    if wrong:
+        return fail(said, "; ".join(wrong), do="littoral config check")
+    for one in checked:
+        if one.found.shadowed is not None:
+            wrong_ = f"{one.found.shadowed} is not read: {one.found.file} goes before it"
+            return warn(said, wrong_, do=f"put into one file what should hold: {one.found.file}")
+    return ok(said)
+
+
+def agent(place: Place) -> Finding:
+    """Check that an agent runs, and that its console hears it."""
+    if not place.tree.root.exists():
+        return skip(_no_device(place))
+    lock = state.lock_path(place.tree)
+    if lock.exists() and not os.access(lock, os.R_OK | os.W_OK):
+        raise PermissionError(1, "not for this user", str(lock))
+    live = state.live(place.tree)
+    if live is None:
+        return fail("none", "no agent runs on this folder", do=_start(place))
+    said = f"process {live.pid}"
+    if live.code is not None:
+        return fail(said, f"{live.words} [{live.code}]", do="littoral status")
+    if live.channel is None:
+        return ok(f"{said}, not enrolled")
+    if not live.up:
+        since = datetime.fromtimestamp(live.since_ms / 1000, UTC)
+        wrong = f"no connection to the console since {since:%Y-%m-%d %H:%M}Z ({live.channel})"
+        return fail(said, wrong, do="sudo littoral doctor --all; sudo journalctl -u littoral-agent")
+    return ok(f"{said}, connected over {live.channel}")
+
+
+def serve(place: Place) -> Finding:
+    """Check that serve takes orders, and answers clients."""
+    if not place.tree.root.exists():
+        return skip(_no_device(place))
+    control = place.tree.control
+    if control.exists() and not os.access(control, os.W_OK):
+        raise PermissionError(1, "not for this user", str(control))
+    try:
+        serving = Control(control).state()
+    except ServeDownError:
+        return fail("none", f"serve does not answer on {control}", do=_start(place))
+    except LittoralError as e:
+        return fail("one that takes no orders", str(e), do=_LOG)
+    names = ", ".join(f"{one.model} {one.release}" for one in serving.models) or "no model yet"
+    said = f"process {serving.pid} on {serving.http}: {names}"
+    try:
+        status = _ready(serving.http)
+    except (OSError, http.client.HTTPException, ValueError) as e:
+        return fail(said, f"clients get no answer: {e}", do=f"{_LOG}; sudo ss -ltnp")
+    if status != http.HTTPStatus.OK:
+        return warn(said, f"clients are told {status}", do=_LOG)
+    return ok(said)
+
+
+def _start(place: Place) -> str:
+    """Return how both programs are started here: by systemd where the package's units are."""
+    if place.tree.root == DATA and (place.root / _UNIT).exists():
+        return "sudo systemctl start littoral-agent littoral-serve"
+    return f"littoral run --data {place.tree.root}"
+
+
+def _no_device(place: Place) -> str:
+    return f"no device is here yet: there is no {place.tree.root}"
+
+
+def _ready(where: str) -> int:
+    host, port = addresses.split(where)
+    connection = http.client.HTTPConnection(host, port, timeout=_HTTP_S)
+    try:
+        connection.request("GET", "/v1/models")
+        with connection.getresponse() as response:
+            return response.status
+    finally:
+        connection.close()
+
+
+def _files(root: Path) -> Iterator[tuple[Path, int]]:
+    """Walk the files below ``root`` and who has them; sockets and links are systemd's to make."""
+    for where, _, names in os.walk(root):
+        for path in (Path(where), *(Path(where, name) for name in names)):
+            try:
+                held = path.lstat()
+            except FileNotFoundError:
+                continue  # it was on its way
+            if stat.S_ISREG(held.st_mode) or stat.S_ISDIR(held.st_mode):
+                yield path, held.st_uid
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,163 @@
+/* A libedgetpu.so.1 for tests: takes over every edgetpu-custom-op, and answers with a hash of its input.
+ *
+ * What it declares of TensorFlow Lite is what a delegate of the real library's kind needs; the layout is that
+ * of TensorFlow 2.14 and later. How it fails is chosen when it is built:
+ *
+ *   OLD_ABI       as built against TensorFlow 2.5: an operator's registration is three words shorter, and is
+ *                 passed by value, so that a newer runtime reads beyond it
+ *   CRASHES       and what it reads there ends the process
+ *   NO_DEVICES    no stick is plugged in
+ *   CANNOT_OPEN   there is one that cannot be opened: in use, or not ours
+ *   NO_PROGRAM    the operator holds no program, as the real library says of the probe
+ *   ABORTS        the stick is pulled: the real library ends the process
+ *   HANGS         it never answers
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+typedef struct { int size; int data[]; } IntArray;
+typedef struct { float scale; int32_t zero_point; } Params;
+typedef struct { int type; void *params; } Quantization;
+typedef struct Delegate Delegate;
+typedef struct {
+    int type; void *data; IntArray *dims; Params params; int allocation_type; size_t bytes;
+    const void *allocation; const char *name; Delegate *delegate; int buffer_handle;
+    bool data_is_stale, is_variable; Quantization quantization; void *sparsity; const IntArray *dims_signature;
+} Tensor;
+typedef struct {
+    IntArray *inputs, *outputs, *intermediates, *temporaries; void *user_data, *builtin_data;
+    const void *custom_initial_data; int custom_initial_data_size; Delegate *delegate; bool side_effect;
+} Node;
+typedef struct Context Context;
+typedef struct {
+    void *(*init)(Context *, const char *, size_t);
+    void (*free)(Context *, void *);
+    int (*prepare)(Context *, Node *);
+    int (*invoke)(Context *, Node *);
+    const char *(*profiling_string)(const Context *, const Node *);
+    int32_t builtin_code; const char *custom_name; int version;
+#ifndef OLD_ABI
+    void *registration_external, *async_kernel; uint64_t inplace_operator;
+#endif
+} Registration;
+struct Context {
+    size_t tensors_size;
+    int (*GetExecutionPlan)(Context *, IntArray **);
+    Tensor *tensors; void *impl;
+    int (*ResizeTensor)(Context *, Tensor *, IntArray *);
+    void (*ReportError)(Context *, const char *, ...);
+    int (*AddTensors)(Context *, int, int *);
+    int (*GetNodeAndRegistration)(Context *, int, Node **, Registration **);
+    int (*ReplaceNodeSubsetsWithDelegateKernels)(Context *, Registration, const IntArray *, Delegate *);
+};
+struct Delegate {
+    void *data; int (*Prepare)(Context *, Delegate *);
+    void *copy_from, *copy_to, *free_handle; int64_t flags; void *opaque;
+};
+typedef struct { Delegate *delegate; IntArray *replaced, *inputs, *outputs; } DelegateParams;
+typedef struct { int in, out; } Kernel;
+
+static void *kernel_init(Context *context, const char *buffer, size_t length) {
+    const DelegateParams *params = (const DelegateParams *)buffer;
+    Node *node; Registration *registration; (void)length;
+    context->GetNodeAndRegistration(context, params->replaced->data[0], &node, &registration);
+    Kernel *kernel = calloc(1, sizeof *kernel);
+    kernel->in = node->inputs->data[0];
+    kernel->out = node->outputs->data[0];
+    return kernel;
+}
+
+static void kernel_free(Context *context, void *kernel) { (void)context; free(kernel); }
+
+static int kernel_prepare(Context *context, Node *node) {
+    (void)context; (void)node;
+#ifdef NO_PROGRAM
+    context->ReportError(context, "Failed to prepare for TPU. Failed precondition: Missing raw model data.");
+    return 1;
+#endif
+    return 0;
+}
+
+static int kernel_invoke(Context *context, Node *node) {
+    Kernel *kernel = node->user_data;
+#ifdef ABORTS
+    fprintf(stderr, "F driver/usb/usb_driver.cc:406] HandleEvent failed. USB transfer error 5 [DequeueEvent]\n");
+    abort();
+#endif
+    Tensor *in = &context->tensors[kernel->in], *out = &context->tensors[kernel->out];
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < in->bytes; i++) hash = (hash ^ ((uint8_t *)in->data)[i]) * 16777619u;
+    for (size_t i = 0; i < out->bytes; i++) ((uint8_t *)out->data)[i] = (uint8_t)(hash >> ((i & 3) * 8));
+    return 0;
+}
+
+static int take_over(Context *context, Delegate *delegate) {
+    IntArray *plan;
+    if (context->GetExecutionPlan(context, &plan)) return 1;
+    int count = plan->size, nodes[64];
+    for (int i = 0; i < count && i < 64; i++) nodes[i] = plan->data[i];
+    for (int i = 0; i < count && i < 64; i++) {
+        Node *node; Registration *found;
+        context->GetNodeAndRegistration(context, nodes[i], &node, &found);
+        if (!found->custom_name || strcmp(found->custom_name, "edgetpu-custom-op")) continue;
+        Registration ours;
+        memset(&ours, 0, sizeof ours);
+        ours.init = kernel_init; ours.free = kernel_free;
+        ours.prepare = kernel_prepare; ours.invoke = kernel_invoke;
+        ours.builtin_code = 51; /* a delegate's */
+        ours.custom_name = "EdgeTpuDelegateForCustomOp"; ours.version = 1;
+        struct { int size; int data[1]; } one = {1, {nodes[i]}};
+#ifdef CRASHES /* what lies beyond it on the stack is an address of nothing */
+        volatile uintptr_t beyond[64];
+        (void)beyond[0];
+        for (int j = 0; j < 64; j++) beyond[j] = (uintptr_t)0x4141414141414141u;
+#endif
+        context->ReplaceNodeSubsetsWithDelegateKernels(context, ours, (IntArray *)&one, delegate);
+    }
+    return 0;
+}
+
+EXPORT Delegate *tflite_plugin_create_delegate(char **k, char **v, size_t n, void (*err)(const char *)) {
+    (void)k; (void)v; (void)n; (void)err;
+#ifdef CANNOT_OPEN
+    return NULL;
+#endif
+    Delegate *delegate = calloc(1, sizeof *delegate);
+    delegate->Prepare = take_over;
+    delegate->flags = 1;
+    return delegate;
+}
+
+EXPORT void tflite_plugin_destroy_delegate(Delegate *delegate) { free(delegate); }
+
+EXPORT const char *edgetpu_version(void) {
+#ifdef HANGS
+    for (;;) pause();
+#endif
+    return "BuildLabel(N/A), RuntimeVersion(14)";
+}
+
+struct edgetpu_device { int type; const char *path; };
+
+EXPORT struct edgetpu_device *edgetpu_list_devices(size_t *count) {
+#ifdef NO_DEVICES
+    *count = 0;
+    return NULL;
+#else
+    struct edgetpu_device *device = calloc(1, sizeof *device);
+    *count = 1;
+    device->type = 1;
+    device->path = "/sys/bus/usb/devices/2-1";
+    return device;
+#endif
+}
+
+EXPORT void edgetpu_free_devices(struct edgetpu_device *device) { free(device); }
+EXPORT void edgetpu_verbosity(int level) { (void)level; }
