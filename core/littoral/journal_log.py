@@ -58,6 +58,7 @@ class Journal(logging.Handler):
 
     def __init__(self, identifier: str, *, instead: logging.Handler, where: Path = SOCKET) -> None:
         super().__init__()
+        self.setFormatter(logging.Formatter())  # the level is a field
         self._identifier, self._instead, self._where = identifier, instead, where
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
