@@ -7,8 +7,6 @@ else may, but by a token that an operator made for that name and for that other 
 waits for an operator's word is a claim: littoral_console.claims.
 """
 
-import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,16 +14,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from littoral.bundle.manifest import check_id
-from littoral.errors import DeniedError, MisuseError, NotFoundError
+from littoral.errors import DeniedError
 from littoral.trust import certificates, identity
 from littoral.wire.enrolment import EnrollRequest
-from littoral_console import audit, claims, identities
+from littoral_console import audit, claims, identities, tokens
 from littoral_console import tables as t
 from littoral_console.accounts import digest
 
-DAY_MS: Final = 24 * 3600 * 1000
-_SERIAL: Final = 128
-_SERIALS: Final = f"a board's serial number has 1 to {_SERIAL} printable characters"
 _USED: Final = "the token was used already; ask for a new one"
 
 
@@ -43,107 +38,11 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewToken:
-    """A token as it is made: afterwards nobody knows the secret."""
-
-    number: int
-    secret: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
     """The board waits for an operator."""
 
     claim: int
     device: str
-
-
-def new_token(
-    connection: Connection,
-    *,
-    who: str,
-    now_ms: int,
-    lives_ms: int = DAY_MS,
-    device: str | None = None,
-    serial: str | None = None,
-    labels: Mapping[str, str] | None = None,
-    approve: bool = False,
-) -> NewToken:
-    """Return a new enrolment token, which works once. Raises MisuseError."""
-    if lives_ms <= 0:
-        raise MisuseError("a token lives longer than no time")
-    secret = secrets.token_urlsafe(32)
-    try:
-        name = None if device is None else check_id("device", device)
-    except ValueError as e:
-        raise MisuseError(str(e)) from e
-    if serial is not None and not _is_serial(serial):
-        raise MisuseError(_SERIALS)
-    made = connection.execute(
-        insert(t.enrolment_tokens)
-        .values(
-            digest=digest(secret),
-            device=name,
-            serial=serial,
-            labels=check_labels(labels or {}),
-            approve=approve,
-            created_ms=now_ms,
-            created_by=who,
-            expires_ms=now_ms + lives_ms,
-        )
-        .returning(t.enrolment_tokens.c.id)
-    )
-    audit.record(
-        connection,
-        "enrolment-token.new",
-        who=who,
-        subject=device or "any device",
-        now_ms=now_ms,
-        detail={
-            "serial": serial,
-            "labels": dict(labels or {}),
-            "lives_s": lives_ms // 1000,
-            "approve": approve,
-        },
-    )
-    return NewToken(number=int(made.scalar_one()), secret=secret)
-
-
-def revoke_token(connection: Connection, number: int, *, who: str, now_ms: int) -> None:
-    """Make an enrolment token worthless, and the claim by it. Can be done twice.
-
-    Raises:
-        NotFoundError: There is no such token.
-
-    """
-    c = t.enrolment_tokens.c
-    if connection.scalar(select(c.id).where(c.id == number)) is None:
-        raise NotFoundError(f"no enrolment token {number}")
-    claim = claims.of(connection, number)
-    if claim is not None and claims.State(claim.state) in claims.OPEN:
-        claims.decide(connection, claim.id, claims.Event.REFUSE, who=who, now_ms=now_ms)
-    done = connection.execute(
-        update(t.enrolment_tokens)
-        .where(c.id == number, c.used_ms.is_(None), c.expires_ms > now_ms)
-        .values(expires_ms=now_ms)
-    )
-    if done.rowcount:
-        audit.record(
-            connection, "enrolment-token.revoke", who=who, subject=f"token {number}", now_ms=now_ms
-        )
-
-
-def check_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """Return ``labels`` if selectors can speak of them. Raises MisuseError."""
-    from littoral_console.selectors import KEYS, WORD
-
-    for name, value in labels.items():
-        if not WORD.fullmatch(name) or not WORD.fullmatch(value) or name in KEYS:
-            raise MisuseError(
-                f"label {name}={value}: expected words of letters, digits and '._:-', "
-                f"and a name other than {', '.join(KEYS)}"
-            )
-    return dict(labels)
 
 
 def enroll(
@@ -165,8 +64,8 @@ def enroll(
     """
     key = certificates.requested(request.csr)
     token = _token(connection, request)
-    if token.device is not None and not request.named:
-        request = replace(request, device=token.device)
+    if not request.named:
+        request = replace(request, device=_own_name(connection, request, token=token))
     _check(connection, request, token=token, now_ms=now_ms)
     if token.used_ms is not None:
         return _again(connection, request, key=identity.key_digest(key))
@@ -183,6 +82,27 @@ def enroll(
         if state is claims.State.WAITING:
             return Claimed(claim=number, device=request.device)
         claims.admitted(connection, token.id)
+    return _let_in(
+        connection,
+        request,
+        token=token,
+        incarnation=incarnation,
+        authority=authority,
+        fleet=fleet,
+        now_ms=now_ms,
+    )
+
+
+def _let_in(
+    connection: Connection,
+    request: EnrollRequest,
+    *,
+    token: Row[*tuple[Any, ...]],
+    incarnation: int,
+    authority: certificates.Authority,
+    fleet: str,
+    now_ms: int,
+) -> Admitted:
     chain = certificates.issue_device(
         request.csr,
         fleet=fleet,
@@ -252,6 +172,17 @@ def _token(connection: Connection, request: EnrollRequest) -> Row[*tuple[Any, ..
     return found
 
 
+def _own_name(
+    connection: Connection, request: EnrollRequest, *, token: Row[*tuple[Any, ...]]
+) -> str:
+    """Return the name of a board that chose none: the token's, its own, or its suggestion."""
+    if token.device is not None:
+        return str(token.device)
+    d = t.devices.c
+    held = connection.scalar(select(d.id).where(d.serial == request.serial))
+    return request.device if held is None else str(held)
+
+
 def _check(
     connection: Connection,
     request: EnrollRequest,
@@ -278,8 +209,8 @@ def _incarnation(
         check_id("device", request.device)
     except ValueError as e:
         raise DeniedError(str(e)) from e
-    if not _is_serial(request.serial):
-        raise DeniedError(_SERIALS)
+    if not tokens.is_serial(request.serial):
+        raise DeniedError(tokens.SERIALS)
     c = t.devices.c
     held = connection.execute(
         select(t.devices)
@@ -301,10 +232,6 @@ def _incarnation(
                 "name brings it back"
             )
     return held[0].incarnation + 1 if held else 1
-
-
-def _is_serial(text: str) -> bool:
-    return 1 <= len(text) <= _SERIAL and text.isprintable()
 
 
 def _admit(

@@ -35,7 +35,16 @@ from littoral.wire.enrolment import EnrollRequest
 from littoral.wire.messages import Key, Report, Running, Status, Update
 from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Series, Telemetry
-from littoral_console import accounts, enrolment, ingest, queries, repository, rollouts, uploads
+from littoral_console import (
+    accounts,
+    enrolment,
+    ingest,
+    queries,
+    repository,
+    rollouts,
+    tokens,
+    uploads,
+)
 from littoral_console.context import Context
 from littoral_console.ingest import Heard, Said
 from littoral_console.rollouts import Order
@@ -326,7 +335,7 @@ def _people(coast: Coast) -> None:
 def _enrol(coast: Coast, *, at_ms: int) -> None:
     for board in BOARDS:
         made = coast.write(
-            enrolment.new_token, who=USER, now_ms=at_ms, device=board.id, labels=board.labels
+            tokens.new_token, who=USER, now_ms=at_ms, device=board.id, labels=board.labels
         )
         request = EnrollRequest(
             secret=made.secret,
@@ -364,7 +373,7 @@ def _live(coast: Coast) -> None:
     revoke(coast, "old-kiosk", at_ms=now - 25 * HOUR_MS)
     _take(coast, [quay_1, quay_2], "keywords:2", to="site=harbour", at_ms=now - 5 * HOUR_MS)
     _telemetry(coast, able)
-    coast.write(enrolment.new_token, who=USER, now_ms=now - HOUR_MS, labels={"site": "pier"})
+    coast.write(tokens.new_token, who=USER, now_ms=now - HOUR_MS, labels={"site": "pier"})
     coast.push("digits:3", to="all", at_ms=now - 34 * MIN_MS)
     _healthy(coast, quay_1, "digits", 3, good=2, at_ms=now - 33 * MIN_MS)
     refuse(coast, pier, code="hash", detail="model.tflite: expected sha256 1f0c…, found 9ab3…")

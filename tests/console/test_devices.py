@@ -91,7 +91,10 @@ def test_a_name_that_nobody_chose_gives_way_to_the_tokens(console: ConsoleProces
     assert found.enrolled.device == "pier-7"
     again = DeviceSimulator(console, "raspberrypi", token=word, named=False, serial=found.serial)
     assert again.enrolled == found.enrolled
-    assert DeviceSimulator(console, "free-choice", named=False).enrolled.device == "free-choice"
+    chosen = DeviceSimulator(console, "free-choice", named=False)
+    assert chosen.enrolled.device == "free-choice"
+    back = DeviceSimulator(console, "raspberrypi", named=False, serial=chosen.serial)
+    assert (back.enrolled.device, back.enrolled.incarnation) == ("free-choice", 2)
 
 
 def test_a_replaced_board_takes_the_name_by_a_token_for_both(console: ConsoleProcess) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Response
 
 from littoral.errors import MisuseError
-from littoral_console import enrolment, queries
+from littoral_console import queries, tokens
 from littoral_console.pages.frame import Administering, Entered, PageRoute, Visit, see
 from littoral_console.rest import tokens as rest
 
@@ -24,7 +24,7 @@ class Made:
 
 
 @router.get("/tokens")
-def tokens(visit: Entered) -> Response:
+def show(visit: Entered) -> Response:
     return _show(visit, made=None)
 
 
@@ -46,7 +46,7 @@ async def make(
 @router.post("/tokens/{number}/revoke")
 async def revoke(visit: Administering, number: int) -> Response:
     await visit.context.write(
-        partial(enrolment.revoke_token, number=number, who=visit.name, now_ms=visit.now_ms)
+        partial(tokens.revoke_token, number=number, who=visit.name, now_ms=visit.now_ms)
     )
     return see("/tokens")
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, update
 
 from littoral.errors import NotFoundError
-from littoral_console import audit, enrolment, identities, queries, selectors
+from littoral_console import audit, identities, queries, selectors, tokens
 from littoral_console import tables as t
 from littoral_console.access import Administrator, Asked, Someone
 
@@ -57,7 +57,7 @@ async def change(
     name: str, body: Change, context: Asked, who: Administrator
 ) -> queries.DeviceDetail:
     """Replace the device's labels."""
-    labels = enrolment.check_labels(body.labels)
+    labels = tokens.check_labels(body.labels)
 
     def job(connection: Connection) -> None:
         _must_exist(connection, name)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from littoral.wire.enrolment import Token
-from littoral_console import enrolment, queries
+from littoral_console import queries, tokens
 from littoral_console.access import Administrator, Asked, Someone
 from littoral_console.rest.devices import Labels
 
@@ -37,7 +37,7 @@ class IssuedToken(BaseModel):
 
 
 @router.get("/enrolment-tokens")
-async def tokens(context: Asked, _who: Someone) -> list[queries.EnrolmentToken]:
+async def every(context: Asked, _who: Someone) -> list[queries.EnrolmentToken]:
     return list(await context.look(queries.enrolment_tokens))
 
 
@@ -49,7 +49,7 @@ async def new_token(body: NewEnrolmentToken, context: Asked, who: Administrator)
     now_ms = context.clock()
     made = await context.write(
         partial(
-            enrolment.new_token,
+            tokens.new_token,
             who=who.name,
             now_ms=now_ms,
             lives_ms=body.lives_s * 1000,
@@ -79,7 +79,7 @@ async def revoke_token(
 ) -> queries.EnrolmentToken:
     """Make a token worthless, and the claim by it; who was admitted by it stays a device."""
     await context.write(
-        partial(enrolment.revoke_token, number=number, who=who.name, now_ms=context.clock())
+        partial(tokens.revoke_token, number=number, who=who.name, now_ms=context.clock())
     )
     found = await context.look(queries.enrolment_tokens)
     return next(token for token in found if token.id == number)
