@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from littoral import addresses, durable
 from littoral.errors import BundleError, StorageError, TrustError
 from littoral.wire.identity import Denied
-from littoral_console import accounts, identities, repository, revocation
+from littoral_console import accounts, eviction, identities, repository, revocation
 from littoral_console.broker import Broker
 from littoral_console.bus import Bus
 from littoral_console.database import Database
@@ -72,11 +72,13 @@ class Context:
             director=self.director,
             bus=self.bus,
             clock=self.clock,
-            issuer=lambda: Issuer(
-                authority=self.keys.device_ca, fleet=self.repository.anchors.fleet
-            ),
+            issuer=self._issuer,
             deny=self.deny,
+            evict=self.evict,
         )
+
+    def _issuer(self) -> Issuer:
+        return Issuer(authority=self.keys.device_ca, fleet=self.repository.anchors.fleet)
 
     def read(self, job: Callable[[Connection], T]) -> T:
         """Return what ``job`` reads. Not for the event loop's thread."""
@@ -148,6 +150,21 @@ class Context:
             for device, denied in await self.look(partial(_farewells, devices=devices)):
                 await self.relay.farewell(device, denied)
         await self.deny_revoked()
+
+    async def succeed(self, device: str) -> None:
+        """Let nobody go on under what ``device`` was before it was enrolled anew.
+
+        Twice: a denial must not be lifted while a connection stands, and one whose certificate
+        is not denied yet comes back.
+        """
+        await self.evict(device)
+        await self.deny_revoked()
+        await self.evict(device)
+
+    async def evict(self, device: str) -> None:
+        """End the connection of ``device`` to the broker, whoever has it."""
+        if self.relay is not None:
+            await eviction.evict(device, relay=self.relay, issuer=self._issuer())
 
     async def deny_revoked(self) -> None:
         """Make the broker deny exactly what is revoked now; once for all who ask meanwhile."""

@@ -94,7 +94,7 @@ class DeviceEndpoints:
             return Response(records.to_json(waiting), status_code=202, media_type=_JSON)
         self._context.bus.announce([admitted.device])
         if admitted.incarnation > 1:
-            await self._context.deny_revoked()
+            await self._context.succeed(admitted.device)
         enrolled = Enrolled(
             device=admitted.device,
             fleet=fleet,

@@ -45,6 +45,7 @@ class Effects:
     wanted: set[str] = field(default_factory=set)  # devices that shall have a newer key, still
     frozen: set[str] = field(default_factory=set)  # devices that are heard no more from now on
     superseded: bool = False  # a certificate is worth nothing any more
+    moved: set[str] = field(default_factory=set)  # whose earlier one may hold a broker's connection
     refused: int = 0
 
 
@@ -141,7 +142,7 @@ class _Batch:
         if not said.online:  # the last will: it says that alone
             self._change(one.device, online=False)
             return
-        if not one.replayed and self._identity(one.device, said):
+        if not one.replayed and self._identity(one, said):
             return
         self._change(
             one.device,
@@ -167,8 +168,9 @@ class _Batch:
             if (acked := streams.oldest(self._connection, key)) is not None:
                 self._acknowledge(key, acked)
 
-    def _identity(self, device: str, said: Status) -> bool:
+    def _identity(self, one: Heard, said: Status) -> bool:
         """Take note of who says it, and by which certificate; return whether that froze it."""
+        device = one.device
         held = self._devices.pop(device)  # all of this may change it
         if held is None:
             return False
@@ -180,6 +182,8 @@ class _Batch:
             self.effects.superseded |= renewal.heard(
                 self._connection, device, certificate, now_ms=now_ms
             )
+            if one.channel != "mqtt":  # where connecting has ended the one of before
+                self.effects.moved.add(device)
         elif held.rotate_ms is not None:
             self.effects.wanted.add(device)
         return False

@@ -25,6 +25,7 @@ class Intake:
     clock: Callable[[], int]
     issuer: Callable[[], Issuer]
     deny: Callable[[Iterable[str]], Awaitable[None]]  # what ended by now, and these devices
+    evict: Callable[[str], Awaitable[None]]
 
     async def take(self, heard: Sequence[Heard]) -> Effects:
         """Return what follows from ``heard``, once it is committed.
@@ -43,6 +44,8 @@ class Intake:
         self.bus.announce(effects.desired | effects.wanted)
         if effects.frozen or effects.superseded:
             await self.deny(effects.frozen)
+        for device in effects.moved:
+            await self.evict(device)
         return effects
 
     async def renew(self, device: str, request: RenewRequest) -> Renewed:

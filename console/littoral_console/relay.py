@@ -10,6 +10,7 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import aiomqtt
@@ -216,10 +217,13 @@ def _said(path: str, body: bytes) -> Said | None:
             return None
 
 
-def client_context(tls: Tls) -> ssl.SSLContext:
-    """Return how this console shows itself to a broker, and whom it believes to be one."""
+def client_context(tls: Tls, *, shown: tuple[Path, Path] | None = None) -> ssl.SSLContext:
+    """Return how this console shows itself to a broker, and whom it believes to be one.
+
+    ``shown`` are the files of another certificate and its key.
+    """
     context = ssl.create_default_context(cafile=str(tls.ca))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    certificate, key = tls.client
+    certificate, key = shown or tls.client
     context.load_cert_chain(certificate, key)
     return context

@@ -152,8 +152,16 @@ def _issue(
 
 
 def _check_new(connection: Connection, request: RenewRequest, *, key: str, now_ms: int) -> None:
-    """Raise DeniedError unless this key is another than every one before, and not too many came."""
+    """Raise DeniedError unless this key is another than every one before, and not too many came.
+
+    Over a broker a connection may stand that an earlier certificate opened: who asks must know
+    the present one.
+    """
     i, c = t.incarnations.c, t.renewals.c
+    mine = (i.device == request.device, i.incarnation == request.incarnation)
+    present = connection.scalar(select(i.certificate_sha256).where(*mine))
+    if present is None or short(present) != request.certificate:
+        raise DeniedError(f"{request.device}: certificate {request.certificate} is not the present")
     chains = connection.scalars(select(i.chain).where(i.device == request.device))
     earlier = select(c.key).where(c.device == request.device, c.key == key)
     if connection.scalar(earlier) is not None or key in map(_key_of, chains):

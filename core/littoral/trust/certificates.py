@@ -101,7 +101,14 @@ def new_intermediate(
 
 
 def issue_device(
-    csr: str, *, fleet: str, device: str, incarnation: int, ca: Authority, now: datetime
+    csr: str,
+    *,
+    fleet: str,
+    device: str,
+    incarnation: int,
+    ca: Authority,
+    now: datetime,
+    life: timedelta = DEVICE_LIFE,
 ) -> str:
     """Return a device's certificate, and after it the intermediate's, in PEM.
 
@@ -119,7 +126,7 @@ def issue_device(
             x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, str(incarnation)),
         ]
     )
-    leaf = _leaf(subject, public, ca=ca, to=ExtendedKeyUsageOID.CLIENT_AUTH, now=now)
+    leaf = _leaf(subject, public, ca=ca, to=ExtendedKeyUsageOID.CLIENT_AUTH, now=now, life=life)
     return _chain(leaf, ca).decode()
 
 

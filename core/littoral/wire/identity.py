@@ -33,8 +33,7 @@ class Renew:
     certificate: str  # 16 hex digits of the sha256 of the one to replace
 
     def __post_init__(self) -> None:
-        if not _SHORT.fullmatch(self.certificate):
-            raise ValueError(f"certificate: expected {SHORT} hex digits")
+        _check_short(self.certificate)
 
     def to_json(self) -> bytes:
         return records.to_json(self)
@@ -51,10 +50,12 @@ class RenewRequest:
 
     device: str
     incarnation: int
+    certificate: str  # the present one, as in Renew: who has an earlier one does not know it
     csr: str  # PEM, signed by the newer key; the console overrides its subject
 
     def __post_init__(self) -> None:
         check_id("device", self.device)
+        _check_short(self.certificate)
 
     def to_json(self) -> bytes:
         return records.to_json(self)
@@ -96,6 +97,11 @@ class Denied:
     def from_json(cls, data: bytes) -> "Denied":
         """Read what ``to_json`` wrote. Raises MalformedError."""
         return read(cls, data)
+
+
+def _check_short(certificate: str) -> None:
+    if not _SHORT.fullmatch(certificate):
+        raise ValueError(f"certificate: expected {SHORT} hex digits")
 
 
 def short(sha256: str) -> str:
