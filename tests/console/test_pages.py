@@ -30,6 +30,7 @@ PAGES = {
     "/telemetry": "Telemetry",
     "/tokens": "Enrolment tokens",
     "/audit": "Audit",
+    "/people": "People",
 }
 DEEDS = (
     "/logout",
@@ -37,6 +38,10 @@ DEEDS = (
     "/tokens/1/revoke",
     "/releases/digits/3/push",
     "/devices/lock-west/revoke",
+    "/devices/lock-west/labels",
+    "/people",
+    "/people/access",
+    "/people/password",
     "/upload",
 )
 HTML = {"Accept": "text/html"}
@@ -291,11 +296,71 @@ def test_a_viewer_looks_and_changes_nothing(browsing: Callable[..., Browsing]) -
         forms = re.findall(
             r'method="post" action="([^"]+)"|method="post" class="confirm"', page.text
         )
-        assert [found for found in forms if found != "/logout"] == [], path
+        own = re.compile(r"/logout|/people/me/.*|/people/tokens/\d+/revoke")
+        assert [found for found in forms if not own.fullmatch(found)] == [], path
     for path in DEEDS[1:]:
         reply = viewer.post(path, csrf=csrf, to="all", confirmed="yes")
         assert reply.status_code == 403, path
         assert "may look, and change nothing" in reply.text
+
+
+def test_a_device_s_labels_are_changed_on_its_page(ada: Browsing) -> None:
+    page = "/devices/old-kiosk"
+    assert ada.post(f"{page}/labels", csrf=ada.csrf(), labels="site=hall").status_code == 303
+    assert '<span class="chip">site=hall</span>' in ada.get(page).text
+    assert 'value="site=hall"' in ada.get(page).text
+    wrong = ada.post(f"{page}/labels", csrf=ada.csrf(), labels="hall")
+    assert "expected words as site=berlin" in wrong.text
+    assert ada.post(f"{page}/labels", csrf=ada.csrf(), labels="").status_code == 303
+    assert "site=hall" not in ada.get(page).text
+    assert "device.labels" in ada.get("/audit").text
+
+
+def test_people_are_let_in_disabled_and_given_passwords(
+    ada: Browsing, browsing: Callable[..., Browsing]
+) -> None:
+    csrf = ada.csrf()
+    made = {"username": "lin <img>", "password": "first word", "role": "viewer"}
+    assert ada.post("/people", csrf=csrf, **made).status_code == 303
+    page = ada.get("/people").text
+    assert "lin &lt;img&gt;" in page
+    assert "<img>" not in page
+    lin = browsing(None)
+    assert lin.login("lin <img>", "first word").status_code == 303
+    assert lin.get("/people").text.count("<h2") == 3  # what is lin's own
+    own = {"current": "first word", "password": "second word"}
+    changed = lin.post("/people/me/password", csrf=lin.csrf("/people"), **own)
+    assert "You have another password" in changed.text
+    assert lin.get("/").status_code == 200
+    wrong = lin.post("/people/me/password", csrf=lin.csrf("/people"), **own)
+    assert "not the password that you have now" in wrong.text
+    reset = {"username": "lin <img>", "password": "third word"}
+    assert "signed out everywhere" in ada.post("/people/password", csrf=csrf, **reset).text
+    assert lin.get("/").status_code == 303
+    gone = {"username": "lin <img>", "deed": "disable"}
+    assert ada.post("/people/access", csrf=csrf, **gone).status_code == 303
+    assert lin.login("lin <img>", "third word").status_code == 401
+    assert ada.post("/people/access", csrf=csrf, **{**gone, "deed": "enable"}).status_code == 303
+    assert lin.login("lin <img>", "third word").status_code == 303
+    said = ada.get("/audit").text
+    for action in ("user.new", "user.password", "user.disable", "user.enable"):
+        assert action in said
+
+
+def test_an_api_token_is_shown_once_and_revoked(ada: Browsing, url: str) -> None:
+    made = ada.post("/people/me/tokens", csrf=ada.csrf(), name="nightly", days="90").text
+    secret = re.search(r"litp_[\w-]+", made)
+    assert secret is not None
+    page = ada.get("/people").text
+    assert secret[0] not in page
+    bearer = {"Authorization": f"Bearer {secret[0]}"}
+    assert requests.get(f"{url}/api/v1/me", headers=bearer, timeout=10).status_code == 200
+    number = re.search(r'action="/people/tokens/(\d+)/revoke"', page)
+    assert number is not None
+    path = f"/people/tokens/{number[1]}/revoke"
+    assert ada.post(path, csrf="guessed").status_code == 403
+    assert ada.post(path, csrf=ada.csrf()).status_code == 303
+    assert requests.get(f"{url}/api/v1/me", headers=bearer, timeout=10).status_code == 401
 
 
 def test_a_token_is_shown_once_with_its_command(ada: Browsing) -> None:

@@ -51,6 +51,7 @@ PAGES = {
     "telemetry": "/telemetry",
     "tokens": "/tokens",
     "audit": "/audit",
+    "people": "/people",
 }
 INK = """canvas => {
     const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;

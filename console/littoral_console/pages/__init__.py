@@ -8,11 +8,13 @@ from fastapi import APIRouter
 
 from littoral_console.pages import (
     audit,
+    claims,
     devices,
     doors,
     files,
     history,
     overview,
+    people,
     pushing,
     releases,
     rollouts,
@@ -29,6 +31,7 @@ for part in (
     doors,
     overview,
     devices,
+    claims,
     releases,
     pushing,
     uploading,
@@ -37,6 +40,7 @@ for part in (
     telemetry,
     tokens,
     audit,
+    people,
     files,
 ):
     router.include_router(part.router)

@@ -1,14 +1,15 @@
 """All devices, and one of them."""
 
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Form, Response
 
 from littoral.errors import NotFoundError
 from littoral_console import director, queries
 from littoral_console.pages.frame import Administering, Entered, PageRoute, see
 from littoral_console.pages.standing import standing
 from littoral_console.pages.telemetry import choose
+from littoral_console.pages.tokens import spoken
 from littoral_console.queries import Device
 from littoral_console.rest import devices as rest
 
@@ -82,6 +83,14 @@ def device(visit: Entered, name: str, model: str = "", stage: str = "", span: st
         changes=changes,
         choice=choice,
     )
+
+
+@router.post("/devices/{name}/labels")
+async def label(
+    visit: Administering, name: str, labels: Annotated[str, Form(max_length=1024)] = ""
+) -> Response:
+    await rest.change(name, rest.Change(labels=spoken(labels)), visit.context, visit.who)
+    return see(f"/devices/{name}")
 
 
 @router.post("/devices/{name}/revoke")

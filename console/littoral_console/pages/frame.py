@@ -47,6 +47,7 @@ NAVIGATION: Final = (
     ("/telemetry", "Telemetry", "telemetry"),
     ("/tokens", "Tokens", "tokens"),
     ("/audit", "Audit", "audit"),
+    ("/people", "People", "people"),
 )
 HEADERS: Final = {
     "Content-Security-Policy": (
