@@ -329,14 +329,12 @@ def _people(coast: Coast) -> None:
         who=USER,
         now_ms=now_ms,
     )
-    for name, lives_ms in (("nightly report", None), ("laptop command line", 90 * 24 * HOUR_MS)):
-        person, _ = coast.context.read(partial(accounts.user, name=USER)) or (None, "")
-        assert person is not None
-        ends_ms = None if lives_ms is None else now_ms + lives_ms
-        token = coast.write(
-            accounts.new_token, person=person, name=name, now_ms=now_ms, expires_ms=ends_ms
-        )
-    coast.write(accounts.used, token=token, now_ms=coast.now_ms - 3 * MIN_MS)
+    found = coast.context.read(partial(accounts.user, name=USER))
+    assert found is not None
+    token = partial(coast.write, accounts.new_token, person=found[0], now_ms=now_ms)
+    token(name="nightly report")
+    laptop = token(name="laptop command line", expires_ms=coast.now_ms + 90 * 24 * HOUR_MS)
+    coast.write(accounts.used, token=laptop, now_ms=coast.now_ms - 3 * MIN_MS)
     coast.context.set_up()
 
 
