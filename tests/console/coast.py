@@ -37,6 +37,7 @@ from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Series, Telemetry
 from littoral_console import (
     accounts,
+    claims,
     enrolment,
     ingest,
     queries,
@@ -361,6 +362,29 @@ def _enrol(coast: Coast, *, at_ms: int) -> None:
         )
 
 
+def _ask(coast: Coast, name: str, event: claims.Event | None, *, at_ms: int) -> None:
+    """Let a board ask by a token that needs an operator's word, and say that word."""
+    made = coast.write(tokens.new_token, who=USER, now_ms=at_ms - MIN_MS, approve=True)
+    request = EnrollRequest(
+        secret=made.secret,
+        device=name,
+        serial=f"10000000{MARK}{name[-1] * 8}",
+        csr=new_device_key(coast.base / "boards" / name, name),
+        hardware=("edgetpu-usb", "cpu-aarch64"),
+        software="0.1.0",
+    )
+    found = coast.write(
+        enrolment.enroll,
+        request=request,
+        authority=coast.context.keys.device_ca,
+        fleet="coast",
+        address="10.0.0.23",
+        now_ms=at_ms,
+    )
+    if event is not None:
+        coast.write(claims.decide, number=found.claim, event=event, who=USER, now_ms=at_ms + MIN_MS)
+
+
 def _live(coast: Coast) -> None:
     """Two days: first releases, an update that not all could take, one under way."""
     now = coast.now_ms
@@ -380,6 +404,8 @@ def _live(coast: Coast) -> None:
     _take(coast, [quay_1, quay_2], "keywords:2", to="site=harbour", at_ms=now - 5 * HOUR_MS)
     _telemetry(coast, able)
     coast.write(tokens.new_token, who=USER, now_ms=now - HOUR_MS, labels={"site": "pier"})
+    for n, event in enumerate((None, claims.Event.REFUSE)):
+        _ask(coast, f"buoy-{n + 1}", event, at_ms=now - 3 * MIN_MS - n * HOUR_MS)
     coast.push("digits:3", to="all", at_ms=now - 34 * MIN_MS)
     _healthy(coast, quay_1, "digits", 3, good=2, at_ms=now - 33 * MIN_MS)
     refuse(coast, pier, code="hash", detail="model.tflite: expected sha256 1f0c…, found 9ab3…")

@@ -29,6 +29,7 @@ PAGES = {
     "/history": "History",
     "/telemetry": "Telemetry",
     "/tokens": "Enrolment tokens",
+    "/claims": "Waiting for approval",
     "/audit": "Audit",
     "/people": "People",
 }
@@ -36,6 +37,8 @@ DEEDS = (
     "/logout",
     "/tokens",
     "/tokens/1/revoke",
+    "/claims/1/approve",
+    "/claims/1/refuse",
     "/releases/digits/3/push",
     "/devices/lock-west/revoke",
     "/devices/lock-west/labels",
@@ -378,6 +381,38 @@ def test_a_token_is_shown_once_with_its_command(ada: Browsing) -> None:
     assert ada.post(f"/tokens/{number[1]}/revoke", csrf=ada.csrf()).status_code == 303
     assert f"/tokens/{number[1]}/revoke" not in ada.get("/tokens").text
     assert "enrolment-token.revoke" in ada.get("/audit").text
+
+
+def test_a_token_that_needs_an_operator_is_told_and_comes_as_a_file(ada: Browsing) -> None:
+    form = {"device": "new-buoy", "serial": "10000000abcdef01", "approve": "1"}
+    made = ada.post("/tokens", csrf=ada.csrf(), **form).text
+    assert "until somebody approves it" in made
+    assert "name = &#34;new-buoy&#34;" in made
+    assert "token = &#34;lit1_" in made
+    listed = ada.get("/tokens").text
+    assert "on the board <code>10000000abcdef01</code>" in listed
+    assert "if approved" in listed
+    assert "lit1_" not in listed
+
+
+def test_an_operator_compares_and_approves(ada: Browsing) -> None:
+    assert "A board waits for an operator" in ada.get("/").text
+    assert 'href="/claims"' in ada.get("/devices").text
+    page = ada.get("/claims").text
+    waits, decided = page.partition('id="decided"')[::2]
+    assert re.search(r'class="fingerprint">([0-9a-f]{4}-){7}[0-9a-f]{4}<', waits)
+    assert "buoy-1" in waits
+    assert "buoy-2" in decided
+    found = re.search(r'action="(/claims/\d+)/approve"', waits)
+    assert found is not None
+    assert ada.post(f"{found[1]}/approve", csrf=ada.csrf()).status_code == 303
+    after = ada.get("/claims").text
+    assert "enrolled when it asks next" in after
+    assert f"{found[1]}/approve" not in after
+    assert ada.post(f"{found[1]}/refuse", csrf=ada.csrf()).status_code == 303
+    assert "Nobody waits" in ada.get("/claims").text
+    assert "for an operator" not in ada.get("/").text
+    assert ada.post("/claims/999/approve", csrf=ada.csrf()).status_code == 404
 
 
 @pytest.mark.parametrize("labels", ["site", "site=a b", "model=x", "a=<b>"])

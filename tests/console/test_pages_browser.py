@@ -50,6 +50,7 @@ PAGES = {
     "history": "/history",
     "telemetry": "/telemetry",
     "tokens": "/tokens",
+    "claims": "/claims",
     "audit": "/audit",
     "people": "/people",
 }

@@ -1,6 +1,5 @@
 """``littoral fleet tokens``: admit devices, each by a token that works once."""
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -46,12 +45,8 @@ def new_token(
         "lives_s": max(int(hours * 3600), 1),
     }
     found = console().post("enrolment-tokens", body)
-    file = _credential(found, device=device)
-    emit(
-        {**found, "credential": file} if credential else found,
-        as_json=as_json,
-        text=file.rstrip() if credential else found["token"],
-    )
+    text = found["credential"].rstrip() if credential else found["token"]
+    emit(found, as_json=as_json, text=text)
 
 
 @tokens.command("list", epilog="Example: littoral fleet tokens list")
@@ -81,14 +76,6 @@ def revoke_token(token: int, *, as_json: bool) -> None:
     """Make the token of that number worthless, and the claim by it."""
     found = console().post(f"enrolment-tokens/{token}/revoke")
     emit(found, as_json=as_json, text=f"token {token}: {_state(found)}")
-
-
-def _credential(found: Mapping[str, Any], *, device: str | None) -> str:
-    """Return the file by which an agent enrols its board. It is a secret: keep it at 0600."""
-    lines = [f"url = {json.dumps(found['url'])}", f"token = {json.dumps(found['token'])}"]
-    if device is not None:
-        lines.append(f"name = {json.dumps(device)}")
-    return "\n".join(lines) + "\n"
 
 
 def _meant(token: Mapping[str, Any]) -> str:

@@ -40,6 +40,7 @@ _TRUSTS: Final = {
 def devices(visit: Entered, q: str = "", state: str = "all") -> Response:
     with visit.context.database.reading() as connection:
         every = queries.devices(connection)
+        waiting = queries.claims_waiting(connection)
     found = [device for device in every if is_in(device, state) and speaks_of(device, q)]
     return visit.show(
         "devices.html",
@@ -50,6 +51,7 @@ def devices(visit: Entered, q: str = "", state: str = "all") -> Response:
         q=q,
         state=state,
         states=STATES,
+        waiting=waiting,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import APIRouter, Response
 
 from littoral_console import queries
+from littoral_console.pages.alarms import alarms
 from littoral_console.pages.frame import Entered, PageRoute
 from littoral_console.queries import Device, Latency, LatencyPoint
 
@@ -70,9 +71,11 @@ def overview(visit: Entered) -> Response:
         summary = queries.summary(connection)
         devices = queries.devices(connection)
         refusals = queries.history(connection, refused=True, limit=6)
+        found = alarms(connection)
     return visit.show(
         "overview.html",
         section="/",
+        alarms=found,
         summary=summary,
         shares=shares(devices),
         refusals=refusals,

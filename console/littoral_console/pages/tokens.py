@@ -20,6 +20,8 @@ _HOUR_S = 3600
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
     command: str
+    credential: str  # the same as a file
+    approve: bool
     expires_ms: int
 
 
@@ -31,16 +33,29 @@ def show(visit: Entered) -> Response:
 @router.post("/tokens")
 async def make(
     visit: Administering,
+    *,
     device: Annotated[str, Form(max_length=64)] = "",
+    serial: Annotated[str, Form(max_length=128)] = "",
     labels: Annotated[str, Form(max_length=1024)] = "",
+    approve: Annotated[bool, Form()] = False,
     hours: Annotated[int, Form(ge=1, le=8760)] = 24,
 ) -> Response:
     asked = rest.NewEnrolmentToken(
-        device=device.strip() or None, labels=spoken(labels), lives_s=hours * _HOUR_S
+        device=device.strip() or None,
+        serial=serial.strip() or None,
+        labels=spoken(labels),
+        approve=approve,
+        lives_s=hours * _HOUR_S,
     )
     issued = await rest.new_token(asked, visit.context, visit.who)
     command = f"littoral enroll {shlex.quote(issued.url)} --token {issued.token}"
-    return _show(visit, made=Made(command=command, expires_ms=issued.expires_ms))
+    made = Made(
+        command=command,
+        credential=issued.credential,
+        approve=approve,
+        expires_ms=issued.expires_ms,
+    )
+    return _show(visit, made=made)
 
 
 @router.post("/tokens/{number}/revoke")

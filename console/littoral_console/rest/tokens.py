@@ -1,5 +1,6 @@
 """The tokens that admit devices."""
 
+import json
 from functools import partial
 from hashlib import sha256
 from typing import Annotated
@@ -33,6 +34,7 @@ class IssuedToken(BaseModel):
     id: int
     token: str
     url: str  # where a device finds this console
+    credential: str  # url, token and name as the file by which an agent enrols its board
     expires_ms: int
 
 
@@ -65,10 +67,12 @@ async def new_token(body: NewEnrolmentToken, context: Asked, who: Administrator)
         root_sha256=sha256(root).hexdigest(),
         console_ca_sha256=context.tls.ca_sha256,
     )
+    url, word = context.devices_url(), token.encode()
     return IssuedToken(
         id=made.number,
-        token=token.encode(),
-        url=context.devices_url(),
+        token=word,
+        url=url,
+        credential=_credential(url=url, token=word, name=body.device),
         expires_ms=now_ms + body.lives_s * 1000,
     )
 
@@ -83,3 +87,8 @@ async def revoke_token(
     )
     found = await context.look(queries.enrolment_tokens)
     return next(token for token in found if token.id == number)
+
+
+def _credential(**said: str | None) -> str:
+    """Return a file of TOML, in which a string may be written as JSON writes it."""
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items() if value)
