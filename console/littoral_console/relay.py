@@ -129,7 +129,8 @@ class Relay:
         self, client: aiomqtt.Client, acks: Mapping[str, dict[str, int]]
     ) -> None:
         for device, heads in acks.items():
-            await client.publish(topic(device, "down/ack"), Acks(acks=heads).to_json(), qos=1)
+            # Cumulative: the next one says it too, and who was away asks again.
+            await client.publish(topic(device, "down/ack"), Acks(acks=heads).to_json(), qos=0)
 
     async def _tell(self, client: aiomqtt.Client) -> None:
         while True:
