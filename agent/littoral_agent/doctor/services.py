@@ -107,11 +107,12 @@ def serve(place: Place) -> Finding:
     names = ", ".join(f"{one.model} {one.release}" for one in serving.models) or "no model yet"
     said = f"process {serving.pid} on {serving.http}: {names}"
     try:
-        status = _ready(serving.http)
+        missing = [one.model for one in serving.models if not _answers(serving.http, one.model)]
+        _answers(serving.http, "")  # that it answers at all will do where it holds nothing
     except (OSError, http.client.HTTPException, ValueError) as e:
         return fail(said, f"clients get no answer: {e}", do=f"{_LOG}; sudo ss -ltnp")
-    if status != http.HTTPStatus.OK:
-        return warn(said, f"clients are told {status}", do=_LOG)
+    if missing:
+        return fail(said, f"clients are told that there is no {', '.join(missing)}", do=_LOG)
     return ok(said)
 
 
@@ -126,13 +127,14 @@ def _no_device(place: Place) -> str:
     return f"no device is here yet: there is no {place.tree.root}"
 
 
-def _ready(where: str) -> int:
+def _answers(where: str, model: str) -> bool:
+    """Ask as a client would; return whether the model is there for it."""
     host, port = addresses.split(where)
     connection = http.client.HTTPConnection(host, port, timeout=_HTTP_S)
     try:
-        connection.request("GET", "/v1/models")
+        connection.request("GET", f"/v1/models/{model}")
         with connection.getresponse() as response:
-            return response.status
+            return response.status == http.HTTPStatus.OK
     finally:
         connection.close()
 
