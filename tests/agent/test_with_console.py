@@ -11,6 +11,7 @@ pytest.importorskip("fastapi")
 
 from littoral.tree import Tree
 from littoral_agent.enroll import enroll
+from littoral_agent.state import live
 from simulators.console import ConsoleProcess, needs_broker, until
 from simulators.fleet import SETTINGS, AgentProcess
 from simulators.repository import RepositorySimulator
@@ -86,3 +87,49 @@ def test_a_push_becomes_what_the_device_runs_and_the_console_shows(coast: Coast)
         coast.console.push("digits:1")
         coast.until(lambda: coast.runs(1), "release 1 runs again")
         coast.until(coast.complete, "all reports")
+
+
+@needs_broker
+@pytest.mark.slow
+def test_a_board_that_enrols_by_itself_waits_comes_back_and_keeps_its_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a card's credential, with an operator's word; then revoked, and enrolled anew by hand."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    with (
+        RepositorySimulator(tmp_path) as repo,
+        ConsoleProcess(tmp_path, repo) as console,
+    ):
+        for release in (1, 2):
+            repo.publish(repo.bundle("digits", release))
+        console.upload()
+        coast = Coast(tmp_path, console, repo)
+
+        def proven(release: int) -> bool:
+            history = console.rest.get("history", device="pi-7")
+            return ("healthy", release) in {(one["event"], one["release"]) for one in history}
+
+        issued = console.rest.post("enrolment-tokens", {"device": "pi-7", "approve": True})
+        (tmp_path / "littoral.enrolment").write_text(issued["credential"])
+        with coast.serve, coast.agent():
+            coast.until(lambda: console.rest.get("claims"), "a claim")
+            console.kill()
+            console.start()
+            (claim,) = console.rest.get("claims")
+            told = live(coast.tree)
+            assert told is not None
+            assert (told.code, claim["fingerprint"] in told.words) == ("waiting", True)
+            console.rest.post(f"claims/{claim['id']}/approve")
+            coast.until(lambda: console.rest.get("devices", to="pi-7"), "the device")
+            console.push("digits:1")
+            coast.until(lambda: proven(1), "release 1 is proven")
+            root = (coast.tree.metadata / "root.json").read_bytes()
+            console.rest.post("devices/pi-7/revoke")
+            enroll(console.ready["devices"], console.token(device="pi-7"), coast.tree, wait_s=0)
+            coast.until(lambda: coast.device()["device"]["online"], "it is heard again")
+            console.push("digits:2")
+            coast.until(lambda: proven(2), "release 2 is proven")
+        assert [one["incarnation"] for one in coast.device()["incarnations"]] == [2, 1]
+        assert proven(1), "its history stays"
+        assert (coast.tree.metadata / "root.json").read_bytes() == root
+        assert coast.log.read_text().count("[waiting]") == 1
