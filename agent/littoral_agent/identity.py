@@ -99,6 +99,8 @@ class Identity:
         if not new.folder.is_dir():
             return
         with self.settling(), durable.storage_errors(new.folder):
+            for renewal in self.folder.glob("next-*"):  # of the earlier identity's key
+                shutil.rmtree(renewal, ignore_errors=True)
             for source, target in zip(new.files, self.files, strict=True):
                 if source.exists():  # else it was placed, and removed, before a power cut
                     durable.replace(target, source.read_bytes(), mode=0o600)

@@ -72,7 +72,7 @@ def test_a_renewal_of_the_earlier_key_ends_with_it(tmp_path: Path) -> None:
     assert not (tmp_path / "next-1").exists()
 
 
-def test_the_board_is_checked_where_it_is_known(tmp_path: Path) -> None:
+def test_the_board_is_checked_where_it_is_known() -> None:
     enrolled = replace(WHO, serial="10000000abcdef01")
     enrolled.check_board("10000000abcdef01")
     WHO.check_board("any")
