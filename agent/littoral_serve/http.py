@@ -144,6 +144,9 @@ class Connection(asyncio.Protocol):
         self._ended = True
         if self._running is not None:
             self._running.cancel()
+        # The two hold each other: what a client sent would stay until the collector comes by.
+        self._begin()
+        del self._parser
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -221,6 +224,7 @@ class Connection(asyncio.Protocol):
             parser.should_keep_alive() and parser.get_http_version() == "1.1",
             time.perf_counter_ns(),
         )
+        self._begin()  # a connection that stays open does not keep what it brought
         self._waiting.append(request)
         if not request.keep_alive:
             self._refused = True

@@ -8,7 +8,7 @@ flat list of numbers. Anything else takes the slow way, which knows what is wron
 import json
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ _START: Final = re.compile(
 _NUMBER: Final = b"0123456789-+.eE \t\r\n"
 _SPACES: Final = bytes.maketrans(b"[]", b"  ")  # not nothing: [1]2 must not become 12
 _CODES: Final = {"float32": "f", "int8": "b", "int16": "h", "int32": "i", "int64": "q"}
+_PIECE_BYTES: Final = 64 * 1024
 
 
 class Call:
@@ -90,14 +91,25 @@ def _flat(text: bytes, view: View) -> Array | None:
     if rest or count < 1 or found != (b"[%s]" % b",".join([one] * count)):
         return None
     try:
-        numbers = orjson.loads(b"[%s]" % text.translate(_SPACES))
-        if view.dtype == "uint8":
-            data = bytes(numbers)
-        else:
-            data = struct.pack(f"={count * size}{_CODES[view.dtype]}", *numbers)
+        data = b"".join(_packed(text.translate(_SPACES), _CODES.get(view.dtype)))
     except (ValueError, TypeError, OverflowError, struct.error):
         return None
-    return np.frombuffer(data, view.dtype).reshape(count, *view.instance)
+    flat = np.frombuffer(data, view.dtype)
+    return flat.reshape(count, *view.instance) if len(flat) == count * size else None
+
+
+def _packed(text: bytes, code: str | None) -> Iterator[bytes]:
+    """Return the numbers between commas, a piece at a time: each has 32 bytes while it is Python's.
+
+    Without a ``code`` of struct they are bytes.
+    """
+    at = 0
+    while at <= len(text):
+        comma = text.find(b",", at + _PIECE_BYTES)
+        end = len(text) if comma < 0 else comma
+        numbers = orjson.loads(b"[%s]" % text[at:end])
+        yield struct.pack(f"={len(numbers)}{code}", *numbers) if code else bytes(numbers)
+        at = end + 1
 
 
 @lru_cache(maxsize=256)

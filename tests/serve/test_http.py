@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import gc
 import http.client
 import json
 import socket
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -320,3 +322,44 @@ def test_a_stopped_server_finishes_what_it_began() -> None:
         assert len(json.loads(response.read())["predictions"]) == 20_000
         connection.close()
         assert serve.process.wait(20) == 0
+
+
+@pytest.mark.parametrize("stays", [True, False], ids=["stays", "leaves"])
+def test_what_a_client_sent_is_forgotten_with_the_answer(*, stays: bool) -> None:
+    """Not when the collector comes by, and not only when a connection ends that stays open."""
+    body = bytes(1_000_000)
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    limits = Limits(
+        max_body_bytes=len(body), max_connections=99, receive_timeout_s=9, keep_alive_s=99
+    )
+
+    async def kept_bytes() -> int:
+        server = Server(lambda request: Response(200, b"%d" % len(request.body)), limits)
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(server.protocol, "127.0.0.1", 0)
+        before, _ = tracemalloc.get_traced_memory()
+        clients = []
+        for _ in range(20):
+            reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
+            writer.write(head + body)
+            assert await reader.readuntil(b"1000000") != b""
+            clients.append(writer)
+            if not stays:
+                writer.close()
+                await writer.wait_closed()
+        await asyncio.sleep(0.1)  # the server hears of who left
+        after, _ = tracemalloc.get_traced_memory()
+        for writer in clients:
+            writer.close()
+        listener.close()
+        await server.close(within_s=1)
+        return after - before
+
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        assert asyncio.run(kept_bytes()) < 2 * len(body)
+    finally:
+        tracemalloc.stop()
+        gc.enable()

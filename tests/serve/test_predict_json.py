@@ -1,6 +1,8 @@
 """The quick way through JSON reads exactly what the careful way reads."""
 
 import json
+import tracemalloc
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,14 @@ PIECES = [
     *("[", "]", "[[", "]]", "{", "}", ",", " ", "\n", "null", "true", '"1"', "NaN"),
     *("1", "-2", "3.5", "1e2", "300", "00", "-", "+1", ".5", "1.", "99999999999999999999999"),
 ]
+
+
+@pytest.fixture(autouse=True, scope="module", params=[1, 20, 65536])
+def _pieces(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Wherever one piece ends and the next begins."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predict_json, "_PIECE_BYTES", request.param)
+        yield
 
 
 def agree(body: bytes, known: Any) -> bool:
@@ -103,3 +113,20 @@ def test_one_large_number_is_left_to_the_careful_way() -> None:
     body = b'{"instances": [1e39, 2]}'
     assert predict_json._fast(body, KNOWN["scalar"]) is None
     assert predict_json.read(body, KNOWN["scalar"]).arrays[0].tolist() == [np.inf, 2]
+
+
+def test_a_large_request_takes_little_more_memory_than_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A list of all its numbers would take eight times as much, and serve would keep some."""
+    monkeypatch.setattr(predict_json, "_PIECE_BYTES", 65536)
+    rows = np.random.default_rng(0).random((100_000, 2, 3)).round(2).tolist()
+    body = json.dumps({"instances": rows}, separators=(",", ":")).encode()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        assert predict_json._fast(body, KNOWN["float"]) is not None
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - before < 5 * len(body)
