@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DATA: Final = click.option(
     "--data",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, readable=False),
     default=configured.data_folder,
     show_default="$LITTORAL_DATA, else /var/lib/littoral",
     help="The device's folder.",

@@ -49,6 +49,18 @@ def test_litert_that_dies(taken: tuple[str, ...], status: int | None, words: str
     assert words in found.wrong
 
 
+def test_a_child_that_never_began_says_nothing_of_the_runtime() -> None:
+    """As where this user may not start the Python that root has."""
+    end = End(status=126, out=b"", err="exec: Permission denied")
+    for found in (
+        runtimes.judge_litert((), end),
+        runtimes.judge_edgetpu((), end, corals=CORAL, package=""),
+        runtimes.judge_nvidia((), end),
+    ):
+        assert found.state == "warn"
+        assert "could not be tried: it ended with 126: exec: Permission denied" in found.wrong
+
+
 def test_litert_that_is_missing() -> None:
     error = "No module named 'ai_edge_litert'"
     found = runtimes.judge_litert((Step(step="import", error=error),), GONE)

@@ -12,7 +12,7 @@ from littoral.trust.clock import TrustedClock
 from littoral_agent import settings
 from littoral_agent.board import heat, kernel, power
 from littoral_agent.board.files import found, number, text
-from littoral_agent.doctor.finding import Finding, Place, fail, ok, skip, warn
+from littoral_agent.doctor.finding import Finding, Place, allowed, fail, ok, skip, warn
 
 _MiB: Final = 2**20
 _GiB: Final = 2**30
@@ -28,6 +28,8 @@ _EVER_LOW: Final = 1 << 16  # the firmware of a Raspberry Pi: since its start
 
 def clock(place: Place) -> Finding:
     """Check the system's clock against what signatures have proven, and whether it is kept."""
+    allowed(place.tree.root)
+    allowed(place.tree.trust)
     trusted = TrustedClock(place.tree.clock)
     behind = trusted.floor - (trusted.now() + timedelta(seconds=trusted.system_ahead_s))
     has_rtc = any(found(place.root, "sys/class/rtc/rtc*"))
@@ -61,7 +63,7 @@ def disk(place: Place) -> Finding:
         )
     try:
         reserve = settings.read(place.tree).disk_reserve_bytes
-    except SettingsError:
+    except (SettingsError, PermissionError):
         reserve = settings.Settings().disk_reserve_bytes
     look = f"sudo du -xh --max-depth=2 {folder} | sort -h | tail; sudo journalctl --vacuum-size=50M"
     if free <= reserve:

@@ -1,5 +1,7 @@
 """What a check says: what it found, what is wrong with that, and the command that mends it."""
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +40,15 @@ class Check:
     words: str  # what it looks at, for docs/doctor.md
     ask: Callable[[Place], Finding]
     within_s: float = 20.0
+
+
+def allowed(path: Path, mode: int = os.R_OK | os.X_OK) -> None:
+    """Raise PermissionError when this user may not do ``mode`` with ``path``, which is there."""
+    folder = path if path.is_dir() else path.parent
+    if folder.is_dir() and not os.access(folder, os.X_OK):
+        raise PermissionError(errno.EACCES, "not for this user", str(folder))
+    if path.exists() and not os.access(path, mode):
+        raise PermissionError(errno.EACCES, "not for this user", str(path))
 
 
 def ok(found: str) -> Finding:

@@ -1,7 +1,6 @@
 """Who this device is: its certificate, its key, its board, and the root that it trusts."""
 
 import itertools
-import os
 import stat
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -10,7 +9,7 @@ from littoral.errors import LittoralError, WrongBoardError
 from littoral.trust.clock import TrustedClock
 from littoral_agent import hardware
 from littoral_agent import identity as identities
-from littoral_agent.doctor.finding import Finding, Place, fail, ok, skip, warn
+from littoral_agent.doctor.finding import Finding, Place, allowed, fail, ok, skip, warn
 from littoral_agent.identity import Enrolment, Identity
 
 if TYPE_CHECKING:
@@ -30,11 +29,8 @@ def enrolment(place: Place) -> tuple[Identity, Enrolment | None]:
 
     """
     who = identities.of(place.tree)
-    folder = who.folder
-    if place.tree.root.exists() and not os.access(place.tree.root, os.R_OK | os.X_OK):
-        folder = place.tree.root
-    if folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
-        raise PermissionError(1, "not for this user", str(folder))
+    allowed(place.tree.root)
+    allowed(who.folder)
     return who, who.read()
 
 

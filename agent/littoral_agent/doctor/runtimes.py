@@ -51,6 +51,8 @@ def nvidia(place: Place) -> Finding:
 
 def judge_litert(taken: tuple[Step, ...], end: End) -> Finding:
     """Say what the steps of the child that tried LiteRT, and its end, mean."""
+    if _untried(taken, end):
+        return _untriable("LiteRT", end)
     at = _said(taken)
     error = next((step.error for step in taken if step.error), None)
     reinstall = (
@@ -72,6 +74,8 @@ def judge_edgetpu(
     taken: tuple[Step, ...], end: End, *, corals: Sequence[str], package: str
 ) -> Finding:
     """Say what became of the child that tried libedgetpu; ``package`` is its version for Debian."""
+    if _untried(taken, end):
+        return _untriable("libedgetpu", end)
     at = _said(taken)
     last = taken[-1] if taken else Step(step="library")
     if last.step == "library" and last.error is not None:
@@ -87,13 +91,14 @@ def judge_edgetpu(
         return tell(said, _old_words(package), do=_GET_EDGETPU)
     if (step := probes.missing("edgetpu", taken)) is None or last.error is not None:
         return _edgetpu_answer(said, last, devices=at.get("devices", ""))
-    if last.step == "devices" and not last.value:
-        return _no_devices(said, corals)
-    return _edgetpu_crash(said, step, end)
+    unseen = last.step == "devices" and not last.value
+    return _no_devices(said, corals) if unseen else _edgetpu_crash(said, step, end)
 
 
 def judge_nvidia(taken: tuple[Step, ...], end: End) -> Finding:
     """Say what the driver and the libraries told."""
+    if _untried(taken, end):
+        return _untriable("CUDA", end)
     at = _said(taken)
     error = next((step.error for step in taken if step.error), None)
     if error is not None:
@@ -172,6 +177,15 @@ def _old_words(package: str) -> str:
 def _short(label: str) -> str:
     found = re.search(r"RuntimeVersion\((\d+)\)", label)
     return f"runtime {found[1]}" if found else label[:60]
+
+
+def _untried(taken: tuple[Step, ...], end: End) -> bool:
+    """Whether the child ended by itself before its first step: that is not the runtime's doing."""
+    return not taken and end.status is not None and end.status > 0
+
+
+def _untriable(what: str, end: End) -> Finding:
+    return warn("nothing", f"{what} could not be tried: {_end(end)}", do="sudo littoral doctor")
 
 
 def _said(taken: tuple[Step, ...]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from littoral.errors import LittoralError
 from littoral_agent import state
 from littoral_agent.control import Control, ServeDownError
 from littoral_agent.doctor import configured
-from littoral_agent.doctor.finding import Finding, Place, fail, ok, skip, warn
+from littoral_agent.doctor.finding import Finding, Place, allowed, fail, ok, skip, warn
 from littoral_agent.settings import DATA
 
 _LOG: Final = "sudo journalctl -u littoral-serve -n 50"
@@ -31,8 +31,7 @@ def folder(place: Place) -> Finding:
         return skip(_no_device(place))
     held = root.stat()
     said = f"{root}, {stat.S_IMODE(held.st_mode):04o}, of {_user(held.st_uid)}"
-    if not os.access(root, os.R_OK | os.X_OK):
-        raise PermissionError(1, "not for this user", str(root))
+    allowed(root)
     if held.st_mode & stat.S_IWOTH:
         wrong = "everybody may write there, and so choose what this device is"
         return fail(said, wrong, do=f"sudo chmod 750 {root}")
@@ -73,9 +72,7 @@ def agent(place: Place) -> Finding:
     """Check that an agent runs, and that its console hears it."""
     if not place.tree.root.exists():
         return skip(_no_device(place))
-    lock = state.lock_path(place.tree)
-    if lock.exists() and not os.access(lock, os.R_OK | os.W_OK):
-        raise PermissionError(1, "not for this user", str(lock))
+    allowed(state.lock_path(place.tree), os.R_OK | os.W_OK)
     live = state.live(place.tree)
     if live is None:
         return fail("none", "no agent runs on this folder", do=_start(place))
@@ -96,8 +93,7 @@ def serve(place: Place) -> Finding:
     if not place.tree.root.exists():
         return skip(_no_device(place))
     control = place.tree.control
-    if control.exists() and not os.access(control, os.W_OK):
-        raise PermissionError(1, "not for this user", str(control))
+    allowed(control, os.W_OK)
     try:
         serving = Control(control).state()
     except ServeDownError:

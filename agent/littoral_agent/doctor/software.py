@@ -4,7 +4,6 @@ import platform
 import re
 import struct
 import sys
-import sysconfig
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -104,7 +103,7 @@ def numbers(version: str) -> tuple[int, ...]:
 def _pycorals(root: Path) -> Iterator[tuple[str, str, str]]:
     sites = {folder for pattern in _SITES for folder in found(root, pattern)}
     if root == Path("/"):
-        sites |= {Path(sysconfig.get_path("purelib")), *map(Path, sys.path)}
+        sites |= set(map(Path, sys.path))
     for site in sorted(sites):
         for about in (
             *found(site, "pycoral-*.dist-info/METADATA"),
