@@ -5,6 +5,7 @@ In memory alone: after a restart a device proves itself again. To be used from o
 
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -22,6 +23,7 @@ T = TypeVar("T")
 NONCE_S: Final = 60.0
 BEARER_S: Final = 600.0
 _MOST: Final = 100_000
+_MOST_OF_ONE: Final = 8  # bearers of a device
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Proofs:
     clock: Callable[[], float] = time.monotonic
     _nonces: dict[str, float] = field(default_factory=dict)  # until when, oldest first
     _bearers: dict[str, Proven] = field(default_factory=dict)  # by digest, oldest first
+    _of: dict[str, deque[str]] = field(default_factory=dict)  # digests by device, oldest first
 
     def nonce(self) -> str:
         """Return what a device shall sign within a minute."""
@@ -60,7 +63,8 @@ class Proofs:
         check_session(request.nonce, request.signature, certificate=identity.certificate)
         bearer = secrets.token_urlsafe(32)
         until = self.clock() + BEARER_S
-        self._bearers[digest(bearer)] = Proven(
+        word = digest(bearer)
+        self._bearers[word] = Proven(
             identity.device,
             identity.incarnation,
             until,
@@ -68,6 +72,10 @@ class Proofs:
             short(certificate_digest(identity.certificate)),
             identity.certificate.serial_number,
         )
+        mine = self._of.setdefault(identity.device, deque())
+        mine.append(word)
+        if len(mine) > _MOST_OF_ONE:
+            self._bearers.pop(mine.popleft(), None)
         return Session(bearer=bearer, expires_s=BEARER_S)
 
     def of(self, bearer: str) -> Proven:

@@ -1,6 +1,7 @@
 """A device proves that it holds its key, and for how long that counts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,3 +86,16 @@ def test_what_is_over_is_forgotten(identity: Identity, ask: Ask) -> None:
         proofs.nonce()
     assert len(proofs._nonces) <= NONCE_S / 10 + 1
     assert len(proofs._bearers) <= BEARER_S / 10 + 1
+
+
+def test_who_opens_sessions_without_end_ends_his_own(identity: Identity, ask: Ask) -> None:
+    """And nobody else's: a device that is hostile must not push out the others."""
+    proofs = Proofs(Clock())
+    other = replace(identity, device="edge-2")
+    kept = proofs.open(ask(proofs.nonce()), identity=other)
+    mine = [proofs.open(ask(proofs.nonce()), identity=identity) for _ in range(20)]
+    assert proofs.of(kept.bearer).device == "edge-2"
+    assert proofs.of(mine[-8].bearer).device == "edge-1"
+    with pytest.raises(DeniedError):
+        proofs.of(mine[-9].bearer)
+    assert len(proofs._bearers) == 9
