@@ -6,7 +6,7 @@ laid over what is held. A release that was adopted once keeps its bytes for ever
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -67,6 +67,7 @@ class Admitted:
     anchors: Anchors
     floors: Mapping[str, int]
     releases: tuple[Release, ...]
+    aside: Mapping[str, str] = field(default_factory=dict)  # forged metadata, and its sha256
 
 
 def admit(

@@ -5,12 +5,14 @@ nothing else. First the promise (``adopt.json`` beside the files that were sent)
 deed, each step safe to do twice: a kill at any moment is followed by the rest of it.
 """
 
+import hashlib
 import logging
 import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +26,7 @@ from littoral.trust import writer
 from littoral.trust.beliefs import Anchors
 from littoral.trust.repository import Repository
 from littoral.trust.rules import anchors
-from littoral_console import audit, queries, uploads
+from littoral_console import audit, forgeries, queries, uploads
 from littoral_console import tables as t
 from littoral_console.admission import Admitted, Overlay, Release, admit
 from littoral_console.database import put
@@ -42,12 +44,21 @@ _PUBLIC: Final = 0o644
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Promise:
+    """What an adoption will do: what it moves in, and what forged metadata out, by sha256."""
+
+    names: tuple[str, ...]
+    aside: dict[str, str]
+
+
 class ImageRepository:
     """DATA/repo and DATA/uploads. Its methods may be called from any thread but the writer's."""
 
     def __init__(self, data: Path, *, keys: OnlineKeys, clock: Callable[[], int]) -> None:
         self.folder = data / "repo"
         self._uploads = data / "uploads"
+        self._aside = data / "set-aside"
         self._keys, self._clock = keys, clock
         self._held = Repository(self.folder)
         self._lock = threading.Lock()
@@ -56,7 +67,8 @@ class ImageRepository:
     @property
     def root(self) -> Root | None:
         """Return the newest root, None before the first upload."""
-        return self._held.root() if self._held.versions().get(Root.type) else None
+        chain = forgeries.roots(self._held)
+        return chain[-1] if chain else None
 
     @property
     def anchors(self) -> Anchors:
@@ -90,7 +102,11 @@ class ImageRepository:
         """Start an upload; see ``uploads.begin`` for what it refuses."""
         self._expire()
         upload = uploads.begin(
-            offers, held=self._held, folder=self._uploads, who=who, now_ms=self._clock()
+            offers,
+            held=forgeries.genuine(self._held),
+            folder=self._uploads,
+            who=who,
+            now_ms=self._clock(),
         )
         self._open[upload.id] = upload
         return upload
@@ -116,16 +132,18 @@ class ImageRepository:
         if upload.missing:
             raise MisuseError(f"still missing: {', '.join(upload.missing[:3])}")
         with self._lock:
-            overlay = Overlay(upload.folder, self._held)
+            held = forgeries.genuine(self._held)
+            overlay = Overlay(upload.folder, held)
             admitted = admit(overlay, keys=self._keys, known=known, now=self._now())
             before = self.root
             if before is not None and anchors(before).fleet != admitted.anchors.fleet:
                 raise MixError(f"root: for the fleet {admitted.anchors.fleet!r}, not this one")
-            names = _worth(upload.wanted, admitted)
-            durable.replace(upload.folder / _ADOPT, records.to_json(names))
+            aside = {forged: digest(self.folder / forged) for forged in sorted(held.forged)}
+            promise = _Promise(names=tuple(_worth(upload.wanted, admitted)), aside=aside)
+            durable.replace(upload.folder / _ADOPT, records.to_json(promise))
             self._adopt(upload.folder)
         self.discard(number)
-        return admitted
+        return replace(admitted, aside=aside)
 
     def discard(self, number: str) -> None:
         """Forget an upload. Can be done twice."""
@@ -137,15 +155,17 @@ class ImageRepository:
         """Finish what a kill left, and return what is here; None before the first upload."""
         with self._lock:
             folders = [f for f in self._uploads.glob("*") if f.name not in self._open]
+            aside: dict[str, str] = {}
             for folder in folders:
                 if (folder / _ADOPT).exists():
-                    self._adopt(folder)
+                    aside |= self._adopt(folder)
                 shutil.rmtree(folder, ignore_errors=True)
             if self.root is None:
                 return None
             if self.stale():
                 self._renew()
-            return admit(self._held, keys=self._keys, known=known, now=self._now())
+            admitted = admit(self._held, keys=self._keys, known=known, now=self._now())
+            return replace(admitted, aside=aside)
 
     def stale(self) -> bool:
         """Return whether the timestamp was signed more than a day ago, or never."""
@@ -168,12 +188,17 @@ class ImageRepository:
         )
         _log.info("signed timestamp %d", version)
 
-    def _adopt(self, folder: Path) -> None:
-        """Move what was promised, what is named before what names it. Can be done twice."""
-        names: list[str] = records.parse_json(
-            (folder / _ADOPT).read_bytes(), limit=uploads.MOST_FILES * 200
+    def _adopt(self, folder: Path) -> Mapping[str, str]:
+        """Move what was promised, what is named before what names it. Can be done twice.
+
+        Returns what was forged here and lies in DATA/set-aside now.
+        """
+        promise = records.from_json(
+            _Promise, (folder / _ADOPT).read_bytes(), limit=uploads.MOST_FILES * 200
         )
-        for name in sorted(names, key=_order):
+        for name, sha256 in promise.aside.items():
+            self._set_aside(name, sha256)
+        for name in sorted(promise.names, key=_order):
             sent, kept = folder / name, self.folder / name
             if sent.exists():
                 kept.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -185,6 +210,19 @@ class ImageRepository:
         durable.replace(self.folder / "metadata" / "root.json", newest, mode=_PUBLIC)
         self._renew()
         durable.remove(folder / _ADOPT)
+        return promise.aside
+
+    def _set_aside(self, name: str, sha256: str) -> None:
+        """Keep a forgery for who looks into it. What has other bytes by now is none."""
+        path = self.folder / name
+        if not path.exists() or digest(path) != sha256:
+            return
+        self._aside.mkdir(mode=0o700, exist_ok=True)
+        kept = self._aside / f"{path.name}.{sha256[:16]}"
+        os.replace(path, kept)  # noqa: PTH105 (as durable does, with the folders synced)
+        durable.sync_folder(self._aside)
+        durable.sync_folder(path.parent)
+        _log.warning("%s was signed by nobody who may; it lies in %s now", name, kept)
 
     def _expire(self) -> None:
         for upload in list(self._open.values()):
@@ -222,6 +260,15 @@ def record(
         connection.execute(
             update(t.releases).where(c.model == key[0], c.release == key[1]).values(withdrawn=False)
         )
+    for name, sha256 in admitted.aside.items():
+        audit.record(
+            connection,
+            "repository.set-aside",
+            who=who,
+            subject=name,
+            now_ms=now_ms,
+            detail={"sha256": sha256},
+        )
     for model, number in new:
         audit.record(connection, "release.add", who=who, subject=f"{model}:{number}", now_ms=now_ms)
     found = (queries.release(connection, model, number) for model, number in new)
@@ -243,6 +290,12 @@ def _row(release: Release, *, now_ms: int) -> dict[str, Any]:
         "added_ms": now_ms,
         "withdrawn": False,
     }
+
+
+def digest(path: Path) -> str:
+    """Return the sha256 of what lies there."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _worth(names: Iterable[str], admitted: Admitted) -> list[str]:

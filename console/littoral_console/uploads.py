@@ -28,7 +28,8 @@ from littoral.errors import (
     RollbackError,
 )
 from littoral.trust.metadata import CAPS
-from littoral.trust.repository import CHUNK_BYTES, Repository
+from littoral.trust.repository import CHUNK_BYTES
+from littoral_console.forgeries import Genuine
 
 MOST_FILES: Final = 100_000
 LIFE_MS: Final = 24 * 3600 * 1000
@@ -79,9 +80,7 @@ def is_name(name: str) -> bool:
     )
 
 
-def begin(
-    offers: Sequence[Offer], *, held: Repository, folder: Path, who: str, now_ms: int
-) -> Upload:
+def begin(offers: Sequence[Offer], *, held: Genuine, folder: Path, who: str, now_ms: int) -> Upload:
     """Return an upload that wants what of ``offers`` is not held.
 
     Raises:
@@ -170,7 +169,7 @@ def _check(offer: Offer) -> None:
         raise EndlessError(offer.name, limit=cap)
 
 
-def _news(offers: Sequence[Offer], held: Repository) -> list[Offer]:
+def _news(offers: Sequence[Offer], held: Genuine) -> list[Offer]:
     newest: dict[str, tuple[int, Offer]] = {}
     news: list[Offer] = []
     for offer in offers:
@@ -191,9 +190,9 @@ def _news(offers: Sequence[Offer], held: Repository) -> list[Offer]:
     return news
 
 
-def _held(offer: Offer, held: Repository) -> bool:
+def _held(offer: Offer, held: Genuine) -> bool:
     path = held.folder / offer.name
-    if not path.exists():
+    if not path.exists() or offer.name in held.forged:
         return False
     if not offer.name.startswith("blobs/"):
         found = hashlib.sha256(path.read_bytes()).hexdigest()
