@@ -106,7 +106,9 @@ def test_a_token_for_an_image_is_a_file_that_says_all(
     console: ConsoleProcess, shell: Shell
 ) -> None:
     words = ("--device", "pier-9", "--serial", "b-9", "--approve", "--credential")
-    found = tomllib.loads(shell("tokens", "new", *words).stdout)
+    made = shell("tokens", "new", *words)
+    assert "is for this machine alone" in made.stderr
+    found = tomllib.loads(made.stdout)
     assert found["url"] == console.ready["devices"]
     assert found["name"] == "pier-9"
     assert Token.decode(found["token"]).fleet == "shore"

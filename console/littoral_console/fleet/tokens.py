@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import click
 
 from littoral.commands.output import JSON, Group, emit
 from littoral_console.fleet.asking import console, pairs
 from littoral_console.show import ago, labelled, table
+
+_HERE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @click.group(cls=Group, epilog="Example: littoral fleet tokens new --label site=berlin")
@@ -47,6 +50,12 @@ def new_token(
     found = console().post("enrolment-tokens", body)
     text = found["credential"].rstrip() if credential else found["token"]
     emit(found, as_json=as_json, text=text)
+    if credential and urlsplit(found["url"]).hostname in _HERE:
+        click.echo(
+            f"note: {found['url']} is for this machine alone; other boards find a console that was "
+            "started with --devices and --name",
+            err=True,
+        )
 
 
 @tokens.command("list", epilog="Example: littoral fleet tokens list")
