@@ -1,6 +1,7 @@
 """How a command of any room prints: a JSON object for programs, lines and tables for people."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import click
@@ -26,8 +27,19 @@ def short_help(command: click.Command) -> str:
 
 
 def emit(value: object, *, as_json: bool, text: str) -> None:
-    """Print ``value`` as one JSON object, or ``text``."""
-    click.echo(records.to_json(value).decode() if as_json else text)
+    """Print ``value`` as one JSON object, or ``text``. What is None is there, as null."""
+    click.echo(records.to_json(_whole(value)).decode() if as_json else text)
+
+
+def _whole(value: object) -> object:
+    """Return ``value`` with every key that a program may rely on, also where it is None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _whole(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _whole(found) for key, found in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(found) for found in value]
+    return value
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
