@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from littoral.commands.output import JSON, Group, emit
+from littoral_console.figures import many, size
 from littoral_console.options import REPLICAS, Options, Ready
 
 
@@ -89,7 +90,7 @@ def backup(data: Path, *, file: Path, keys: bool, as_json: bool) -> None:
     from littoral_console import backup as backups
 
     saved = backups.save(data, file.absolute(), keys=keys)
-    emit(saved, as_json=as_json, text=f"{saved.files} files, {saved.bytes} bytes in {file}")
+    emit(saved, as_json=as_json, text=f"{many(saved.files, 'file')}, {size(saved.bytes)} in {file}")
 
 
 @console.command(epilog="Example: littoral console --data NEW restore fleet.tar")
@@ -102,7 +103,7 @@ def restore(data: Path, *, file: Path, as_json: bool) -> None:
 
     restored = backups.restore(data, file.absolute())
     missing = "" if restored.keys else f"; now copy the online keys to {data / 'keys'}"
-    emit(restored, as_json=as_json, text=f"{restored.files} files in {data}{missing}")
+    emit(restored, as_json=as_json, text=f"{many(restored.files, 'file')} in {data}{missing}")
 
 
 def _say_json(ready: Ready) -> None:

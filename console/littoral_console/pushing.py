@@ -9,6 +9,7 @@ import click
 from littoral import records
 from littoral.errors import LittoralError, RefusedError, UnfinishedError
 from littoral_console.client import Console, by_code
+from littoral_console.figures import many
 from littoral_console.phases import phase
 
 POLL_S: Final = 0.5
@@ -38,7 +39,7 @@ def push(
     if as_json:
         click.echo(records.to_json(detail).decode())
     elif wait_s is None:
-        click.echo(f"rollout {number}: {len(detail['devices'])} devices")
+        click.echo(f"rollout {number}: {many(len(detail['devices']), 'device')}")
     name = f"{order['model']}:{order['release']}"
     bad = [d for d in detail["devices"] if d["outcome"] in _BAD]
     if bad:
@@ -64,7 +65,7 @@ def _unfinished(name: str, detail: Mapping[str, Any], *, after_s: float) -> Unfi
     shown = [f"{d['device']} {words(d)}" for d in left[:_SHOWN]]
     more = [f"{len(left) - _SHOWN} more"] if len(left) > _SHOWN else []
     return UnfinishedError(
-        f"{name}: after {after_s:g} s, {len(left)} of {len(detail['devices'])} devices go on: "
+        f"{name}: after {after_s:g} s, {_of(len(left), len(detail['devices']))} not done yet: "
         f"{', '.join(shown + more)}; see: littoral fleet rollouts {number}"
     )
 
@@ -79,5 +80,9 @@ def words(d: Mapping[str, Any]) -> str:
 def _refused(name: str, bad: Sequence[Mapping[str, Any]], *, of: int) -> LittoralError:
     codes = {d["code"] or RefusedError.code for d in bad}
     why = "; ".join(f"{d['device']} [{d['code']}]: {d['detail']}" for d in bad[:3])
-    words = f"{name}: {len(bad)} of {of} devices did not take it: {why}"
+    words = f"{name}: {_of(len(bad), of)} did not take it: {why}"
     return by_code(codes.pop(), words) if len(codes) == 1 else RefusedError(words)
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part} of {many(whole, 'device')}"

@@ -169,7 +169,7 @@ def test_a_push_that_nothing_answers_says_that_it_goes_on(
     DeviceSimulator(console, "cli-3")
     done = shell("push", "digits:1", "--to", "cli-3", "--wait", "1")
     assert done.returncode == 1
-    assert "after 1 s, 1 of 1 devices go on: cli-3 asked for; see" in done.stderr
+    assert "after 1 s, 1 of 1 device not done yet: cli-3 asked for; see" in done.stderr
     assert done.stderr.endswith("[unfinished]\n")
     assert "cli-3: asked for\n" in done.stdout
 

@@ -525,6 +525,16 @@ def test_the_first_login_makes_the_administrator_and_every_page_bears_an_empty_f
             for path in ("/", "/devices", "/releases", "/rollouts", "/history", "/telemetry"):
                 assert first.get(path).status_code == 200, path
             assert "No devices yet" in first.get("/devices").text
+            telemetry = first.get("/telemetry").text
+            assert "Nothing to measure yet" in telemetry
+            assert "<select" not in telemetry
+            empty = first.session.post(
+                f"{url}/upload",
+                data={"csrf": first.csrf()},
+                files={"files": ("", b"")},
+                timeout=10,
+            )
+            assert "there is no file in what was chosen" in empty.text
             made = first.post("/tokens", csrf=first.csrf())
             assert made.status_code == 400  # without a root, whom should it name?
             assert "littoral fleet releases upload" in made.text

@@ -27,7 +27,7 @@ from littoral_console.pages.releases import coverage
 from littoral_console.pages.standing import standing
 from littoral_console.pages.telemetry import bars, lines
 from littoral_console.pages.tokens import spoken
-from littoral_console.pages.uploading import name_of
+from littoral_console.pages.uploading import name_of, nothing_of_ours
 from littoral_console.queries import Device, Latency, LatencyPoint, Running, Spread, Wanted
 
 DEVICE = Device(
@@ -156,6 +156,15 @@ def test_figures_are_said_in_the_unit_that_reads_best() -> None:
     assert figures.name("probation_left_s") == "probation left"
     assert [figures.many(n, "device") for n in (0, 1, 2)] == ["0 devices", "1 device", "2 devices"]
     assert figures.utc(0) == "1970-01-01 00:00:00 UTC"
+
+
+def test_what_was_chosen_in_vain_is_counted_as_people_count() -> None:
+    said = [nothing_of_ours(files).partition(";")[0] for files in (0, 1, 3)]
+    assert said == [
+        "there is no file in what was chosen",
+        "the file is not of a publisher's repository",
+        "none of the 3 files is of a publisher's repository",
+    ]
 
 
 def test_what_is_wanted_is_never_taken_for_what_is_reported() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from littoral.commands.output import JSON, emit
+from littoral_console.figures import many
 from littoral_console.fleet.asking import TO, console, pairs
 from littoral_console.show import ago, labelled, table
 
@@ -16,9 +17,9 @@ def status(*, as_json: bool) -> None:
     """Count the fleet."""
     found = console().get("fleet")
     text = (
-        f"{found['fleet']}: {found['online']} of {found['devices']} devices online, "
-        f"{found['releases']} releases of {found['models']} models, "
-        f"{found['pending']} updates under way, {found['refused']} refused or failed"
+        f"{found['fleet']}: {found['online']} of {many(found['devices'], 'device')} online, "
+        f"{many(found['releases'], 'release')} of {many(found['models'], 'model')}, "
+        f"{many(found['pending'], 'update')} under way, {found['refused']} refused or failed"
     )
     emit(found, as_json=as_json, text=text)
 

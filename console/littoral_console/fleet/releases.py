@@ -25,7 +25,7 @@ def list_releases(*, model: str | None, as_json: bool) -> None:
     rows = [
         (
             f"{r['model']}:{r['release']}",
-            r["label"],
+            "" if r["label"] == str(r["release"]) else r["label"],
             "withdrawn" if r["withdrawn"] else f"{r['running']} running",
             size(r["size"]),
             " ".join(r["hardware"]),

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from littoral.commands.output import JSON, emit
-from littoral_console.figures import micros
+from littoral_console.figures import many, micros
 from littoral_console.fleet.asking import LIMIT, TO, console
 from littoral_console.show import ago, table
 
@@ -78,7 +78,7 @@ def telemetry(
         for r in found
     ]
     heads = ("release", "stage", "requests", "p50", "p95", "p99", "mean")
-    failed = [f"{e['model']}:{e['release']} failed {e['errors']} requests" for e in errors]
+    failed = [f"{e['model']}:{e['release']} failed {many(e['errors'], 'request')}" for e in errors]
     text = "\n".join((table(heads, rows), *failed))
     emit({"latency": found, "errors": errors}, as_json=as_json, text=text)
 

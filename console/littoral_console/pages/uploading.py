@@ -64,13 +64,21 @@ def name_of(path: str, content: bytes) -> str:
     return f"metadata/{name}"
 
 
+def nothing_of_ours(files: int) -> str:
+    """Return what is wrong with ``files`` files of which none belongs to a repository."""
+    wrong = (
+        "there is no file in what was chosen"
+        if files == 0
+        else f"{'the file is not' if files == 1 else f'none of the {files} files is'} of a "
+        "publisher's repository"
+    )
+    return f"{wrong}; choose the folder that littoral publish wrote"
+
+
 async def _adopt(visit: Visit, files: Sequence[UploadFile]) -> tuple[queries.Release, ...]:
     context, found = visit.context, await _named(files)
     if not found:
-        raise MisuseError(
-            f"none of the {len(files)} files is of a publisher's repository; "
-            "choose the folder that littoral publish wrote"
-        )
+        raise MisuseError(nothing_of_ours(len(files)))
     offers = [offer for offer, _ in found.values()]
     begun = await run_in_threadpool(context.repository.begin, offers, who=visit.name)
     try:

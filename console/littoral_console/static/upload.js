@@ -52,6 +52,11 @@
 
   const size = (bytes) => (bytes >= 1e6 ? `${(bytes / 1e6).toPrecision(3)} MB` : `${Math.ceil(bytes / 1e3)} kB`);
 
+  const nothingOfOurs = (many) => {
+    if (!many) return "there is no file in what was chosen";
+    return `${many === 1 ? "the file is not" : `none of the ${many} files is`} of a publisher's repository`;
+  };
+
   const show = (place, good, ...parts) => {
     place.className = `result ${good ? "good" : "bad"}`;
     place.replaceChildren(...parts);
@@ -74,7 +79,7 @@
       const name = await nameOf(file);
       if (isOurs(name)) named.set(name, file);
     }
-    if (!named.size) throw new Error(`none of the ${files.length} files is of a publisher's repository; choose the folder that littoral publish wrote`);
+    if (!named.size) throw new Error(`${nothingOfOurs(files.length)}; choose the folder that littoral publish wrote`);
     const offers = await Promise.all([...named].map(([name, file]) => offer(name, file)));
     const begun = await ask("POST", "", csrf, JSON.stringify({ files: offers }), "application/json");
     const whole = begun.missing.reduce((sum, name) => sum + named.get(name).size, 0) || 1;
