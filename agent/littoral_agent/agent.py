@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import secrets
 import signal
 import threading
 import time
@@ -41,6 +42,7 @@ class Agent:
         self._live: Live | None = None
         self._nobody: LittoralError | None = None  # why who is enrolled here is not this board
         self._fed_s = 0.0
+        self._instance = secrets.token_hex(8)  # two that alternate under one name are a clone
 
     def stop(self, *_: object) -> None:
         """End ``run`` soon. May be a signal's handler."""
@@ -85,7 +87,7 @@ class Agent:
         enrolment = self._enrolment()
         file = credential.path() if enrolment is None else None
         enrolling = Enrolling(self._tree, self._settings, file) if file is not None else None
-        parts = Parts(self._tree, self._settings, enrolment)
+        parts = Parts(self._tree, self._settings, enrolment, instance=self._instance)
         parts.start()
         if enrolling is not None:
             enrolling.start()
@@ -116,7 +118,7 @@ class Agent:
 
     def _say(self, parts: Parts, enrolling: Enrolling | None) -> None:
         channel = parts.channel
-        code, words = self._silence(enrolling)
+        code, words = self._silence(parts, enrolling)
         now = Live(
             pid=os.getpid(),
             channel=channel.name if channel else None,
@@ -132,12 +134,14 @@ class Agent:
         except StorageError as e:
             log.warning("%s [%s]", e, e.code)
 
-    def _silence(self, enrolling: Enrolling | None) -> tuple[str | None, str]:
+    def _silence(self, parts: Parts, enrolling: Enrolling | None) -> tuple[str | None, str]:
         """Return why this device does not speak with its console, by code and in words."""
         if enrolling is not None and enrolling.outcome.code is not None:
             return enrolling.outcome.code, enrolling.outcome.words
         if self._nobody is not None:
             return self._nobody.code, str(self._nobody)
+        if parts.channel is not None and (denial := parts.channel.denial) is not None:
+            return denial.code, str(denial)
         return None, ""
 
 

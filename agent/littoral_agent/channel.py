@@ -8,11 +8,14 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from littoral.errors import MalformedError, StorageError
+from littoral.errors import DeniedError, MalformedError, StorageError
 from littoral.wire.messages import Acks, Status
 from littoral_agent.spool import Message, Spool
+
+if TYPE_CHECKING:
+    from littoral_agent.renewer import Renewer
 
 RESEND_S: Final = 10.0  # without an acknowledgement what was sent is sent again, …
 RESEND_MOST_S: Final = 900.0  # … with pauses that grow: a console may be away for days
@@ -32,6 +35,13 @@ class Channel(Protocol):
     @property
     def up(self) -> bool:
         """Whether the console's side answers."""
+
+    @property
+    def denial(self) -> DeniedError | None:
+        """Why the console's side hears this device no more, None while it does or is away."""
+
+    def anew(self) -> None:
+        """Connect again, by the pair that counts now. Any thread."""
 
     def start(self) -> None:
         """Begin; returns at once, whether or not anybody can be reached."""
@@ -62,6 +72,8 @@ class Ends:
     poll_every_s: float
     retry_first_s: float
     retry_most_s: float
+    denied_retry_s: float = 60.0
+    renewer: "Renewer | None" = None  # None: this key is for ever
 
 
 class Outbox:
@@ -187,6 +199,19 @@ class Auto:
     @property
     def up(self) -> bool:
         return self._current.up
+
+    @property
+    def denial(self) -> DeniedError | None:
+        """Return what HTTPS says, if it says anything: a broker knows no reasons."""
+        if self.up:
+            return None
+        said = self._https.denial if self._https is not None else None
+        return said or self._broker.denial
+
+    def anew(self) -> None:
+        self._broker.anew()
+        if (https := self._https) is not None:
+            https.anew()
 
     @property
     def _current(self) -> Channel:

@@ -14,17 +14,21 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, TypeVar
 
 from littoral import records
 from littoral.backoff import Backoff, jitter
-from littoral.errors import LittoralError, StorageError, UnreachableError
+from littoral.errors import DeniedError, LittoralError, StorageError, UnreachableError
 from littoral.wire.enrolment import Session, SessionRequest
+from littoral.wire.identity import RENEW_HEADER, Renew
 from littoral.wire.messages import Post, Report
 from littoral_agent import believe
 from littoral_agent.channel import Ends, Outbox
+from littoral_agent.denial import is_final, pauses
 from littoral_agent.identity import Identity
 from littoral_agent.origin import READ_S, Origin, Reply
+from littoral_agent.renewal import Pair
 
 WAIT_S: Final = 25.0  # of a long poll
 MOST_BYTES: Final = 64 * 1024
@@ -56,6 +60,9 @@ class Https:
         self._waiting = threading.Event()
         self._stopped = threading.Event()
         self._up = False
+        self._denials = pauses(ends.denied_retry_s)
+        self._denied: DeniedError | None = None
+        self._denied_until_s = 0.0
         self._heard = 0  # version of the last document that came
         self._threads = [
             threading.Thread(target=self._hearing, name="https-hear", daemon=True),
@@ -65,6 +72,14 @@ class Https:
     @property
     def up(self) -> bool:
         return self._up
+
+    @property
+    def denial(self) -> DeniedError | None:
+        return self._denied
+
+    def anew(self) -> None:
+        with self._lock:
+            self._bearer = None
 
     def start(self) -> None:
         for thread in self._threads:
@@ -100,6 +115,9 @@ class Https:
         while not self._stopped.is_set():
             try:
                 deed()
+            except DeniedError as e:
+                self._note(e)
+                self._stopped.wait(max(1.0, self._denied_until_s - time.monotonic()))
             except LittoralError as e:
                 self._up = self._up and not down
                 pause_s = backoff.next()
@@ -110,6 +128,17 @@ class Https:
         if down:
             self._up = False
 
+    def _note(self, error: DeniedError) -> None:
+        """Remember that nobody here is heard: it is asked again, ever more rarely."""
+        with self._lock:
+            self._bearer = None
+            if time.monotonic() < self._denied_until_s:
+                return  # the other thread was first
+            pause_s = self._denials.next()
+            self._denied, self._denied_until_s = error, time.monotonic() + pause_s
+            self._up = False
+        log.warning("%s [%s]; asked again in %.0f s", error, error.code, pause_s)
+
     def _hear(self) -> None:
         """Ask for a document newer than the one that is believed, and wait for it."""
         after = max(self._heard, self._ends.version())
@@ -119,6 +148,7 @@ class Https:
                 path, limit=MOST_BYTES, headers=headers, read_s=WAIT_S + READ_S
             )
         )
+        self._hear_of_renewal(reply)
         if reply.status == http.HTTPStatus.NO_CONTENT:
             return
         document = reply.granted("desired")
@@ -130,9 +160,34 @@ class Https:
             self._heard = believe.outline(document).version
         self._stopped.wait(jitter(1.0))
 
+    def _hear_of_renewal(self, reply: Reply) -> None:
+        renewer, wanted = self._ends.renewer, reply.headers.get(RENEW_HEADER)
+        if renewer is not None and wanted is not None:
+            with contextlib.suppress(ValueError):
+                renewer.asked(Renew(certificate=wanted))
+
+    def _renew(self) -> None:
+        """Ask for the certificate of a newer key, if there is one."""
+        renewer = self._ends.renewer
+        request = renewer.request() if renewer is not None else None
+        if renewer is None or request is None:
+            return
+        reply = self._with_bearer(
+            lambda headers: self._origin.post(
+                "device/renew", request, limit=MOST_BYTES, headers=headers
+            )
+        )
+        try:
+            renewer.answered(reply.granted("renewal"))
+        except DeniedError as e:
+            if is_final(e):
+                raise
+            log.warning("no newer key: %s [%s]", e, e.code)
+
     def _send(self) -> None:
         """Send what is to be sent, then wait until there is more."""
         self._waiting.clear()
+        self._renew()
         status = self._outbox.status()
         messages = self._outbox.take(most_bytes=MOST_POST)
         if status is None and not messages:
@@ -170,34 +225,52 @@ class Https:
 
     def _session(self, *, anew: bool = False) -> Bearer:
         with self._lock:
+            if self._denied is not None and time.monotonic() < self._denied_until_s:
+                raise self._denied
             if self._bearer is None or anew or time.monotonic() > self._bearer.until_s:
                 self._bearer = self._new_session()
+                self._denied = None
+                self._denials.reset()
             return self._bearer
 
     def _new_session(self) -> Bearer:
+        renewer = self._ends.renewer
+        pair = renewer.pair() if renewer else Pair(self._identity.certificate, self._identity.key)
         reply = self._origin.get("device/nonce", limit=MOST_BYTES)
         nonce = _read(_Nonce, reply.granted("nonce")).nonce
         try:
-            certificate = self._identity.certificate.read_text()
+            certificate = pair.certificate.read_text()
         except OSError as e:
-            raise StorageError(f"{self._identity.certificate}: {e}") from e
-        request = SessionRequest(nonce=nonce, certificate=certificate, signature=self._prove(nonce))
+            raise StorageError(f"{pair.certificate}: {e}") from e
+        request = SessionRequest(
+            nonce=nonce,
+            certificate=certificate,
+            signature=_prove(pair.key, nonce),
+            instance=self._ends.status().instance,
+        )
         asked = self._origin.post("device/session", records.to_json(request), limit=MOST_BYTES)
-        session = _read(Session, asked.granted("session"))
+        try:
+            session = _read(Session, asked.granted("session"))
+        except DeniedError:
+            if renewer is None or not pair.newer:
+                raise
+            renewer.unwelcome(pair)
+            return self._new_session()
+        if renewer is not None:
+            renewer.welcomed(pair)
         return Bearer(session.bearer, time.monotonic() + session.expires_s * EARLY)
 
-    def _prove(self, nonce: str) -> str:
-        command = [sys.executable, "-m", "littoral_agent.prove", str(self._identity.key)]
-        try:
-            done = subprocess.run(
-                command, input=nonce, capture_output=True, text=True, check=True, timeout=PROOF_S
-            )
-        except (OSError, subprocess.SubprocessError) as e:
-            words = getattr(e, "stderr", None) or str(e)
-            raise StorageError(
-                f"{self._identity.key}: cannot sign with it: {words.strip().splitlines()[-1]}"
-            ) from e
-        return done.stdout
+
+def _prove(key: Path, nonce: str) -> str:
+    command = [sys.executable, "-m", "littoral_agent.prove", str(key)]
+    try:
+        done = subprocess.run(
+            command, input=nonce, capture_output=True, text=True, check=True, timeout=PROOF_S
+        )
+    except (OSError, subprocess.SubprocessError) as e:
+        words = getattr(e, "stderr", None) or str(e)
+        raise StorageError(f"{key}: cannot sign with it: {words.strip().splitlines()[-1]}") from e
+    return done.stdout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

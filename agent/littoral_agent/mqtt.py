@@ -18,21 +18,37 @@ from typing import TYPE_CHECKING, Final
 
 from littoral import addresses
 from littoral.backoff import Backoff
-from littoral.errors import LittoralError, MisuseError, UnreachableError
+from littoral.errors import (
+    DeniedError,
+    LittoralError,
+    MisuseError,
+    StorageError,
+    UnreachableError,
+)
+from littoral.wire.identity import Denied
 from littoral.wire.messages import Status, split_topic, topic
 from littoral_agent import tls
 from littoral_agent.channel import Ends, Outbox
+from littoral_agent.denial import by_broker, denial, pauses
 from littoral_agent.identity import Identity
+from littoral_agent.renewal import Pair
+from littoral_agent.renewer import heard as renewing
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
     from paho.mqtt.reasoncodes import ReasonCode
 
 CONNECT_S: Final = 10.0
+SHORT_S: Final = 3600.0  # a connection that ends sooner may have been forgotten by a router: …
+LEAST_KEEPALIVE_S: Final = 240.0  # … it is proven twice as often from then on, down to this
 UNHEARD_S: Final = 60  # what was sent and nobody confirmed for so long ends the connection
 SESSION_S: Final = 7 * 24 * 3600  # how long the broker keeps what we have not heard
 NAP_S: Final = 15.0
 MOST_BYTES: Final = 64 * 1024
+
+_NOT_AUTHORIZED: Final = 0x87
+_REVOKED: Final = "ALERT_CERTIFICATE_REVOKED"  # as OpenSSL says it
+_REFUSALS: Final = (DeniedError, StorageError)  # of a pair
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +72,8 @@ class Mqtt:
             raise MisuseError(f"broker: {e}") from e
         self._ends, self._identity = ends, identity
         self._outbox = Outbox(ends, clock=clock)
+        self._clock, self._keepalive_s = clock, ends.keepalive_s
+        self._since_s = 0.0
         self._backoff = Backoff(ends.retry_first_s, ends.retry_most_s)
         self._awake, self._waker = socket.socketpair()
         self._awake.settimeout(0)
@@ -63,11 +81,25 @@ class Mqtt:
         self._stopping = False
         self._up = False
         self._refusal: str | None = None
+        self._anew = False
+        self._denials = pauses(ends.denied_retry_s)
+        self._denied: DeniedError | None = None
+        self._told: DeniedError | None = None  # over the connection that is open
+        self._status_id = -1  # of the publish whose acknowledgement says that we are heard
+        self._pair = Pair(identity.certificate, identity.key)  # by which it was opened
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
     @property
     def up(self) -> bool:
         return self._up
+
+    @property
+    def denial(self) -> DeniedError | None:
+        return None if self._up else self._denied
+
+    def anew(self) -> None:
+        self._anew = True
+        self.wake()
 
     @property
     def _where(self) -> str:
@@ -97,23 +129,38 @@ class Mqtt:
             try:
                 self._converse()
             except LittoralError as e:
-                pause_s = self._backoff.next()
                 if not self._stopping:
+                    pause_s = self._pause_after(e)
                     log.warning("%s [%s]; again in %.1f s", e, e.code, pause_s)
                     self._nap(pause_s)
+
+    def _pause_after(self, error: LittoralError) -> float:
+        """Return how long to wait: not long for who is away, ever longer after a denial."""
+        renewer = self._ends.renewer
+        if self._pair.newer and renewer is not None and isinstance(error, _REFUSALS):
+            renewer.unwelcome(self._pair)
+            return self._backoff.next()
+        if isinstance(error, DeniedError):
+            self._denied = error
+            return self._denials.next()
+        return self._backoff.next()
 
     def _converse(self) -> None:
         """Connect and go on until the connection ends. Raises UnreachableError when it does."""
         client = self._connect()
         answered_by_s = time.monotonic() + CONNECT_S
         try:
-            while not self._stopping:
+            while not self._stopping and not self._anew:
                 self._turn(client)
                 if not self._up and time.monotonic() > answered_by_s:
                     raise UnreachableError(f"the broker at {self._where} does not answer")
-            self._say_goodbye(client)
+            if self._stopping:
+                self._say_goodbye(client)
         finally:
-            self._up = False
+            if self._since_s and not self._stopping:
+                lived_s = self._clock() - self._since_s
+                self._keepalive_s = keepalive_after(lived_s, self._keepalive_s)
+            self._up, self._since_s = False, 0.0
             with contextlib.suppress(OSError):
                 client.disconnect()
 
@@ -123,13 +170,16 @@ class Mqtt:
         from paho.mqtt.packettypes import PacketTypes
         from paho.mqtt.properties import Properties
 
+        self._anew, self._told, self._refusal = False, None, None
+        if self._ends.renewer is not None:
+            self._pair = self._ends.renewer.pair()
         client = Client(CallbackAPIVersion.VERSION2, self._ends.device, protocol=MQTTv5)
         client.connect_timeout = CONNECT_S
         client.tls_set_context(
             tls.context(
                 self._identity.console_ca,
-                certificate=self._identity.certificate,
-                key=self._identity.key,
+                certificate=self._pair.certificate,
+                key=self._pair.key,
             )
         )
         client.will_set(self._up_topic("status"), self._offline(), qos=1, retain=True)
@@ -137,18 +187,21 @@ class Mqtt:
         client.on_subscribe = self._subscribed
         client.on_message = self._heard
         client.on_disconnect = self._disconnected
+        client.on_publish = self._published
+        client.on_log = self._logged
         session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         session.SessionExpiryInterval = SESSION_S
-        self._refusal = None
         try:
             client.connect(
                 self._host,
                 self._port,
-                math.ceil(self._ends.keepalive_s),
+                math.ceil(self._keepalive_s),
                 clean_start=False,
                 properties=session,
             )
         except (OSError, ValueError) as e:
+            if _REVOKED in str(e):
+                raise by_broker(self._where) from e
             hint = "; is it the console's broker?" if isinstance(e, ssl.SSLError) else ""
             raise UnreachableError(
                 f"the broker at {self._where} does not answer ({e}){hint}"
@@ -160,6 +213,8 @@ class Mqtt:
         """Hear what came, send what is to be sent, wait for either."""
         if self._up:
             self._send(client)
+        if self._told is not None:
+            raise self._told
         link = client.socket()
         if link is None:
             raise UnreachableError(
@@ -192,11 +247,15 @@ class Mqtt:
     def _send(self, client: "Client") -> None:
         status = self._outbox.status()
         if status is not None:
-            client.publish(self._up_topic("status"), status.to_json(), qos=1, retain=True)
+            told = client.publish(self._up_topic("status"), status.to_json(), qos=1, retain=True)
+            self._status_id = told.mid
         for message in self._outbox.take():
             # Telemetry goes again until the console has it: a broker's word is not worth its bytes.
             qos = 0 if message.kind == "telemetry" else 1
             client.publish(self._up_topic(message.kind), message.body, qos=qos)
+        renewer = self._ends.renewer
+        if renewer is not None and (request := renewer.request()) is not None:
+            client.publish(self._up_topic("renew"), request, qos=1)
 
     def _say_goodbye(self, client: "Client") -> None:
         """Say that we are off, for a broker tells the will only of those who do not say so."""
@@ -220,6 +279,8 @@ class Mqtt:
     ) -> None:
         if reason.is_failure:
             self._refusal = str(reason)
+            if reason.value == _NOT_AUTHORIZED:
+                self._told = by_broker(self._where)
             return
         client.subscribe(topic(self._ends.device, "down/#"), qos=1)
 
@@ -228,11 +289,14 @@ class Mqtt:
     ) -> None:
         if any(reason.is_failure for reason in reasons):
             self._refusal = "it may not hear its own topics"
+            self._told = by_broker(self._where)
             return
         log.info("connected to the broker at %s", self._where)
         self._backoff.reset()
+        if self._ends.renewer is not None:
+            self._ends.renewer.welcomed(self._pair)
         self._outbox.rewind()
-        self._up = True
+        self._up, self._since_s = True, self._clock()
 
     def _disconnected(
         self, _client: "Client", _data: object, _flags: object, reason: "ReasonCode", _: object
@@ -240,6 +304,20 @@ class Mqtt:
         self._up = False
         if reason.is_failure and self._refusal is None:
             self._refusal = None if str(reason) == "Unspecified error" else str(reason)
+
+    def _published(
+        self, _client: "Client", _data: object, mid: int, reason: "ReasonCode", _: object
+    ) -> None:
+        if reason.value == _NOT_AUTHORIZED:
+            self._told = self._told or by_broker(self._where)
+        elif mid == self._status_id:
+            self._denied = None
+            self._denials.reset()
+
+    def _logged(self, _client: "Client", _data: object, _level: int, words: str) -> None:
+        """Find out why TLS was ended, which paho tells nobody else."""
+        if _REVOKED in words:
+            self._told = self._told or by_broker(self._where)
 
     def _heard(self, _client: "Client", _data: object, message: "MQTTMessage") -> None:
         try:
@@ -254,6 +332,19 @@ class Mqtt:
             self._ends.heard(body)
         elif path == "down/ack":
             self._outbox.acknowledged(body)
+        elif path == "down/denied":
+            self._hear_denied(body)
+        else:
+            renewing(self._ends.renewer, path, body)
+
+    def _hear_denied(self, body: bytes) -> None:
+        try:
+            said = Denied.from_json(body)
+        except LittoralError as e:
+            log.warning("a message is ignored: %s", e)
+            return
+        if said.incarnation == self._ends.incarnation:
+            self._told = denial(said.code, said.error)
 
     def _up_topic(self, path: str) -> str:
         return topic(self._ends.device, f"up/{path}")
@@ -275,6 +366,17 @@ class Mqtt:
         with contextlib.suppress(BlockingIOError):
             while self._awake.recv(4096):
                 pass
+
+
+def keepalive_after(lived_s: float, keepalive_s: float) -> float:
+    """Return the keepalive of the connection that follows one which ended by itself.
+
+    A router that forgets idle connections costs a handshake each time: a proof that one is
+    there costs a thirtieth of that.
+    """
+    if lived_s >= SHORT_S or keepalive_s <= LEAST_KEEPALIVE_S:
+        return keepalive_s
+    return max(LEAST_KEEPALIVE_S, keepalive_s / 2)
 
 
 def _give_up_after(client: "Client", seconds: int) -> None:

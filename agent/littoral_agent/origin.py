@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +25,7 @@ from littoral.errors import (
 )
 from littoral.wire.control import Failure
 from littoral_agent import tls
+from littoral_agent.denial import denial, is_final
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -48,27 +49,38 @@ _GONE: Final = {
 class Reply:
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)  # any case will do
 
     def granted(self, what: str) -> bytes:
         """Return the body of a reply that grants what was asked.
 
         Raises:
+            RevokedError, FrozenError, SupersededError: It hears this device no more.
             DeniedError: The server refuses; says why, as far as it did.
 
         """
         if self.status < http.HTTPStatus.MULTIPLE_CHOICES:
             return self.body
+        failure = self._failure
+        if failure is not None and is_final(error := denial(failure.code, failure.error)):
+            raise error
         raise DeniedError(f"{what}: {self.reason or f'status {self.status}'}")
 
     @property
     def reason(self) -> str:
         """Return what the server said in words, if it spoke as consoles do."""
-        try:
-            failure = records.from_json(Failure, self.body, limit=_MAX_FAILURE)
-        except records.RecordError:
+        failure = self._failure
+        if failure is None:
             return ""
         told_anyway = failure.code == DeniedError.code
         return failure.error if told_anyway else f"{failure.error} [{failure.code}]"
+
+    @property
+    def _failure(self) -> Failure | None:
+        try:
+            return records.from_json(Failure, self.body, limit=_MAX_FAILURE)
+        except records.RecordError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +191,7 @@ class Origin:
                 data = _capped(path, response, limit)
             if len(data) > limit:
                 raise EndlessError(path, limit=limit)
-            return Reply(response.status, data)
+            return Reply(response.status, data, response.headers)
 
     @contextmanager
     def _open(

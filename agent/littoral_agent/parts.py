@@ -19,6 +19,7 @@ from littoral_agent.deeds import Deeds
 from littoral_agent.https import Https
 from littoral_agent.identity import Enrolment
 from littoral_agent.origin import Origin
+from littoral_agent.renewer import Renewer
 from littoral_agent.reports import Reports
 from littoral_agent.settings import MiB, Settings
 from littoral_agent.spool import Spool
@@ -37,13 +38,16 @@ log = logging.getLogger(__name__)
 class Parts:
     """Everything that knows who the device is, wired together."""
 
-    def __init__(self, tree: Tree, settings: Settings, enrolment: Enrolment | None) -> None:
+    def __init__(
+        self, tree: Tree, settings: Settings, enrolment: Enrolment | None, *, instance: str = ""
+    ) -> None:
         self._tree, self._settings, self._enrolment = tree, settings, enrolment
-        self._boot = _boot_id()
+        self._boot, self._instance = _boot_id(), instance
         self._hardware = settings.hardware or hardware.detect()
         self._clock = TrustedClock(tree.clock)
         self._spool: Spool | None = None
         self._origin: Origin | None = None
+        self._renewer: Renewer | None = None
         believer: Believer | None = None
         if enrolment is not None:
             self._spool = Spool(
@@ -53,6 +57,7 @@ class Parts:
                 cap_bytes=settings.spool_cap_bytes,
             )
             self._origin = Origin(enrolment.url, ca=identity.of(tree).console_ca)
+            self._renewer = Renewer(tree, enrolment, now=self._clock.now)
             believer = Believer(
                 tree, enrolment, self._origin, clock=self._clock, hardware=self._hardware
             )
@@ -85,6 +90,8 @@ class Parts:
             sampler=self._sampler,
         )
         self.channel = self._channel()
+        if self._renewer is not None and self.channel is not None:
+            self._renewer.wake, self._renewer.anew = self.channel.wake, self.channel.anew
 
     def start(self) -> None:
         """Start every thread."""
@@ -121,6 +128,8 @@ class Parts:
         self._reports.flush()
         if self.channel is not None:
             self.channel.tick()
+        if self._renewer is not None:
+            self._renewer.tick()
         if self._clock.source == "signed" and abs(self._clock.system_ahead_s) > DAY_S:
             ahead = self._clock.system_ahead_s
             self._reports.tell(
@@ -151,6 +160,8 @@ class Parts:
             poll_every_s=self._settings.poll_every_s,
             retry_first_s=self._settings.retry_first_s,
             retry_most_s=self._settings.retry_most_s,
+            denied_retry_s=self._settings.denied_retry_s,
+            renewer=self._renewer,
         )
         if self._settings.channel == "https" or enrolment.broker is None:
             return Https(ends, who, origin=origin)
@@ -181,6 +192,8 @@ class Parts:
             director=self._wishes.version if self._wishes else 0,
             spool=self._lowest(),
             serving=serving is not None,
+            instance=self._instance,
+            certificate=self._renewer.using if self._renewer else "",
             heard_every_s=math.ceil(self._settings.telemetry_window_s),
             board=self._sampler.board,
         )

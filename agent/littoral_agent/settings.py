@@ -22,6 +22,7 @@ _ABOVE_ZERO: Final = (
     "poll_every_s",
     "serve_poll_s",
     "retry_first_s",
+    "denied_retry_s",
     "telemetry_window_s",
 )
 
@@ -34,7 +35,7 @@ class Settings:
     channel: Literal["auto", "mqtt", "https"] = "auto"  # auto: https while no broker answers
     fallback_after_s: float = 20.0  # how long auto waits for the broker
     status_every_s: float = 21600.0  # it is said when it changes, and again after so long
-    keepalive_s: float = 450.0  # of a broker's connection; a network that forgets sooner needs less
+    keepalive_s: float = 1000.0  # of the connection to a broker; longer than a window, none is sent
     poll_every_s: float = 60.0  # over https: the longest pause after a failed poll
     serve_poll_s: float = 1.0  # how often serve is looked at
     probation_s: float = 300.0  # how long a candidate is watched before it is good
@@ -51,6 +52,7 @@ class Settings:
     min_rate_bytes_per_s: float = 256.0  # a source that gives less over half a minute is slow
     retry_first_s: float = 1.0  # after what may pass: the first pause, doubled up to …
     retry_most_s: float = 300.0  # … this one, with jitter
+    denied_retry_s: float = 60.0  # after the console hears this device no more; doubled to an hour
     refused_retry_s: float = 900.0  # before what was refused is looked at again; doubled to a day
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from littoral.errors import DeniedError, RevokedError
 from littoral.wire.board import Board, Reading
 from littoral.wire.messages import Acks
 from littoral_agent import channel
@@ -161,6 +162,10 @@ class Way:
 
     def __init__(self, name: str) -> None:
         self.name, self.up, self.log = name, False, list[str]()
+        self.denial: DeniedError | None = None
+
+    def anew(self) -> None:
+        self.log.append("anew")
 
     def start(self) -> None:
         self.log.append("start")
@@ -196,6 +201,14 @@ def test_https_serves_while_no_broker_answers(clock: Clock) -> None:
     assert (auto.name, auto.up) == ("https", True)
     auto.wake()
     assert broker.log[-1] == ways[0].log[-1] == "wake"
+    auto.anew()
+    assert broker.log[-1] == ways[0].log[-1] == "anew"
+    broker.denial, ways[0].denial = DeniedError("the broker's"), RevokedError("the console's")
+    assert [auto.denial] == [None], "it speaks"
+    ways[0].up = False
+    assert auto.denial is ways[0].denial, "a broker knows no reasons"
+    ways[0].denial = None
+    assert auto.denial is broker.denial
     broker.up = True
     assert auto.name == "mqtt"
     auto.tick()

@@ -162,8 +162,5 @@ def test_a_stranger_gets_no_session(
 
 def test_nothing_that_signs_is_loaded_into_the_agent(tmp_path: Path) -> None:
     assert not hasattr(https, "sign_session")
-    key = Identity(tmp_path)
-    channel = Https.__new__(Https)
-    channel._identity = key
     with pytest.raises(Exception, match=r"device\.key: cannot sign with it: .*no such key"):
-        channel._prove("nonce")
+        https._prove(Identity(tmp_path).key, "nonce")
