@@ -220,7 +220,9 @@ def _incarnation(
     moves = (token.device, token.serial) == (request.device, request.serial)
     for row in held:
         if row.id != request.device:
-            raise DeniedError(f"this board is enrolled as {row.id!r}; it keeps that name")
+            raise DeniedError(
+                f"this board is enrolled as {row.id!r} and keeps that name; enrol it under it"
+            )
         if row.serial != request.serial and not moves:
             raise DeniedError(
                 f"the name {request.device!r} is held by another board; only a token made for "

@@ -184,6 +184,27 @@ def test_a_credential_that_cannot_be_read_ends_no_agent(
     assert told_once(fleet, "[setting]")
 
 
+def test_readiness_and_watchdog_wait_for_no_console(
+    fleet: Fleet, give: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that takes the connection and says nothing: systemd hears of the agent all the same."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd,
+    ):
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "2000000")
+        url = f"https://127.0.0.1:{mute.getsockname()[1]}"
+        give(f'url = "{url}"\ntoken = "{fleet.console.token("x")}"\n')
+        with fleet.agent():
+            assert systemd.recv(100) == b"READY=1"
+            link, _ = mute.accept()
+            with link:
+                assert [systemd.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+
+
 def test_an_attempt_ends_with_the_agent(fleet: Fleet, give: Callable[[str], Path]) -> None:
     """A console that takes the connection and says nothing holds up no stop."""
     with socket.create_server(("127.0.0.1", 0)) as mute:

@@ -1,13 +1,15 @@
 """Who may come into the fleet: tokens, and the claims that wait for an operator."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, select
 
 from littoral.trust.identity import fingerprint
 from littoral_console import claims
 from littoral_console import tables as t
+
+_MOST: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,13 +88,14 @@ def enrolment_tokens(connection: Connection) -> tuple[EnrolmentToken, ...]:
 def claims_made(
     connection: Connection, *, state: str | None = None, only: int | None = None
 ) -> tuple[Claim, ...]:
-    """Return the claims, newest first: those in ``state``, or the one of that number."""
+    """Return the latest claims, newest first: those in ``state``, or the one of that number."""
     c = t.claims.c
     asked = (
         select(t.claims, t.enrolment_tokens.c.created_by, t.devices.c.incarnation)
         .join(t.enrolment_tokens, t.enrolment_tokens.c.id == c.token)
         .join(t.devices, t.devices.c.id == c.device, isouter=True)
         .order_by(c.id.desc())
+        .limit(_MOST)
     )
     if state is not None:
         asked = asked.where(c.state == state)
