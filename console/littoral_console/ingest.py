@@ -153,6 +153,8 @@ class _Batch:
             trust=said.trust,
             clock=said.clock,
             serving=said.serving,
+            heard_every_s=storing.whole(said.heard_every_s),
+            board=storing.board(said.board),
         )
         now_ms = self._now_ms
         storing.models(self._connection, one.device, said.models, now_ms=now_ms)

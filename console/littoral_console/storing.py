@@ -1,11 +1,14 @@
 """The rows that a message becomes. What is out of range raises ValueError, before any is kept."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert
 
+from littoral import records
 from littoral.bundle.manifest import check_id
+from littoral.wire.board import Board
 from littoral.wire.messages import Key, Report, Running, Update
 from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Telemetry
@@ -19,6 +22,7 @@ _NO_UPDATE: Final[dict[str, Any]] = {
 }
 _DETAIL: Final = 2000
 _FIGURES: Final = 64
+_RUNTIMES: Final = 16
 
 
 def report(connection: Connection, said: Report, *, now_ms: int) -> None:
@@ -39,7 +43,7 @@ def report(connection: Connection, said: Report, *, now_ms: int) -> None:
 
 
 def telemetry(connection: Connection, said: Telemetry) -> None:
-    """Keep the sketches of one window, and the errors in it."""
+    """Keep the sketches of one window, the errors in it, and how the board was."""
     key = {**_key(said.key), "start_ms": whole(said.start_ms)}
     sketches: dict[tuple[str, int, str, str], Sketch] = {}
     for s in said.series:
@@ -64,6 +68,27 @@ def telemetry(connection: Connection, said: Telemetry) -> None:
     failed = [{**key, **_errors(name, many)} for name, many in said.errors.items()]
     if failed:
         connection.execute(insert(t.model_errors), failed)
+    if said.board is not None:
+        ends_ms = whole(said.start_ms + duration_ms)
+        row = {**key, "ends_ms": ends_ms, "figures": said.board.encode()}
+        connection.execute(insert(t.board_windows), row)
+
+
+def board(said: Board | None) -> dict[str, Any] | None:
+    """Return what a device says of its board as it is kept: no longer than anybody reads."""
+    if said is None:
+        return None
+    runtimes = list(said.runtimes.items())[:_RUNTIMES]
+    short = replace(
+        said,
+        model=said.model[:64],
+        boot=said.boot[:64],
+        accelerators=tuple(name[:64] for name in said.accelerators[:8]),
+        runtimes={name[:32]: version[:32] for name, version in runtimes},
+        alarms=tuple(name[:32] for name in said.alarms[:8]),
+    )
+    found: dict[str, Any] = records.plain(short)
+    return found
 
 
 def models(connection: Connection, device: str, running: Sequence[Running], *, now_ms: int) -> None:

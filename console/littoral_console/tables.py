@@ -150,6 +150,8 @@ devices: Final = Table(
     Column("clock", String(16)),
     Column("serving", Boolean, nullable=False),
     Column("director", BigInteger, nullable=False),  # version of the document it believes
+    Column("heard_every_s", BigInteger),  # how often it says something at least, over MQTT
+    Column("board", JSON),  # littoral.wire.board.Board
 )
 
 incarnations: Final = Table(
@@ -350,4 +352,17 @@ model_errors: Final = Table(
     Column("release", BigInteger, primary_key=True),
     Column("start_ms", BigInteger, nullable=False),
     Column("errors", BigInteger, nullable=False),
+)
+
+board_windows: Final = Table(
+    "board_windows",
+    metadata,
+    Column("device", ForeignKey("devices.id"), primary_key=True),
+    Column("incarnation", Integer, primary_key=True),
+    Column("stream", _ID, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("start_ms", BigInteger, nullable=False),
+    Column("ends_ms", BigInteger, nullable=False),
+    Column("figures", LargeBinary, nullable=False),  # a littoral.wire.board.BoardWindow, encoded
+    Index("ix_board_windows_device_ends_ms", "device", "ends_ms"),
 )

@@ -5,14 +5,15 @@ import logging
 from functools import partial
 from typing import Final
 
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, case, delete, update
 
 from littoral.errors import LittoralError
 from littoral_console import tables as t
 from littoral_console.context import Context
 
 EVERY_S: Final = 30.0
-SILENT_MS: Final = 5 * 60 * 1000  # devices say that they live every minute
+SILENT_MS: Final = 5 * 60 * 1000  # over HTTPS a device asks all the time
+MISSED: Final = 2.5  # windows, of a device that is heard through the broker; which tells its will
 KEEP_TELEMETRY_MS: Final = 90 * 24 * 3600 * 1000
 _log = logging.getLogger(__name__)
 
@@ -45,12 +46,14 @@ def _stale(context: Context) -> bool:
 def _silent(connection: Connection, *, now_ms: int) -> None:
     """Call nobody online who is not heard of, whatever was said last."""
     c = t.devices.c
+    promised = (c.channel == "mqtt") & (c.heard_every_s > 0)
+    silent_ms = case((promised, SILENT_MS + c.heard_every_s * int(MISSED * 1000)), else_=SILENT_MS)
     connection.execute(
-        update(t.devices).where(c.online, c.last_seen_ms < now_ms - SILENT_MS).values(online=False)
+        update(t.devices).where(c.online, c.last_seen_ms < now_ms - silent_ms).values(online=False)
     )
 
 
 def _old(connection: Connection, *, now_ms: int) -> None:
-    for table in (t.telemetry, t.model_errors):
+    for table in (t.telemetry, t.model_errors, t.board_windows):
         connection.execute(delete(table).where(table.c.start_ms < now_ms - KEEP_TELEMETRY_MS))
     connection.execute(delete(t.sessions).where(t.sessions.c.expires_ms < now_ms))

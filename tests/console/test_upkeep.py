@@ -53,6 +53,31 @@ def test_who_is_silent_is_not_online(context: Context) -> None:
     assert found == ["loud"]
 
 
+def test_through_the_broker_silence_is_what_the_device_did_not_promise(context: Context) -> None:
+    """A window takes a quarter of an hour, in which it says nothing; its will would be told."""
+    now_ms = context.clock()
+    for name, channel, minutes in (
+        ("between", "mqtt", 42),
+        ("gone", "mqtt", 43),
+        ("asks", "https", 4),
+        ("mute", "https", 6),
+    ):
+        row = {
+            **DEVICE,
+            "id": name,
+            "serial": name,
+            "channel": channel,
+            "heard_every_s": 900,
+            "last_seen_ms": now_ms - minutes * 60_000,
+        }
+        keep(context, t.devices, row)
+    asyncio.run(once(context))
+    found = context.read(
+        lambda c: c.scalars(select(t.devices.c.id).where(t.devices.c.online)).all()
+    )
+    assert set(found) == {"between", "asks"}
+
+
 def test_old_telemetry_goes(context: Context) -> None:
     now_ms = context.clock()
     row = {**DEVICE, "id": "edge-1", "serial": "1", "last_seen_ms": now_ms}
@@ -73,8 +98,12 @@ def test_old_telemetry_goes(context: Context) -> None:
             "sketch": Sketch().encode(),
         }
         keep(context, t.telemetry, window)
+        board = {name: window[name] for name in ("device", "incarnation", "stream", "sequence")}
+        board |= {"start_ms": start_ms, "ends_ms": start_ms, "figures": b""}
+        keep(context, t.board_windows, board)
     asyncio.run(once(context))
     assert context.read(lambda c: c.scalars(select(t.telemetry.c.sequence)).all()) == [2]
+    assert context.read(lambda c: c.scalars(select(t.board_windows.c.sequence)).all()) == [2]
 
 
 def test_without_a_repository_there_is_nothing_to_sign(context: Context) -> None:

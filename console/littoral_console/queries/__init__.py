@@ -4,6 +4,11 @@ Each function takes a connection that ``Database.reading`` lends, and changes no
 are milliseconds since 1970. What a device runs is what it reported, never what was wanted.
 """
 
+from littoral_console.queries.boards import (
+    BoardPoint,
+    board_windows,
+    newest_boards,
+)
 from littoral_console.queries.devices import (
     Device,
     DeviceDetail,
@@ -31,7 +36,6 @@ from littoral_console.queries.history import (
     summary,
 )
 from littoral_console.queries.latency import (
-    STAGES,
     Errors,
     Latency,
     LatencyPoint,
@@ -55,8 +59,8 @@ from littoral_console.queries.releases import (
 )
 
 __all__ = [
-    "STAGES",
     "ApiToken",
+    "BoardPoint",
     "Change",
     "Claim",
     "Device",
@@ -80,6 +84,7 @@ __all__ = [
     "Wanted",
     "api_tokens",
     "audit",
+    "board_windows",
     "claims_made",
     "claims_waiting",
     "device",
@@ -90,6 +95,7 @@ __all__ = [
     "history",
     "latency",
     "latency_series",
+    "newest_boards",
     "release",
     "releases",
     "rollout",

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, select
 
+from littoral import records
+from littoral.wire.board import Board
 from littoral_console import tables as t
+from littoral_console.queries.boards import BoardPoint, newest_boards
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,7 @@ class Device:
     clock: str | None
     serving: bool
     director: int  # version of the document that it believes
+    board: Board | None  # what it runs on, as of its last status
     models: tuple[Running, ...]
     wanted: tuple[Wanted, ...]
 
@@ -81,6 +85,7 @@ class Stream:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceDetail:
     device: Device
+    board: BoardPoint | None  # the last window that it told
     incarnations: tuple[Incarnation, ...]
     streams: tuple[Stream, ...]
 
@@ -135,6 +140,7 @@ def device(connection: Connection, name: str) -> DeviceDetail | None:
     )
     return DeviceDetail(
         device=found[0],
+        board=newest_boards(connection, [name]).get(name),
         incarnations=tuple(
             Incarnation(
                 incarnation=row.incarnation,
@@ -182,6 +188,13 @@ def _wanted(row: Row[*tuple[object, ...]]) -> Wanted:
     )
 
 
+def _board(kept: object) -> Board | None:
+    try:
+        return None if kept is None else records.fill(Board, kept)
+    except records.RecordError:  # of another version
+        return None
+
+
 def _device(
     row: Row[*tuple[object, ...]], models: tuple[Running, ...], wanted: tuple[Wanted, ...]
 ) -> Device:
@@ -204,6 +217,7 @@ def _device(
         clock=row.clock,
         serving=row.serving,
         director=row.director,
+        board=_board(row.board),
         models=models,
         wanted=wanted,
     )

@@ -11,7 +11,6 @@ from littoral_console import tables as t
 
 By = Literal["device", "model", "release", "variant", "stage"]
 
-STAGES: Final = ("queue", "preprocess", "invoke", "postprocess")
 _EVERY: Final[tuple[By, ...]] = ("device", "model", "release", "variant", "stage")
 _Row = tuple[int, tuple[str | int, ...], bytes]
 

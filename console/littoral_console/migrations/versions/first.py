@@ -43,6 +43,8 @@ def upgrade() -> None:
         sa.Column("clock", sa.String(length=16), nullable=True),
         sa.Column("serving", sa.Boolean(), nullable=False),
         sa.Column("director", sa.BigInteger(), nullable=False),
+        sa.Column("heard_every_s", sa.BigInteger(), nullable=True),
+        sa.Column("board", sa.JSON(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_devices")),
         sa.UniqueConstraint("serial", name=op.f("uq_devices_serial")),
     )
@@ -253,6 +255,25 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "board_windows",
+        sa.Column("device", sa.String(length=64), nullable=False),
+        sa.Column("incarnation", sa.Integer(), nullable=False),
+        sa.Column("stream", sa.String(length=64), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("start_ms", sa.BigInteger(), nullable=False),
+        sa.Column("ends_ms", sa.BigInteger(), nullable=False),
+        sa.Column("figures", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["device"], ["devices.id"], name=op.f("fk_board_windows_device_devices")
+        ),
+        sa.PrimaryKeyConstraint(
+            "device", "incarnation", "stream", "sequence", name=op.f("pk_board_windows")
+        ),
+    )
+    op.create_index(
+        "ix_board_windows_device_ends_ms", "board_windows", ["device", "ends_ms"], unique=False
+    )
+    op.create_table(
         "reports",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("device", sa.String(length=64), nullable=False),
@@ -374,6 +395,8 @@ def downgrade() -> None:
     op.drop_index("ix_reports_model_id", table_name="reports")
     op.drop_index("ix_reports_device_id", table_name="reports")
     op.drop_table("reports")
+    op.drop_index("ix_board_windows_device_ends_ms", table_name="board_windows")
+    op.drop_table("board_windows")
     op.drop_table("model_errors")
     op.drop_table("renewals")
     op.drop_table("incarnations")
