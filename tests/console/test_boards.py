@@ -21,6 +21,16 @@ from littoral_console.server import open_context
 from simulators.repository import RepositorySimulator
 
 MIN_MS = 60_000
+BLANK: dict[str, Any] = {
+    "incarnation": 1,
+    "labels": {},
+    "created_ms": 0,
+    "online": False,
+    "software": "",
+    "hardware": [],
+    "serving": False,
+    "director": 0,
+}
 BOARD = Board(
     model="Raspberry Pi 5 Model B Rev 1.0",
     boot="b",
@@ -39,18 +49,7 @@ def context(tmp_path: Path) -> Iterator[Context]:
     shutil.copytree(publisher.online, tmp_path / "data" / "keys")
     found = open_context(Options(data=tmp_path / "data"))
     for name in ("pi-1", "pi-2"):
-        row = {
-            "id": name,
-            "serial": name,
-            "incarnation": 1,
-            "labels": {},
-            "created_ms": 0,
-            "online": False,
-            "software": "",
-            "hardware": [],
-            "serving": False,
-            "director": 0,
-        }
+        row = {**BLANK, "id": name, "serial": name}
         found.database.writer.write(partial(_keep, row=row))
     yield found
     found.database.close()
