@@ -16,6 +16,21 @@ from deb.wheels import Wheel, licences
 
 _EXECUTABLE: Final = 0o755
 _NOT_SHIPPED: Final = {"__pycache__", "tests"}
+COMPLETIONS: Final = ROOT / "packaging/files/completions"
+# Where each package puts what completes words, so that both may be installed. Bash and zsh look
+# for several names; fish for one alone, and reads its conf.d whole.
+SHELLS: Final = {
+    "agent": {
+        "bash": "usr/share/bash-completion/completions/littoral",
+        "zsh": "usr/share/zsh/vendor-completions/_littoral",
+        "fish": "usr/share/fish/vendor_completions.d/littoral.fish",
+    },
+    "console": {
+        "bash": "usr/share/bash-completion/completions/littoral.bash",
+        "zsh": "usr/share/zsh/vendor-completions/_littoral_console",
+        "fish": "usr/share/fish/vendor_conf.d/littoral-console.fish",
+    },
+}
 _SCRIPTS: Final = ("postinst", "prerm", "postrm")
 _UNITS: Final = "usr/lib/systemd/system"
 
@@ -101,6 +116,8 @@ def _system(package: Package) -> dict[str, Entry]:
         f"usr/lib/sysusers.d/{name}.conf": Entry((held / "sysusers").read_bytes()),
         f"usr/lib/tmpfiles.d/{name}.conf": Entry((held / "tmpfiles").read_bytes()),
     }
+    for shell, place in SHELLS[package.name].items():
+        out[place] = Entry((COMPLETIONS / shell).read_bytes())
     for unit in package.units:
         out[f"{_UNITS}/{unit}"] = Entry((ROOT / "systemd" / unit).read_bytes())
     for file in sorted(held.glob("*.toml")):

@@ -78,7 +78,7 @@ PACKAGES: Final = {
             "littoral-trial.socket",
             "littoral-trial@.service",
         ),
-        pages=("install.md", "settings.md", "errors.md"),
+        pages=("install.md", "settings.md", "errors.md", "doctor.md"),
     ),
     "console": Package(
         name="console",

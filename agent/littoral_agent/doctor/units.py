@@ -14,6 +14,7 @@ UNITS: Final = (
     "littoral-serve.service",
     "littoral-serve.socket",
     "littoral-control.socket",
+    "littoral-trial.socket",
 )
 _PROPERTIES: Final = "Id,LoadState,ActiveState,SubState,Result,NRestarts,UnitFileState,WatchdogUSec"
 _SYSTEMCTL_S: Final = 10.0
