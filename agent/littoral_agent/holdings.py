@@ -7,7 +7,7 @@ from pathlib import Path
 
 from littoral import durable
 from littoral.bundle.manifest import MAX_BYTES, File, Manifest
-from littoral.errors import HashError, LittoralError, MalformedError
+from littoral.errors import HashError, LittoralError
 from littoral.tree import Tree
 from littoral.wire.journal import Choice
 
@@ -47,10 +47,7 @@ def files(tree: Tree, choice: Choice) -> list[File]:
 
     """
     found = manifest(tree, choice.manifest)
-    for variant in found.variants:
-        if variant.id == choice.variant:
-            return list(found.files_for(variant).values())
-    raise MalformedError(f"{found.model}:{found.release}: no variant {choice.variant!r}")
+    return list(found.files_for(found.variant(choice.variant)).values())
 
 
 def lost(tree: Tree) -> frozenset[str]:

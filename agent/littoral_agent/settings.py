@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from littoral import settings
+from littoral import settings, tree
 from littoral.bundle.manifest import Hardware
 from littoral.tree import Tree
 
 MiB: Final = 2**20
-DATA: Final = Path("/var/lib/littoral")
+DATA: Final = tree.DATA
 ETC: Final = Path("/etc/littoral/agent.toml")  # of the device in DATA
 
 _ABOVE_ZERO: Final = (
@@ -78,11 +78,11 @@ def read(tree: Tree, path: Path | None = None) -> Settings:
     return Settings() if path is None else settings.read(Settings, path)
 
 
-def places(tree: Tree) -> tuple[Path, ...]:
+def places(device: Tree) -> tuple[Path, ...]:
     """Return where the settings may stand; the first file that is there is read, alone."""
-    return (tree.settings, ETC) if tree.root == DATA else (tree.settings,)
+    return (device.settings, ETC) if device.root == DATA else (device.settings,)
 
 
 def data_folder() -> Path:
     """Return where a device's data lies unless it is said: $LITTORAL_DATA, else /var/lib."""
-    return Path(os.environ.get("LITTORAL_DATA") or DATA)
+    return Path(os.environ.get(tree.VARIABLE) or DATA)

@@ -19,10 +19,11 @@ def main(argv: list[str]) -> int:
 
         return door(["serve", *argv])
     from littoral.errors import LittoralError
+    from littoral.tree import VARIABLE
     from littoral_serve.app import Options
     from littoral_serve.app import main as serve
 
-    data = plain.get("--data", [os.environ.get("LITTORAL_DATA", "")])[-1]
+    data = plain.get("--data", [os.environ.get(VARIABLE, "")])[-1]
     try:
         return serve(
             Options(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from littoral import addresses, durable, journal_log, notify
 from littoral.errors import JournalError, LittoralError, MisuseError, SettingsError
-from littoral.tree import Tree
+from littoral.tree import DATA, Tree
 from littoral_serve import live, settings, sockets
 from littoral_serve.clients import Clients
 from littoral_serve.hosts import Hosts
@@ -54,9 +54,9 @@ def main(options: Options) -> int:
 
     """
     if options.data is None and not options.models:
-        if not settings.DATA.is_dir():
+        if not DATA.is_dir():
             raise MisuseError("expected --data DIR, or --model NAME=FILE, found neither")
-        options = replace(options, data=settings.DATA)
+        options = replace(options, data=DATA)
     journal_log.set_up("littoral-serve", form="%(levelname)s: %(message)s")
     app = App(options, _settings(options))
     asyncio.run(app.run())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from littoral.tree import VARIABLE
 from littoral_serve import app
 
 
@@ -13,7 +14,7 @@ from littoral_serve import app
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    envvar="LITTORAL_DATA",
+    envvar=VARIABLE,
     help="The device's folder: what its journals call good is served.  [/var/lib/littoral]",
 )
 @click.option("--http", metavar="HOST:PORT", help="Where clients are answered; port 0: any free.")

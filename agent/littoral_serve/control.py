@@ -144,7 +144,7 @@ class Control:
             max_abs=max_abs, top1=top1, p95_cpu_us=selftest.p95(spent), peak_bytes=None
         )
         budgets = manifest.selftest.p95_cpu_us
-        variant = release.choose(manifest, one.variant)
+        variant = manifest.variant(one.variant)
         # Which of the variant's boards this is, the agent knows; the widest budget is no mistake.
         hardware = max(variant.requires.hardware, key=lambda name: budgets.get(name, float("inf")))
         return selftest.verdict(figures, manifest.selftest, hardware=hardware)

@@ -121,7 +121,7 @@ def load(tree: Tree, *, model: str, manifest: str, variant: str, threads: int) -
 
     """
     told = release.read_manifest(tree, manifest, model=model)
-    chosen = release.choose(told, variant)
+    chosen = told.variant(variant)
     data = release.read_file(tree, told, chosen.files[0])
     session = open_session(backend_for(chosen), data, threads=threads)
     match_specs(session, told.inputs, told.outputs)

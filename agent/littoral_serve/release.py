@@ -9,7 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-from littoral.bundle.manifest import MAX_BYTES, Manifest, Variant, check_sha256
+from littoral.bundle.manifest import MAX_BYTES, Manifest, check_sha256
 from littoral.errors import HashError, MalformedError, StorageError
 from littoral.tree import Tree
 
@@ -44,20 +44,6 @@ def manifest_in(fd: int, sha256: str, *, model: str | None = None) -> Manifest:
             f"manifest {sha256[:12]}…: expected one of {model!r}, found one of {manifest.model!r}"
         )
     return manifest
-
-
-def choose(manifest: Manifest, variant: str) -> Variant:
-    """Return the variant with the id ``variant``.
-
-    Raises:
-        MalformedError: There is none.
-
-    """
-    for found in manifest.variants:
-        if found.id == variant:
-            return found
-    known = ", ".join(v.id for v in manifest.variants)
-    raise MalformedError(f"{manifest.model}: no variant {variant!r}; there are: {known}")
 
 
 def read_file(tree: Tree, manifest: Manifest, name: str) -> bytes:

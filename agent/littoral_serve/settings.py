@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from littoral import addresses
+from littoral.tree import DATA
 
 KiB: Final = 1024
 MiB: Final = 1024 * KiB
-DATA: Final = Path("/var/lib/littoral")
 ETC: Final = Path("/etc/littoral/serve.toml")  # of the device in DATA
 
 

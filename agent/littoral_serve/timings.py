@@ -7,15 +7,14 @@ import base64
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from littoral import records
 from littoral.wire.sketch import Sketch
+from littoral.wire.stages import STAGES
 
 if TYPE_CHECKING:  # the records are made when a window closes, and imported then
     from littoral.wire.control import Timing
-
-STAGES: Final = ("queue", "preprocess", "invoke", "postprocess")
 
 
 class Meter:

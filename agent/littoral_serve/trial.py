@@ -97,7 +97,7 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
 
     told, model, *vectors = files
     manifest = release.manifest_in(told, order.manifest, model=order.model)
-    variant = release.choose(manifest, order.variant)
+    variant = manifest.variant(order.variant)
     left = iter(vectors)
     inputs, wanted = golden.read(manifest, lambda name: release.file_in(next(left), manifest, name))
     backend = backend_for(variant)

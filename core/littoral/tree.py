@@ -5,6 +5,10 @@ The agent owns and writes everything here; serve reads manifests, blobs and jour
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+DATA: Final = Path("/var/lib/littoral")  # where a device's folder is, unless it is said
+VARIABLE: Final = "LITTORAL_DATA"  # of the environment, by which it can be said
 
 
 @dataclass(frozen=True, slots=True)

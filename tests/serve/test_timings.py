@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from littoral.wire.sketch import Sketch
-from littoral_serve.timings import STAGES, Meter, Timings
+from littoral.wire.stages import STAGES
+from littoral_serve.timings import Meter, Timings
 
 
 def meter(model: str = "digits", release: int = 1) -> Meter:

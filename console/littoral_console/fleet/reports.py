@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from littoral.commands.output import JSON, emit
+from littoral.wire.stages import STAGES
 from littoral_console.figures import many, micros
 from littoral_console.fleet.asking import LIMIT, TO, console
 from littoral_console.show import ago, table
@@ -48,7 +49,7 @@ def history(
 @click.option("--release", type=int, help="Of this release alone.")
 @click.option(
     "--stage",
-    type=click.Choice(["queue", "preprocess", "invoke", "postprocess"]),
+    type=click.Choice(STAGES),
     help="Of this part of a request alone.",
 )
 @TO

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
+from littoral.wire.stages import STAGES
 from littoral_console import queries
 from littoral_console.pages.frame import Entered, PageRoute
 from littoral_console.queries import LatencyPoint, Spread
@@ -43,7 +44,7 @@ class Choice:
     words: str
     since_ms: int
     step_ms: int
-    stages: tuple[str, ...] = queries.STAGES
+    stages: tuple[str, ...] = STAGES
     spans: tuple[tuple[str, str], ...] = tuple((name, text) for name, text, _, _ in SPANS)
 
     @property
@@ -63,7 +64,7 @@ def choose(
     models = _models(connection, device)
     return Choice(
         model=model if model in models else next(iter(models), ""),
-        stage=stage if stage in queries.STAGES else "invoke",
+        stage=stage if stage in STAGES else "invoke",
         span=name,
         device=device,
         models=models,
@@ -190,4 +191,4 @@ def _models(connection: Connection, device: str) -> tuple[str, ...]:
 
 
 def _stage(name: str | None) -> int:
-    return queries.STAGES.index(name) if name in queries.STAGES else len(queries.STAGES)
+    return STAGES.index(name) if name in STAGES else len(STAGES)

@@ -209,6 +209,14 @@ class Manifest:
             self.selftest.outputs,
         )
 
+    def variant(self, name: str) -> Variant:
+        """Return the variant with the id ``name``. Raises MalformedError."""
+        for found in self.variants:
+            if found.id == name:
+                return found
+        known = ", ".join(found.id for found in self.variants)
+        raise MalformedError(f"{self.model}:{self.release}: no variant {name!r}, only: {known}")
+
     def variant_for(self, hardware: str) -> Variant | None:
         """Return the variant that the publisher prefers on ``hardware``, None if there is none."""
         return next((v for v in self.variants if hardware in v.requires.hardware), None)
