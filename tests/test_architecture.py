@@ -23,6 +23,7 @@ HEAVY = {"numpy", "ai_edge_litert", "tflite_runtime", "tensorflow", "onnxruntime
 MOST_LINES_OF_A_FILE = 400
 MOST_LINES_OF_A_FUNCTION = 60
 LONGER_FOR_A_REASON = {  # path, or path:function
+    "console/littoral_console/migrations/versions/first.py": "one list of all tables",
     "console/littoral_console/migrations/versions/first.py:upgrade": "one list of all tables",
 }
 
