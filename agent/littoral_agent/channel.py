@@ -130,6 +130,8 @@ class Outbox:
         """Return the next messages to send, none while enough wait for an acknowledgement."""
         if self._flying and self._clock() - self._moved_s > self._resend_s:
             self._resend_s = min(self._resend_s * 2, RESEND_MOST_S)
+            if self._window > 1:
+                self._status = None  # what the broker says to it tells whether we are heard at all
             self._window = 1
             self._ground()
         try:

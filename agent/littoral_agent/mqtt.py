@@ -73,7 +73,7 @@ class Mqtt:
         self._ends, self._identity = ends, identity
         self._outbox = Outbox(ends, clock=clock)
         self._clock, self._keepalive_s = clock, ends.keepalive_s
-        self._since_s = 0.0
+        self._since_s = self._said_s = 0.0  # since when it is up, and when we spoke last
         self._backoff = Backoff(ends.retry_first_s, ends.retry_most_s)
         self._awake, self._waker = socket.socketpair()
         self._awake.settimeout(0)
@@ -233,7 +233,8 @@ class Mqtt:
             self._read(client)
         if events & select.POLLOUT:
             client.loop_write()
-        client.loop_misc()
+        if self._clock() - self._said_s >= self._keepalive_s:
+            client.loop_misc()  # it asks whether the broker is there, whatever was said since
 
     @staticmethod
     def _read(client: "Client") -> None:
@@ -248,11 +249,12 @@ class Mqtt:
         status = self._outbox.status()
         if status is not None:
             told = client.publish(self._up_topic("status"), status.to_json(), qos=1, retain=True)
-            self._status_id = told.mid
+            self._status_id, self._said_s = told.mid, self._clock()
         for message in self._outbox.take():
             # Telemetry goes again until the console has it: a broker's word is not worth its bytes.
             qos = 0 if message.kind == "telemetry" else 1
             client.publish(self._up_topic(message.kind), message.body, qos=qos)
+            self._said_s = self._clock()
         renewer = self._ends.renewer
         if renewer is not None and (request := renewer.request()) is not None:
             client.publish(self._up_topic("renew"), request, qos=1)
@@ -297,6 +299,7 @@ class Mqtt:
             self._ends.renewer.welcomed(self._pair)
         self._outbox.rewind()
         self._up, self._since_s = True, self._clock()
+        self._said_s = self._since_s
 
     def _disconnected(
         self, _client: "Client", _data: object, _flags: object, reason: "ReasonCode", _: object

@@ -10,7 +10,7 @@ import pytest
 from paho.mqtt.client import Client
 
 from littoral_agent.identity import Identity
-from littoral_agent.mqtt import Mqtt
+from littoral_agent.mqtt import Mqtt, keepalive_after
 from simulators.broker import NOW, BrokerSimulator, mosquitto
 from simulators.ends import AgentsSide
 from simulators.repository import RepositorySimulator
@@ -121,7 +121,7 @@ def test_what_is_not_acknowledged_is_sent_again(
     agent: AgentsSide, broker: BrokerSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = Mqtt(agent.ends, broker.device("pi-7"), broker=broker.address)
-    monkeypatch.setattr(channel._outbox, "_resend_s", 0.3)
+    monkeypatch.setattr(channel._outbox, "_first_resend_s", 0.3)
     broker.deaf = True
     agent.report(3)
     channel.start()
@@ -192,3 +192,13 @@ def test_an_identity_that_cannot_be_read_ends_nothing(
     channel.start()
     broker.wait(lambda: "run 'littoral enroll' again" in caplog.text)
     channel.stop()
+
+
+def test_a_network_that_forgets_connections_is_reminded_of_them_more_often() -> None:
+    keepalive_s, used = 1000.0, []
+    for _ in range(4):
+        keepalive_s = keepalive_after(900, keepalive_s)
+        used.append(keepalive_s)
+    assert used == [500, 250, 240, 240]
+    assert keepalive_after(7200, 1000) == 1000, "it ended, and not because it was idle"
+    assert keepalive_after(10, 60) == 60, "who sets less has a reason"
