@@ -1,0 +1,41 @@
+"""How much memory serve takes with the model that the figures are promised for."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from littoral.wire.control import Activated
+from simulators.served import Device, ask, order, serving
+
+pytestmark = pytest.mark.slow
+MODEL = Path(__file__).parents[3] / "shared/models/coral/mobilenet_v1_0.25_128_quant.tflite"
+MOST_MIB = 60
+MOST_GROWTH_MIB = 5
+
+
+@pytest.mark.skipif(not MODEL.exists(), reason="MobileNet 0.25 is not beside this checkout")
+def test_two_releases_and_large_requests_fit_into_the_figure(tmp_path: Path) -> None:
+    data = MODEL.read_bytes()
+    device = Device(tmp_path / "data")
+    one, two = (device.add("m", release=n, data=data, golden_of=data) for n in (1, 2))
+    device.good(one)
+    (spec,) = one.manifest.inputs
+    rows = np.random.default_rng(0).integers(0, 255, spec.shape).tolist()
+    bodies = [{"instances": rows}, {"instances": [{spec.name: row} for row in rows]}]
+    assert len(json.dumps(bodies[0])) > 200_000
+    with serving(f"--data={device.tree.root}") as serve:
+        order(device, "activate", Activated, two.order)
+        before = resident_mib(serve.process.pid)
+        for k in range(200):
+            body = bodies[k % len(bodies)]
+            assert ask(device.tree.serve, "POST", "/v1/models/m:predict", body)[0] == 200
+        after = resident_mib(serve.process.pid)
+    assert after <= MOST_MIB
+    assert after - before <= MOST_GROWTH_MIB
+
+
+def resident_mib(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1024
