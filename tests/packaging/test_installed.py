@@ -55,6 +55,14 @@ def test_the_command_runs(littoral: Path, tmp_path: Path) -> None:
     assert "not installed" not in help_
 
 
+def test_doctor_finds_the_package_well(littoral: Path, tmp_path: Path) -> None:
+    done = run(littoral, "doctor", "--json", "--data", tmp_path / "none")
+    found = {one["check"]: one for one in json.loads(done.stdout)["findings"]}
+    for name in ("python", "packages", "pycoral", "litert", "settings"):
+        assert found[name]["state"] == "ok", found[name]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_nothing_of_who_calls_it_is_looked_into(littoral: Path, tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text("raise SystemExit('somebody else was here')")
     done = subprocess.run(
