@@ -59,7 +59,7 @@ class Https:
         self._bearer: Bearer | None = None
         self._waiting = threading.Event()
         self._stopped = threading.Event()
-        self._up = False
+        self._up = self._greeting = False
         self._denials = pauses(ends.denied_retry_s)
         self._denied: DeniedError | None = None
         self._denied_until_s = 0.0
@@ -80,6 +80,8 @@ class Https:
     def anew(self) -> None:
         with self._lock:
             self._bearer = None
+        self._greeting = True
+        self._waiting.set()
 
     def start(self) -> None:
         for thread in self._threads:
@@ -188,6 +190,9 @@ class Https:
         """Send what is to be sent, then wait until there is more."""
         self._waiting.clear()
         self._renew()
+        if self._greeting:  # by another pair than before: somebody must hear it
+            self._greeting = False
+            self._outbox.rewind()
         status = self._outbox.status()
         messages = self._outbox.take(most_bytes=MOST_POST)
         if status is None and not messages:
