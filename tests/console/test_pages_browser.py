@@ -7,6 +7,7 @@ alone (-k pictures): the words that other tests look for are left out.
 import os
 import re
 import shutil
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -323,13 +324,32 @@ def test_a_token_s_command_is_copied_and_the_token_revoked(enter: Open) -> None:
     command = page.locator("#command").text_content()
     assert command is not None
     assert command.startswith("littoral enroll https://")
-    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copy").first.click()
     expect(page.locator("#said")).to_have_text("Copied.")
     assert page.evaluate("navigator.clipboard.readText()") == command
+    page.get_by_text("put it on the card").click()
+    page.get_by_role("button", name="Copy").last.click()
+    expect(page.locator("#said")).to_have_text("Copied.")
+    pasted = "() => navigator.clipboard.readText().then(text => text.startsWith('url'))"
+    page.wait_for_function(pasted)
+    file = tomllib.loads(page.evaluate("navigator.clipboard.readText()"))
+    assert file.keys() == {"url", "token", "name"}
+    assert file["token"] in command
     assert watched.trouble == []
     page.get_by_role("row", name="slipway-1").get_by_role("button", name="Revoke").click()
     expect(page.get_by_role("row", name="slipway-1")).to_contain_text("over")
     assert [found[:6] for found in watched.trouble] == ["dialog"]
+
+
+def test_an_operator_confirms_what_the_board_shows(enter: Open) -> None:
+    watched = enter()
+    page = watched.go("/claims")
+    row = page.get_by_role("row", name="buoy-1")
+    shown = row.locator(".fingerprint").text_content()
+    assert shown is not None
+    row.get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("row", name="buoy-1")).to_contain_text("enrolled when it asks next")
+    assert watched.trouble == [f"dialog Does the board show {shown}?"]
 
 
 def test_what_strangers_wrote_runs_nothing(enter: Open) -> None:
