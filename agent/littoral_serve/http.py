@@ -21,6 +21,7 @@ MAX_HEADERS: Final = 100
 _AT_A_TIME: Final = 16  # pipelined requests, before other connections get their turn
 _MOST_WAITING: Final = 64  # before no more is read from this connection
 _SWEEP_S: Final = 1.0
+_FAREWELL_S: Final = 1.0  # within which a client that stays sends its next request
 _LINGER_S: Final = 2.0  # a refused client is read on, or it would see a reset and no reason
 
 log = logging.getLogger(__name__)
@@ -97,11 +98,17 @@ class Server:
                 connection.check(now)
 
     async def close(self, *, within_s: float) -> None:
-        """Let what is under way end, then close all connections."""
+        """Let what is under way end, then close all connections.
+
+        A client that keeps its connection may just be sending the next request: it is answered,
+        and told that it was the last, before a connection is closed that only seems idle.
+        """
         self.closing = True
-        end = time.monotonic() + within_s
-        while any(connection.busy for connection in self.connections):
-            if time.monotonic() > end:
+        now = time.monotonic()
+        end, farewell = now + within_s, now + min(within_s, _FAREWELL_S)
+        while self.connections and time.monotonic() < end:
+            idle = not any(connection.busy for connection in self.connections)
+            if idle and time.monotonic() > farewell:
                 break
             await asyncio.sleep(0.01)
         for connection in tuple(self.connections):

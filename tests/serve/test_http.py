@@ -102,6 +102,32 @@ def test_a_thousand_pipelined_requests_are_answered_in_order(serve: Serve) -> No
     assert len(set(found)) > 1
 
 
+def test_a_client_that_stays_is_told_that_its_answer_was_the_last() -> None:
+    """What it sends while serve ends is answered: nobody closes under it."""
+
+    async def end() -> tuple[bytes, bytes]:
+        limits = Limits(max_body_bytes=1000, max_connections=9, receive_timeout_s=9, keep_alive_s=9)
+        server = Server(lambda _: Response(200, b"{}"), limits)
+        near, far = socket.socketpair()
+        await asyncio.get_running_loop().connect_accepted_socket(server.protocol, far)
+        reader, writer = await asyncio.open_connection(sock=near)
+        asked = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+        writer.write(asked)
+        first = await reader.readuntil(b"{}")
+        closed = asyncio.ensure_future(server.close(within_s=5))
+        await asyncio.sleep(0.1)
+        writer.write(asked)
+        rest = await reader.read()
+        await asyncio.wait_for(closed, 1)
+        writer.close()
+        return first, rest
+
+    first, rest = asyncio.run(end())
+    assert b"Connection: close" not in first
+    assert rest.startswith(b"HTTP/1.1 200 OK")
+    assert b"Connection: close" in rest
+
+
 def test_others_get_their_turn_while_one_pipelines() -> None:
     """Both have sent before the server looks: the second is not answered last."""
     order: list[bytes] = []
