@@ -207,7 +207,21 @@ def checks() -> str:
     return "\n".join(lines)
 
 
+def attacks(name: str) -> str:
+    """Return what each test of ``tests/isolation/<name>.py`` tries, as its docstring says."""
+    tree = ast.parse((HERE.parent / "tests" / "isolation" / f"{name}.py").read_text())
+    lines = ["| attack | what is tried |", "|---|---|"]
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name[:5] == "test_":
+            said = " ".join((ast.get_docstring(node) or "").split())
+            lines.append(f"| {node.name[5:].replace('_', ' ')} | {said} |")
+    return "\n".join(lines)
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "attacks-broker": lambda: attacks("test_isolation"),
+    "attacks-https": lambda: attacks("test_https"),
+    "attacks-stolen": lambda: attacks("test_lives"),
     "agent-settings": lambda: settings_of("littoral_agent.settings", "Settings"),
     "serve-settings": lambda: settings_of("littoral_serve.settings", "Settings"),
     "recipe": lambda: settings_of("littoral_converter.recipe", "Recipe"),

@@ -133,7 +133,7 @@ class Coast:
                 self.sent += 1
                 acks = device.post(said)
                 assert acks == {device.stream: said.key.sequence}, (device.name, acks)
-        except BaseException as e:  # noqa: BLE001 (told by the last test)
+        except BaseException as e:  # noqa: BLE001 (told at the end)
             self.failures.append(e)
 
     def end(self, thread: threading.Thread) -> None:
@@ -169,7 +169,7 @@ def outsider(coast: Coast) -> Callable[[str], Device]:
     return lambda name: Device(coast.console, name, token=coast.console.token(device=name))
 
 
-def test_a_session_by_anothers_certificate(coast: Coast) -> None:
+def test_certificates_of_others(coast: Coast) -> None:
     """Every device shows the certificate of every other, and signs by its own key."""
 
     def steal(thief: Device) -> None:
@@ -180,7 +180,7 @@ def test_a_session_by_anothers_certificate(coast: Coast) -> None:
     coast.each(steal)
 
 
-def test_a_nonce_of_anothers_session(coast: Coast) -> None:
+def test_nonces(coast: Coast) -> None:
     """A nonce opens one session, of whoever signed it; what another signed opens none."""
     one, other = coast["pi"], coast["pi-1"]
     nonce = json.loads(one.ask("GET", "/device/nonce")[1])["nonce"]
@@ -277,7 +277,7 @@ def _shown(coast: Coast, name: str) -> dict[str, Any]:
     return {key: device.get(key) for key in kept} | {"lost": [s["lost"] for s in found["streams"]]}
 
 
-def test_hearing_what_another_shall_run(coast: Coast) -> None:
+def test_documents_of_others(coast: Coast) -> None:
     """Every device polls, and names others in every way: it gets its own document alone."""
     coast.console.push("digits:1", to="all", force=True)
 
@@ -294,7 +294,7 @@ def test_hearing_what_another_shall_run(coast: Coast) -> None:
         assert coast["pi"].ask("GET", path, bearer=coast["pi"].bearer)[0] == 404
 
 
-def test_a_certificate_of_another(coast: Coast) -> None:
+def test_newer_keys_for_others(coast: Coast) -> None:
     """Every device asks for a newer key's certificate of every other."""
 
     def ask(thief: Device) -> None:
@@ -306,7 +306,7 @@ def test_a_certificate_of_another(coast: Coast) -> None:
     coast.each(ask)
 
 
-def test_one_who_is_wrong_all_the_time_shuts_out_nobody(coast: Coast) -> None:
+def test_failing_all_the_time(coast: Coast) -> None:
     """Devices share an address: what one of them cannot prove is not held against the others."""
     thief = coast["pi"]
     for _ in range(30):
@@ -368,9 +368,7 @@ def _end(coast: Coast, device: Device, how: str) -> str:
     return {"replaced": "superseded"}.get(how, how)
 
 
-def test_all_that_a_device_does_needs_no_broker(
-    coast: Coast, outsider: Callable[[str], Device]
-) -> None:
+def test_a_life_without_a_broker(coast: Coast, outsider: Callable[[str], Device]) -> None:
     """Enrol, learn the time, hear, fetch, report, send telemetry, renew: by HTTPS alone."""
     device = outsider("alone")
     assert device.enrolled.broker is None

@@ -66,7 +66,7 @@ async def test_publishing(fleet: Fleet) -> None:
 
 
 @attack
-async def test_publishing_elsewhere(fleet: Fleet) -> None:
+async def test_other_topics(fleet: Fleet) -> None:
     """Every device publishes beside all topics: the broker's own, other trees, unknown paths."""
 
     async def publish(thief: str) -> None:
@@ -80,7 +80,7 @@ async def test_publishing_elsewhere(fleet: Fleet) -> None:
 
 
 @attack
-async def test_speaking_older_protocols(fleet: Fleet) -> None:
+async def test_older_protocols(fleet: Fleet) -> None:
     """Every device says it by MQTT 3.1.1, and as a bridge does, where no answer says no."""
     for thief in DEVICES:
         async with fleet.without(thief):
@@ -116,7 +116,7 @@ async def test_subscribing(fleet: Fleet) -> None:
 
 
 @attack
-async def test_sharing(fleet: Fleet) -> None:
+async def test_shared_subscriptions(fleet: Fleet) -> None:
     """Every device joins shared subscriptions, to hear or to take away what others share."""
     shares = [
         f"$share/{group}/{rest}"
@@ -145,8 +145,8 @@ async def test_wills(fleet: Fleet) -> None:
 
 
 @attack
-async def test_ones_own_will(fleet: Fleet) -> None:
-    """The honest will of a device is told."""
+async def test_a_rightful_will(fleet: Fleet) -> None:
+    """The will of a device on its own topic is told, so that the test before means something."""
     will = Will(up("pi-1", "status"), fleet.mark("pi-1"))
     async with fleet.without("pi-1"):
         heard = len(fleet.wills)
@@ -166,7 +166,7 @@ async def _die(fleet: Fleet, name: str, will: Will) -> None:
 
 
 @attack
-async def test_taking_anothers_session(fleet: Fleet) -> None:
+async def test_session_theft(fleet: Fleet) -> None:
     """Every device connects under every other's client id and username, clean and not."""
     before = dict(fleet.links)
     for thief in DEVICES:
@@ -188,7 +188,7 @@ async def test_taking_anothers_session(fleet: Fleet) -> None:
 
 
 @attack
-async def test_taking_queued_messages(fleet: Fleet) -> None:
+async def test_queue_theft(fleet: Fleet) -> None:
     """What waits for a device that sleeps is still there when others came under its client id."""
     sleepers = ("pi-1", "console", "share")
     for name in sleepers:
@@ -210,7 +210,7 @@ async def test_taking_queued_messages(fleet: Fleet) -> None:
 
 
 @attack
-async def test_poisoning_what_is_retained(fleet: Fleet) -> None:
+async def test_retained_messages(fleet: Fleet) -> None:
     """What is retained for a device, and of it, is neither replaced nor erased by others."""
     for thief, victim in PAIRS:
         for topic in (down(victim, "desired"), up(victim, "status")):
@@ -229,7 +229,7 @@ async def test_poisoning_what_is_retained(fleet: Fleet) -> None:
 
 
 @attack
-async def test_an_alias_for_anothers_topic(fleet: Fleet) -> None:
+async def test_topic_aliases(fleet: Fleet) -> None:
     """A number that stands for a topic is asked about as the topic is."""
     for thief, victim in (("pi", "pi-1"), ("pi-1", "pi-10"), ("console", "console-a")):
         for topic in (down(victim, "desired"), up(victim, "report"), up("console.a")):
@@ -350,7 +350,7 @@ async def _welcome(fleet: Fleet, name: str) -> bool:
     return code < 0x80
 
 
-def test_a_ticket_of_before(battle: Battle) -> None:
+def test_tls_tickets(battle: Battle) -> None:
     """Who was connected before its certificate was revoked cannot resume that TLS session."""
     broker, fleet = battle.broker, battle.fleet
     if broker is None:

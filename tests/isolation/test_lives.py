@@ -45,10 +45,8 @@ def anew(console: ConsoleProcess, name: str) -> DeviceSimulator:
     return DeviceSimulator(console, name, token=console.token(device=name))
 
 
-def test_a_board_that_is_enrolled_anew_ends_the_thiefs_connection(
-    console: ConsoleProcess,
-) -> None:
-    """At once, though the board itself never connects to the broker."""
+def test_a_board_that_is_enrolled_anew(console: ConsoleProcess) -> None:
+    """The thief's connection ends at once, though the board itself never connects to the broker."""
     with thief(DeviceSimulator(console, "anew-1")) as client:
         back = anew(console, "anew-1")
         until(lambda: not client.connected, "the end of the connection", limit_s=1)
@@ -59,7 +57,8 @@ def test_a_board_that_is_enrolled_anew_ends_the_thiefs_connection(
         assert not client.connected
 
 
-def test_lifting_a_denial_gives_nothing_back_to_the_thief(console: ConsoleProcess) -> None:
+def test_a_denial_that_is_lifted(console: ConsoleProcess) -> None:
+    """A thief who stayed connected while the device was revoked is believed no more after that."""
     with thief(DeviceSimulator(console, "lifted")) as client:
         console.rest.post("devices/lifted/revoke")
         assert client.next()[0] == topic("lifted", "down/denied")
@@ -71,8 +70,8 @@ def test_lifting_a_denial_gives_nothing_back_to_the_thief(console: ConsoleProces
         assert not client.connected
 
 
-def test_a_key_of_before_asks_for_no_certificate_of_now(console: ConsoleProcess) -> None:
-    """Who was superseded gets no newer key certified, whatever incarnation he says he is."""
+def test_a_key_of_before_that_asks_for_a_newer_one(console: ConsoleProcess) -> None:
+    """Who was superseded gets no key certified, whatever incarnation he says he is."""
     stolen = DeviceSimulator(console, "climber")
     with thief(stolen) as client:
         assert anew(console, "climber").enrolled.incarnation == 2
@@ -82,8 +81,8 @@ def test_a_key_of_before_asks_for_no_certificate_of_now(console: ConsoleProcess)
         pass
 
 
-def test_a_newer_key_ends_the_connection_of_the_one_before(console: ConsoleProcess) -> None:
-    """Also where the board is heard over HTTPS alone."""
+def test_a_newer_key(console: ConsoleProcess) -> None:
+    """The connection by the one before ends, also where the board is heard over HTTPS alone."""
     device = DeviceSimulator(console, "turner")
     with thief(device) as client:
         body = request(device, "newer", incarnation=1).to_json()
