@@ -139,6 +139,16 @@ def test_a_library_without_a_coral_to_try_it_on() -> None:
     assert judged("", corals=[], label=label).state == "warn"
 
 
+def test_an_operator_that_is_left_unresolved_is_another_abi() -> None:
+    """What lies beyond its registration happens to be nothing: the library is passed over."""
+    error = "Encountered an unresolved custom op. Did you miss a custom op or delegate?"
+    steps = [Step(step=s, value="usb 2-1") for s in STEPS["edgetpu"][:-1]]
+    taken = (*steps, Step(step="run", error=error))
+    found = runtimes.judge_edgetpu(taken, GONE, corals=CORAL, package="")
+    assert found.state == "fail"
+    assert "it was built against another TensorFlow Lite" in found.wrong
+
+
 def nvidia(**said: str) -> Finding:
     found = {"driver": "12.2", "device": "Orin (nvgpu)", "cuda": "", "cudnn": "", "tensorrt": ""}
     taken = tuple(Step(step=s, value={**found, **said}[s]) for s in STEPS["nvidia"])

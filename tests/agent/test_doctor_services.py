@@ -73,6 +73,19 @@ def test_settings_that_are_wrong_or_shadowed(place: Place, monkeypatch: pytest.M
     assert f"{etc} is not read" in found.wrong
 
 
+def test_an_address_that_nobody_listens_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place.tree.root / "serve.toml").write_text('http = "127.0.0.1:9000"\n')
+    assert services.settings(place).state == "ok"
+    unit = place.root / "usr/lib/systemd/system/littoral-agent.service"
+    unit.parent.mkdir(parents=True)
+    unit.touch()
+    monkeypatch.setattr(services, "DATA", place.tree.root)
+    found = services.settings(place)
+    assert found.state == "warn"
+    assert found.do == "sudo systemctl edit littoral-serve.socket"
+    assert services.agent(place).do == "sudo systemctl start littoral-agent littoral-serve"
+
+
 def test_nothing_runs(place: Place) -> None:
     for look in (services.agent, services.serve):
         found = look(place)

@@ -65,6 +65,10 @@ def settings(place: Place) -> Finding:
         if one.found.shadowed is not None:
             wrong_ = f"{one.found.shadowed} is not read: {one.found.file} goes before it"
             return warn(said, wrong_, do=f"put into one file what should hold: {one.found.file}")
+    serve = checked[1].found
+    if _has_units(place) and any(v.setting == "http" and v.line for v in serve.values):
+        wrong_ = "http in serve.toml changes nothing here: the address is the socket unit's"
+        return warn(said, wrong_, do="sudo systemctl edit littoral-serve.socket")
     return ok(said)
 
 
@@ -114,9 +118,13 @@ def serve(place: Place) -> Finding:
 
 def _start(place: Place) -> str:
     """Return how both programs are started here: by systemd where the package's units are."""
-    if place.tree.root == DATA and (place.root / _UNIT).exists():
+    if _has_units(place):
         return "sudo systemctl start littoral-agent littoral-serve"
     return f"littoral run --data {place.tree.root}"
+
+
+def _has_units(place: Place) -> bool:
+    return place.tree.root == DATA and (place.root / _UNIT).exists()
 
 
 def _no_device(place: Place) -> str:
