@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from littoral import notify
 from littoral.commands.output import JSON, Group, emit
 from littoral_console.figures import many, size
 from littoral_console.options import REPLICAS, Options, Ready
@@ -77,7 +78,13 @@ def console(
         names=names,
         replica=replica,
     )
-    server.run(options, _say_json if as_json else _say)
+    say = _say_json if as_json else _say
+
+    def ready(where: Ready) -> None:
+        say(where)
+        notify.tell("READY=1")
+
+    server.run(options, ready)
 
 
 @console.command(epilog="Example: littoral console --data DATA backup fleet.tar --keys")

@@ -117,6 +117,11 @@ def test_the_devices_services_come_back_at_once_and_are_watched(name: str) -> No
     assert "Service.DynamicUser" not in unit
 
 
+def test_the_console_says_when_it_listens() -> None:
+    unit = Unit(UNITS / "littoral-console.service")
+    assert (unit["Service.Type"], unit["Service.NotifyAccess"]) == (["notify"], ["main"])
+
+
 def test_the_agent_may_bind_and_serve_has_no_network() -> None:
     agent, serve = (Unit(UNITS / f"littoral-{name}.service") for name in ("agent", "serve"))
     assert "Service.SocketBindDeny" not in agent
