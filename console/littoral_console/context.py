@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from littoral import addresses, durable
 from littoral.errors import BundleError, StorageError, TrustError
 from littoral.wire.identity import Denied
-from littoral_console import accounts, eviction, identities, repository, revocation
+from littoral_console import accounts, catalogue, eviction, identities, revocation
 from littoral_console.broker import Broker
 from littoral_console.bus import Bus
 from littoral_console.database import Database
@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 FIRST_LOGIN: Final = "first-login"
 CONSOLE: Final = "console.json"
+_OTHERS_S: Final = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -115,14 +116,14 @@ class Context:
 
     def recover(self) -> None:
         """Bring repository and tables to one state: after a kill, a restore, or nothing."""
-        known = self.read(repository.known)
+        known = self.read(catalogue.known)
         try:
             admitted = self.repository.recover(known=known)
         except (TrustError, BundleError, StorageError) as e:
             _log.error("the repository is served as it is: %s [%s]", e, e.code)
             return
         if admitted is not None:
-            job = partial(repository.record, admitted=admitted, who="console", now_ms=self.clock())
+            job = partial(catalogue.record, admitted=admitted, who="console", now_ms=self.clock())
             self.database.writer.write(job)
 
     def first_login(self) -> str | None:
@@ -155,9 +156,11 @@ class Context:
         """Let nobody go on under what ``device`` was before it was enrolled anew.
 
         Twice: a denial must not be lifted while a connection stands, and one whose certificate
-        is not denied yet comes back.
+        is not denied yet comes back. Where another console has the broker, it needs a moment.
         """
         await self.evict(device)
+        if self.broker is None and self.relay is not None:
+            await asyncio.sleep(_OTHERS_S)
         await self.deny_revoked()
         await self.evict(device)
 

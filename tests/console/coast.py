@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from console import climate
 from littoral.bundle.manifest import (
     FORMAT,
     NAME,
@@ -37,11 +38,11 @@ from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Series, Telemetry
 from littoral_console import (
     accounts,
+    catalogue,
     claims,
     enrolment,
     ingest,
     queries,
-    repository,
     rollouts,
     tokens,
     uploads,
@@ -198,6 +199,7 @@ class Coast:
             start_ms=at_ms - long_ms,
             duration_ms=long_ms,
             series=tuple(series),
+            board=climate.passed(board.id, at_ms - long_ms, at_ms),
         )
         return Heard(device=board.id, channel=board.channel, said=said)
 
@@ -307,8 +309,8 @@ def upload(coast: Coast, *, at_ms: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(files[name])
         begun.arrived.add(name)
-    admitted = images.commit(begun.id, known=coast.context.read(repository.known))
-    coast.write(repository.record, admitted=admitted, who=USER, now_ms=at_ms)
+    admitted = images.commit(begun.id, known=coast.context.read(catalogue.known))
+    coast.write(catalogue.record, admitted=admitted, who=USER, now_ms=at_ms)
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -505,6 +507,7 @@ def status(
             clock=board.clock,
             director=_version(coast, board),
             serving=True,
+            board=climate.WHAT.get(board.id),
         ),
         at_ms=at_ms,
     )

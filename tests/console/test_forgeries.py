@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tuf.api.metadata import Metadata, Targets
 
-from console.test_repository import open_repository, send, sent_to
+from console.test_repository import copy_of, open_repository, send, sent_to
 from littoral.errors import MixError
 from littoral.trust import writer
 from littoral.trust.keys import load_signer, new_key
@@ -177,8 +177,8 @@ def test_a_kill_at_any_moment_leaves_the_forged_or_the_honest(
     assert n > 3
 
 
-def test_it_stands_in_the_audit_log(console: ConsoleProcess) -> None:
-    publisher = console.publisher
+def test_it_stands_in_the_audit_log(console: ConsoleProcess, tmp_path: Path) -> None:
+    publisher = copy_of(console, tmp_path)
     publisher.publish(publisher.bundle("birds", 1))
     assert send(console, publisher) == ["birds:1"]
     made = forge(console.data / "repo", "birds")

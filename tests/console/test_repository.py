@@ -37,6 +37,10 @@ from simulators.repository import RepositorySimulator
 @pytest.fixture
 def publisher(console: ConsoleProcess, tmp_path: Path) -> RepositorySimulator:
     """A publisher that has what the console has, in a copy that the test may spoil."""
+    return copy_of(console, tmp_path)
+
+
+def copy_of(console: ConsoleProcess, tmp_path: Path) -> RepositorySimulator:
     found = console.publisher
     shutil.copytree(console.data / "repo", tmp_path / "repo")
     copy = object.__new__(RepositorySimulator)

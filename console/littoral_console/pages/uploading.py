@@ -17,7 +17,7 @@ from starlette.datastructures import UploadFile
 
 from littoral.bundle.manifest import MAX_BYTES, Manifest, target_path
 from littoral.errors import MisuseError
-from littoral_console import queries, repository, uploads
+from littoral_console import catalogue, queries, uploads
 from littoral_console.access import check_administrator
 from littoral_console.pages.frame import Entered, PageRoute, Visit, check_form
 
@@ -84,12 +84,12 @@ async def _adopt(visit: Visit, files: Sequence[UploadFile]) -> tuple[queries.Rel
     try:
         for name in begun.missing:
             await uploads.receive(begun, name, _chunks(found[name][1]))
-        known = await context.look(repository.known)
+        known = await context.look(catalogue.known)
         admitted = await run_in_threadpool(context.repository.commit, begun.id, known=known)
     finally:
         await run_in_threadpool(context.repository.discard, begun.id)
     return await context.write(
-        partial(repository.record, admitted=admitted, who=visit.name, now_ms=context.clock())
+        partial(catalogue.record, admitted=admitted, who=visit.name, now_ms=context.clock())
     )
 
 

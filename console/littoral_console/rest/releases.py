@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
 from littoral.errors import NotFoundError
-from littoral_console import queries, repository, rollouts, uploads
+from littoral_console import catalogue, queries, rollouts, uploads
 from littoral_console.access import Administrator, Asked, Someone
 from littoral_console.rollouts import Order
 
@@ -94,11 +94,11 @@ async def receive(
 @router.post("/uploads/{number}/commit")
 async def commit(number: str, context: Asked, who: Administrator) -> list[queries.Release]:
     """Adopt what was sent, if all of it is believed; return the releases that are new."""
-    known = await context.look(repository.known)
+    known = await context.look(catalogue.known)
     admitted = await run_in_threadpool(context.repository.commit, number, known=known)
     return list(
         await context.write(
-            partial(repository.record, admitted=admitted, who=who.name, now_ms=context.clock())
+            partial(catalogue.record, admitted=admitted, who=who.name, now_ms=context.clock())
         )
     )
 
