@@ -7,6 +7,7 @@ output goes. Two go out: that the trial has begun, and the status with which it 
 connection ends, the trial does. Nothing here reads a model, or believes what a trial says.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -28,6 +29,7 @@ def main() -> int:
         data, descriptors, _, _ = socket.recv_fds(peer, trial.MAX_BYTES, trial.FILES + 2)
         order = records.from_json(trial.Order, data, limit=trial.MAX_BYTES)
         *files, out, err = descriptors
+        ended = _told_of_children()
         process = subprocess.Popen(
             trial.command(order, files),
             stdin=subprocess.DEVNULL,
@@ -40,20 +42,29 @@ def main() -> int:
         for descriptor in descriptors:
             os.close(descriptor)
         peer.send(BEGUN)
-        _outlast(process, peer)
+        _outlast(process, ended, peer)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # also what it has started and left behind
         peer.send(str(process.wait()).encode())
     return 0
 
 
-def _outlast(process: subprocess.Popen[bytes], peer: socket.socket) -> None:
-    """Return when ``process`` has ended, by itself or because nobody waits for it."""
-    ended = os.pidfd_open(process.pid)
+def _told_of_children() -> int:
+    """Return what becomes readable when a child stops or ends: older kernels have no pidfd."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return read
+
+
+def _outlast(process: subprocess.Popen[bytes], ended: int, peer: socket.socket) -> None:
+    """Return when ``process`` has ended, or nobody waits for it any longer."""
     poll = select.poll()
     poll.register(ended, select.POLLIN)
     poll.register(peer, select.POLLIN | select.POLLRDHUP)
-    poll.poll()
-    os.close(ended)
-    os.killpg(process.pid, signal.SIGKILL)  # also what it has started and left behind
+    while process.poll() is None and peer.fileno() not in dict(poll.poll()):
+        os.read(ended, 64)  # it may have stopped, and not ended
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -58,11 +59,30 @@ async def status(asked: Order, tree: Tree) -> int:
 def test_processor_time_ends_with_a_signal_of_its_own(device: Device, way: str) -> None:
     """Not with the one by which a machine out of memory ends it."""
     asked = order(device.add("digits", repeat=LONG), cpu_s=1)
-    if way == "child":
+    with ExitStack() as held:
+        if way == "systemd":
+            held.enter_context(trials_by_systemd(device.tree.trial))
         assert asyncio.run(status(asked, device.tree)) == -signal.SIGXCPU
-        return
-    with trials_by_systemd(device.tree.trial):
-        assert asyncio.run(status(asked, device.tree)) == -signal.SIGXCPU
+
+
+@pytest.mark.parametrize("way", ["child", "systemd"])
+def test_a_trial_that_stops_itself_has_not_ended(device: Device, way: str) -> None:
+    async def stop() -> str | None:
+        wanted = Try(**device.add("digits", repeat=LONG).order, hardware=HARDWARE, deadline_s=3.0)
+        trial = asyncio.create_task(
+            trying.run(wanted, tree=device.tree, settings=Settings()), name="trial"
+        )
+        await asyncio.to_thread(wait_until, lambda: trials(device.tree))
+        (pid,) = trials(device.tree)
+        os.kill(int(pid), signal.SIGSTOP)
+        found = await trial
+        assert not alive(pid)
+        return found.code
+
+    with ExitStack() as held:
+        if way == "systemd":
+            held.enter_context(trials_by_systemd(device.tree.trial))
+        assert asyncio.run(stop()) == "deadline"
 
 
 def test_who_keeps_the_trial_may_end_and_that_is_not_the_models_fault(device: Device) -> None:
@@ -72,8 +92,8 @@ def test_who_keeps_the_trial_may_end_and_that_is_not_the_models_fault(device: De
         trial = asyncio.create_task(
             trying.run(wanted, tree=device.tree, settings=Settings()), name="trial"
         )
-        found: list[str] = []
-        await asyncio.to_thread(wait_until, lambda: found.extend(trials(device.tree)) or found)
+        await asyncio.to_thread(wait_until, lambda: trials(device.tree))
+        found = trials(device.tree)
         lines = (Path("/proc") / found[0] / "status").read_text().splitlines()
         keeper = int(next(line for line in lines if line.startswith("PPid:")).split()[1])
         await asyncio.sleep(0.3)  # until it has asked to end with its keeper
