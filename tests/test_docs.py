@@ -138,7 +138,7 @@ def below(command: click.Command, path: str) -> Iterator[tuple[str, click.Comman
 
 def test_every_record_on_the_wire_is_in_its_page() -> None:
     page = (ROOT / "docs/messages.md").read_text()
-    for module in ("messages", "telemetry", "enrolment"):
+    for module in ("messages", "telemetry", "enrolment", "identity"):
         source = (ROOT / f"core/littoral/wire/{module}.py").read_text()
-        for record in re.findall(r"^class (\w+)", source, re.MULTILINE):
+        for record in re.findall(r"^class ([A-Z]\w+)", source, re.MULTILINE):
             assert f"### {record}\n" in page

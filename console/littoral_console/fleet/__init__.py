@@ -7,7 +7,7 @@ import click
 
 from littoral.commands.output import Group
 from littoral_console.fleet.claims import claims
-from littoral_console.fleet.devices import devices, label, revoke, status
+from littoral_console.fleet.devices import devices, label, status
 from littoral_console.fleet.login import login
 from littoral_console.fleet.people import api_tokens, users
 from littoral_console.fleet.releases import releases
@@ -26,7 +26,6 @@ for _command in (
     status,
     devices,
     label,
-    revoke,
     tokens,
     claims,
     releases,

@@ -1,12 +1,13 @@
-"""``littoral fleet status|devices|label|revoke``: which devices there are, and what they run."""
+"""``littoral fleet status|devices|label``: which devices there are, what they run, who they are."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from littoral.commands.output import JSON, emit
-from littoral_console.figures import many
+from littoral.commands.output import JSON, Group, emit
+from littoral.errors import MisuseError
+from littoral_console.figures import many, utc
 from littoral_console.fleet.asking import TO, console, pairs
 from littoral_console.show import ago, labelled, table
 
@@ -24,19 +25,63 @@ def status(*, as_json: bool) -> None:
     emit(found, as_json=as_json, text=text)
 
 
-@click.command(epilog='Example: littoral fleet devices --to "site=berlin and hardware=coral"')
-@click.argument("device", required=False)
+class _Devices(Group):
+    """A group in which a word that is no command is a device to show."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.commands:
+            args = ["show", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Devices,
+    invoke_without_command=True,
+    epilog='Example: littoral fleet devices --to "site=berlin and hardware=coral"',
+)
 @TO
 @JSON
-def devices(device: str | None, *, to: str, as_json: bool) -> None:
-    """List the devices and what they run, or say all about DEVICE."""
-    if device is not None:
-        detail = console().get(f"devices/{device}")
-        rows = [detail["device"]]
-        emit(detail, as_json=as_json, text=table(_DEVICE, [_device(d) for d in rows]))
+@click.pass_context
+def devices(context: click.Context, *, to: str, as_json: bool) -> None:
+    """List the devices and what they run; show one, or order what it shall be."""
+    if context.invoked_subcommand is not None:
         return
     found = console().get("devices", to=to)
     emit({"devices": found}, as_json=as_json, text=table(_DEVICE, [_device(d) for d in found]))
+
+
+@devices.command(epilog="Example: littoral fleet devices show edge-1")
+@click.argument("device")
+@JSON
+def show(device: str, *, as_json: bool) -> None:
+    """Say all about DEVICE; 'show' may be left out."""
+    detail = console().get(f"devices/{device}")
+    emit(detail, as_json=as_json, text=_detail(detail))
+
+
+def _detail(detail: Mapping[str, Any]) -> str:
+    lines = [str(table(_DEVICE, [_device(detail["device"])]))]
+    if detail["device"]["frozen_why"]:
+        lines += ["", f"frozen: {detail['device']['frozen_why']}"]
+    rows = [
+        (
+            c["incarnation"],
+            c["certificate"][:16],
+            c["standing"],
+            ago(c["issued_ms"]),
+            utc(c["ends_ms"])[:10] if c["ends_ms"] else "-",
+        )
+        for c in detail["certificates"]
+    ]
+    lines += ["", str(table(("incarnation", "certificate", "standing", "issued", "ends"), rows))]
+    happened = [
+        (ago(h["time_ms"]), h["action"].removeprefix("device."), h["who"], h["why"])
+        for h in detail["identity"]
+    ]
+    lines += ["", str(table(("when", "what", "by", "why"), happened))]
+    return "\n".join(lines)
 
 
 _DEVICE = ("device", "online", "seen", "runs", "wanted", "hardware", "labels")
@@ -45,13 +90,21 @@ _DEVICE = ("device", "online", "seen", "runs", "wanted", "hardware", "labels")
 def _device(d: Mapping[str, Any]) -> Sequence[str]:
     return (
         d["id"],
-        "revoked" if d["revoked_ms"] else "yes" if d["online"] else "no",
+        _online(d),
         ago(d["last_seen_ms"]),
         " ".join(f"{m['model']}:{m['release'] or '-'} {m['state']}" for m in d["models"]),
         " ".join(f"{w['model']}:{w['release']} {w['code'] or w['outcome']}" for w in d["wanted"]),
         " ".join(d["hardware"]),
         labelled(d["labels"]),
     )
+
+
+def _online(d: Mapping[str, Any]) -> str:
+    if d["revoked_ms"]:
+        return f"revoked {ago(d['revoked_ms'])}"
+    if d["frozen_ms"]:
+        return f"frozen {ago(d['frozen_ms'])}"
+    return "yes" if d["online"] else "no"
 
 
 @click.command(epilog="Example: littoral fleet label edge-1 site=berlin line=3")
@@ -64,10 +117,36 @@ def label(device: str, labels: tuple[str, ...], *, as_json: bool) -> None:
     emit(detail, as_json=as_json, text=f"{device}: {labelled(detail['device']['labels'])}")
 
 
-@click.command(epilog="Example: littoral fleet revoke edge-1")
+@devices.command(epilog="Example: littoral fleet devices revoke edge-1")
 @click.argument("device")
 @JSON
 def revoke(device: str, *, as_json: bool) -> None:
     """Deny DEVICE everything, at once; only a token made for its name brings it back."""
     detail = console().post(f"devices/{device}/revoke")
     emit(detail, as_json=as_json, text=f"{device}: revoked")
+
+
+@devices.command(epilog="Example: littoral fleet devices thaw edge-1")
+@click.argument("device")
+@JSON
+def thaw(device: str, *, as_json: bool) -> None:
+    """Hear DEVICE again, which was frozen because two processes spoke as it, in turn."""
+    detail = console().post(f"devices/{device}/thaw")
+    emit(detail, as_json=as_json, text=f"{device}: heard again; it asks within the hour")
+
+
+@devices.command(epilog="Example: littoral fleet devices rotate --to site=berlin")
+@click.argument("device", required=False)
+@click.option("--to", help="All that a selector means, in place of DEVICE.")
+@JSON
+def rotate(device: str | None, *, to: str | None, as_json: bool) -> None:
+    """Ask DEVICE for a newer key; its present one counts until it was heard by that."""
+    if (device is None) == (to is None):
+        raise MisuseError("expected DEVICE, or --to SELECTOR")
+    if device is not None:
+        detail = console().post(f"devices/{device}/rotate")
+        emit(detail, as_json=as_json, text=f"{device}: asked for a newer key")
+        return
+    found = console().post("rotations", {"to": to})
+    text = f"{many(len(found['devices']), 'device')} asked for a newer key"
+    emit(found, as_json=as_json, text=text)

@@ -210,6 +210,13 @@ _WORDS: Final[dict[str, Word]] = {
     "journal": Word("journal", "bad"),
     "clock": Word("clock", "calm"),
     "director": Word("director's document refused", "bad"),
+    # what was done about who a device is
+    "device.enroll": Word("enrolled", "good"),
+    "device.revoke": Word("revoked", "bad"),
+    "device.freeze": Word("frozen", "bad"),
+    "device.thaw": Word("thawed", "calm"),
+    "device.rotate": Word("newer key asked for", "busy"),
+    "device.renew": Word("newer key heard", "good"),
 }
 
 

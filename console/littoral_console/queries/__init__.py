@@ -35,6 +35,7 @@ from littoral_console.queries.history import (
     history,
     summary,
 )
+from littoral_console.queries.identities import Certificate, Happened
 from littoral_console.queries.latency import (
     Errors,
     Latency,
@@ -61,6 +62,7 @@ from littoral_console.queries.releases import (
 __all__ = [
     "ApiToken",
     "BoardPoint",
+    "Certificate",
     "Change",
     "Claim",
     "Device",
@@ -68,6 +70,7 @@ __all__ = [
     "EnrolmentToken",
     "Entry",
     "Errors",
+    "Happened",
     "Incarnation",
     "Latency",
     "LatencyPoint",

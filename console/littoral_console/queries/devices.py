@@ -9,6 +9,7 @@ from littoral import records
 from littoral.wire.board import Board
 from littoral_console import tables as t
 from littoral_console.queries.boards import BoardPoint, newest_boards
+from littoral_console.queries.identities import Certificate, Happened, certificates, happened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,8 @@ class DeviceDetail:
     device: Device
     board: BoardPoint | None  # the last window that it told
     incarnations: tuple[Incarnation, ...]
+    certificates: tuple[Certificate, ...]
+    identity: tuple[Happened, ...]  # what was done about who it is
     streams: tuple[Stream, ...]
 
 
@@ -150,6 +153,8 @@ def device(connection: Connection, name: str) -> DeviceDetail | None:
             )
             for row in incarnations
         ),
+        certificates=certificates(connection, name),
+        identity=happened(connection, name),
         streams=tuple(
             Stream(
                 incarnation=row.incarnation,

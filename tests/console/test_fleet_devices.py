@@ -1,0 +1,71 @@
+"""``littoral fleet devices``: who a device is, and what is ordered of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator, Done, littoral
+
+
+class Shell:
+    def __init__(self, login: Path) -> None:
+        self.login = login
+
+    def __call__(self, *arguments: str) -> Done:
+        return littoral("fleet", "devices", *arguments, LITTORAL_FLEET=str(self.login))
+
+    def json(self, *arguments: str) -> Any:
+        done = self(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def shell(console: ConsoleProcess, tmp_path: Path) -> Shell:
+    login = tmp_path / "fleet.json"
+    done = littoral(
+        *("fleet", "login", console.ready["http"]),
+        LITTORAL_FLEET=str(login),
+        LITTORAL_PASSWORD=PASSWORD,
+    )
+    assert done.returncode == 0, done.stderr
+    return Shell(login)
+
+
+def test_show_may_be_left_out(console: ConsoleProcess, shell: Shell) -> None:
+    DeviceSimulator(console, "shown")
+    assert shell.json("shown") == shell.json("show", "shown")
+    text = shell("shown").stdout
+    assert "present" in text
+    assert "enroll" in text
+    done = shell("no-such-device")
+    assert (done.returncode, "not-found" in done.stderr) == (2, True)
+
+
+def test_revoking_is_in_the_table_with_its_time(console: ConsoleProcess, shell: Shell) -> None:
+    DeviceSimulator(console, "cli-gone", token=console.token(labels={"of": "gone"}))
+    assert shell("revoke", "cli-gone").stdout == "cli-gone: revoked\n"
+    assert "revoked" in shell("--to", "of=gone").stdout
+    found = shell.json("cli-gone")
+    assert [h["action"] for h in found["identity"]] == ["device.revoke", "device.enroll"]
+    assert found["certificates"][0]["standing"] == "present"
+    done = shell("thaw", "cli-gone")
+    assert (done.returncode, "made for its name" in done.stderr) == (2, True)
+
+
+def test_rotating_one_or_all_that_are_meant(console: ConsoleProcess, shell: Shell) -> None:
+    for name in ("cli-r1", "cli-r2"):
+        DeviceSimulator(console, name, token=console.token(labels={"of": "rotating"}))
+    assert "asked for a newer key" in shell("rotate", "cli-r1").stdout
+    assert shell.json("rotate", "--to", "of=rotating") == {"devices": ["cli-r1", "cli-r2"]}
+    assert shell.json("cli-r2")["device"]["rotate_ms"] is not None
+    for wrong in ((), ("cli-r1", "--to", "all")):
+        done = shell("rotate", *wrong)
+        assert (done.returncode, "[usage]" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["", "show", "revoke", "thaw", "rotate"])
+def test_help_shows_an_example(shell: Shell, command: str) -> None:
+    assert f"Example: littoral fleet devices {command}" in shell(*command.split(), "--help").stdout
