@@ -27,7 +27,7 @@ from littoral_console.keys import OnlineKeys
 from littoral_console.options import Options, Ready, split_address
 from littoral_console.places import listening, only_console
 from littoral_console.relay import Relay
-from littoral_console.upkeep import keep_up
+from littoral_console.upkeep import heed_others, keep_up
 
 __all__ = ["Options", "Ready", "open_context", "run"]
 
@@ -101,6 +101,8 @@ async def _run(
             work = [group.create_task(keep_up(context))]
             if context.broker is not None:
                 work.append(group.create_task(context.broker.supervise()))
+                if options.database is not None:  # which other consoles may write as well
+                    work.append(group.create_task(heed_others(context)))
             if context.relay is not None:
                 work.append(group.create_task(context.relay.run()))
             serving = [

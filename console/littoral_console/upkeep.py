@@ -6,12 +6,15 @@ from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection, case, delete, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from littoral.errors import LittoralError
+from littoral_console import revocation
 from littoral_console import tables as t
 from littoral_console.context import Context
 
 EVERY_S: Final = 30.0
+HEED_S: Final = 0.5
 SILENT_MS: Final = 5 * 60 * 1000  # over HTTPS a device asks all the time
 MISSED: Final = 2.5  # windows, of a device that is heard through the broker; which tells its will
 KEEP_TELEMETRY_MS: Final = 90 * 24 * 3600 * 1000
@@ -26,6 +29,19 @@ async def keep_up(context: Context, *, every_s: float = EVERY_S) -> None:
         except LittoralError as e:
             _log.error("upkeep: %s [%s]", e, e.code)
         await asyncio.sleep(every_s)
+
+
+async def heed_others(context: Context, *, every_s: float = HEED_S) -> None:
+    """Deny at our broker what another console on the same database has ended, until cancelled."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            if context.broker is not None:
+                ended = await context.look(revocation.revoked)
+                if ended != context.broker.revoked:
+                    await context.deny_revoked()
+        except (LittoralError, SQLAlchemyError) as e:
+            _log.error("what other consoles ended is not known: %s", e)
 
 
 async def once(context: Context) -> None:

@@ -1,0 +1,85 @@
+"""Two consoles on one database and one broker: each hears all, and each message counts once."""
+
+import shutil
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from littoral.wire.messages import topic
+from simulators.console import ConsoleProcess, DeviceSimulator, needs_broker, until
+from simulators.repository import RepositorySimulator
+
+pytestmark = needs_broker
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[ConsoleProcess, ConsoleProcess]]:
+    """Run console a with the broker, and console b as another machine with the same keys would."""
+    publisher = RepositorySimulator(tmp_path)
+    publisher.publish(publisher.bundle("digits", 1))
+    database = ("--database", f"sqlite:///{tmp_path / 'console' / 'littoral.db'}")
+    with ConsoleProcess(tmp_path, publisher, database) as first:
+        first.upload()
+        base = tmp_path / "other"
+        (base / "console" / "tls").mkdir(parents=True)
+        shutil.copytree(first.data / "keys", base / "console" / "keys")
+        shutil.copytree(first.data / "repo", base / "console" / "repo")
+        for name in ("console-ca.crt", "console-ca.key"):
+            shutil.copy(first.data / "tls" / name, base / "console" / "tls" / name)
+        others = ("--replica", "b", "--broker", f"mqtts://{first.ready['broker']}")
+        second = ConsoleProcess(base, publisher, (*others, *database), _token=first._token)
+        with second:
+            yield first, second
+
+
+def test_what_both_hear_counts_once(pair: tuple[ConsoleProcess, ConsoleProcess]) -> None:
+    """Neither takes the other's session, and one goes on when the other was killed."""
+    first, second = pair
+    assert (second.data / "tls" / "console.b.crt").exists()
+    device = DeviceSimulator(first, "heard")
+    other = DeviceSimulator(second, "also-heard")
+    with device.mqtt() as client, other.mqtt() as beside:
+        client.subscribe(topic("heard", "down/#"))
+        beside.subscribe(topic("also-heard", "down/#"))
+        for n in range(1, 21):
+            client.say(device.report("fetched", release=n))
+            beside.say(other.report("fetched", release=n))
+        client.acked(device.stream, 20)
+        beside.acked(other.stream, 20)
+        second.push("digits:1", to="heard")
+        until(lambda: client.next()[0] == topic("heard", "down/desired"), "the document")
+        first.kill()  # and its broker with it
+        first.start()
+        until(lambda: client.connected and beside.connected, "the broker")
+        client.say(device.report("passed", release=21))
+        client.acked(device.stream, 21)
+    for console in pair:
+        for name, many in (("heard", 21), ("also-heard", 20)):
+            stream = console.device(name)["streams"][0]
+            assert (stream["acked"], stream["highest"], stream["lost"]) == (many, many, 0)
+            told = console.rest.get("history", device=name, limit=1000)
+            assert sorted(int(change["release"]) for change in told) == list(range(1, many + 1))
+
+
+def test_what_one_ends_the_others_broker_denies(
+    pair: tuple[ConsoleProcess, ConsoleProcess],
+) -> None:
+    """A device that is revoked at the console that has no broker of its own is silent as soon."""
+    _, second = pair
+    device = DeviceSimulator(second, "ended")
+    with device.mqtt() as client:
+        client.subscribe(topic("ended", "down/#"))
+        client.say(device.report("fetched"))
+        client.acked(device.stream, 1)
+        second.rest.post("devices/ended/revoke")
+        until(
+            lambda: client.publish(topic("ended", "up/report"), b"x") == "Not authorized",
+            "silence",
+            limit_s=3,
+        )
+    device.certificate = device.certificate.rename(device.folder / "earlier.crt")
+    DeviceSimulator(second, "ended", token=second.token(device="ended"))
+    with pytest.raises((ssl.SSLError, ConnectionError)), device.mqtt():
+        pass
