@@ -49,6 +49,7 @@ DEVICE = Device(
     clock="signed",
     serving=True,
     director=1,
+    board=None,
     models=(),
     wanted=(),
 )

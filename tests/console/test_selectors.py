@@ -29,6 +29,7 @@ def device(name: str, **more: object) -> Device:
         "clock": None,
         "serving": True,
         "director": 0,
+        "board": None,
         "models": (),
         "wanted": (),
     }

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from littoral_console.pages import (
     audit,
+    boards,
     claims,
     devices,
     doors,
@@ -38,6 +39,7 @@ for part in (
     rollouts,
     history,
     telemetry,
+    boards,
     tokens,
     audit,
     people,

@@ -96,12 +96,68 @@
     empty: (found) => found.releases.length === 0,
   };
 
-  const KINDS = { latency: overTime, spread };
+  const MB_PER_MIB = 1.048576;
+  const room = (mb) => (mb < 1e3 ? `${Math.round(mb)} MB` : `${Number((mb / 1e3).toPrecision(3))} GB`);
+
+  const FIGURES = {
+    temperature_c: (v) => `${Number(v.toFixed(1))} °C`,
+    load: (v) => `${Number(v.toFixed(2))}`,
+    memory_free_mib: room,
+    disk_free_mib: room,
+  };
+
+  // Windows in which the board ran slower than it could, or had too little power: a stripe each.
+  const marks = (found) => (plot) => {
+    const { t, throttled, under_voltage: weak } = found();
+    const { left, top, width, height } = plot.bbox;
+    t.forEach((at, i) => {
+      if (!throttled[i] && !weak[i]) return;
+      const from = Math.max(left, plot.valToPos(Math.max(t[i - 1] ?? 0, at - 1800), "x", true));
+      const to = Math.min(left + width, plot.valToPos(at, "x", true));
+      plot.ctx.fillStyle = css(weak[i] ? "--bad-wash" : "--busy-wash");
+      plot.ctx.fillRect(from, top, Math.max(to - from, 2), height);
+    });
+  };
+
+  // The board: the mean as a line, in a band from the least to the most.
+  const board = (name) => {
+    const spread = name !== "disk_free_mib";
+    const scale = (values) => (name.endsWith("_mib") ? values.map((v) => (v === null ? v : v * MB_PER_MIB)) : values);
+    const parts = spread ? [["mean", "mean"], ["low", "least"], ["high", "most"]] : [[null, "free"]];
+    return {
+      data: (found) => [found.t, ...parts.map(([part]) => scale(part ? found[name][part] : found[name]))],
+      lines: () => parts.map(([, text], i) => ({
+        group: text,
+        name: "",
+        plain: true,
+        colour: 0,
+        text: (v) => (v === null ? "–" : FIGURES[name](v)),
+        look: { width: i ? 0 : 2, points: { show: false } },
+      })),
+      options: (found) => ({
+        bands: spread ? [{ series: [3, 2], fill: `${colour(0)}2e` }] : [],
+        scales: {
+          x: { range: () => [found().since_s, found().now_s] },
+          y: { range: (_, min, max) => (name === "temperature_c" ? [Math.min(20, min), Math.max(90, max)] : [0, max * 1.12 || 1]) },
+        },
+        axes: [axis({ values: TIMES, space: 70 }), axis({ values: (_, ticks) => ticks.map(FIGURES[name]), size: 66, space: 26 })],
+        tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC"),
+        hooks: { drawClear: [marks(found)] },
+        height: 165,
+      }),
+      place: overTime.place,
+      resting: "latest",
+      empty: (found) => found.t.length === 0 || !found[name],
+      shape: (found) => [found.span],
+    };
+  };
+
+  const KINDS = { latency: () => overTime, spread: () => spread, board };
 
   class Chart {
     constructor(place) {
       this.place = place;
-      this.kind = KINDS[place.id];
+      this.kind = KINDS[place.dataset.kind ?? place.id](place.dataset.figure);
       this.plot = null;
       this.shape = null;
       this.latest = null;
@@ -109,11 +165,10 @@
       this.keys.className = "keys";
     }
 
-    async refresh() {
-      const response = await fetch(`${this.place.dataset.chart}?${query()}`, { headers: { Accept: "application/json" } });
-      if (response.status === 401) window.location.reload();
-      if (!response.ok) throw new Error(`the console answers ${response.status}`);
-      this.latest = await response.json();
+    async refresh(asked) {
+      const url = `${this.place.dataset.chart}?${query()}`;
+      if (!asked.has(url)) asked.set(url, ask(url));
+      this.latest = await asked.get(url);
       this.draw();
     }
 
@@ -123,7 +178,7 @@
       const empty = this.kind.empty(found);
       this.place.querySelector(".empty").hidden = !empty;
       this.place.querySelector(".empty").textContent = "No windows in this range";
-      const shape = empty ? "" : JSON.stringify([found.model, found.stage, found.span, found.releases.map((r) => r.release)]);
+      const shape = empty ? "" : JSON.stringify(this.kind.shape?.(found) ?? [found.model, found.stage, found.span, found.releases.map((r) => r.release)]);
       if (shape !== this.shape) this.make(found, shape);
       else if (this.plot) this.plot.setData(this.kind.data(found));
       this.read();
@@ -137,13 +192,15 @@
       this.keys.replaceChildren();
       if (!shape) return;
       const lines = this.kind.lines(found);
+      const options = this.kind.options(() => this.latest);
+      this.height = options.height ?? HEIGHT;
       this.plot = new uPlot({
         width: this.place.clientWidth,
-        height: HEIGHT,
-        ...this.kind.options(() => this.latest),
+        ...options,
+        height: this.height,
         cursor: { drag: { x: false, y: false } },
         legend: { show: false },
-        hooks: { setCursor: [() => this.read()] },
+        hooks: { ...options.hooks, setCursor: [() => this.read()] },
         series: [{}, ...lines.map((line) => ({ stroke: colour(line.colour), ...line.look }))],
       }, this.kind.data(found), this.place);
       this.place.append(this.keys);
@@ -164,7 +221,7 @@
           groups.set(line.group, group);
         }
         const item = document.createElement("span");
-        item.className = line.name || "share";
+        item.className = line.plain ? "plain" : line.name || "share";
         const value = document.createElement("i");
         item.append(line.name ? `${line.name} ` : "", value);
         groups.get(line.group).append(item);
@@ -186,7 +243,7 @@
     }
 
     resize() {
-      if (this.plot) this.plot.setSize({ width: this.place.clientWidth, height: HEIGHT });
+      if (this.plot) this.plot.setSize({ width: this.place.clientWidth, height: this.height });
     }
 
     recolour() {
@@ -195,6 +252,13 @@
     }
   }
 
+  const ask = async (url) => {
+    const response = await fetch(url, { headers: { Accept: "application/json" } });
+    if (response.status === 401) window.location.reload();
+    if (!response.ok) throw new Error(`the console answers ${response.status}`);
+    return response.json();
+  };
+
   const query = () => {
     const form = document.querySelector("form[data-charts]");
     return new URLSearchParams(new FormData(form)).toString();
@@ -202,7 +266,10 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     const charts = [...document.querySelectorAll("[data-chart]")].map((place) => new Chart(place));
-    const refresh = () => Promise.allSettled(charts.map((chart) => chart.refresh()));
+    const refresh = () => {
+      const asked = new Map(); // charts that show the same data ask once
+      return Promise.allSettled(charts.map((chart) => chart.refresh(asked)));
+    };
     const loop = async () => {
       if (!document.hidden) await refresh();
       setTimeout(loop, EVERY_MS);

@@ -1,0 +1,126 @@
+"""How a board is, in words. Values in, text out."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from littoral.wire.board import SPREADS, Board, BoardWindow, Reading
+from littoral_console.figures import size
+from littoral_console.pages.reasons import Tone
+from littoral_console.queries import BoardPoint, Device
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+_MIB: Final = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """What of a board somebody should look at, and what to do."""
+
+    text: str
+    meaning: str
+    tone: Tone = "bad"
+
+
+_NEWER: Final = "A device that is newer than this console says this."
+_SYMPTOMS: Final[dict[str, Symptom]] = {
+    "hot": Symptom(
+        "hot",
+        "As hot as where the board slows itself, or more. Give it air, shade or a heat sink.",
+    ),
+    "throttled": Symptom(
+        "throttled",
+        "It ran slower than it could, for heat or lack of power: latencies grow by that.",
+        "busy",
+    ),
+    "under-voltage": Symptom(
+        "under-voltage",
+        "Its supply gives too little. Take a stronger one or a shorter cable: cards break by this.",
+    ),
+    "memory-low": Symptom(
+        "memory low", "Less than a twentieth is free: the next model may not fit.", "busy"
+    ),
+    "disk-low": Symptom("disk low", "Too little room for the next download. Free some."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of what is known of a board."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def symptoms(device: Device) -> list[Symptom]:
+    """Return what is to be looked at, of a device that still is one."""
+    if device.board is None or device.revoked_ms is not None:
+        return []
+    return [
+        _SYMPTOMS.get(name) or Symptom(name, "A newer device says this.")
+        for name in device.board.alarms
+    ]
+
+
+def facts(board: Board | None, point: BoardPoint | None) -> list[Fact]:
+    """Return what the board told last: its status and its last window, whichever has it."""
+    board = board or Board()
+    now = reading(board.now, point.window if point else None)
+    found = [
+        Fact("Temperature", _c(now.temperature_c), _accelerator(now.accelerator_c)),
+        Fact("Load", "" if now.load is None else f"{now.load:.2f}", _of_cores(board.cores)),
+        Fact("Frequency", "" if now.frequency_mhz is None else f"{now.frequency_mhz:,.0f} MHz"),
+        Fact("Memory free", _room(now.memory_free_mib), _of(board.memory_mib)),
+        Fact("Disk free", _room(now.disk_free_mib), _of(board.disk_mib)),
+        Fact("Running for", uptime(now.uptime_s)),
+    ]
+    return [one for one in found if one.value]
+
+
+def reading(now: Reading | None, window: BoardWindow | None) -> Reading:
+    """Return the means of the last window, else what the status said."""
+    if window is None:
+        return now or Reading()
+    means = {one.name: s.mean for one in SPREADS if (s := getattr(window, one.name)) is not None}
+    return Reading(
+        **means,
+        disk_free_mib=window.disk_free_mib,
+        uptime_s=window.uptime_s,
+        throttled=window.throttled > 0,
+        under_voltage=window.under_voltage > 0,
+    )
+
+
+def temperature(window: BoardWindow) -> str:
+    """Return what it was in the window, in short."""
+    found = window.temperature_c or window.accelerator_c
+    return "" if found is None else f"{found.mean:.0f} °C"
+
+
+def uptime(seconds: float | None) -> str:
+    """Return how long that is, in its two largest units."""
+    if seconds is None:
+        return ""
+    if seconds >= _DAY_S:
+        return f"{seconds // _DAY_S:.0f} d {seconds % _DAY_S // _HOUR_S:.0f} h"
+    return f"{seconds // _HOUR_S:.0f} h {seconds % _HOUR_S // _MINUTE_S:.0f} min"
+
+
+def _c(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f} °C"
+
+
+def _accelerator(value: float | None) -> str:
+    return "" if value is None else f"accelerator {value:.1f} °C"
+
+
+def _of(whole_mib: int) -> str:
+    return f"of {_room(whole_mib)}" if whole_mib else ""
+
+
+def _of_cores(cores: int) -> str:
+    return f"on {cores} core{'' if cores == 1 else 's'}" if cores else ""
+
+
+def _room(mib: float | None) -> str:
+    return "" if mib is None else size(round(mib * _MIB))
