@@ -41,6 +41,8 @@ DEEDS = (
     "/claims/1/refuse",
     "/releases/digits/3/push",
     "/devices/lock-west/revoke",
+    "/devices/lock-west/thaw",
+    "/devices/lock-west/rotate",
     "/devices/lock-west/labels",
     "/people",
     "/people/access",
