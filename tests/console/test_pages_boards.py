@@ -8,9 +8,9 @@ import pytest
 from console.coast import Coast, settle
 from littoral.wire.board import Board, BoardWindow, Reading, Spread
 from littoral_console import queries
+from littoral_console.health import facts, symptoms, temperature, uptime
 from littoral_console.pages.alarms import alarms
 from littoral_console.pages.boards import columns
-from littoral_console.pages.health import facts, symptoms, temperature, uptime
 from littoral_console.queries import BoardPoint
 
 MIN_MS = 60_000
@@ -36,7 +36,7 @@ def coast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coast]:
 
 
 def test_the_last_window_is_told_with_units_and_of_how_much() -> None:
-    said = {f.name: (f.value, f.note) for f in facts(Board(cores=4, memory_mib=1000), point(9))}
+    said = {f.name: (f.value, f.note) for f in facts(Board(cores=4, memory_mib=1000), WINDOW)}
     assert said == {
         "Temperature": ("61.3 °C", ""),
         "Memory free": ("537 MB", "of 1.05 GB"),

@@ -8,6 +8,7 @@ import click
 from littoral.commands.output import JSON, Group, emit
 from littoral.errors import MisuseError
 from littoral_console.figures import many, utc
+from littoral_console.fleet import boards
 from littoral_console.fleet.asking import TO, console, pairs
 from littoral_console.show import ago, labelled, table
 
@@ -65,6 +66,8 @@ def _detail(detail: Mapping[str, Any]) -> str:
     lines = [str(table(_DEVICE, [_device(detail["device"])]))]
     if detail["device"]["frozen_why"]:
         lines += ["", f"frozen: {detail['device']['frozen_why']}"]
+    board = list(boards.lines(detail))
+    lines += ["", *board] if board else []
     rows = [
         (
             c["incarnation"],

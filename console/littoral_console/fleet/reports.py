@@ -8,6 +8,7 @@ import click
 from littoral.commands.output import JSON, emit
 from littoral.wire.stages import STAGES
 from littoral_console.figures import many, micros
+from littoral_console.fleet import boards
 from littoral_console.fleet.asking import LIMIT, TO, console
 from littoral_console.show import ago, table
 
@@ -54,6 +55,7 @@ def history(
 )
 @TO
 @click.option("--since", "since_s", default=3600, show_default=True, help="Seconds back.")
+@click.option("--board", is_flag=True, help="How boards were instead: heat, power, memory, disk.")
 @JSON
 def telemetry(
     *,
@@ -62,9 +64,14 @@ def telemetry(
     stage: str | None,
     to: str,
     since_s: int,
+    board: bool,
     as_json: bool,
 ) -> None:
-    """Say how fast models answer: percentiles of merged sketches, in µs."""
+    """Say how fast models answer, percentiles of merged sketches in µs; or how boards are."""
+    if board:
+        points = console().get("telemetry/boards", to=to, since_s=since_s)
+        emit({"boards": points}, as_json=as_json, text=boards.summary(points))
+        return
     found = console().get(
         "telemetry", model=model, release=release, stage=stage, to=to, since_s=since_s
     )

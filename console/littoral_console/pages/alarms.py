@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from littoral_console import queries
-from littoral_console.pages.health import symptoms
+from littoral_console.health import symptoms
 from littoral_console.pages.reasons import Tone
 from littoral_console.queries import Device
 

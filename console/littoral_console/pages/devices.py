@@ -1,11 +1,13 @@
 """All devices, and one of them."""
 
+from collections.abc import Callable
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Response
 
 from littoral.errors import NotFoundError
 from littoral_console import director, queries
+from littoral_console.health import facts, symptoms, temperature
 from littoral_console.pages.frame import Administering, Entered, PageRoute, see
 from littoral_console.pages.standing import standing
 from littoral_console.pages.telemetry import choose
@@ -20,6 +22,8 @@ STATES: Final = (
     ("online", "online"),
     ("offline", "offline"),
     ("attention", "not as wanted"),
+    ("board", "board needs a look"),
+    ("frozen", "frozen"),
     ("revoked", "revoked"),
 )
 _MOST: Final = 200
@@ -41,11 +45,13 @@ def devices(visit: Entered, q: str = "", state: str = "all") -> Response:
     with visit.context.database.reading() as connection:
         every = queries.devices(connection)
         waiting = queries.claims_waiting(connection)
-    found = [device for device in every if is_in(device, state) and speaks_of(device, q)]
+        found = [device for device in every if is_in(device, state) and speaks_of(device, q)]
+        boards = queries.newest_boards(connection, [device.id for device in found[:_MOST]])
     return visit.show(
         "devices.html",
         section="/devices",
         rows=found[:_MOST],
+        warmth={name: temperature(d.window) for name, d in boards.items()},
         more=max(0, len(found) - _MOST),
         total=len(every),
         q=q,
@@ -80,10 +86,14 @@ def device(visit: Entered, name: str, model: str = "", stage: str = "", span: st
         issued=issued.version if issued else None,
         clock=_CLOCKS.get(device.clock or "", "not known yet"),
         trust=_TRUSTS.get(device.trust or "", "not known yet"),
-        incarnations=found.incarnations,
+        certificates=found.certificates,
+        identity=found.identity,
         streams=found.streams,
         changes=changes,
         choice=choice,
+        board=device.board,
+        facts=facts(device.board, found.board.window if found.board else None),
+        board_ms=found.board.ends_ms if found.board else device.last_seen_ms,
     )
 
 
@@ -101,19 +111,26 @@ async def revoke(visit: Administering, name: str) -> Response:
     return see(f"/devices/{name}")
 
 
+@router.post("/devices/{name}/thaw")
+async def thaw(visit: Administering, name: str) -> Response:
+    await rest.thaw(name, visit.context, visit.who)
+    return see(f"/devices/{name}")
+
+
+@router.post("/devices/{name}/rotate")
+async def rotate(visit: Administering, name: str) -> Response:
+    await rest.rotate(name, visit.context, visit.who)
+    return see(f"/devices/{name}")
+
+
 def is_in(device: Device, state: str) -> bool:
     """Return whether the device is in one of STATES."""
-    match state:
-        case "online":
-            return device.online and device.revoked_ms is None
-        case "offline":
-            return not device.online and device.revoked_ms is None
-        case "revoked":
-            return device.revoked_ms is not None
-        case "attention":
-            return any(found.verdict.tone == "bad" for found in standing(device))
-        case _:
-            return True
+    rule = _RULES.get(state)
+    return rule is None or rule(device)
+
+
+def _heard(device: Device) -> bool:
+    return device.revoked_ms is None and device.frozen_ms is None
 
 
 def speaks_of(device: Device, text: str) -> bool:
@@ -129,3 +146,13 @@ def speaks_of(device: Device, text: str) -> bool:
         )
     ).lower()
     return all(found in shown for found in text.lower().split())
+
+
+_RULES: Final[dict[str, Callable[[Device], bool]]] = {
+    "online": lambda d: d.online and _heard(d),
+    "offline": lambda d: not d.online and _heard(d),
+    "frozen": lambda d: d.frozen_ms is not None and d.revoked_ms is None,
+    "revoked": lambda d: d.revoked_ms is not None,
+    "board": lambda d: bool(symptoms(d)),
+    "attention": lambda d: any(found.verdict.tone == "bad" for found in standing(d)),
+}

@@ -32,7 +32,7 @@ from littoral_console.access import (
 from littoral_console.accounts import Person
 from littoral_console.answers import UnknownPersonError
 from littoral_console.context import Context
-from littoral_console.pages.health import symptoms
+from littoral_console.health import symptoms
 from littoral_console.pages.reasons import reason, tally, word
 from littoral_console.pages.standing import standing
 from littoral_console.phases import phase

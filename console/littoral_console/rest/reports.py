@@ -135,6 +135,27 @@ async def series(
     return list(found)
 
 
+@router.get("/telemetry/boards")
+async def boards(
+    context: Asked,
+    _who: Someone,
+    *,
+    to: Selector = "all",
+    since_s: Seconds = 3600,
+    step_s: Seconds | None = None,
+) -> list[queries.BoardPoint]:
+    """Return how boards were: every window, or one result for a step of time."""
+    found = await context.look(
+        partial(
+            queries.board_windows,
+            since_ms=context.clock() - since_s * 1000,
+            step_ms=(step_s or 0) * 1000,
+            devices=await _meant(context, to),
+        )
+    )
+    return list(found)
+
+
 @router.get("/audit")
 async def audit(
     context: Asked, _who: Someone, before: int | None = None, limit: Many = 100

@@ -1,12 +1,14 @@
-"""How a board is, in words. Values in, text out."""
+"""How a board is, in words, on pages and in terminals. Values in, text out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from littoral.wire.board import SPREADS, Board, BoardWindow, Reading
 from littoral_console.figures import size
-from littoral_console.pages.reasons import Tone
-from littoral_console.queries import BoardPoint, Device
+
+if TYPE_CHECKING:  # terminals know no database
+    from littoral_console.queries import Device
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 _MIB: Final = 2**20
@@ -18,7 +20,7 @@ class Symptom:
 
     text: str
     meaning: str
-    tone: Tone = "bad"
+    tone: Literal["busy", "bad"] = "bad"
 
 
 _NEWER: Final = "A device that is newer than this console says this."
@@ -52,20 +54,22 @@ class Fact:
     note: str = ""
 
 
-def symptoms(device: Device) -> list[Symptom]:
+def symptoms(device: "Device") -> list[Symptom]:
     """Return what is to be looked at, of a device that still is one."""
     if device.board is None or device.revoked_ms is not None:
         return []
-    return [
-        _SYMPTOMS.get(name) or Symptom(name, "A newer device says this.")
-        for name in device.board.alarms
-    ]
+    return said(device.board.alarms)
 
 
-def facts(board: Board | None, point: BoardPoint | None) -> list[Fact]:
+def said(alarms: Iterable[str]) -> list[Symptom]:
+    """Return what a device's alarms mean."""
+    return [_SYMPTOMS.get(name) or Symptom(name, _NEWER) for name in alarms]
+
+
+def facts(board: Board | None, window: BoardWindow | None) -> list[Fact]:
     """Return what the board told last: its status and its last window, whichever has it."""
     board = board or Board()
-    now = reading(board.now, point.window if point else None)
+    now = reading(board.now, window)
     found = [
         Fact("Temperature", _c(now.temperature_c), _accelerator(now.accelerator_c)),
         Fact("Load", "" if now.load is None else f"{now.load:.2f}", _of_cores(board.cores)),
