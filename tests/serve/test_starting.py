@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from littoral_serve.starting import started
 from littoral_serve.trial import FILES, Order
 from littoral_serve.trying import UntriedError
 from simulators.served import HARDWARE, LONG, Device, Release, alive, wait_until
-from simulators.units import trials, trials_by_systemd
+from simulators.units import KEEPER, trials, trials_by_systemd
 
 
 @pytest.fixture
@@ -105,6 +106,44 @@ def test_who_keeps_the_trial_may_end_and_that_is_not_the_models_fault(device: De
 
     with trials_by_systemd(device.tree.trial):
         assert asyncio.run(kill()) == "unreachable"
+
+
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """A control group with 64 MiB of memory, as MemoryMax= makes one; root's to make."""
+    group = _limited("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+    group = group or _limited("/sys/fs/cgroup", "memory.max")
+    if group is None:
+        pytest.skip("no control group's memory can be limited here")
+    procs = group / "cgroup.procs"
+    yield group
+    wait_until(lambda: not procs.read_text())
+    group.rmdir()
+
+
+def _limited(home: str, setting: str) -> Path | None:
+    group = Path(home) / f"littoral-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        return None
+    try:
+        (group / setting).write_text(str(64 * 2**20))
+    except OSError:
+        group.rmdir()
+        return None
+    return group
+
+
+def test_out_of_memory_the_kernel_ends_the_trial_and_not_who_keeps_it(
+    device: Device, small_group: Path
+) -> None:
+    enter = f'echo $$ > {small_group}/cgroup.procs; echo 500 > /proc/self/oom_score_adj; exec "$@"'
+    with trials_by_systemd(device.tree.trial, ("/bin/sh", "-c", enter, "sh", *KEEPER)):
+        wanted = Try(**device.add("digits", repeat=LONG).order, hardware=HARDWARE, deadline_s=20)
+        found = asyncio.run(trying.run(wanted, tree=device.tree, settings=Settings()))
+    assert found.code == "memory"
+    assert found.detail == "out of memory; the process was ended by SIGKILL"
 
 
 def test_where_systemd_starts_nothing_serve_does(
