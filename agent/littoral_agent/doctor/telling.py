@@ -71,9 +71,10 @@ def _lines(one: Asked, *, colours: bool) -> Iterator[str]:
     mark = _mark(finding.state, colours=colours) + " " * (4 - len(_MARKS[finding.state]))
     indent = " " * (_NAME + 7)
     width = max(_LEAST_WIDTH, shutil.get_terminal_size((100, 24)).columns) - len(indent)
-    first, *more = textwrap.wrap(finding.found, width) or [""]
+    wrap = textwrap.TextWrapper(width, break_on_hyphens=False, break_long_words=False).wrap
+    first, *more = wrap(finding.found) or [""]
     yield f"  {mark} {one.check.name:{_NAME - 1}} {first}".rstrip()
-    for line in (*more, *textwrap.wrap(finding.wrong, width)):
+    for line in (*more, *wrap(finding.wrong)):
         yield f"{indent}{line}"
     for line in finding.do.splitlines():  # as it is: somebody copies it
         yield f"{indent}> {line}"

@@ -81,13 +81,15 @@ def watchdog(place: Place) -> Finding:
 def _unit_wrong(unit: dict[str, str]) -> tuple[str, str] | None:
     name, now = unit["Id"], unit.get("ActiveState")
     if unit.get("LoadState") == "masked":
-        return "is masked", f"sudo systemctl unmask {name} && sudo systemctl start {name}"
+        how = "unmask --runtime" if unit.get("UnitFileState") == "masked-runtime" else "unmask"
+        return "is masked", f"sudo systemctl {how} {name} && sudo systemctl start {name}"
     if unit.get("LoadState") != "loaded":
         return f"does not load ({unit.get('LoadState')})", f"systemctl status {name}"
     look = f"sudo journalctl -u {name} -n 50"
     if now == "failed":
         return f"failed: {unit.get('Result')}", f"{look}; sudo systemctl restart {name}"
-    if unit.get("SubState") == "auto-restart":
+    begins_anew = now == "activating" and _count(unit, "NRestarts") > _MANY_RESTARTS
+    if unit.get("SubState") == "auto-restart" or begins_anew:
         return f"ends again and again: {unit.get('Result')}", look
     if now == "inactive":
         return "does not run", f"sudo systemctl start {name}"
