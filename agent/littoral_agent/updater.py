@@ -11,15 +11,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from littoral import durable
 from littoral.backoff import Backoff
 from littoral.errors import JournalError, LittoralError, StorageError
 from littoral.journal_log import about
 from littoral.tree import Tree
-from littoral.wire import journal as journals
 from littoral.wire.journal import Choice, Journal, State
 from littoral_agent import holdings, saying
 from littoral_agent.deeds import Deeds
+from littoral_agent.ledger import Ledger
 from littoral_agent.probation import Outcome
 from littoral_agent.reports import Reports
 from littoral_agent.saying import MOST_DETAIL
@@ -40,7 +39,6 @@ class _Work:
     due_s: float = 0.0
     left: str | None = None  # the manifest that the last step took out of probation
     rerun_s: float | None = None  # when serve is to be brought in line, beside the deeds
-    unwritten: bool = False  # the disk did not take the journal, and going back did not wait
     unwritten_s: float = 0.0  # of probation
 
 
@@ -72,35 +70,25 @@ class Updater:
         self._reports, self._boot = reports, boot
         self._named, self._clock = named, clock
         self._work: dict[str, _Work] = {}
-        self._proven: dict[str, Choice | None] = {}  # what stands beside the journals
-        self.journals: dict[str, Journal] = {}
+        self._ledger = Ledger(tree)
         self.version = 0  # of the director's document that is acted on
+
+    @property
+    def journals(self) -> dict[str, Journal]:
+        """Return what is promised of each model."""
+        return self._ledger.journals
 
     def wake(self) -> dict[str, JournalError]:
         """Read the journals and go on where they say; return those that cannot be read.
 
         They are set aside; of their models is remembered what was proven last.
         """
-        unreadable = {}
-        for path in journals.find(self._tree.journals):
-            try:
-                self.journals[path.stem] = journals.read(path)
-            except JournalError as e:
-                log.warning(
-                    "%s; it is kept as %s",
-                    e,
-                    durable.set_aside(path).name,
-                    extra=about(path.stem),
-                )
-                self._reports.tell("journal", f"{path.stem}: {e}"[:MOST_DETAIL], code=e.code)
-                unreadable[path.stem] = e
-                self._recall(path.stem)
+        unreadable = self._ledger.read()
+        for model, e in unreadable.items():
+            self._reports.tell("journal", f"{model}: {e}"[:MOST_DETAIL], code=e.code)
         for model, held in list(self.journals.items()):
             if held.said is not None:
                 self._reports.step(held.said)
-            proven = journals.read_proven(self._tree.journal(model))
-            self._proven[model] = proven.good if proven else None
-            self._keep_proven(model, held)
             try:
                 self.handle(model, Outcome(event=Event.WOKE))
             except StorageError as e:
@@ -108,24 +96,15 @@ class Updater:
                 self._of(model).deeds = list(TABLE[held.state, Event.WOKE][1])
         return unreadable
 
-    def _recall(self, model: str) -> None:
-        """Go on from what was proven last of a model whose journal is lost."""
-        held = journals.read_proven(self._tree.journal(model))
-        if held is None:
-            return
-        self.journals[model] = held
-        try:
-            self._write(model, held)
-        except StorageError as e:
-            log.warning("%s: going on, although %s [%s]", model, e, e.code, extra=about(model))
-
     def rest(self) -> None:
         """Remember that the agent stops, and that power is not what ends it."""
         for model, held in self.journals.items():
             if held.boot is None:
                 continue
             try:
-                self._write(model, replace(held, boot=None, watched_s=self._watched_s(model)))
+                self._ledger.write(
+                    model, replace(held, boot=None, watched_s=self._watched_s(model))
+                )
             except StorageError as e:
                 log.warning(
                     "%s: this stop will be taken for a power cut: %s", model, e, extra=about(model)
@@ -161,7 +140,7 @@ class Updater:
                 probation_s=self._settings.probation_s,
             )
             after = replace(after, said=said)
-            self._promise(model, before, after)
+            self._ledger.promise(model, before, after)
             saying.write_down(log, after, taken.event, outcome)
             self._reports.step(said)
         work = self._of(model)
@@ -179,8 +158,7 @@ class Updater:
         self._reports.flush()
         for model in list(self.journals):
             work = self._of(model)
-            if work.unwritten:
-                self._rewrite(model, work)
+            self._ledger.catch_up(model)
             if work.rerun_s is not None and work.rerun_s <= self._clock():
                 self._rerun(model, work)
             while work.deeds and work.due_s <= self._clock():
@@ -263,7 +241,7 @@ class Updater:
         outcome, passed_s = self._deeds.watch(replace(held, watched_s=self._watched_s(model)))
         work.unwritten_s += passed_s
         if outcome is None and work.unwritten_s >= REMEMBER_S:
-            self._write(model, replace(held, watched_s=self._watched_s(model)))
+            self._ledger.write(model, replace(held, watched_s=self._watched_s(model)))
             work.unwritten_s = 0.0
         return outcome
 
@@ -290,47 +268,6 @@ class Updater:
         ]
         bad = {sha256 for held in self.journals.values() for sha256 in held.quarantine}
         holdings.collect(self._tree, needed, named=frozenset(self._named()) - bad)
-
-    def _promise(self, model: str, before: Journal, after: Journal) -> None:
-        try:
-            self._write(model, after)
-        except StorageError as e:
-            if before.state is not State.PROBATION or after.running != before.good:
-                raise
-            # Going back does not wait for a disk: until it takes this journal, what stands on it
-            # leads here again.
-            log.warning("%s: going back, although %s [%s]", model, e, e.code, extra=about(model))
-            self.journals[model] = after
-            self._of(model).unwritten = True
-
-    def _rewrite(self, model: str, work: _Work) -> None:
-        try:
-            self._write(model, self.journals[model])
-        except StorageError:
-            return
-        work.unwritten = False
-
-    def _write(self, model: str, after: Journal) -> None:
-        journals.write(self._tree.journal(model), after)
-        self.journals[model] = after
-        self._keep_proven(model, after)
-
-    def _keep_proven(self, model: str, held: Journal) -> None:
-        """Write what is proven a second time, beside the journal, when that changed."""
-        if self._proven.get(model) == held.good:
-            return
-        path = self._tree.journal(model)
-        try:
-            if held.good is None:
-                durable.remove(journals.proven(path))
-            else:
-                journals.write_proven(path, held)
-        except StorageError as e:
-            log.warning(
-                "%s: what is proven stands in its journal alone: %s", model, e, extra=about(model)
-            )
-        else:
-            self._proven[model] = held.good
 
     def _of(self, model: str) -> _Work:
         settings = self._settings
