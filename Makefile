@@ -1,5 +1,6 @@
 # make demo    the whole loop, told as a story     make demo ARGS="--once --json"
 # make test    the whole test-suite                make test ARGS="-k sketch"
+# make test-boot  real boots: amd64     make test-boot ARGS="--arch arm64"
 # make check   format, lint, types, architecture
 # make bench   every script of benchmarks/
 # make docs    writes the generated parts of docs/ anew, and the packages' settings
@@ -8,7 +9,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench docs format clean
+.PHONY: help demo test test-boot check bench docs format clean
 
 BIN := .venv/bin
 ARGS ?=
@@ -25,13 +26,19 @@ endef
 PYTHON ?= $(shell $(find_python))
 
 help:
-	@sed -n 's/^# //p' Makefile | head -5
+	@sed -n 's/^# //p' Makefile | head -6
 
 demo: .venv/.installed .venv/.mosquitto
 	@$(BIN)/python demo/story.py $(ARGS)
 
 test: .venv/.installed .venv/.mosquitto .venv/.chromium
 	@$(BIN)/python -m pytest $(ARGS)
+
+# Root, and Debian's tools: it says what is missing. A foreign architecture runs below qemu.
+test-boot: .venv/.installed .venv/.mosquitto
+	@packaging/system-packages debootstrap systemd-container iproute2 \
+	  $(if $(findstring arm64,$(ARGS)),qemu-user-static binfmt-support)
+	@PYTHONPATH=tests:demo:packaging $(BIN)/python -m boot $(ARGS)
 
 check: .venv/.installed
 	@$(BIN)/ruff format --check --quiet .
