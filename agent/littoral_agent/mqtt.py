@@ -157,7 +157,7 @@ class Mqtt:
             if self._stopping:
                 self._say_goodbye(client)
         finally:
-            if self._since_s and not self._stopping:
+            if self._since_s and not (self._stopping or self._anew or self._told):
                 lived_s = self._clock() - self._since_s
                 self._keepalive_s = keepalive_after(lived_s, self._keepalive_s)
             self._up, self._since_s = False, 0.0

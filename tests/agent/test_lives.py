@@ -115,6 +115,20 @@ def test_a_revoked_device_says_so_serves_on_and_is_healed_by_enrolling_anew(coas
 
 
 @needs_broker
+@pytest.mark.parametrize("coast", ["auto"], indirect=True)
+def test_where_only_the_broker_is_to_be_had_it_says_what_a_broker_knows(coast: Coast) -> None:
+    coast.tree.settings.write_text(QUICK + 'channel = "mqtt"\n')
+    coast.console.rest.post("devices/pi-7/revoke")
+    coast.start()
+    coast.until(lambda: coast.live.get("code") == "denied", "its word for it")
+    assert "revoked, frozen or enrolled anew" in coast.live["words"]
+    assert coast.live["up"] is False
+    coast.enrol(device="pi-7")
+    coast.until(lambda: coast.device["online"] and coast.live["up"], "it is healed")
+    assert coast.live.get("code") is None
+
+
+@needs_broker
 def test_a_denied_device_asks_ever_more_rarely(coast: Coast) -> None:
     coast.start()
     coast.until(lambda: coast.device["online"], "the device")
