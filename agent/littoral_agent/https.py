@@ -27,8 +27,9 @@ from littoral_agent import believe
 from littoral_agent.channel import Ends, Outbox
 from littoral_agent.denial import is_final, pauses
 from littoral_agent.identity import Identity
-from littoral_agent.origin import READ_S, Origin, Reply
+from littoral_agent.origin import READ_S, Origin
 from littoral_agent.renewal import Pair
+from littoral_agent.reply import Reply
 
 WAIT_S: Final = 25.0  # of a long poll
 MOST_BYTES: Final = 64 * 1024

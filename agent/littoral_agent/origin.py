@@ -9,23 +9,18 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from littoral import records
 from littoral.errors import (
-    DeniedError,
     EndlessError,
-    ForgottenError,
     HashError,
-    LittoralError,
     SlowError,
     UnreachableError,
 )
-from littoral.wire.control import Failure
 from littoral_agent import tls
-from littoral_agent.denial import denial, is_final
+from littoral_agent.reply import MAX_FAILURE, Reply, forgotten
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -36,51 +31,7 @@ READ_S: Final = 30.0
 CHUNK_BYTES: Final = 64 * 1024
 SLOW_OVER_S: Final = 30.0  # over how long an answer's rate is judged
 _LEAST_BYTES_PER_S: Final = 256.0
-_MAX_FAILURE: Final = 64 * 1024
 _BUSY: Final = {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS}
-_GONE: Final = {
-    http.HTTPStatus.FORBIDDEN,
-    http.HTTPStatus.NOT_FOUND,
-    http.HTTPStatus.GONE,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)  # any case will do
-
-    def granted(self, what: str) -> bytes:
-        """Return the body of a reply that grants what was asked.
-
-        Raises:
-            RevokedError, FrozenError, SupersededError: It hears this device no more.
-            DeniedError: The server refuses; says why, as far as it did.
-
-        """
-        if self.status < http.HTTPStatus.MULTIPLE_CHOICES:
-            return self.body
-        failure = self._failure
-        if failure is not None and is_final(error := denial(failure.code, failure.error)):
-            raise error
-        raise DeniedError(f"{what}: {self.reason or f'status {self.status}'}")
-
-    @property
-    def reason(self) -> str:
-        """Return what the server said in words, if it spoke as consoles do."""
-        failure = self._failure
-        if failure is None:
-            return ""
-        told_anyway = failure.code == DeniedError.code
-        return failure.error if told_anyway else f"{failure.error} [{failure.code}]"
-
-    @property
-    def _failure(self) -> Failure | None:
-        try:
-            return records.from_json(Failure, self.body, limit=_MAX_FAILURE)
-        except records.RecordError:
-            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +122,8 @@ class Origin:
                 yield Stream(0, response.length_remaining, self._chunks(path, response))
             else:
                 with _transport_errors(self.url):
-                    words = _capped(path, response, _MAX_FAILURE)
-                raise _forgotten(path, Reply(response.status, words))
+                    words = _capped(path, response, MAX_FAILURE)
+                raise forgotten(path, Reply(response.status, words))
 
     def _ask(
         self,
@@ -254,7 +205,7 @@ class Repository:
         """
         reply = self._origin.get(self._prefix + name, limit=limit)
         if reply.status != http.HTTPStatus.OK:
-            raise _forgotten(name, reply)
+            raise forgotten(name, reply)
         return reply.body
 
     @contextmanager
@@ -284,17 +235,6 @@ def _content_range(path: str, response: "BaseHTTPResponse") -> tuple[int, int | 
         return int(span.partition("-")[0]), None if total == "*" else int(total)
     except ValueError as e:
         raise UnreachableError(f"{path}: a part of the file, but of no known place") from e
-
-
-def _forgotten(name: str, reply: Reply) -> LittoralError:
-    if reply.status in _GONE:
-        return ForgottenError(
-            f"{name}: the repository does not hold what is named (status {reply.status})"
-        )
-    why = f"{name}: {reply.reason or f'status {reply.status}'}"
-    if reply.status < http.HTTPStatus.BAD_REQUEST:  # no repository: what stands before it
-        return UnreachableError(why)
-    return DeniedError(why)
 
 
 @contextmanager

@@ -1,0 +1,68 @@
+"""What a server answered: granted, refused and why, or not held. It knows no connection."""
+
+import http
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from littoral import records
+from littoral.errors import DeniedError, ForgottenError, LittoralError, UnreachableError
+from littoral.wire.control import Failure
+from littoral_agent.denial import denial, is_final
+
+MAX_FAILURE: Final = 64 * 1024
+_GONE: Final = {
+    http.HTTPStatus.FORBIDDEN,
+    http.HTTPStatus.NOT_FOUND,
+    http.HTTPStatus.GONE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)  # any case will do
+
+    def granted(self, what: str) -> bytes:
+        """Return the body of a reply that grants what was asked.
+
+        Raises:
+            RevokedError, FrozenError, SupersededError: It hears this device no more.
+            DeniedError: The server refuses; says why, as far as it did.
+
+        """
+        if self.status < http.HTTPStatus.MULTIPLE_CHOICES:
+            return self.body
+        failure = self._failure
+        if failure is not None and is_final(error := denial(failure.code, failure.error)):
+            raise error
+        raise DeniedError(f"{what}: {self.reason or f'status {self.status}'}")
+
+    @property
+    def reason(self) -> str:
+        """Return what the server said in words, if it spoke as consoles do."""
+        failure = self._failure
+        if failure is None:
+            return ""
+        told_anyway = failure.code == DeniedError.code
+        return failure.error if told_anyway else f"{failure.error} [{failure.code}]"
+
+    @property
+    def _failure(self) -> Failure | None:
+        try:
+            return records.from_json(Failure, self.body, limit=MAX_FAILURE)
+        except records.RecordError:
+            return None
+
+
+def forgotten(name: str, reply: Reply) -> LittoralError:
+    """Return what a reply means that does not give the file ``name``."""
+    if reply.status in _GONE:
+        return ForgottenError(
+            f"{name}: the repository does not hold what is named (status {reply.status})"
+        )
+    why = f"{name}: {reply.reason or f'status {reply.status}'}"
+    if reply.status < http.HTTPStatus.BAD_REQUEST:  # no repository: what stands before it
+        return UnreachableError(why)
+    return DeniedError(why)
