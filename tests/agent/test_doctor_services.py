@@ -7,8 +7,10 @@ import pytest
 
 from littoral.tree import Tree
 from littoral_agent import settings
+from littoral_agent import state as state_of_agent
 from littoral_agent.doctor import services
 from littoral_agent.doctor.finding import Place
+from littoral_agent.state import Live
 from simulators.fleet import SETTINGS, Fleet
 from simulators.served import FIXTURES, serving
 
@@ -104,6 +106,26 @@ def test_an_agent_from_its_first_breath_to_an_outage(tmp_path: Path) -> None:
             fleet.broker.kill()
             fleet.wait(lambda: services.agent(here).state == "fail")
             assert "no connection to the console since 20" in services.agent(here).wrong
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "do"),
+    [
+        ("waiting", "warn", "littoral fleet claims"),
+        ("frozen", "fail", "littoral fleet devices thaw NAME"),
+        ("revoked", "fail", "littoral enroll"),
+        ("wrong-board", "fail", "littoral enroll"),
+        ("unreachable", "fail", "littoral status"),
+    ],
+)
+def test_an_agent_that_says_why_it_is_not_heard(
+    place: Place, monkeypatch: pytest.MonkeyPatch, *, code: str, state: str, do: str
+) -> None:
+    said = Live(pid=7, code=code, words="as the agent says it")
+    monkeypatch.setattr(state_of_agent, "live", lambda _tree: said)
+    found = services.agent(place)
+    assert (found.state, found.wrong) == (state, f"as the agent says it [{code}]")
+    assert do in found.do
 
 
 def test_serve_answers_its_agent_and_its_clients(place: Place) -> None:

@@ -11,14 +11,30 @@ from pathlib import Path
 from typing import Final
 
 from littoral import addresses
-from littoral.errors import LittoralError
+from littoral.errors import (
+    FrozenError,
+    LittoralError,
+    RevokedError,
+    SupersededError,
+    WaitingError,
+    WrongBoardError,
+)
 from littoral_agent import state
 from littoral_agent.control import Control, ServeDownError
 from littoral_agent.doctor import configured
 from littoral_agent.doctor.finding import Finding, Place, allowed, fail, ok, skip, warn
+from littoral_agent.doctor.identity import ENROL
 from littoral_agent.settings import DATA
 
 _LOG: Final = "sudo journalctl -u littoral-serve -n 50"
+_STATUS: Final = "sudo littoral status"
+_UNHEARD: Final = {  # by what the agent says of why its console does not hear it
+    WaitingError.code: "for an operator: littoral fleet claims",
+    FrozenError.code: "for an operator: littoral fleet devices thaw NAME",
+    RevokedError.code: ENROL,
+    SupersededError.code: ENROL,
+    WrongBoardError.code: ENROL,
+}
 _HTTP_S: Final = 5.0
 _MOST_FILES: Final = 20_000
 _UNIT: Final = "usr/lib/systemd/system/littoral-agent.service"
@@ -82,7 +98,8 @@ def agent(place: Place) -> Finding:
         return fail("none", "no agent runs on this folder", do=_start(place))
     said = f"process {live.pid}"
     if live.code is not None:
-        return fail(said, f"{live.words} [{live.code}]", do="littoral status")
+        tell = warn if live.code == WaitingError.code else fail
+        return tell(said, f"{live.words} [{live.code}]", do=_UNHEARD.get(live.code, _STATUS))
     if live.channel is None:
         return ok(f"{said}, not enrolled")
     if not live.up:
