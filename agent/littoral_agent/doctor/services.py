@@ -27,7 +27,7 @@ from littoral_agent.doctor.identity import ENROL
 from littoral_agent.settings import DATA
 
 _LOG: Final = "sudo journalctl -u littoral-serve -n 50"
-_STATUS: Final = "sudo littoral status"
+_LOOK: Final = "sudo littoral status; sudo journalctl -u littoral-agent -n 50"
 _UNHEARD: Final = {  # by what the agent says of why its console does not hear it
     WaitingError.code: "for an operator: littoral fleet claims",
     FrozenError.code: "for an operator: littoral fleet devices thaw NAME",
@@ -97,15 +97,15 @@ def agent(place: Place) -> Finding:
     if live is None:
         return fail("none", "no agent runs on this folder", do=_start(place))
     said = f"process {live.pid}"
-    if live.code is not None:
+    begun = datetime.fromtimestamp(live.since_ms / 1000, UTC)
+    since = f", since {begun:%Y-%m-%d %H:%M}Z" if live.since_ms else ""
+    if live.code is not None and not live.up:
         tell = warn if live.code == WaitingError.code else fail
-        return tell(said, f"{live.words} [{live.code}]", do=_UNHEARD.get(live.code, _STATUS))
+        return tell(said, f"{live.words} [{live.code}]{since}", do=_UNHEARD.get(live.code, _LOOK))
     if live.channel is None:
         return ok(f"{said}, not enrolled")
     if not live.up:
-        since = datetime.fromtimestamp(live.since_ms / 1000, UTC)
-        wrong = f"no connection to the console since {since:%Y-%m-%d %H:%M}Z ({live.channel})"
-        return fail(said, wrong, do="sudo littoral doctor --all; sudo journalctl -u littoral-agent")
+        return fail(said, f"no connection to the console over {live.channel}{since}", do=_LOOK)
     return ok(f"{said}, connected over {live.channel}")
 
 
