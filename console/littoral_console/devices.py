@@ -184,13 +184,8 @@ class DeviceEndpoints:
     async def messages(self, request: Request) -> Response:
         """Take what the device says, and acknowledge it after the commit."""
         proven = await self._proven(request)
-        post = Post.from_json(await body(request, limit=POST_BYTES))
-        said = (
-            *(() if post.status is None else (_by(proven, post.status),)),
-            *post.reports,
-            *(_telemetry(word) for word in post.telemetry),
-        )
-        heard = [Heard(device=proven.device, channel="https", said=one) for one in said]
+        data = await body(request, limit=POST_BYTES)
+        heard = await asyncio.to_thread(_understood, proven, data)
         effects = await self._context.intake.take(heard)
         await self._still(proven)
         acks = Acks(acks=effects.acks.get(proven.device, {}))
@@ -293,6 +288,22 @@ def _read(cls: type[T], data: bytes) -> T:
         return records.from_json(cls, data, limit=MAX_BYTES)
     except records.RecordError as e:
         raise MalformedError(str(e)) from e
+
+
+def _understood(proven: Proven, data: bytes) -> list[Heard]:
+    """Return what is said in ``data``. Not in the event loop: what is small may take long to read.
+
+    Raises:
+        MalformedError: It says nothing that is known here.
+
+    """
+    post = Post.from_json(data)
+    said = (
+        *(() if post.status is None else (_by(proven, post.status),)),
+        *post.reports,
+        *(_telemetry(word) for word in post.telemetry),
+    )
+    return [Heard(device=proven.device, channel="https", said=one) for one in said]
 
 
 def _telemetry(word: str) -> Telemetry:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -91,7 +91,7 @@ class Relay:
             await asyncio.sleep(BATCH_S)  # for whatever comes with it: one commit for all
             while len(messages) and len(batch) < BATCH_MOST:
                 batch.append(await anext(messages))
-            heard = [one for message in batch if (one := understand(message)) is not None]
+            heard = await asyncio.to_thread(_understood, batch)
             try:
                 effects = await self.intake.take(heard)
             except StorageError as e:
@@ -183,6 +183,11 @@ async def first_of(*work: Awaitable[None]) -> None:
                 await task
     for task in done:
         task.result()
+
+
+def _understood(batch: Sequence[aiomqtt.Message]) -> list[Heard]:
+    """Return what the messages say. Not in the event loop: what is small may take long to read."""
+    return [one for message in batch if (one := understand(message)) is not None]
 
 
 def understand(message: aiomqtt.Message) -> Heard | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+import time
 import zlib
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from littoral.errors import MalformedError
-from littoral.wire import messages
+from littoral.wire import messages, varint
 from littoral.wire.board import BoardWindow, Spread
 from littoral.wire.enrolment import Token
 from littoral.wire.messages import Acks, Key, Post, Report, Running, Status, Update
@@ -178,6 +179,33 @@ def test_what_inflates_without_end_is_refused() -> None:
     bomb = b"LT\x01" + zlib.compress(bytes(2**25), 9, -15)
     assert len(bomb) < 64 * 1024
     with pytest.raises(MalformedError, match="inflates"):
+        Telemetry.decode(bomb)
+
+
+def test_what_is_small_takes_no_long_time_to_read() -> None:
+    """A few hundred bytes that inflate to as much as is allowed, in one series, in many."""
+    for series in (1, 4000):
+        plain = bytearray(b"\x02pi\x01\x03t-1\x01\x01\x01\x00")
+        varint.write(plain, series)
+        for _ in range(series):
+            plain += b"\x01a\x01\x01b\x01c\x00\x00"
+            varint.write(plain, 120_000 // series)
+        plain += b"\x00" * 240_000
+        packed = zlib.compressobj(9, zlib.DEFLATED, -15)
+        bomb = b"LT\x01" + packed.compress(plain) + packed.flush()
+        began = time.process_time()
+        with pytest.raises(MalformedError, match="inflates to more than"):
+            Telemetry.decode(bomb)
+        assert time.process_time() - began < 0.005
+
+
+def test_a_series_has_no_more_buckets_than_there_are() -> None:
+    plain = b"\x02pi\x01\x03t-1\x01\x01\x01\x00\x01\x01a\x01\x01b\x01c\x00\x00"
+    packed = zlib.compressobj(9, zlib.DEFLATED, -15)
+    crowded = bytearray(plain)
+    varint.write(crowded, 2562)
+    bomb = b"LT\x01" + packed.compress(crowded + bytes(2 * 2562) + b"\x00") + packed.flush()
+    with pytest.raises(MalformedError, match="at most 2561 buckets"):
         Telemetry.decode(bomb)
 
 

@@ -15,6 +15,7 @@ SCALE = 5
 _PER_LN = 2**SCALE / math.log(2)
 LOWEST = -640  # b^-640 = 2^-20
 _HIGHEST = 1920  # b^1920 = 2^60
+BUCKETS = _HIGHEST - LOWEST + 1  # that there are
 _LEAST = 2.0**-20  # nothing measured in µs is smaller,
 _MOST = 2.0**60  # or greater
 

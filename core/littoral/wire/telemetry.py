@@ -15,10 +15,12 @@ from littoral.errors import MalformedError
 from littoral.wire import varint
 from littoral.wire.board import BoardWindow
 from littoral.wire.messages import MAX_BYTES, Key
-from littoral.wire.sketch import LOWEST, Sketch
+from littoral.wire.sketch import BUCKETS, LOWEST, Sketch
 
 _MAGIC: Final = b"LT\x01"
-_PLAIN_BYTES: Final = 4 * MAX_BYTES  # inflated
+_PLAIN_BYTES: Final = 2 * MAX_BYTES  # inflated,
+_PLAIN_LEAST: Final = MAX_BYTES  # what an agent puts into one message, however alike it is
+_RATIO: Final = 48  # honest windows inflate to 2 to 13 times their size, bombs to a thousand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +104,10 @@ def _inflate(data: bytes) -> bytes:
     if data[:3] != _MAGIC or len(data) > MAX_BYTES:
         raise ValueError("expected 'LT' 1 and at most 64 KiB")
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-    plain = unpacker.decompress(data[3:], _PLAIN_BYTES)
+    most = min(_PLAIN_BYTES, _PLAIN_LEAST + _RATIO * len(data))
+    plain = unpacker.decompress(data[3:], most)
     if not unpacker.eof:
-        raise ValueError("it is cut short, or inflates to more than 256 KiB")
+        raise ValueError(f"it is cut short, or inflates to more than {most} bytes")
     if unpacker.unused_data:
         raise ValueError("bytes follow the telemetry")
     return plain
@@ -159,6 +162,9 @@ def _series(reader: _Reader) -> tuple[Series, ...]:
         )
         for _ in range(reader.number())
     ]
+    for head in heads:
+        if head.buckets > BUCKETS:
+            raise ValueError(f"expected at most {BUCKETS} buckets, found {head.buckets}")
     places = [_run(reader, head.buckets, LOWEST, folded=False) for head in heads]
     counts = [_run(reader, head.buckets, 0, folded=True) for head in heads]
     return tuple(
