@@ -6,6 +6,7 @@ until then the present one speaks on. docs/identity.md says it in words.
 """
 
 import enum
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -88,6 +89,13 @@ class Files:
         if self.newer.certificate.exists():
             return State.HELD
         return State.ASKING if self.newer.key.exists() else State.STEADY
+
+    def sweep(self) -> None:
+        """Remove what other incarnations left. Raises StorageError."""
+        with durable.storage_errors(self.who.folder):
+            for folder in self.who.folder.glob("next-*"):
+                if folder != self.folder:
+                    shutil.rmtree(folder)
 
     def pair(self) -> Pair:
         """Return by what to connect now."""

@@ -57,6 +57,10 @@ class Renewer:
         self._working = False
         self._chain = ""
         self._present: Certificate | None = None
+        try:
+            self.files.sweep()
+        except StorageError as e:
+            log.warning("%s [%s]", e, e.code)
         if self.files.state is State.PROVEN:
             self._handle(Event.WOKE)
 
