@@ -40,6 +40,7 @@ class Machine:
         root = overlay(tree, name)
         ground.link(name)
         (root / "etc/hostname").write_text(f"{name}\n")
+        (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {name}\n")
         if kind.foreign:
             _below_qemu(root)
         log = work / f"{name}.log"

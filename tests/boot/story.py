@@ -37,6 +37,7 @@ STEPS: tuple[tuple[str, str, Chapter], ...] = (
     ("install", "Install the package by apt, without a network", begin.install),
     ("enrol", "Enrol at a console on the host", begin.enrol),
     ("receive", "A signed release arrives and answers as on the host", begin.receive),
+    ("doctor", "littoral doctor, config check and status", begin.doctor),
     ("tell", "Telemetry tells of every request", begin.tell),
     ("exposure", "What systemd says of the services", begin.exposure),
     ("kill-each", "kill -9 of serve, agent and trials", faults.kill_each),
@@ -50,9 +51,9 @@ STEPS: tuple[tuple[str, str, Chapter], ...] = (
     ("page", "docs/install.md, typed as it stands", pages.install_page),
     ("remove", "Remove, come back, purge", life.remove),
 )
-# Not below qemu: it mounts no credentials, its own memory is in all figures, and a console that is
-# emulated is nobody's.
-NATIVE = {"credential", "memory", "page"}
+# Not below qemu: the units are changed for it, it mounts no credentials, its own memory is in all
+# figures, and a console that is emulated is nobody's.
+NATIVE = {"exposure", "credential", "memory", "page"}
 MARK = ".littoral-boot"  # only a folder that bears it is ever wiped
 RESULTS = trees.ROOT / "benchmarks/results"
 

@@ -103,7 +103,7 @@ def tree(kind: Kind, store: Path = STORE) -> Path:
         _run(words, f"debootstrap of {kind.name}")
         _run(["chroot", beside, "apt-get", "clean"], "apt-get clean")
         _resolve(beside)
-        fetch = ["--yes", "--download-only", "--no-install-recommends", *_WANTED]
+        fetch = ["--yes", "--download-only", *_WANTED]
         _run(["chroot", beside, "apt-get", "update"], "apt-get update")
         _run(["chroot", beside, "apt-get", "install", *fetch], "apt-get install --download-only")
         # Each machine is a board of its own, and makes up its number.

@@ -95,8 +95,32 @@ def receive(world: World) -> dict[str, Any]:
         "push_to_proven_s": round(seconds, 1),
         "samples": len(release.inputs),
         "largest_difference_steps": most,
+        "tried_by": tried_by(world),
+        "journal_lines": len(world.device.journal(f"MODEL={MODEL}", "-q").splitlines()),
         "identical": round(float((got == release.outputs).mean()), 4),
     }
+
+
+def tried_by(world: World) -> str:
+    """Return the user who ran the release for the first time: one that owns nothing."""
+    said = world.device.journal("-q", "-u", "littoral-trial@*", "-o", "cat")
+    expect("Started littoral-trial@" in said, "a trial in a unit of its own", said[-300:])
+    told = world.device.sh("systemctl show --value -p User littoral-trial@x.service").strip()
+    expect(told == "littoral-trial", "a user of the trials' own", told)
+    return told
+
+
+def doctor(world: World) -> dict[str, Any]:
+    """``littoral doctor`` finds nothing that fails, and the settings are as they should be."""
+    device = world.device
+    told = json.loads(device.run("littoral", "doctor", "--json", check=False))
+    failed = [one for one in told["findings"] if one["state"] == "fail"]
+    expect(not failed, "no failed check", failed)
+    device.run("littoral", "config", "check")
+    status = device.run("littoral", "status")
+    expect(DEVICE in status and MODEL in status, "device and model in the status", status)
+    device.sh("test -s /usr/share/bash-completion/completions/littoral")
+    return {**told["counts"], "status_lines": len(status.splitlines())}
 
 
 def tell(world: World) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def typed(machine: Machine, block: str, words: dict[str, str]) -> str:
     for word, value in words.items():
         block = block.replace(word, value)
     # The answers: yes to apt, the password twice to a login.
-    answers = "".join(f"{PASSWORD}\n" for _ in range(2)) if "login " in block else "y\n" * 9
+    answers = "".join(f"{PASSWORD}\n" for _ in range(2)) if "fleet login" in block else "y\n" * 9
     return machine.sh(f"cd /root\n{block}", within_s=300, answers=answers)
 
 
