@@ -75,6 +75,13 @@ def test_settings_that_are_wrong_or_shadowed(place: Place, monkeypatch: pytest.M
     assert f"{etc} is not read" in found.wrong
 
 
+def test_hardware_that_is_named_and_not_here(place: Place) -> None:
+    place.tree.settings.write_text('hardware = ["edgetpu-usb", "cuda"]\n')
+    found = services.settings(place)
+    assert found.state == "warn"
+    assert found.wrong == "agent.toml names hardware that is not here: edgetpu-usb"
+
+
 def test_an_address_that_nobody_listens_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     (place.tree.root / "serve.toml").write_text('http = "127.0.0.1:9000"\n')
     assert services.settings(place).state == "ok"

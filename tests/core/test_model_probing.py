@@ -1,5 +1,6 @@
 """Runtimes that are tried by a process of their own, as somebody starts it."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,14 @@ def test_litert_loads_and_computes() -> None:
     assert status == 0
     assert missing("litert", taken) is None
     assert [step.error for step in taken] == [None] * 3
+
+
+def test_the_models_are_as_they_are_made() -> None:
+    pytest.importorskip("flatbuffers")
+    pytest.importorskip("ai_edge_litert")
+    make = importlib.import_module("fixtures.make_probes")
+    assert (make.HERE / "cpu.tflite").read_bytes() == make.cpu()
+    assert (make.HERE / "edgetpu.tflite").read_bytes() == make.edgetpu()
 
 
 def test_a_machine_that_computes_wrongly_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,8 @@ from littoral.errors import (
     WaitingError,
     WrongBoardError,
 )
-from littoral_agent import state
+from littoral_agent import hardware, state
+from littoral_agent import settings as own
 from littoral_agent.control import Control, ServeDownError
 from littoral_agent.doctor import configured
 from littoral_agent.doctor.finding import Finding, Place, allowed, fail, ok, skip, warn
@@ -35,6 +36,7 @@ _UNHEARD: Final = {  # by what the agent says of why its console does not hear i
     SupersededError.code: ENROL,
     WrongBoardError.code: ENROL,
 }
+_NOT_SEEN: Final = {"cuda", "tensorrt"}  # they need a runtime, which the agent does not load
 _HTTP_S: Final = 5.0
 _MOST_FILES: Final = 20_000
 _UNIT: Final = "usr/lib/systemd/system/littoral-agent.service"
@@ -77,6 +79,10 @@ def settings(place: Place) -> Finding:
     ]
     if wrong:
         return fail(said, "; ".join(wrong), do="littoral config check")
+    absent = set(own.read(place.tree).hardware) - set(hardware.detect(place.root)) - _NOT_SEEN
+    if absent:
+        wrong_ = f"agent.toml names hardware that is not here: {', '.join(sorted(absent))}"
+        return warn(said, wrong_, do=f"plug it in, or take it out of hardware in {files[0]}")
     for one in checked:
         if one.found.shadowed is not None:
             wrong_ = f"{one.found.shadowed} is not read: {one.found.file} goes before it"
