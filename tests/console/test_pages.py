@@ -204,7 +204,15 @@ def test_pages_hold_what_the_devices_said(ada: Browsing) -> None:
         assert words in history
     rollout = ada.get("/rollouts/5").text
     assert rollout.count("Not the bytes that were signed") == 1
+    assert re.search(r"in probation until (\S+ )?\d\d:\d\d UTC", rollout)
+    assert "asked for" in rollout
     assert "1 healthy, 2 under way" in rollout or "2 under way" in rollout
+
+
+def test_a_label_that_repeats_the_number_is_not_said_twice(ada: Browsing) -> None:
+    assert 'class="label"' not in ada.get("/releases/keywords/2").text
+    assert 'class="label">2025.11.2<' in ada.get("/releases/digits/2").text
+    assert 'class="label">2<' not in ada.get("/releases").text
 
 
 def test_what_is_wanted_and_what_is_reported_are_two_things(ada: Browsing) -> None:
