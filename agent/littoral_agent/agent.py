@@ -125,10 +125,18 @@ class Agent:
             up=channel.up if channel else False,
             code=code,
             words=words,
+            clock=parts.clock,
+            waiting=parts.waiting(),
+            speeds=parts.speeds,
+            board=parts.board,
         )
-        if self._live is not None and replace(self._live, since_ms=0) == now:
+        before, since_ms = self._live, int(time.time() * 1000)
+        if before is not None and (before.channel, before.up) == (now.channel, now.up):
+            since_ms = before.since_ms
+        now = replace(now, since_ms=since_ms)
+        if now == before:
             return
-        self._live = replace(now, since_ms=int(time.time() * 1000))
+        self._live = now
         try:
             durable.replace(live_path(self._tree), records.to_json(self._live), mode=0o640)
         except StorageError as e:
@@ -142,6 +150,8 @@ class Agent:
             return self._nobody.code, str(self._nobody)
         if parts.channel is not None and (denial := parts.channel.denial) is not None:
             return denial.code, str(denial)
+        if parts.channel is not None and (trouble := parts.channel.trouble) is not None:
+            return trouble.code, str(trouble)
         return None, ""
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from littoral.errors import DeniedError, MalformedError, StorageError
+from littoral.errors import DeniedError, LittoralError, MalformedError, StorageError
 from littoral.wire.messages import Acks, Status
 from littoral_agent.spool import Message, Spool
 
@@ -35,6 +35,10 @@ class Channel(Protocol):
     @property
     def up(self) -> bool:
         """Whether the console's side answers."""
+
+    @property
+    def trouble(self) -> LittoralError | None:
+        """Return what last went wrong, while nobody answers."""
 
     @property
     def denial(self) -> DeniedError | None:
@@ -201,6 +205,10 @@ class Auto:
     @property
     def up(self) -> bool:
         return self._current.up
+
+    @property
+    def trouble(self) -> LittoralError | None:
+        return self._current.trouble
 
     @property
     def denial(self) -> DeniedError | None:

@@ -3,19 +3,17 @@
 import json
 import os
 import sys
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
-from littoral import durable, journal_log, records
-from littoral.commands.output import JSON, emit, table
+from littoral import durable, journal_log
+from littoral.commands.output import JSON, emit
 from littoral.errors import MisuseError
 from littoral.tree import Tree
 from littoral_agent import settings as configured
-
-if TYPE_CHECKING:
-    from littoral_agent.state import Found, Live
 
 DATA: Final = click.option(
     "--data",
@@ -133,46 +131,14 @@ def run(data: Path, http: str | None, as_json: bool) -> int:
 @JSON
 def status(data: Path, as_json: bool) -> None:
     """Show who the device is, what runs on it, and whether its console is heard."""
+    from littoral_agent.showing import lines
     from littoral_agent.state import look
 
     if not data.is_dir():
         raise MisuseError(f"{data}: no such folder; name the device's with --data")
     found = look(Tree(data))
-    emit(records.plain(found) | {"data": data}, as_json=as_json, text=_words(found))
-
-
-def _words(found: "Found") -> str:
-    who = found.enrolment
-    rows = [
-        ("device", f"{who.device}, incarnation {who.incarnation}" if who else "not enrolled"),
-        ("fleet", who.fleet if who else "-"),
-        ("console", who.url if who else "-"),
-        ("agent", _agent_words(found.agent)),
-        ("serve", f"on {found.serve.http}, process {found.serve.pid}" if found.serve else "down"),
-        ("document", str(found.director) if found.director else "none yet"),
-    ]
-    lines = [f"{name:10}{value}" for name, value in rows]
-    if found.agent is not None and found.agent.code is not None:
-        lines.append(f"{'silent':10}{found.agent.words} [{found.agent.code}]")
-    lines += [
-        f"{model}: its journal cannot be read; the agent proves the model again"
-        for model in found.unreadable
-    ]
-    if found.models:
-        heads = ("model", "state", "serves", "good", "candidate", "variant")
-        models = [
-            (m.model, m.state, m.release, m.good, m.candidate, m.variant) for m in found.models
-        ]
-        lines += ["", table(heads, models)]
-    return "\n".join(lines)
-
-
-def _agent_words(live: "Live | None") -> str:
-    if live is None:
-        return "down"
-    if live.channel is None:
-        return f"process {live.pid}, not enrolled"
-    return f"process {live.pid}, {live.channel} {'connected' if live.up else 'not connected'}"
+    whole = {f.name: getattr(found, f.name) for f in fields(found)}
+    emit({**whole, "data": data}, as_json=as_json, text="\n".join(lines(found)))
 
 
 def _say(ready: dict[str, object]) -> None:

@@ -64,6 +64,7 @@ class Https:
         self._denials = pauses(ends.denied_retry_s)
         self._denied: DeniedError | None = None
         self._denied_until_s = 0.0
+        self._trouble: LittoralError | None = None
         self._heard = 0  # version of the last document that came
         self._threads = [
             threading.Thread(target=self._hearing, name="https-hear", daemon=True),
@@ -73,6 +74,10 @@ class Https:
     @property
     def up(self) -> bool:
         return self._up
+
+    @property
+    def trouble(self) -> LittoralError | None:
+        return None if self._up else self._trouble
 
     @property
     def denial(self) -> DeniedError | None:
@@ -122,6 +127,7 @@ class Https:
                 self._note(e)
                 self._stopped.wait(max(1.0, self._denied_until_s - time.monotonic()))
             except LittoralError as e:
+                self._trouble = e
                 self._up = self._up and not down
                 pause_s = backoff.next()
                 log.warning("%s [%s]; again in %.1f s", e, e.code, pause_s)

@@ -81,6 +81,7 @@ class Mqtt:
         self._stopping = False
         self._up = False
         self._refusal: str | None = None
+        self._trouble: LittoralError | None = None
         self._anew = False
         self._denials = pauses(ends.denied_retry_s)
         self._denied: DeniedError | None = None
@@ -92,6 +93,10 @@ class Mqtt:
     @property
     def up(self) -> bool:
         return self._up
+
+    @property
+    def trouble(self) -> LittoralError | None:
+        return None if self._up else self._trouble
 
     @property
     def denial(self) -> DeniedError | None:
@@ -129,6 +134,7 @@ class Mqtt:
             try:
                 self._converse()
             except LittoralError as e:
+                self._trouble = e
                 if not self._stopping:
                     pause_s = self._pause_after(e)
                     log.warning("%s [%s]; again in %.1f s", e, e.code, pause_s)

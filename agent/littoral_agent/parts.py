@@ -9,6 +9,7 @@ from littoral import __version__
 from littoral.errors import DefectError, StorageError
 from littoral.tree import Tree
 from littoral.trust.clock import TrustedClock
+from littoral.wire.board import Board
 from littoral.wire.messages import Status
 from littoral_agent import hardware, identity
 from littoral_agent.believe import Believer
@@ -24,6 +25,7 @@ from littoral_agent.reports import Reports
 from littoral_agent.settings import MiB, Settings
 from littoral_agent.spool import Spool
 from littoral_agent.state import running
+from littoral_agent.telemetry import Speed
 from littoral_agent.updater import Updater
 from littoral_agent.watcher import Watcher
 from littoral_agent.wishes import Wishes
@@ -197,6 +199,25 @@ class Parts:
             heard_every_s=math.ceil(self._settings.telemetry_window_s),
             board=self._sampler.board,
         )
+
+    @property
+    def clock(self) -> str:
+        return self._clock.source
+
+    @property
+    def speeds(self) -> tuple[Speed, ...]:
+        return self._watcher.speeds
+
+    @property
+    def board(self) -> Board:
+        return self._sampler.board
+
+    def waiting(self) -> dict[str, int]:
+        """Return by kind how many messages the console has not acknowledged."""
+        try:
+            return self._spool.held() if self._spool else {}
+        except StorageError:
+            return {}
 
     def _lowest(self) -> dict[str, int]:
         try:

@@ -152,6 +152,16 @@ class Spool:
             )
             return {str(name): int(sequence) for name, sequence in rows}
 
+    def held(self) -> dict[str, int]:
+        """Return by kind how many messages wait."""
+        with self._look() as db:
+            rows = db.execute(
+                "SELECT kind, (SELECT COUNT(*) FROM messages WHERE stream = name) FROM streams "
+                "WHERE incarnation = ?",
+                (self._incarnation,),
+            )
+            return {str(kind): int(many) for kind, many in rows}
+
     def tell_dropped(self, make: Callable[[Key, int], bytes]) -> bool:
         """Take a report of how many messages were dropped, if any were since the last one.
 

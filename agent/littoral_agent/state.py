@@ -4,20 +4,22 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from littoral import records
-from littoral.errors import JournalError, LittoralError
+from littoral.errors import JournalError, LittoralError, StorageError
 from littoral.tree import Tree
 from littoral.wire import journal as journals
+from littoral.wire.board import Board
 from littoral.wire.control import Serving
 from littoral.wire.journal import Journal
 from littoral.wire.messages import Running
-from littoral_agent import believe, identity
+from littoral_agent import believe, certificate, identity
 from littoral_agent.control import Control
 from littoral_agent.identity import Enrolment
+from littoral_agent.telemetry import Speed
 
 _MAX_BYTES: Final = 64 * 1024
 
@@ -34,6 +36,10 @@ class Live:
     since_ms: int = 0  # since when it is so
     code: str | None = None  # why it does not speak with its console, a code of littoral.errors
     words: str = ""  # the same for people, and what to do
+    clock: str = "floor-only"  # where its time comes from
+    waiting: dict[str, int] = field(default_factory=dict)  # by kind, messages in the spool
+    speeds: tuple[Speed, ...] = ()  # of the last window that was told
+    board: Board | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +47,7 @@ class Found:
     """All that ``littoral status`` tells."""
 
     enrolment: Enrolment | None
+    certificate_until: str | None  # ISO 8601
     agent: Live | None  # None: no agent runs
     serve: Serving | None  # None: serve does not answer
     director: int  # version of the document that is believed
@@ -86,6 +93,7 @@ def look(tree: Tree) -> Found:
         serving = None
     return Found(
         enrolment=identity.of(tree).read(),
+        certificate_until=_until(tree),
         agent=live(tree),
         serve=serving,
         director=_director(tree),
@@ -128,6 +136,13 @@ def _said(tree: Tree, pid: bytes) -> Live | None:
     except (OSError, records.RecordError):
         return here
     return said if said.pid == here.pid else here
+
+
+def _until(tree: Tree) -> str | None:
+    try:
+        return certificate.read(identity.of(tree).certificate).ends.isoformat()
+    except StorageError:
+        return None
 
 
 def _director(tree: Tree) -> int:

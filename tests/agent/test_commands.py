@@ -67,7 +67,8 @@ def test_enroll_and_status_for_people_and_for_programs(
     found = json.loads(littoral("status", "--data", data, "--json").stdout)
     assert found["enrolment"]["fleet"] == "shore"
     assert (found["models"], found["director"], found["unreadable"]) == ([], 0, [])
-    assert "agent" not in found
+    assert (found["agent"], found["serve"]) == (None, None)
+    assert found["certificate_until"].startswith("20")
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def test_run_keeps_both_going_and_ends_both(tmp_path: Path) -> None:
             assert (ready["ready"], ready["pid"]) == (True, run.pid)
             assert (ready["http"], ready["models"]) == (f"127.0.0.1:{port}", {})
             deadline = time.monotonic() + 30
-            while "serve" not in (found := status(tmp_path)) or "agent" not in found:
+            while not ((found := status(tmp_path))["serve"] and found["agent"]):
                 assert time.monotonic() < deadline, (tmp_path / "run.log").read_text()
             assert found["serve"]["http"] == f"127.0.0.1:{port}"
             os.kill(found["serve"]["pid"], signal.SIGKILL)
@@ -207,7 +208,7 @@ def test_run_keeps_both_going_and_ends_both(tmp_path: Path) -> None:
             deadline = time.monotonic() + 15
             while True:
                 again = status(tmp_path)
-                now = {again[name]["pid"] for name in ("serve", "agent") if name in again}
+                now = {again[name]["pid"] for name in ("serve", "agent") if again[name]}
                 heard = "agent | INFO serve is there" in (tmp_path / "run.log").read_text()
                 if len(now) == 2 and not now & pids and heard:
                     break

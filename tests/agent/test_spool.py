@@ -263,3 +263,14 @@ def test_a_kill_at_any_time_leaves_a_stream_without_gaps(path: Path) -> None:
     assert [m.sequence for m in sent] == list(range(1, len(sent) + 1))
     assert len(sent) >= 60
     spool.close()
+
+
+def test_it_says_how_much_waits(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool.db", device="pi-7", incarnation=1, cap_bytes=2**20)
+    assert spool.held() == {}
+    spool.add("report", *[lambda _: b"r"] * 3)
+    spool.add("telemetry", lambda _: b"t")
+    assert spool.held() == {"report": 3, "telemetry": 1}
+    spool.acknowledge(dict.fromkeys(spool.lowest(), 1))
+    assert spool.held() == {"report": 2, "telemetry": 0}
+    spool.close()
