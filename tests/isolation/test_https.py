@@ -24,10 +24,10 @@ from littoral import records
 from littoral.trust.certificates import Authority
 from littoral.trust.identity import digest, load_pem
 from littoral.trust.keys import DEVICE_KEY, check_time, new_device_key, sign_session
-from littoral.wire.enrolment import SessionRequest, SignedTime
+from littoral.wire.enrolment import EnrollRequest, SessionRequest, SignedTime, Token
 from littoral.wire.identity import Renewed, RenewRequest, short
 from littoral.wire.messages import Acks, Post, Running
-from simulators.console import ConsoleProcess, DeviceSimulator
+from simulators.console import ConsoleProcess, DeviceSimulator, EnrolmentRefusedError
 from simulators.repository import RepositorySimulator
 
 ASKS = (
@@ -313,6 +313,23 @@ def test_failing_all_the_time(coast: Coast) -> None:
         assert thief.session(certificate=coast["pi-1"].enrolled.certificate)[0] == 422
     for device in coast.all:
         assert device.session()[0] == 200
+
+
+def test_names_of_others(coast: Coast) -> None:
+    """No board is enrolled by a name that is a console's, a wildcard, a path or another board's."""
+    for name in ("console.a", "+", "#", "pi/up", "..", "", "PI", "x" * 65, "$SYS", "%u", "pi\n"):
+        request = EnrollRequest(
+            secret=Token.decode(coast.console.token()).secret,
+            device=name,
+            serial=f"a thief's {name}",
+            csr=new_device_key(coast["pi"].folder / "thief", "pi"),
+            hardware=(),
+            software="",
+        )
+        assert coast["pi"].ask("POST", "/enroll", body=records.to_json(request))[0] == 403, name
+    for victim in DEVICES[:4]:
+        with pytest.raises(EnrolmentRefusedError, match="another board"):
+            Device(coast.console, victim, serial="a thief's")
 
 
 def test_bodies_without_end(coast: Coast) -> None:

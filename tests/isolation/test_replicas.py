@@ -3,7 +3,6 @@
 import shutil
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,9 +13,12 @@ from simulators.repository import RepositorySimulator
 pytestmark = needs_broker
 
 
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[tuple[ConsoleProcess, ConsoleProcess]]:
+@pytest.fixture(scope="module")
+def pair(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[ConsoleProcess, ConsoleProcess]]:
     """Run console a with the broker, and console b as another machine with the same keys would."""
+    tmp_path = tmp_path_factory.mktemp("replicas")
     publisher = RepositorySimulator(tmp_path)
     publisher.publish(publisher.bundle("digits", 1))
     database = ("--database", f"sqlite:///{tmp_path / 'console' / 'littoral.db'}")
@@ -32,6 +34,28 @@ def pair(tmp_path: Path) -> Iterator[tuple[ConsoleProcess, ConsoleProcess]]:
         second = ConsoleProcess(base, publisher, (*others, *database), _token=first._token)
         with second:
             yield first, second
+
+
+def test_what_one_ends_the_others_broker_denies(
+    pair: tuple[ConsoleProcess, ConsoleProcess],
+) -> None:
+    """A device that is revoked at the console that has no broker of its own is silent as soon."""
+    _, second = pair
+    device = DeviceSimulator(second, "ended")
+    with device.mqtt() as client:
+        client.subscribe(topic("ended", "down/#"))
+        client.say(device.report("fetched"))
+        client.acked(device.stream, 1)
+        second.rest.post("devices/ended/revoke")
+        until(
+            lambda: client.publish(topic("ended", "up/report"), b"x") == "Not authorized",
+            "silence",
+            limit_s=3,
+        )
+    device.certificate = device.certificate.rename(device.folder / "earlier.crt")
+    DeviceSimulator(second, "ended", token=second.token(device="ended"))
+    with pytest.raises((ssl.SSLError, ConnectionError)), device.mqtt():
+        pass
 
 
 def test_what_both_hear_counts_once(pair: tuple[ConsoleProcess, ConsoleProcess]) -> None:
@@ -61,25 +85,3 @@ def test_what_both_hear_counts_once(pair: tuple[ConsoleProcess, ConsoleProcess])
             assert (stream["acked"], stream["highest"], stream["lost"]) == (many, many, 0)
             told = console.rest.get("history", device=name, limit=1000)
             assert sorted(int(change["release"]) for change in told) == list(range(1, many + 1))
-
-
-def test_what_one_ends_the_others_broker_denies(
-    pair: tuple[ConsoleProcess, ConsoleProcess],
-) -> None:
-    """A device that is revoked at the console that has no broker of its own is silent as soon."""
-    _, second = pair
-    device = DeviceSimulator(second, "ended")
-    with device.mqtt() as client:
-        client.subscribe(topic("ended", "down/#"))
-        client.say(device.report("fetched"))
-        client.acked(device.stream, 1)
-        second.rest.post("devices/ended/revoke")
-        until(
-            lambda: client.publish(topic("ended", "up/report"), b"x") == "Not authorized",
-            "silence",
-            limit_s=3,
-        )
-    device.certificate = device.certificate.rename(device.folder / "earlier.crt")
-    DeviceSimulator(second, "ended", token=second.token(device="ended"))
-    with pytest.raises((ssl.SSLError, ConnectionError)), device.mqtt():
-        pass
