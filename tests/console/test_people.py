@@ -135,6 +135,14 @@ def test_a_token_says_when_it_was_used_and_is_revoked_by_its_number(
     assert done(console, "token.revoke", "nightly")["detail"] == {"id": one["id"], "user": "tess"}
 
 
+def test_a_program_that_leaves_makes_its_token_worthless(console: ConsoleProcess) -> None:
+    olga = join(console, "olga")
+    olga.delete("api-tokens/mine")
+    with pytest.raises(DeniedError):
+        olga.get("me")
+    assert done(console, "token.revoke", "command line")["who"] == "olga"
+
+
 def test_another_s_token_is_an_administrator_s_business_alone(console: ConsoleProcess) -> None:
     one, two = join(console, "one"), join(console, "two")
     number = one.get("api-tokens")[0]["id"]

@@ -115,10 +115,13 @@ async def new_token(body: NewToken, context: Asked, who: Someone) -> Token:
 
 
 @router.delete("/api-tokens/mine", status_code=204)
-async def forget_token(request: Request, context: Asked, _who: Someone) -> None:
+async def forget_token(request: Request, context: Asked, who: Someone) -> None:
     """Make the API token that this request carries worthless."""
     token = request.headers.get("authorization", "").partition(" ")[2].strip()
-    await context.write(partial(accounts.revoke_token, token=token, now_ms=context.clock()))
+    number = await context.look(partial(accounts.token_number, token=token))
+    if number is None:
+        raise MisuseError("this request carries no API token; name one by its number")
+    await revoke_token(number, context, who)
 
 
 @router.delete("/api-tokens/{number}", status_code=204)

@@ -87,6 +87,7 @@ class Update:
     """One step of an update's life, as it happened on the device.
 
     Events: desired, dropped, removed, fetched, refused, passed, failed, stumbled, healthy, woke.
+    On probation ``figures`` has ``probation_left_s``: for how long it will still be watched.
     """
 
     model: str
