@@ -91,6 +91,24 @@ def test_a_push_becomes_what_the_device_runs_and_the_console_shows(coast: Coast)
 
 @needs_broker
 @pytest.mark.slow
+def test_how_the_board_is_comes_from_the_kernel_to_whoever_asks(coast: Coast) -> None:
+    """This machine's own figures, by the broker and over HTTPS, without a single request."""
+    with coast.agent():
+        coast.until(lambda: coast.device()["board"], "a window of the board")
+        coast.until(lambda: (here := live(coast.tree)) and here.board, "its own words of it")
+        found, here = coast.device(), live(coast.tree)
+    board, window = found["device"]["board"], found["board"]["window"]
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert (board["boot"], window["samples"]) == (boot, 1)
+    assert 0 < window["memory_free_mib"]["mean"] < board["memory_mib"]
+    assert window["disk_free_mib"] > 0
+    assert here is not None
+    assert here.board is not None
+    assert here.board.boot == boot
+
+
+@needs_broker
+@pytest.mark.slow
 def test_a_board_that_enrols_by_itself_waits_comes_back_and_keeps_its_history(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
