@@ -5,7 +5,6 @@ outlives a killed parent has to be ended by hand.
 """
 
 import os
-import shutil
 import signal
 import sys
 from typing import Final
@@ -17,7 +16,6 @@ import ctypes, os, sys
 ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {int(signal.SIGTERM)})
 os.getppid() == int(sys.argv[1]) and os.execv(sys.argv[2], sys.argv[2:])
 """
-_SH: Final = '[ "$PPID" = "$0" ] && exec "$@"'
 
 
 def dying_with_us() -> list[str]:
@@ -27,9 +25,8 @@ def dying_with_us() -> list[str]:
     """
     if sys.platform != "linux":
         return []
-    if (setpriv := shutil.which("setpriv")) is not None:
-        return [setpriv, "--pdeathsig", "TERM", "--", "/bin/sh", "-c", _SH, str(os.getpid())]
-    return [sys.executable, "-c", _EXEC, str(os.getpid())]
+    # setpriv does it too, but not where a service may not set its capabilities, if only to none.
+    return [sys.executable, "-I", "-S", "-c", _EXEC, str(os.getpid())]
 
 
 def die_with_parent() -> None:

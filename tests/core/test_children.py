@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 WAYS = {
-    "setpriv": ("words = dying_with_us()", ""),
-    "prctl": ("import shutil; shutil.which = lambda *_: None; words = dying_with_us()", ""),
+    "asked": ("words = dying_with_us()", ""),
     "itself": ("words = []", "from littoral.children import die_with_parent as d; d(); "),
 }
 CHILD = "import time; print('ready', flush=True); time.sleep(600)"
@@ -60,12 +59,11 @@ time.sleep(0.1)
 """
 
 
-@pytest.mark.parametrize("way", ["setpriv", "prctl"])
-def test_a_child_that_comes_too_late_to_be_told_does_not_begin(way: str, tmp_path: Path) -> None:
+def test_a_child_that_comes_too_late_to_be_told_does_not_begin(tmp_path: Path) -> None:
     """Its parent was killed before the kernel was asked: it held port and lock for ever."""
     began = tmp_path / "began"
     child = f"import time; open({str(began)!r}, 'w').close(); time.sleep(30)"
-    code = LATE.format(words=WAYS[way][0], child=child)
+    code = LATE.format(words=WAYS["asked"][0], child=child)
     subprocess.run([sys.executable, "-c", code], check=True, timeout=20)
     time.sleep(1.5)
     assert not began.exists()
