@@ -242,6 +242,21 @@ def test_a_chart_says_the_value_under_the_pointer(enter: Open) -> None:
     assert watched.trouble == []
 
 
+def test_the_charts_of_a_board_are_drawn_from_one_answer(enter: Open) -> None:
+    watched = enter()
+    asked: list[str] = []
+    watched.page.on("request", lambda r: asked.append(r.url) if "board.json" in r.url else None)
+    page = watched.go("/devices/quay-cam-2?span=6h")
+    page.locator(".chart.low[data-drawn] canvas").nth(3).wait_for()
+    drawn = int(page.locator(".chart.low").first.get_attribute("data-drawn") or 0)
+    assert len(asked) <= drawn + 1, "four charts ask once"
+    warmth = page.locator("[data-figure=temperature_c]")
+    assert warmth.locator("canvas").evaluate(INK)[0] > 1500
+    expect(warmth.locator(".keys")).to_contain_text("°C")
+    expect(page.get_by_text("Throttled within the last hour")).to_be_visible()
+    assert watched.trouble == []
+
+
 def test_a_repository_s_folder_is_uploaded_and_only_what_is_missing(
     coast: Coast, enter: Open
 ) -> None:
