@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from securesystemslib.signer import CryptoSigner
+from securesystemslib.signer import Signer
 from tuf.api.metadata import Root, Snapshot, Timestamp
 
 from littoral.errors import MisuseError, SignatureError
@@ -16,16 +16,16 @@ from littoral.trust import rules
 from littoral.trust.beliefs import Anchors
 from littoral.trust.certificates import Authority
 from littoral.trust.identity import digest
-from littoral.trust.keys import load_signer
+from littoral.trust.keyfiles import load_signer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnlineKeys:
     folder: Path
-    snapshot: CryptoSigner
-    timestamp: CryptoSigner
-    director: CryptoSigner
-    time: CryptoSigner
+    snapshot: Signer
+    timestamp: Signer
+    director: Signer
+    time: Signer
     device_ca: Authority  # the intermediate that signs devices' certificates
 
     @classmethod

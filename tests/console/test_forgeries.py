@@ -15,7 +15,8 @@ from tuf.api.metadata import Metadata, Targets
 from console.test_repository import copy_of, open_repository, send, sent_to
 from littoral.errors import MixError
 from littoral.trust import writer
-from littoral.trust.keys import load_signer, new_key
+from littoral.trust.keyfiles import load_signer
+from littoral.trust.keys import new_key
 from littoral.trust.repository import Repository
 from littoral_console.forgeries import forged
 from simulators.console import ConsoleProcess

@@ -22,7 +22,7 @@ from littoral.errors import (
     SignatureError,
 )
 from littoral.trust import writer
-from littoral.trust.keys import load_signer
+from littoral.trust.keyfiles import load_signer
 from littoral.trust.repository import Repository
 from littoral_console.context import system_clock
 from littoral_console.keys import OnlineKeys

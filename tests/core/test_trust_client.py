@@ -227,7 +227,7 @@ def test_a_stated_length_above_the_cap_is_refused_before_it_is_read(
     from securesystemslib.signer import Signer
     from tuf.api.metadata import Metadata, Timestamp
 
-    from littoral.trust.keys import load_signer
+    from littoral.trust.keyfiles import load_signer
 
     signer: Signer = load_signer(repo.online / "timestamp.pem")
     timestamp: Metadata[Timestamp] = Metadata.from_bytes(repo.read(TIMESTAMP))
@@ -499,7 +499,7 @@ def test_a_model_may_not_speak_of_another(folder: Path, repo: RepositorySimulato
     """A stolen release key of one model names releases and floors of another."""
     from tuf.api.metadata import Metadata, Targets
 
-    from littoral.trust.keys import load_signer
+    from littoral.trust.keyfiles import load_signer
 
     repo.publish(repo.bundle("birds", 3))
     path = repo.folder / "metadata" / "2.birds.json"

@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from littoral.errors import MisuseError, SignatureError
+from littoral.trust.keyfiles import load_signer
 from littoral.trust.keys import (
     check_session,
     check_time,
     load_private,
-    load_signer,
     new_device_key,
     new_key,
     p256_of,

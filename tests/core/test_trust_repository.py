@@ -20,7 +20,7 @@ from littoral.errors import (
     SignatureError,
 )
 from littoral.trust import writer
-from littoral.trust.keys import load_signer
+from littoral.trust.keyfiles import load_signer
 from littoral.trust.repository import Repository
 from simulators.repository import RepositorySimulator
 

@@ -10,7 +10,7 @@ from tuf.api.metadata import Root
 
 from littoral.errors import MisuseError, RollbackError
 from littoral.trust import writer
-from littoral.trust.keys import load_signer
+from littoral.trust.keyfiles import load_signer
 from littoral.trust.repository import Repository
 from simulators.repository import RepositorySimulator
 

@@ -35,7 +35,8 @@ from littoral.errors import LittoralError
 from littoral.trust import certificates
 from littoral.trust.certificates import Authority
 from littoral.trust.identity import check_device, digest
-from littoral.trust.keys import check_session, load_signer, sign_time
+from littoral.trust.keyfiles import load_signer
+from littoral.trust.keys import check_session, sign_time
 from littoral.wire.enrolment import Enrolled, EnrollRequest, Session, SessionRequest, Token, Waiting
 from littoral.wire.messages import Acks, Key, Post, Status
 from littoral.wire.telemetry import Telemetry

@@ -51,7 +51,7 @@ from littoral.bundle.manifest import (
 from littoral.errors import EndlessError, ForgottenError, UnreachableError
 from littoral.trust import writer
 from littoral.trust.beliefs import Anchors, Assignment
-from littoral.trust.keys import load_signer
+from littoral.trust.keyfiles import load_signer
 from littoral.trust.repository import Repository, releases
 from littoral.trust.rules import anchors
 

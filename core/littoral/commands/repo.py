@@ -64,11 +64,12 @@ def init(folder: Path, offline: Path, online: Path, fleet: str, *, as_json: bool
 @_OFFLINE
 @JSON
 def delegate(folder: Path, model: str, offline: Path, *, as_json: bool) -> None:
-    """Trust a new release key with the releases of MODEL."""
+    """Trust the key MODEL-1 in the offline folder, made if it is not there, with its releases."""
     from littoral.trust import writer
+    from littoral.trust.keyfiles import held
 
     keyid = writer.delegate(folder, model, offline=offline)
-    value = {"model": model, "keyid": keyid, "key": offline / f"{model}-1.pem"}
+    value = {"model": model, "keyid": keyid, "key": held(offline, f"{model}-1")}
     emit(value, as_json=as_json, text=f"{model}: its releases are signed by {value['key']}")
 
 

@@ -1,8 +1,9 @@
 """Secret keys in files, and the small signatures of the wire: time and session.
 
-A secret is PEM (PKCS 8), 0600, in a folder of 0700, and is never overwritten. Ed25519 signs
-metadata and time; P-256 is for TLS, devices and hardware tokens. It knows nothing of
-certificates (littoral.trust.certificates) and none of the metadata that keys sign.
+A secret is PEM (PKCS 8), 0600, in a folder of 0700, and is never overwritten; it may be under a
+passphrase. Ed25519 signs metadata and time; P-256 is for TLS, devices and hardware tokens. It
+knows nothing of certificates (littoral.trust.certificates), and none of the metadata that keys
+sign (littoral.trust.keyfiles).
 """
 
 import base64
@@ -25,17 +26,19 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 from securesystemslib.exceptions import UnverifiedSignatureError
-from securesystemslib.signer import CryptoSigner, Key, Signature, Signer
+from securesystemslib.signer import Key, Signature, Signer
 
 from littoral import durable
 from littoral.bundle.manifest import check_id
 from littoral.errors import MisuseError, SignatureError
+from littoral.trust import asking
 from littoral.wire.enrolment import SignedTime
 
 Kind = Literal["ed25519", "p256"]
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 
 DEVICE_KEY: Final = "device.key"
+SEALED: Final = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
 _MAX_PEM_BYTES: Final = 64 * 1024
 _PEM: Final = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
 
@@ -50,8 +53,11 @@ def new_key(path: Path, kind: Kind = "ed25519") -> None:
     if path.exists():
         raise MisuseError(f"{path}: a key is there, and is never overwritten; name another file")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key = ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else p256()
-    durable.replace(path, private_pem(key), mode=0o600)
+    durable.replace(path, private_pem(generate(kind)), mode=0o600)
+
+
+def generate(kind: Kind) -> PrivateKey:
+    return ed25519.Ed25519PrivateKey.generate() if kind == "ed25519" else p256()
 
 
 def p256() -> ec.EllipticCurvePrivateKey:
@@ -66,7 +72,8 @@ def load_private(path: Path) -> PrivateKey:
     """Return the secret key in ``path``.
 
     Raises:
-        MisuseError: There is none, or it is of another kind than ``new_key`` makes.
+        MisuseError: There is none, it is of another kind than ``new_key`` makes, or it is under a
+            passphrase that nobody says.
 
     """
     try:
@@ -76,9 +83,7 @@ def load_private(path: Path) -> PrivateKey:
     except OSError as e:
         raise MisuseError(f"{path}: expected a secret key: {e.strerror}") from e
     try:
-        key = load_pem_private_key(data, password=None)
-    except TypeError as e:
-        raise MisuseError(f"{path}: the key is under a password; a key here has none") from e
+        key = _unlocked(path, data) if SEALED in data else load_pem_private_key(data, None)
     except (ValueError, UnsupportedAlgorithm) as e:
         raise MisuseError(
             f"{path}: expected a secret key in PEM, found {_is(data)}; "
@@ -91,6 +96,18 @@ def load_private(path: Path) -> PrivateKey:
     raise MisuseError(f"{path}: expected an Ed25519 or P-256 key")
 
 
+def _unlocked(path: Path, data: bytes) -> object:
+    """Return the key in ``data``, which is under a passphrase."""
+    for passphrase in asking.candidates(f"passphrase of {path}", setting=asking.PASSPHRASE_FILE):
+        try:
+            key = load_pem_private_key(data, passphrase.encode())
+        except ValueError:
+            continue
+        asking.opened(passphrase, setting=asking.PASSPHRASE_FILE)
+        return key
+    raise MisuseError(f"{path}: the passphrase does not open it")
+
+
 def kind(key: PrivateKey) -> Kind:
     """Return what ``new_key`` calls it."""
     return "ed25519" if isinstance(key, ed25519.Ed25519PrivateKey) else "p256"
@@ -101,11 +118,6 @@ def p256_of(key: PrivateKey) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise MisuseError("expected a P-256 key, found an Ed25519 one")
     return key
-
-
-def load_signer(path: Path) -> CryptoSigner:
-    """Return what signs metadata with the key in ``path``. Raises MisuseError."""
-    return CryptoSigner(load_private(path))
 
 
 def sign_time(signer: Signer, nonce: str, *, utc_ms: int) -> SignedTime:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tuf.api.metadata import TargetFile
+from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from littoral import durable
 from littoral.bundle import manifest
@@ -55,6 +55,44 @@ def publish(
 
     """
     repository, now = Repository(folder), now or datetime.now(UTC)
+    release = _read(repository, bundle, floor=floor, hint=f"--offline {offline}")
+    by = release.targets.get_delegated_role(release.model)
+    signers = find_signers(by, offline, release.model)
+    published = _add(repository, bundle, release, floor=floor, now=now)
+    write(repository, release.model, release.metadata, signers=signers, now=now)
+    return published
+
+
+def propose(
+    folder: Path, bundle: Path, *, floor: int | None = None, now: datetime
+) -> tuple[Metadata[Targets], Published]:
+    """Copy the bundle's files into the repository; return what its model's people may sign.
+
+    Raises:
+        RollbackError, MisuseError: As ``publish``, except for keys.
+
+    """
+    repository = Repository(folder)
+    release = _read(repository, bundle, floor=floor, hint="…")
+    published = _add(repository, bundle, release, floor=floor, now=now)
+    return release.metadata, published
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Release:
+    """A release that may be added to the metadata of its model."""
+
+    manifest: Manifest
+    data: bytes  # of the manifest
+    targets: Targets  # who says whose keys the model's are
+    metadata: Metadata[Targets]  # of the model, to be edited
+
+    @property
+    def model(self) -> str:
+        return self.manifest.model
+
+
+def _read(repository: Repository, bundle: Path, *, floor: int | None, hint: str) -> _Release:
     data = _manifest_bytes(bundle)
     found = Manifest.from_json(data)
     model = found.model
@@ -63,10 +101,9 @@ def publish(
     if model not in trusted:
         raise MisuseError(
             f"{model}: nobody is trusted with this model; "
-            f"run: littoral repo delegate {folder} {model} --offline {offline}"
+            f"run: littoral repo delegate {repository.folder} {model} {hint}"
         )
-    role = trusted[model]
-    accepted = max(releases(role.signed, model), default=0)
+    accepted = max(releases(trusted[model].signed, model), default=0)
     if found.release <= accepted:
         raise RollbackError(
             f"{model}: a release must be greater than all that are published",
@@ -75,29 +112,35 @@ def publish(
         )
     if floor is not None:
         check_reached(floor, model, newest=found.release)
-    signers = find_signers(targets.get_delegated_role(model), offline, model)
+    return _Release(manifest=found, data=data, targets=targets, metadata=trusted[model])
+
+
+def _add(
+    repository: Repository, bundle: Path, release: _Release, *, floor: int | None, now: datetime
+) -> Published:
+    """Copy what is missing, and name the manifest in the model's metadata, its next version."""
+    found, model, signed = release.manifest, release.model, release.metadata.signed
     copied = [
         size
         for source, sha256, size in _files(bundle, found)
         if _copy(source, repository.blob_path(sha256), sha256=sha256, size=size)
     ]
-    sha256 = hashlib.sha256(data).hexdigest()
+    sha256 = hashlib.sha256(release.data).hexdigest()
     path = repository.manifest_path(model, found.release, sha256=sha256)
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    durable.replace(path, data, mode=PUBLIC)
-    target = _target(found, length=len(data), sha256=sha256)
-    role.signed.targets[target.path] = target
+    durable.replace(path, release.data, mode=PUBLIC)
+    target = _target(found, length=len(release.data), sha256=sha256)
+    signed.targets[target.path] = target
     if floor is not None:
-        set_floor(role.signed, model, floor=floor)
-    role.signed.version += 1
-    role.signed.expires = now + TARGETS_LIFE
-    write(repository, model, role, signers=signers, now=now)
+        set_floor(signed, model, floor=floor)
+    signed.version += 1
+    signed.expires = now + TARGETS_LIFE
     return Published(
         model=model,
         release=found.release,
         manifest_sha256=sha256,
-        length=len(data),
-        version=role.signed.version,
+        length=len(release.data),
+        version=signed.version,
         blobs=len(copied),
         bytes=sum(copied),
     )

@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from securesystemslib.signer import CryptoSigner, Key, Signer
+from securesystemslib.signer import Key, Signer
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
 from littoral import durable
 from littoral.errors import MisuseError, RollbackError
 from littoral.trust import rules
-from littoral.trust.keys import load_signer, new_key
+from littoral.trust.keyfiles import held, load_signer
+from littoral.trust.keys import new_key
 from littoral.trust.repository import Repository, releases
 from littoral.trust.signing import ROOT_LIFE, TARGETS_LIFE, find_signers, write
 
@@ -264,11 +265,13 @@ def _old(keyids: Sequence[str], role: str, *, named: str | None) -> str:
 
 def _free(offline: Path, name: str) -> Path:
     return next(
-        path for n in itertools.count(1) if not (path := offline / f"{name}-{n}.pem").exists()
+        offline / f"{name}-{n}.pem"
+        for n in itertools.count(1)
+        if held(offline, f"{name}-{n}") is None
     )
 
 
-def _make(path: Path) -> CryptoSigner:
+def _make(path: Path) -> Signer:
     new_key(path)
     return load_signer(path)
 

@@ -1,16 +1,16 @@
 """Puts metadata into a repository: what every deed of a writer ends with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from securesystemslib.signer import CryptoSigner, Signer
+from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata, Role, Root
 
 from littoral import durable
 from littoral.errors import MisuseError
-from littoral.trust.keys import load_signer
+from littoral.trust.keyfiles import SUFFIXES, KeyFile, load_signer, read
 from littoral.trust.repository import Repository
 from littoral.trust.rules import ISO, ISSUED
 
@@ -28,10 +28,20 @@ def write(
     now: datetime,
 ) -> bytes:
     """Sign ``metadata`` by all ``signers``, say when, and put it where its version belongs."""
-    metadata.signed.unrecognized_fields[ISSUED] = now.astimezone(UTC).strftime(ISO)
+    stamp(metadata, now=now)
     metadata.signatures.clear()
     for signer in signers:
         metadata.sign(signer, append=True)
+    return put(repository, role, metadata)
+
+
+def stamp(metadata: Metadata[Any], *, now: datetime) -> None:
+    """Say in ``metadata`` when it was signed."""
+    metadata.signed.unrecognized_fields[ISSUED] = now.astimezone(UTC).strftime(ISO)
+
+
+def put(repository: Repository, role: str, metadata: Metadata[Any]) -> bytes:
+    """Put signed ``metadata`` where its version belongs; return its bytes."""
     data = metadata.to_bytes()
     durable.replace(repository.path(role, metadata.signed.version), data, mode=PUBLIC)
     if role == Root.type:  # for those who have no root yet; the one above is for all others
@@ -39,26 +49,28 @@ def write(
     return data
 
 
-def find_signers(role: Role, folder: Path, what: str) -> list[CryptoSigner]:
+def find_signers(role: Role, folder: Path, what: str) -> list[Signer]:
     """Return the keys in ``folder`` that are trusted with ``role``, whatever their files' names.
 
     Raises:
         MisuseError: They are fewer than must sign.
 
     """
-    here = {signer.public_key.keyid: signer for signer in _signers(folder)}
-    found = [here[keyid] for keyid in role.keyids if keyid in here]
-    if len(found) < role.threshold:
+    here = {found.public.keyid: found.path for found in _keys(folder)}
+    paths = [here[keyid] for keyid in role.keyids if keyid in here]
+    if len(paths) < role.threshold:
         raise MisuseError(
             f"{folder}: expected {role.threshold} of the {len(role.keyids)} keys that sign "
-            f"{what}, found {len(found)}"
+            f"{what}, found {len(paths)}; where they lie apart: littoral repo draft"
         )
-    return found
+    return [load_signer(path) for path in paths]
 
 
-def _signers(folder: Path) -> Iterable[CryptoSigner]:
-    for path in sorted(folder.glob("*.pem")):
+def _keys(folder: Path) -> Iterator[KeyFile]:
+    for path in sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES):
         try:
-            yield load_signer(path)
+            found = read(path)
         except MisuseError:
             continue  # a public certificate, or a key for something else
+        if found.how != "public":
+            yield found

@@ -17,7 +17,6 @@ from tuf.api.metadata import (
     Delegations,
     Metadata,
     MetaFile,
-    Root,
     Snapshot,
     TargetFile,
     Targets,
@@ -27,23 +26,20 @@ from tuf.api.metadata import (
 from littoral import durable
 from littoral.bundle.manifest import check_id
 from littoral.errors import MisuseError
-from littoral.trust import certificates, rules
+from littoral.trust import rules
 from littoral.trust.beliefs import Assignment
-from littoral.trust.identity import digest
-from littoral.trust.keys import load_signer, new_key
+from littoral.trust.founding import init
+from littoral.trust.keyfiles import held, load_signer
+from littoral.trust.keys import new_key
 from littoral.trust.publishing import Published, publish
 from littoral.trust.repository import Repository, Row, snapshot_meta, status
 from littoral.trust.repository import verify_all as verify
-from littoral.trust.rotation import ANCHORED, Rotated, extend, raise_floor, rotate
-from littoral.trust.signing import ROOT_LIFE, TARGETS_LIFE, find_signers, write
+from littoral.trust.rotation import Rotated, extend, raise_floor, rotate
+from littoral.trust.signing import TARGETS_LIFE, find_signers, write
 
 SNAPSHOT_LIFE: Final = timedelta(days=14)
 TIMESTAMP_LIFE: Final = timedelta(days=14)
 DIRECTOR_LIFE: Final = timedelta(days=14)
-ROOT_KEYS: Final = ("root-1", "root-2", "root-3")
-ROOT_THRESHOLD: Final = 2
-OFFLINE: Final = (*ROOT_KEYS, "targets-1")
-ONLINE: Final = (Snapshot.type, Timestamp.type, *ANCHORED)
 KEEP_SNAPSHOTS: Final = 8
 RESERVED: Final = frozenset({"root", "targets", "snapshot", "timestamp", "director", "time"})
 
@@ -64,69 +60,8 @@ __all__ = [
 ]
 
 
-def init(
-    folder: Path, *, offline: Path, online: Path, fleet: str, now: datetime | None = None
-) -> Root:
-    """Make keys, where there are none, and a repository that names no model yet.
-
-    Raises:
-        MisuseError: A repository is there.
-
-    """
-    repository, now = Repository(folder), now or datetime.now(UTC)
-    if (repository.metadata / "root.json").exists():
-        raise MisuseError(f"{folder}: a repository is there; name another folder")
-    device_ca = _make_keys(offline, online, fleet=fleet, now=now)
-    offline_keys = {name: load_signer(offline / f"{name}.pem") for name in OFFLINE}
-    online_keys = {name: load_signer(online / f"{name}.pem").public_key for name in ONLINE}
-    root = Root(version=1, expires=now + ROOT_LIFE)
-    for name in ROOT_KEYS:
-        root.add_key(offline_keys[name].public_key, Root.type)
-    root.roles[Root.type].threshold = ROOT_THRESHOLD
-    root.add_key(offline_keys["targets-1"].public_key, Targets.type)
-    for role in (Snapshot.type, Timestamp.type):
-        root.add_key(online_keys[role], role)
-    root.unrecognized_fields[rules.FIELD] = {
-        "fleet": fleet,
-        **{name: {(k := online_keys[name]).keyid: k.to_dict()} for name in ANCHORED},
-        "device_ca_sha256": digest(device_ca.root),
-    }
-    for below in (repository.metadata, repository.blobs, folder / "targets"):
-        below.mkdir(mode=0o755, parents=True, exist_ok=True)
-    targets = Targets(version=1, expires=now + TARGETS_LIFE)
-    by = [offline_keys["targets-1"]]
-    write(repository, Targets.type, Metadata(targets), signers=by, now=now)
-    by = [offline_keys[name] for name in ROOT_KEYS]
-    write(repository, Root.type, Metadata(root), signers=by, now=now)
-    return root
-
-
-def _make_keys(offline: Path, online: Path, *, fleet: str, now: datetime) -> certificates.Authority:
-    """Make what is missing of all keys, 0600 in folders of 0700; return the device CA's root."""
-    for folder, names in ((offline, OFFLINE), (online, ONLINE)):
-        for name in names:
-            if not (path := folder / f"{name}.pem").exists():
-                new_key(path)
-        folder.chmod(0o700)
-    device_ca = certificates.new_ca(
-        offline / "device-ca.pem",
-        offline / "device-ca.crt",
-        name=f"{fleet} device CA",
-        now=now,
-        for_devices=True,
-    )
-    certificates.new_intermediate(
-        online / "device-ca.pem",
-        online / "device-ca.crt",
-        ca=device_ca,
-        name=f"{fleet} device CA, online",
-        now=now,
-    )
-    return device_ca
-
-
 def delegate(folder: Path, model: str, *, offline: Path, now: datetime | None = None) -> str:
-    """Trust a new key, ``<model>-1.pem``, with the releases of ``model``; return its key id.
+    """Trust ``<model>-1``, made if it is not there, with ``model``'s releases; return its key id.
 
     Raises:
         MisuseError: Somebody is trusted with them.
@@ -146,7 +81,7 @@ def delegate(folder: Path, model: str, *, offline: Path, now: datetime | None = 
     if roles is None or model in roles:
         raise MisuseError(f"{model}: delegated already")
     by = find_signers(root.roles[Targets.type], offline, Targets.type)
-    path = offline / f"{model}-1.pem"
+    path = held(offline, f"{model}-1") or offline / f"{model}-1.pem"
     if not path.exists():
         new_key(path)
     signer = load_signer(path)
