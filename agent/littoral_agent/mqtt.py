@@ -7,10 +7,8 @@ again by the outbox, and by nobody else.
 
 import contextlib
 import logging
-import math
 import select
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -25,29 +23,21 @@ from littoral.errors import (
     StorageError,
     UnreachableError,
 )
-from littoral.wire.identity import Denied
 from littoral.wire.messages import Status, split_topic, topic
-from littoral_agent import tls
+from littoral_agent import link, tls
 from littoral_agent.channel import Ends, Outbox
-from littoral_agent.denial import by_broker, denial, pauses
 from littoral_agent.identity import Identity
 from littoral_agent.renewal import Pair
 from littoral_agent.renewer import heard as renewing
+from littoral_agent.verdict import Verdict
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
     from paho.mqtt.reasoncodes import ReasonCode
 
-CONNECT_S: Final = 10.0
-SHORT_S: Final = 3600.0  # a connection that ends sooner may have been forgotten by a router: …
-LEAST_KEEPALIVE_S: Final = 240.0  # … it is proven twice as often from then on, down to this
-UNHEARD_S: Final = 60  # what was sent and nobody confirmed for so long ends the connection
-SESSION_S: Final = 7 * 24 * 3600  # how long the broker keeps what we have not heard
 NAP_S: Final = 15.0
 MOST_BYTES: Final = 64 * 1024
 
-_NOT_AUTHORIZED: Final = 0x87
-_REVOKED: Final = "ALERT_CERTIFICATE_REVOKED"  # as OpenSSL says it
 _REFUSALS: Final = (DeniedError, StorageError)  # of a pair
 
 log = logging.getLogger(__name__)
@@ -80,13 +70,11 @@ class Mqtt:
         self._waker.settimeout(0)
         self._stopping = False
         self._up = False
-        self._refusal: str | None = None
         self._trouble: LittoralError | None = None
         self._anew = False
-        self._denials = pauses(ends.denied_retry_s)
-        self._denied: DeniedError | None = None
-        self._told: DeniedError | None = None  # over the connection that is open
-        self._status_id = -1  # of the publish whose acknowledgement says that we are heard
+        self._verdict = Verdict(
+            self._where, incarnation=ends.incarnation, retry_s=ends.denied_retry_s
+        )
         self._pair = Pair(identity.certificate, identity.key)  # by which it was opened
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
@@ -100,7 +88,7 @@ class Mqtt:
 
     @property
     def denial(self) -> DeniedError | None:
-        return None if self._up else self._denied
+        return None if self._up else self._verdict.denied
 
     def anew(self) -> None:
         self._anew = True
@@ -117,7 +105,7 @@ class Mqtt:
         self._stopping = True
         self.wake()
         if self._thread.ident is not None:
-            self._thread.join(CONNECT_S)
+            self._thread.join(link.CONNECT_S)
         if not self._thread.is_alive():
             self._awake.close()
             self._waker.close()
@@ -147,14 +135,13 @@ class Mqtt:
             renewer.unwelcome(self._pair)
             return self._backoff.next()
         if isinstance(error, DeniedError):
-            self._denied = error
-            return self._denials.next()
+            return self._verdict.pause_after(error)
         return self._backoff.next()
 
     def _converse(self) -> None:
         """Connect and go on until the connection ends. Raises UnreachableError when it does."""
         client = self._connect()
-        answered_by_s = time.monotonic() + CONNECT_S
+        answered_by_s = time.monotonic() + link.CONNECT_S
         try:
             while not self._stopping and not self._anew:
                 self._turn(client)
@@ -163,99 +150,68 @@ class Mqtt:
             if self._stopping:
                 self._say_goodbye(client)
         finally:
-            if self._since_s and not (self._stopping or self._anew or self._told):
+            ended = self._stopping or self._anew or self._verdict.told or self._verdict.refusal
+            if self._since_s and not ended:
                 lived_s = self._clock() - self._since_s
-                self._keepalive_s = keepalive_after(lived_s, self._keepalive_s)
+                self._keepalive_s = link.keepalive_after(lived_s, self._keepalive_s)
             self._up, self._since_s = False, 0.0
             with contextlib.suppress(OSError):
                 client.disconnect()
 
     def _connect(self) -> "Client":
-        from paho.mqtt.client import Client, MQTTv5
-        from paho.mqtt.enums import CallbackAPIVersion
-        from paho.mqtt.packettypes import PacketTypes
-        from paho.mqtt.properties import Properties
-
-        self._anew, self._told, self._refusal = False, None, None
+        self._anew = False
+        self._verdict.begin()
         if self._ends.renewer is not None:
             self._pair = self._ends.renewer.pair()
-        client = Client(CallbackAPIVersion.VERSION2, self._ends.device, protocol=MQTTv5)
-        client.connect_timeout = CONNECT_S
-        client.tls_set_context(
-            tls.context(
-                self._identity.console_ca,
-                certificate=self._pair.certificate,
-                key=self._pair.key,
-            )
+        secured = tls.context(
+            self._identity.console_ca, certificate=self._pair.certificate, key=self._pair.key
         )
-        client.will_set(self._up_topic("status"), self._offline(), qos=1, retain=True)
+        client = link.new(
+            self._ends.device, secured=secured, will=(self._up_topic("status"), self._offline())
+        )
         client.on_connect = self._connected
         client.on_subscribe = self._subscribed
         client.on_message = self._heard
         client.on_disconnect = self._disconnected
-        client.on_publish = self._published
-        client.on_log = self._logged
-        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        session.SessionExpiryInterval = SESSION_S
-        try:
-            client.connect(
-                self._host,
-                self._port,
-                math.ceil(self._keepalive_s),
-                clean_start=False,
-                properties=session,
-            )
-        except (OSError, ValueError) as e:
-            if _REVOKED in str(e):
-                raise by_broker(self._where) from e
-            hint = "; is it the console's broker?" if isinstance(e, ssl.SSLError) else ""
-            raise UnreachableError(
-                f"the broker at {self._where} does not answer ({e}){hint}"
-            ) from e
-        _give_up_after(client, UNHEARD_S)
+        client.on_publish = lambda _c, _d, mid, reason, _p: self._verdict.published(mid, reason)
+        client.on_log = lambda _c, _d, _level, words: self._verdict.logged(words)
+        link.connect(client, self._host, self._port, keepalive_s=self._keepalive_s)
         return client
 
     def _turn(self, client: "Client") -> None:
         """Hear what came, send what is to be sent, wait for either."""
         if self._up:
             self._send(client)
-        if self._told is not None:
-            raise self._told
-        link = client.socket()
-        if link is None:
+        if (told := self._verdict.told) is not None:
+            raise told
+        opened = client.socket()
+        if opened is None:
+            refusal = self._verdict.refusal
             raise UnreachableError(
                 f"the broker at {self._where} "
-                + (f"refuses this device: {self._refusal}" if self._refusal else "hung up")
+                + (f"refuses this device: {refusal}" if refusal else "hung up")
             )
         poller = select.poll()
         poller.register(self._awake, select.POLLIN)
-        poller.register(link, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
-        wait_s = min(NAP_S, self._outbox.due_in_s() if self._up else CONNECT_S)
+        poller.register(opened, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
+        wait_s = min(NAP_S, self._outbox.due_in_s() if self._up else link.CONNECT_S)
         ready = dict(poller.poll(wait_s * 1000))
         if self._awake.fileno() in ready:
             self._drain()
-        events = ready.get(link.fileno(), 0)
+        events = ready.get(opened.fileno(), 0)
         if events & ~select.POLLOUT:
-            self._read(client)
+            link.read(client)
         if events & select.POLLOUT:
             client.loop_write()
         if self._clock() - self._said_s >= self._keepalive_s:
             client.loop_misc()  # it asks whether the broker is there, whatever was said since
 
-    @staticmethod
-    def _read(client: "Client") -> None:
-        """Take every packet that has arrived, those too that TLS has already decrypted."""
-        client.loop_read()
-        while (link := client.socket()) is not None:
-            if not isinstance(link, ssl.SSLSocket) or not link.pending():
-                return
-            client.loop_read()
-
     def _send(self, client: "Client") -> None:
         status = self._outbox.status()
         if status is not None:
             told = client.publish(self._up_topic("status"), status.to_json(), qos=1, retain=True)
-            self._status_id, self._said_s = told.mid, self._clock()
+            self._verdict.greeted(told.mid)
+            self._said_s = self._clock()
         for message in self._outbox.take():
             # Telemetry goes again until the console has it: a broker's word is not worth its bytes.
             qos = 0 if message.kind == "telemetry" else 1
@@ -271,33 +227,27 @@ class Mqtt:
             return
         told = client.publish(self._up_topic("status"), self._offline(), qos=1, retain=True)
         for _ in range(20):
-            link = client.socket()
-            if link is None or told.is_published():
+            opened = client.socket()
+            if opened is None or told.is_published():
                 return
             poller = select.poll()
-            poller.register(link, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
+            poller.register(opened, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
             for _, events in poller.poll(100):
                 if events & ~select.POLLOUT:
-                    self._read(client)
+                    link.read(client)
                 if events & select.POLLOUT:
                     client.loop_write()
 
     def _connected(
         self, client: "Client", _data: object, _flags: object, reason: "ReasonCode", _: object
     ) -> None:
-        if reason.is_failure:
-            self._refusal = str(reason)
-            if reason.value == _NOT_AUTHORIZED:
-                self._told = by_broker(self._where)
-            return
-        client.subscribe(topic(self._ends.device, "down/#"), qos=1)
+        if self._verdict.connected(reason):
+            client.subscribe(topic(self._ends.device, "down/#"), qos=1)
 
     def _subscribed(
         self, _client: "Client", _data: object, _mid: int, reasons: list["ReasonCode"], _: object
     ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._refusal = "it may not hear its own topics"
-            self._told = by_broker(self._where)
+        if not self._verdict.subscribed(reasons):
             return
         log.info("connected to the broker at %s", self._where)
         self._backoff.reset()
@@ -311,22 +261,7 @@ class Mqtt:
         self, _client: "Client", _data: object, _flags: object, reason: "ReasonCode", _: object
     ) -> None:
         self._up = False
-        if reason.is_failure and self._refusal is None:
-            self._refusal = None if str(reason) == "Unspecified error" else str(reason)
-
-    def _published(
-        self, _client: "Client", _data: object, mid: int, reason: "ReasonCode", _: object
-    ) -> None:
-        if reason.value == _NOT_AUTHORIZED:
-            self._told = self._told or by_broker(self._where)
-        elif mid == self._status_id:
-            self._denied = None
-            self._denials.reset()
-
-    def _logged(self, _client: "Client", _data: object, _level: int, words: str) -> None:
-        """Find out why TLS was ended, which paho tells nobody else."""
-        if _REVOKED in words:
-            self._told = self._told or by_broker(self._where)
+        self._verdict.disconnected(reason)
 
     def _heard(self, _client: "Client", _data: object, message: "MQTTMessage") -> None:
         try:
@@ -342,18 +277,9 @@ class Mqtt:
         elif path == "down/ack":
             self._outbox.acknowledged(body)
         elif path == "down/denied":
-            self._hear_denied(body)
+            self._verdict.heard(body)
         else:
             renewing(self._ends.renewer, path, body)
-
-    def _hear_denied(self, body: bytes) -> None:
-        try:
-            said = Denied.from_json(body)
-        except LittoralError as e:
-            log.warning("a message is ignored: %s", e)
-            return
-        if said.incarnation == self._ends.incarnation:
-            self._told = denial(said.code, said.error)
 
     def _up_topic(self, path: str) -> str:
         return topic(self._ends.device, f"up/{path}")
@@ -375,21 +301,3 @@ class Mqtt:
         with contextlib.suppress(BlockingIOError):
             while self._awake.recv(4096):
                 pass
-
-
-def keepalive_after(lived_s: float, keepalive_s: float) -> float:
-    """Return the keepalive of the connection that follows one which ended by itself.
-
-    A router that forgets idle connections costs a handshake each time: a proof that one is
-    there costs a thirtieth of that.
-    """
-    if lived_s >= SHORT_S or keepalive_s <= LEAST_KEEPALIVE_S:
-        return keepalive_s
-    return max(LEAST_KEEPALIVE_S, keepalive_s / 2)
-
-
-def _give_up_after(client: "Client", seconds: int) -> None:
-    """Let the kernel end a connection that has died in silence: keepalives come too seldom."""
-    link = client.socket()
-    if isinstance(link, socket.socket) and hasattr(socket, "TCP_USER_TIMEOUT"):
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)

@@ -10,7 +10,8 @@ import pytest
 from paho.mqtt.client import Client
 
 from littoral_agent.identity import Identity
-from littoral_agent.mqtt import Mqtt, keepalive_after
+from littoral_agent.link import keepalive_after
+from littoral_agent.mqtt import Mqtt
 from simulators.broker import NOW, BrokerSimulator, mosquitto
 from simulators.ends import AgentsSide
 from simulators.repository import RepositorySimulator
