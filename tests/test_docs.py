@@ -14,6 +14,7 @@ import pytest
 
 from littoral import errors
 from littoral.bundle.manifest import Hardware, Task
+from littoral.commands.output import short_help
 from littoral.wire.journal import State
 from littoral.wire.messages import Status
 
@@ -125,8 +126,12 @@ def test_every_command_has_help_with_an_example(point: "object") -> None:
     for path, command in below(point.load(), f"littoral {point.name}"):  # type: ignore[attr-defined]
         context = click.Context(command, info_name=path)
         assert command.help, path
+        shown = command.get_help(context)
         if not isinstance(command, click.Group):
-            assert "littoral" in command.get_help(context).partition("Example")[2], path
+            assert "littoral" in shown.partition("Example")[2], path
+            continue
+        for name, sub in command.commands.items():
+            assert short_help(sub) in " ".join(shown.split()), f"{path} cuts short {name}"
 
 
 def below(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:

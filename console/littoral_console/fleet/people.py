@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import click
 
-from littoral.commands.output import JSON, emit
+from littoral.commands.output import JSON, Group, emit
 from littoral.errors import MisuseError
 from littoral_console.fleet.asking import console
 from littoral_console.show import ago, table
@@ -15,7 +15,7 @@ NEW_PASSWORD = "LITTORAL_NEW_PASSWORD"  # noqa: S105 (the name of a variable)
 _NAME = click.argument("name", metavar="USER")
 
 
-@click.group(epilog="Example: littoral fleet users add grace --role viewer")
+@click.group(cls=Group, epilog="Example: littoral fleet users add grace --role viewer")
 def users() -> None:
     """Let people in: who may look, and who may change things."""
 
@@ -89,7 +89,9 @@ def enable(name: str, *, as_json: bool) -> None:
     emit({"username": name, "disabled": False}, as_json=as_json, text=f"{name}: may log in again")
 
 
-@click.group("api-tokens", epilog="Example: littoral fleet api-tokens new nightly --days 90")
+@click.group(
+    "api-tokens", cls=Group, epilog="Example: littoral fleet api-tokens new nightly --days 90"
+)
 def api_tokens() -> None:
     """Let programs in: tokens that ask in your name."""
 
