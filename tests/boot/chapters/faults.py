@@ -6,6 +6,7 @@ After each the model answers as before, and the console has every report once.
 import random
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from boot.ground import leave
@@ -155,7 +156,7 @@ def clock(world: World) -> dict[str, Any]:
     world.wait_running(other, within_s=120)
     told = world.house.device(DEVICE)
     for unit in ("agent", "serve"):
-        device.sh(f"rm {DROP_IN.format(unit)}")
+        device.sh(f"rm -r {Path(DROP_IN.format(unit)).parent}")
     device.sh("systemctl daemon-reload; systemctl restart littoral-agent littoral-serve")
     return {"served": running, "then": other, "clock": told["clock"], "reports": world.whole()}
 

@@ -40,8 +40,8 @@ def remove(world: World) -> dict[str, Any]:
     device = world.device
     running = world.serves()
     device.sh("apt-get remove --yes littoral-agent", within_s=300)
-    units = device.run("systemctl", "list-units", "--all", "--plain", "--no-legend", "littoral-*")
-    expect(not units.strip(), "no unit of littoral's", units)
+    units = device.run("systemctl", "list-units", "--plain", "--no-legend", "littoral-*")
+    expect(not units.strip(), "no unit of littoral's at work", units)
     expect(running_processes(world) == [], "no process of littoral's", running_processes(world))
     world.install(device, "agent")
     expect(world.serves() == running, f"{running} after it came back", world.serves())
@@ -62,6 +62,7 @@ def left_over(world: World) -> list[str]:
     """Return every path that names littoral, but the packages that the test brought."""
     said = world.device.sh(
         "find / -xdev -iname '*littoral*' -not -path '/root/*' -not -path '/proc/*'"
-        " -not -path '/var/log/journal/*' -not -path '/sys/*'; find /run -iname '*littoral*'"
+        " -not -path '/var/log/journal/*' -not -path '/sys/*';"
+        " find /run -iname '*littoral*' -not -path '/run/systemd/*'"
     )
     return said.split()
