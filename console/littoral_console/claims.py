@@ -115,7 +115,7 @@ def decide(connection: Connection, number: int, event: Event, *, who: str, now_m
         select(t.claims).where(t.claims.c.id == number).with_for_update()
     ).one_or_none()
     if held is None:
-        raise NotFoundError(f"no claim {number}")
+        raise NotFoundError(f"no claim {number}; see: littoral fleet claims --state all")
     if _move(connection, held, event, decided_ms=now_ms, decided_by=who):
         audit.record(
             connection,

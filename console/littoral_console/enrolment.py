@@ -17,7 +17,7 @@ from littoral.bundle.manifest import check_id
 from littoral.errors import DeniedError
 from littoral.trust import certificates, identity
 from littoral.wire.enrolment import EnrollRequest
-from littoral_console import audit, claims, identities, tokens
+from littoral_console import audit, claims, identities, renewal, tokens
 from littoral_console import tables as t
 from littoral_console.accounts import digest
 
@@ -152,14 +152,9 @@ def _again(connection: Connection, request: EnrollRequest, *, key: str) -> Admit
             & d.revoked_ms.is_(None),
         )
     ).one_or_none()
-    if held is None or key != _of(held.chain):
+    if held is None or key != renewal.key_of(held.chain):
         raise DeniedError(_USED)
     return Admitted(device=request.device, incarnation=held.incarnation, certificate=held.chain)
-
-
-def _of(chain: str) -> str:
-    leaf = identity.load_pem(chain, "device certificate")[0]
-    return identity.key_digest(leaf.public_key())
 
 
 def _token(connection: Connection, request: EnrollRequest) -> Row[*tuple[Any, ...]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from littoral.wire.board import SPREADS, Board, BoardWindow, Reading
-from littoral_console.figures import size
+from littoral_console.figures import many, size
 
 if TYPE_CHECKING:  # terminals know no database
     from littoral_console.queries import Device
@@ -123,7 +123,7 @@ def _of(whole_mib: int) -> str:
 
 
 def _of_cores(cores: int) -> str:
-    return f"on {cores} core{'' if cores == 1 else 's'}" if cores else ""
+    return f"on {many(cores, 'core')}" if cores else ""
 
 
 def _room(mib: float | None) -> str:

@@ -117,7 +117,7 @@ def _sightings(kept: object) -> Sightings:
 
 def revoke(connection: Connection, device: str, *, who: str, now_ms: int) -> None:
     """End the device's identity. Can be done twice. Raises NotFoundError."""
-    _must_exist(connection, device)
+    must_exist(connection, device)
     d = t.devices.c
     ended = update(t.devices).where(d.id == device, d.revoked_ms.is_(None))
     if connection.execute(ended.values(revoked_ms=now_ms, online=False)).rowcount:
@@ -148,7 +148,7 @@ def thaw(connection: Connection, device: str, *, who: str, now_ms: int) -> None:
         MisuseError: It was revoked: thawing does not bring it back.
 
     """
-    held = _must_exist(connection, device)
+    held = must_exist(connection, device)
     if held.revoked_ms is not None:
         raise MisuseError(f"{device} is revoked; a token made for its name brings it back")
     if held.frozen_ms is None:
@@ -167,9 +167,10 @@ def rotate(connection: Connection, devices: Iterable[str], *, who: str, now_ms: 
 
     """
     for device in devices:
-        held = _must_exist(connection, device)
+        held = must_exist(connection, device)
         if held.revoked_ms is not None or held.frozen_ms is not None:
-            raise MisuseError(f"{device} is {standing(held)}, and hears nothing; enrol it anew")
+            heal = "enrol it anew" if held.revoked_ms is not None else "thaw it, or enrol it anew"
+            raise MisuseError(f"{device} is {standing(held)}, and hears nothing; {heal}")
         row = update(t.devices).where(t.devices.c.id == device)
         connection.execute(row.values(rotate_ms=now_ms))
         audit.record(connection, "device.rotate", who=who, subject=device, now_ms=now_ms)
@@ -182,7 +183,8 @@ def standing(held: Row[*tuple[Any, ...]]) -> str:
     return "frozen" if held.frozen_ms is not None else "enrolled"
 
 
-def _must_exist(connection: Connection, device: str) -> Row[*tuple[Any, ...]]:
+def must_exist(connection: Connection, device: str) -> Row[*tuple[Any, ...]]:
+    """Return what decides about the device. Raises NotFoundError."""
     held = state(connection, device)
     if held is None:
         raise NotFoundError(f"no device {device[:64]!r}; see: littoral fleet devices")

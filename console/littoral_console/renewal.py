@@ -18,7 +18,7 @@ from littoral_console import audit, identities
 from littoral_console import tables as t
 
 MOST_A_DAY: Final = 10  # keys of one device
-DAY_MS: Final = 24 * 3600 * 1000
+_DAY_MS: Final = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,12 +164,13 @@ def _check_new(connection: Connection, request: RenewRequest, *, key: str, now_m
         raise DeniedError(f"{request.device}: certificate {request.certificate} is not the present")
     chains = connection.scalars(select(i.chain).where(i.device == request.device))
     earlier = select(c.key).where(c.device == request.device, c.key == key)
-    if connection.scalar(earlier) is not None or key in map(_key_of, chains):
+    if connection.scalar(earlier) is not None or key in map(key_of, chains):
         raise DeniedError(f"{request.device} had that key before; a newer one is asked for")
-    today = select(func.count()).where(c.device == request.device, c.issued_ms > now_ms - DAY_MS)
+    today = select(func.count()).where(c.device == request.device, c.issued_ms > now_ms - _DAY_MS)
     if (connection.scalar(today) or 0) >= MOST_A_DAY:
         raise DeniedError(f"{request.device} had {MOST_A_DAY} newer keys within a day already")
 
 
-def _key_of(chain: str) -> str:
+def key_of(chain: str) -> str:
+    """Return the digest of the key that a device's chain in PEM is for."""
     return identity.key_digest(identity.load_pem(chain, "device certificate")[0].public_key())

@@ -86,7 +86,7 @@ def revoke_token(connection: Connection, number: int, *, who: str, now_ms: int) 
     """
     c = t.enrolment_tokens.c
     if connection.scalar(select(c.id).where(c.id == number)) is None:
-        raise NotFoundError(f"no enrolment token {number}")
+        raise NotFoundError(f"no enrolment token {number}; see: littoral fleet tokens list")
     claim = claims.of(connection, number)
     if claim is not None and claims.State(claim.state) in claims.OPEN:
         claims.decide(connection, claim.id, claims.Event.REFUSE, who=who, now_ms=now_ms)

@@ -32,7 +32,7 @@ def lines(detail: Mapping[str, Any]) -> Iterator[str]:
 
 def summary(points: Sequence[Mapping[str, Any]]) -> str:
     """Return a table of all windows, a line each."""
-    return str(table(HEADS, [_row(point) for point in points]))
+    return table(HEADS, [_row(point) for point in points])
 
 
 def _row(point: Mapping[str, Any]) -> Sequence[str]:

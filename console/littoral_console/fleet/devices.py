@@ -63,7 +63,7 @@ def show(device: str, *, as_json: bool) -> None:
 
 
 def _detail(detail: Mapping[str, Any]) -> str:
-    lines = [str(table(_DEVICE, [_device(detail["device"])]))]
+    lines = [table(_DEVICE, [_device(detail["device"])])]
     if detail["device"]["frozen_why"]:
         lines += ["", f"frozen: {detail['device']['frozen_why']}"]
     board = list(boards.lines(detail))
@@ -78,12 +78,12 @@ def _detail(detail: Mapping[str, Any]) -> str:
         )
         for c in detail["certificates"]
     ]
-    lines += ["", str(table(("incarnation", "certificate", "standing", "issued", "ends"), rows))]
+    lines += ["", table(("incarnation", "certificate", "standing", "issued", "ends"), rows)]
     happened = [
         (ago(h["time_ms"]), h["action"].removeprefix("device."), h["who"], h["why"])
         for h in detail["identity"]
     ]
-    lines += ["", str(table(("when", "what", "by", "why"), happened))]
+    lines += ["", table(("when", "what", "by", "why"), happened)]
     return "\n".join(lines)
 
 

@@ -101,7 +101,7 @@ def audit(*, limit: int, as_json: bool) -> None:
         (ago(e["time_ms"]), e["who"], e["action"], e["subject"], _detail(e["detail"]))
         for e in found["entries"]
     ]
-    text = str(table(("when", "who", "what", "subject", "detail"), rows))
+    text = table(("when", "who", "what", "subject", "detail"), rows)
     if found["broken"] is not None:
         text += f"\nentry {found['broken']} is not as it was written: somebody changed the log"
     emit(found, as_json=as_json, text=text)

@@ -1,19 +1,17 @@
 """Boards that wait for an operator: what to compare, and two buttons."""
 
-from functools import partial
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Response
 
 from littoral_console import claims, queries
-from littoral_console.pages.frame import Administering, Entered, PageRoute, Visit, see
+from littoral_console.pages.frame import Administering, Entered, PageRoute, see
+from littoral_console.rest import claims as rest
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _DECIDED: Final = 20
 _EVERY_S: Final = 3  # somebody stands before a board and waits
-
-Number = Annotated[int, Path(ge=1, lt=2**31)]
 
 
 @router.get("/claims")
@@ -32,17 +30,12 @@ def show(visit: Entered) -> Response:
 
 
 @router.post("/claims/{number}/approve")
-async def approve(visit: Administering, number: Number) -> Response:
-    return await _decide(visit, number, claims.Event.APPROVE)
+async def approve(visit: Administering, number: rest.Number) -> Response:
+    await rest.approve(number, visit.context, visit.who)
+    return see("/claims")
 
 
 @router.post("/claims/{number}/refuse")
-async def refuse(visit: Administering, number: Number) -> Response:
-    return await _decide(visit, number, claims.Event.REFUSE)
-
-
-async def _decide(visit: Visit, number: int, event: claims.Event) -> Response:
-    await visit.context.write(
-        partial(claims.decide, number=number, event=event, who=visit.name, now_ms=visit.now_ms)
-    )
+async def refuse(visit: Administering, number: rest.Number) -> Response:
+    await rest.refuse(number, visit.context, visit.who)
     return see("/claims")

@@ -2,13 +2,12 @@
 
 import shlex
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Response
 
 from littoral.errors import MisuseError
-from littoral_console import queries, tokens
+from littoral_console import queries
 from littoral_console.pages.frame import Administering, Entered, PageRoute, Visit, see
 from littoral_console.rest import tokens as rest
 
@@ -59,10 +58,8 @@ async def make(
 
 
 @router.post("/tokens/{number}/revoke")
-async def revoke(visit: Administering, number: int) -> Response:
-    await visit.context.write(
-        partial(tokens.revoke_token, number=number, who=visit.name, now_ms=visit.now_ms)
-    )
+async def revoke(visit: Administering, number: rest.Number) -> Response:
+    await rest.revoke_token(number, visit.context, visit.who)
     return see("/tokens")
 
 

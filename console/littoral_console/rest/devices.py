@@ -48,7 +48,7 @@ async def devices(
 async def device(name: str, context: Asked, _who: Someone) -> queries.DeviceDetail:
     found = await context.look(partial(queries.device, name=name))
     if found is None:
-        raise NotFoundError(f"no device {name[:64]!r}")
+        raise NotFoundError(f"no device {name[:64]!r}; see: littoral fleet devices")
     return found
 
 
@@ -60,7 +60,7 @@ async def change(
     labels = tokens.check_labels(body.labels)
 
     def job(connection: Connection) -> None:
-        _must_exist(connection, name)
+        identities.must_exist(connection, name)
         connection.execute(update(t.devices).where(t.devices.c.id == name).values(labels=labels))
         audit.record(
             connection,
@@ -121,8 +121,3 @@ async def _rotate(names: list[str], context: Asked, who: Administrator) -> None:
     now_ms = context.clock()
     await context.write(partial(identities.rotate, devices=names, who=who.name, now_ms=now_ms))
     context.bus.announce(names)
-
-
-def _must_exist(connection: Connection, name: str) -> None:
-    if not queries.devices(connection, only=name):
-        raise NotFoundError(f"no device {name[:64]!r}")

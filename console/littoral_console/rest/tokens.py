@@ -15,6 +15,7 @@ from littoral_console.rest.devices import Labels
 
 router = APIRouter(tags=["enrolment"])
 
+Number = Annotated[int, Path(ge=1, lt=2**31)]
 MOST_LIFE_S = 365 * 24 * 3600
 
 
@@ -79,7 +80,7 @@ async def new_token(body: NewEnrolmentToken, context: Asked, who: Administrator)
 
 @router.post("/enrolment-tokens/{number}/revoke")
 async def revoke_token(
-    number: Annotated[int, Path(ge=1, lt=2**31)], context: Asked, who: Administrator
+    number: Number, context: Asked, who: Administrator
 ) -> queries.EnrolmentToken:
     """Make a token worthless, and the claim by it; who was admitted by it stays a device."""
     await context.write(
