@@ -22,7 +22,7 @@ import pytest
 from chapters import fleet, models
 from rest import Rest, predict
 from stage import BIN, Stage, UnmetError, tail, wait_for
-from world import DEVICE, MODEL, World
+from world import AGENT_TOML, DEVICE, MODEL, World
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -33,7 +33,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with Stage(work) as stage, pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "PLANS", ("digits-1:seed=1:epochs=12", "digits-2:seed=2:epochs=12"))
         # Or a disk that is too small for a release might hold it already.
-        patch.setattr(fleet, "AGENT_TOML", f"keep = 0\n{fleet.AGENT_TOML}")
+        patch.setattr(fleet, "AGENT_TOML", f"keep = 0\n{AGENT_TOML}")
         world = World(stage)
         models.train(world)
         models.convert(world)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from littoral.errors import DeniedError, RevokedError
+from littoral.errors import DeniedError, LittoralError, RevokedError
 from littoral.wire.board import Board, Reading
 from littoral.wire.messages import Acks
 from littoral_agent import channel
@@ -162,6 +162,7 @@ class Way:
 
     def __init__(self, name: str) -> None:
         self.name, self.up, self.log = name, False, list[str]()
+        self.trouble: LittoralError | None = None
         self.denial: DeniedError | None = None
 
     def anew(self) -> None:

@@ -57,7 +57,7 @@ def test_what_was_made_whole_takes_the_place_of_the_earlier(tmp_path: Path) -> N
         assert not identity.enrolling.folder.exists()
         assert not identity.enrolled.folder.exists()
     identity.settle()
-    assert identity.read() == who
+    assert identity.read() == replace(WHO, incarnation=2)
 
 
 def test_a_renewal_of_the_earlier_key_ends_with_it(tmp_path: Path) -> None:
