@@ -15,6 +15,7 @@ from typing import Final
 from littoral.errors import StorageError
 from littoral.wire.identity import short
 
+OLD: Final = 0.2  # of its life left: the agent asks for another one
 _SEQUENCE: Final = 0x30
 _VERSION: Final = 0xA0
 _UTC_TIME: Final = 0x17
@@ -28,9 +29,9 @@ class Certificate:
     begins: datetime
     ends: datetime
 
-    def old(self, now: datetime, *, left: float = 0.2) -> bool:
-        """Whether less than the share ``left`` of its life is left."""
-        return self.ends - now < left * (self.ends - self.begins)
+    def old(self, now: datetime) -> bool:
+        """Whether less than the share OLD of its life is left."""
+        return self.ends - now < OLD * (self.ends - self.begins)
 
 
 def read(path: Path) -> Certificate:

@@ -38,7 +38,8 @@ def of_file(file: Path) -> Checked:
     """Return what ``file`` comes to, for the program whose name it bears.
 
     Raises:
-        MisuseError: It bears none, or is not there.
+        SettingsError: It is not there.
+        MisuseError: It bears none.
         BackendError: Serve is not installed, or cannot say.
 
     """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from littoral_agent.board import heat
 from littoral_agent.board.files import found, number, text
 from littoral_agent.doctor.finding import Finding, Place, fail, ok, skip, warn
 
@@ -87,7 +88,7 @@ def pcie(place: Place) -> Finding:
     wrong = _without_driver(place.root, cards) or _without_node(place.root, nodes)
     if wrong is not None:
         return fail(said, wrong[0], do=wrong[1])
-    return ok(f"{said}, {', '.join(node.name for node in nodes)}{_heat(place.root)}")
+    return ok(f"{said}, {', '.join(node.name for node in nodes)}{_warmth(place.root)}")
 
 
 def _without_driver(root: Path, cards: list[Path]) -> tuple[str, str] | None:
@@ -159,9 +160,9 @@ def _hidden(root: Path, drop_in: str, *, word: str) -> tuple[str, str] | None:
     return "serve's unit does not let it see the device", do
 
 
-def _heat(root: Path) -> str:
-    degrees = [n / 1000 for f in found(root, "sys/class/apex/apex_*/temp") if (n := number(f))]
-    return f", {max(degrees):.0f} °C" if degrees else ""
+def _warmth(root: Path) -> str:
+    degrees = heat.accelerator_c(root)
+    return "" if degrees is None else f", {degrees:.0f} °C"
 
 
 def _rules(root: Path) -> Iterator[Path]:

@@ -9,13 +9,13 @@ from littoral.errors import LittoralError, WrongBoardError
 from littoral.trust.clock import TrustedClock
 from littoral_agent import hardware
 from littoral_agent import identity as identities
+from littoral_agent.certificate import OLD
 from littoral_agent.doctor.finding import Finding, Place, allowed, fail, ok, skip, warn
 from littoral_agent.identity import Enrolment, Identity
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-_OLD: Final = 0.2  # of its life left: the agent asks for another one
 ENROL: Final = "sudo littoral enroll https://CONSOLE:8443 --token lit1_…"
 NOBODY: Final = f"not enrolled; to become a device of a fleet: {ENROL}"
 
@@ -85,7 +85,7 @@ def judge_life(leaf: "Certificate", *, now: datetime) -> Finding:
     said = f"{name}, until {end:%Y-%m-%d}"
     if now >= end:
         return fail(said, f"it ended, and it is {now:%Y-%m-%d}", do=ENROL)
-    if end - now < (end - begin) * _OLD:
+    if end - now < (end - begin) * OLD:
         wrong = f"it ends in {(end - now) / timedelta(days=1):.0f} days"
         return warn(said, wrong, do="let the device reach its console: the agent renews it")
     return ok(said)

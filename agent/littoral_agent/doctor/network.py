@@ -134,7 +134,7 @@ def _connection(
     with contextlib.closing(link):
         try:
             secured = context.wrap_socket(link, server_hostname=host)
-        except (ssl.SSLError, OSError) as e:
+        except OSError as e:  # ssl.SSLError is one
             raise _UnreachableError(_handshake(host, e), ENROL) from e
         with secured:
             yield secured
