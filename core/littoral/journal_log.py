@@ -33,7 +33,7 @@ def set_up(identifier: str, *, form: str) -> None:
     """Let all that is logged from INFO on go where it belongs; ``form`` is that of stderr."""
     plain = logging.StreamHandler(sys.stderr)
     plain.setFormatter(logging.Formatter(form))
-    handler = Journal(identifier, instead=plain) if stderr_is_the_journal() else plain
+    handler = JournalHandler(identifier, instead=plain) if stderr_is_the_journal() else plain
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
@@ -53,7 +53,7 @@ def stderr_is_the_journal() -> bool:
     return said == f"{held.st_dev}:{held.st_ino}"
 
 
-class Journal(logging.Handler):
+class JournalHandler(logging.Handler):
     """Sends each record to the journal; ``instead`` handles those that it does not take."""
 
     def __init__(self, identifier: str, *, instead: logging.Handler, where: Path = SOCKET) -> None:

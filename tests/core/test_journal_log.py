@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from littoral.errors import LatencyError
-from littoral.journal_log import MOST_CHARACTERS, Journal, about, stderr_is_the_journal
+from littoral.journal_log import MOST_CHARACTERS, JournalHandler, about, stderr_is_the_journal
 
 
 class Journald:
@@ -53,7 +53,9 @@ def stderr() -> io.StringIO:
 
 @pytest.fixture
 def log(journald: Journald, stderr: io.StringIO) -> Iterator[logging.Logger]:
-    handler = Journal("littoral-test", instead=logging.StreamHandler(stderr), where=journald.path)
+    handler = JournalHandler(
+        "littoral-test", instead=logging.StreamHandler(stderr), where=journald.path
+    )
     log = logging.getLogger("littoral_test.room")
     log.setLevel(logging.INFO)
     log.propagate = False
@@ -156,7 +158,7 @@ def test_only_the_stderr_that_systemd_made_is_the_journal(*, ours: bool) -> None
     with os.fdopen(read) as said:
         # Here nobody listens for the journal; where somebody does, this line is there.
         heard = said.read()
-    assert done.stdout == ("Journal\n" if ours else "StreamHandler\n")
+    assert done.stdout == ("JournalHandler\n" if ours else "StreamHandler\n")
     if not ours or not Path("/run/systemd/journal/socket").exists():
         assert heard == "INFO a line\n"
 
