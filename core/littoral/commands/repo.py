@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from littoral.commands import ceremony, drafting
 from littoral.commands.output import JSON, Group, emit, table
 
 if TYPE_CHECKING:
@@ -42,7 +43,10 @@ def repo() -> None:
 @click.option("--fleet", metavar="NAME", required=True, help="Whose devices believe it.")
 @JSON
 def init(folder: Path, offline: Path, online: Path, fleet: str, *, as_json: bool) -> None:
-    """Make all keys and a repository in DIR that names no model yet."""
+    """Make all keys and a repository in DIR that names no model yet.
+
+    Where several people hold the keys: littoral repo found.
+    """
     import hashlib
 
     from littoral.trust import writer
@@ -173,6 +177,12 @@ def verify(folder: Path, *, as_json: bool) -> None:
     rows = writer.verify(folder, now=datetime.now(UTC))
     value = {"ok": True, "roles": [_plain(row) for row in rows]}
     emit(value, as_json=as_json, text=f"{_table(rows)}\n{folder}: all of it holds")
+
+
+for _command in (drafting.found, drafting.draft):
+    repo.add_command(_command)
+for _command in (ceremony.review, ceremony.sign, ceremony.collect):
+    repo.add_command(_command)
 
 
 def _table(rows: tuple["Row", ...]) -> str:

@@ -78,6 +78,8 @@ def draft(
     device_ca = _make_keys(offline, online, (), fleet=fleet, now=now)
     root = Metadata(_root(online, trusted, fleet=fleet, device_ca=device_ca, now=now))
     for role, threshold in thresholds.items():
+        if role not in trusted:
+            raise MisuseError(f"{role}: its threshold is 1; there are: {', '.join(trusted)}")
         root.signed.roles[role].threshold = threshold
     check_thresholds(root.signed)
     targets = _targets(now)
