@@ -22,7 +22,7 @@ from isolation.grounds import CONSOLES, DENIED, DEVICES, IMPOSTORS
 from isolation.link import Link, ShutOutError, Will, hello, length, published, refused
 
 UP = ("status", "report", "telemetry", "renew")
-DOWN = ("desired", "ack", "command", "renewed")
+DOWN = ("desired", "ack", "command", "renew", "renewed", "denied")
 PAIRS = tuple(itertools.permutations(DEVICES, 2))
 NOBODYS = (
     *("anything", "littoral", TOPICS, f"{TOPICS}/", "/", "littoral//devices", "$SYS/broker/uptime"),
