@@ -13,6 +13,7 @@ from littoral.wire.board import Board
 from littoral.wire.messages import Status
 from littoral_agent import hardware, identity
 from littoral_agent.believe import Believer
+from littoral_agent.board import kernel
 from littoral_agent.board.sampler import Sampler
 from littoral_agent.channel import Auto, Channel, Ends
 from littoral_agent.control import Control
@@ -32,7 +33,6 @@ from littoral_agent.wishes import Wishes
 from littoral_agent.worker import Worker
 
 DAY_S: Final = 24 * 3600
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Parts:
         self, tree: Tree, settings: Settings, enrolment: Enrolment | None, *, instance: str = ""
     ) -> None:
         self._tree, self._settings, self._enrolment = tree, settings, enrolment
-        self._boot, self._instance = _boot_id(), instance
+        self._boot, self._instance = kernel.boot(Path("/")) or "unknown", instance
         self._hardware = settings.hardware or hardware.detect()
         self._clock = TrustedClock(tree.clock)
         self._spool: Spool | None = None
@@ -237,10 +237,3 @@ class Parts:
     def _changed(self) -> None:
         if self.channel is not None:
             self.channel.wake()
-
-
-def _boot_id() -> str:
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:
-        return "unknown"
