@@ -1,6 +1,7 @@
 """``littoral repo`` and ``littoral keys`` as a person or a program uses them."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ def test_people_read_a_table_and_what_to_do_next(littoral: Terminal) -> None:
         "LEFT",
         "SIGNED",
         "BY",
+        "KEYS",
         "RELEASES",
     ]
     assert table[1].split()[:2] == ["root", "1"]
@@ -143,6 +145,22 @@ def test_what_is_wrong_is_one_line_with_a_code(littoral: Terminal) -> None:
         said = littoral(*args, code=2)
         assert said.startswith("error: ")
         assert said.count("\n") == 1
+
+
+def test_what_ends_soon_is_said_with_what_to_do(littoral: Terminal) -> None:
+    init(littoral)
+    now = datetime.now(UTC) - timedelta(days=310)
+    writer.extend(Path("repo"), offline=Path("off"), now=now)
+    writer.renew(Path("repo"), online=Path("on"), now=now)
+    said = littoral("repo", "status", "repo")
+    assert "targets, snapshot, timestamp: (!) sign them anew in time" in said
+    rows = {row["role"]: row for row in littoral.json("repo", "status", "repo")["roles"]}
+    assert {role: row["urgency"] for role, row in rows.items()} == {
+        "root": "fine",
+        "targets": "soon",
+        "snapshot": "over",
+        "timestamp": "over",
+    }
 
 
 def test_a_repository_that_does_not_hold_exits_with_1(littoral: Terminal) -> None:

@@ -10,7 +10,7 @@ from littoral.commands import ceremony, drafting
 from littoral.commands.output import JSON, Group, emit, table
 
 if TYPE_CHECKING:
-    from littoral.trust.repository import Row
+    from littoral.trust.standing import Row
 
 _DIR = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 _OFFLINE = click.option(
@@ -186,19 +186,25 @@ for _command in (ceremony.review, ceremony.sign, ceremony.collect):
 
 
 def _table(rows: tuple["Row", ...]) -> str:
-    heads = ("ROLE", "VERSION", "EXPIRES", "DAYS LEFT", "SIGNED BY", "RELEASES")
+    heads = ("ROLE", "VERSION", "EXPIRES", "DAYS LEFT", "SIGNED BY", "KEYS", "RELEASES")
     cells = [
         (
             row.role,
             row.version,
             f"{row.expires:%Y-%m-%d}",
-            row.days_left if row.days_left > 0 else "expired",
+            {"fine": row.days_left, "soon": f"{row.days_left} !", "over": "expired"}[row.urgency],
             f"{row.threshold} of {len(row.keyids)}",
+            ", ".join(row.owners),
             ", ".join(map(str, row.releases)),
         )
         for row in rows
     ]
-    return table(heads, cells)
+    soon = [row for row in rows if row.urgency != "fine"]
+    if not soon:
+        return table(heads, cells)
+    names = ", ".join(row.role for row in soon)
+    hint = "(!) sign them anew in time: littoral repo extend, renew or draft"
+    return f"{table(heads, cells)}\n{names}: {hint}"
 
 
 def _plain(row: "Row") -> dict[str, Any]:
@@ -209,5 +215,7 @@ def _plain(row: "Row") -> dict[str, Any]:
         "days_left": row.days_left,
         "threshold": row.threshold,
         "keyids": row.keyids,
+        "owners": row.owners,
+        "urgency": row.urgency,
         "releases": row.releases,
     }

@@ -1,14 +1,13 @@
-"""A repository as it lies in a folder: which metadata is newest, and whether it all holds.
+"""A repository as it lies in a folder: which metadata is newest, and what it names.
 
-It signs nothing (littoral.trust.writer does). The newest version of a role is the one that
+It signs nothing (littoral.trust.writer does), and looks at one thing at a time: whether all of it
+holds is littoral.trust.standing's to say. The newest version of a role is the one that
 counts: metadata is written last, so whatever it names was there before it.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -16,7 +15,7 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Tar
 
 from littoral.bundle import manifest
 from littoral.bundle.manifest import Manifest
-from littoral.errors import ForgottenError, HashError, MalformedError, MisuseError, MixError
+from littoral.errors import ForgottenError, MalformedError, MisuseError, MixError
 from littoral.trust import rules
 from littoral.trust.metadata import check_bytes, parse, verify
 
@@ -103,7 +102,7 @@ class Repository:
         except ValueError as e:
             raise MalformedError(str(e)) from e
         path = self.manifest_path(model, release, sha256=sha256)
-        data = _read(path)
+        data = read(path)
         check_bytes(target.path, data, named=target)
         found = Manifest.from_json(data)
         if (found.model, found.release) != (model, release):
@@ -141,56 +140,6 @@ def releases(targets: Targets, model: str) -> dict[int, TargetFile]:
     return {release_of(path, model): found for path, found in targets.targets.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One role as it stands in the repository."""
-
-    role: str
-    version: int
-    expires: datetime
-    days_left: float
-    threshold: int
-    keyids: tuple[str, ...]
-    releases: tuple[int, ...] = ()
-
-
-def status(folder: Path, *, now: datetime) -> tuple[Row, ...]:
-    """Return every role that is here, root first; expired ones too."""
-    repository = Repository(folder)
-    root = repository.root()
-    rows = [_row(Root.type, root, root, now=now)]
-    targets = repository.targets(root).signed
-    rows.append(_row(Targets.type, targets, root, now=now))
-    for model, found in repository.models(targets).items():
-        rows.append(_row(model, found.signed, targets, now=now))
-    if (snapshot := repository.newest(Snapshot, Snapshot.type)) is not None:
-        rows.append(_row(Snapshot.type, snapshot.signed, root, now=now))
-    if (timestamp := repository.newest(Timestamp, Timestamp.type)) is not None:
-        rows.append(_row(Timestamp.type, timestamp.signed, root, now=now))
-    return tuple(rows)
-
-
-def verify_all(folder: Path, *, now: datetime) -> tuple[Row, ...]:
-    """Check every signature, version, expiry, manifest and blob that a device could come to ask.
-
-    Raises:
-        TrustError, MalformedError: The first thing that does not hold.
-
-    """
-    repository = Repository(folder)
-    root = repository.root()
-    rules.fresh(root, Root.type, now=now)
-    targets = repository.targets(root).signed
-    roles = {Targets.type: targets}
-    roles |= {model: m.signed for model, m in repository.models(targets).items()}
-    for role, signed in roles.items():
-        rules.fresh(signed, role, now=now)
-    _check_online(repository, root, roles=roles, now=now)
-    for blob, size in _blobs(repository, roles):
-        _check_blob(repository.blob_path(blob), blob, size=size)
-    return status(folder, now=now)
-
-
 def snapshot_meta(repository: Repository, roles: dict[str, Targets]) -> dict[str, MetaFile]:
     """Return what a snapshot says of ``roles``: version, length and hash."""
     meta = {}
@@ -201,64 +150,9 @@ def snapshot_meta(repository: Repository, roles: dict[str, Targets]) -> dict[str
     return meta
 
 
-def _row(
-    role: str, signed: Root | Targets | Snapshot | Timestamp, by: Root | Targets, *, now: datetime
-) -> Row:
-    allowed = by.get_delegated_role(role)
-    return Row(
-        role=role,
-        version=signed.version,
-        expires=signed.expires,
-        days_left=round((signed.expires - now).total_seconds() / 86400, 1),
-        threshold=allowed.threshold,
-        keyids=tuple(allowed.keyids),
-        releases=tuple(sorted(releases(signed, role))) if isinstance(signed, Targets) else (),
-    )
-
-
-def _check_online(
-    repository: Repository, root: Root, *, roles: dict[str, Targets], now: datetime
-) -> None:
-    """Check timestamp and snapshot, where the console has signed any."""
-    path = repository.path(Timestamp.type, 0)
-    if not path.exists():
-        return
-    timestamp = rules.accept_timestamp(path.read_bytes(), root=root, held=None, now=now).signed
-    data = _read(repository.path(Snapshot.type, timestamp.snapshot_meta.version))
-    snapshot = rules.accept_snapshot(data, root=root, timestamp=timestamp, held=None, now=now)
-    for role, signed in roles.items():
-        named = rules.named_by(snapshot.signed, role)
-        if named.version != signed.version:
-            raise MixError(
-                f"{role}: version {signed.version} is here, the snapshot names {named.version}; "
-                "run: littoral repo renew"
-            )
-        check_bytes(role, _read(repository.path(role, named.version)), named=named)
-
-
-def _blobs(repository: Repository, roles: dict[str, Targets]) -> Iterator[tuple[str, int]]:
-    for model, signed in roles.items():
-        for target in signed.targets.values():
-            for file in repository.read_manifest(model, target).files.values():
-                yield file.sha256, file.size
-                yield from ((e.sha256, e.size) for e in file.encodings)
-
-
-def _read(path: Path) -> bytes:
+def read(path: Path) -> bytes:
+    """Return what metadata names. Raises ForgottenError."""
     try:
         return path.read_bytes()
     except OSError as e:
         raise ForgottenError(f"{path}: named by the metadata, and not here") from e
-
-
-def _check_blob(path: Path, sha256: str, *, size: int) -> None:
-    try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-            length = file.tell()
-    except OSError as e:
-        raise ForgottenError(f"{path}: named by a manifest, and not here") from e
-    if length != size:
-        raise HashError(str(path), signed=str(size), found=str(length), kind="length")
-    if found != sha256:
-        raise HashError(str(path), signed=sha256, found=found)

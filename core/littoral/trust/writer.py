@@ -32,10 +32,10 @@ from littoral.trust.founding import init
 from littoral.trust.keyfiles import held, load_signer
 from littoral.trust.keys import new_key
 from littoral.trust.publishing import Published, publish
-from littoral.trust.repository import Repository, Row, snapshot_meta, status
-from littoral.trust.repository import verify_all as verify
+from littoral.trust.repository import Repository, snapshot_meta
 from littoral.trust.rotation import Rotated, extend, raise_floor, rotate
 from littoral.trust.signing import TARGETS_LIFE, find_signers, write
+from littoral.trust.standing import Row, status, verify
 
 SNAPSHOT_LIFE: Final = timedelta(days=14)
 TIMESTAMP_LIFE: Final = timedelta(days=14)
