@@ -37,8 +37,12 @@ def _remove_groups() -> None:
     for folder in (Path(words[1]) for words in mounts if words[2] == "cgroup2"):
         for group in folder.glob(f"littoral-boot-{os.getpid()}-*"):
             (group / "cgroup.kill").write_text("1")
-            for part, _, _ in os.walk(group, topdown=False):
-                Path(part).rmdir()
+            _remove(group)
+
+
+def _remove(group: Path) -> None:
+    for part, _, _ in os.walk(group, topdown=False):
+        Path(part).rmdir()
 
 
 def ip(*words: str, inside: str | None = None) -> None:
@@ -89,6 +93,10 @@ class Ground:
         group = RUN / "groups" / f"littoral-boot-{os.environ[INSIDE]}-{name}"
         group.mkdir(exist_ok=True)
         return group
+
+    def ungroup(self, name: str) -> None:
+        """Remove it: who is started in a group that was killed may be killed as well."""
+        _remove(self.group(name))
 
 
 def overlay(tree: Path, name: str) -> Path:

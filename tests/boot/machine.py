@@ -109,6 +109,7 @@ class Machine:
         assert self._nspawn is not None
         self._nspawn.wait(60 * self.slow)
         wait_for(f"{self.name} to be gone", self._empty, within_s=30)
+        self.ground.ungroup(self.name)
         self._nspawn, self._leader = None, 0
 
     def _empty(self) -> bool | None:
