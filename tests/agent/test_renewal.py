@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from littoral_agent.identity import Enrolment, Identity
-from littoral_agent.renewal import TABLE, Event, Files, State
+from littoral_agent.renewal import TABLE, Do, Event, Files, State
 from simulators.disk import Disk
 
 PAGE = Path(__file__).parents[2] / "docs/identity.md"
@@ -49,6 +49,35 @@ def shown(files: Files) -> tuple[str, str]:
 
 
 OLD, NEW = ("key 1", "certificate 1"), ("key 2", "certificate 2")
+
+
+@pytest.mark.parametrize(("before", "event"), TABLE)
+def test_what_a_deed_leaves_on_the_disk_is_the_state_that_the_table_names(
+    tmp_path: Path, before: State, event: Event
+) -> None:
+    files = device(tmp_path)
+    if before is not State.STEADY:
+        make(files)
+    if before in (State.HELD, State.PROVEN):
+        files.keep("certificate 2")
+    if before is State.PROVEN:
+        files.promise()
+    assert files.state is before
+    after, deed = TABLE[before, event]
+    match deed:
+        case Do.MAKE:
+            make(files)
+        case Do.KEEP:
+            files.keep("certificate 2")
+        case Do.PLACE:
+            files.promise()
+            assert files.state is after
+            after, event = TABLE[after, Event.PLACED][0], Event.PLACED
+        case Do.DROP:
+            files.drop()
+    if event is Event.PLACED:
+        files.place()
+    assert files.state is after
 
 
 def test_the_state_is_what_lies_on_the_disk(tmp_path: Path) -> None:
