@@ -145,20 +145,6 @@ def test_help_lists_every_command_even_one_that_cannot_run(rooms: Path) -> None:
     assert "(not installed: needs a_package_that_nobody_has)" in done.stdout
 
 
-def test_a_groups_help_says_all_of_what_its_commands_do() -> None:
-    """Click cuts it short with dots, in the middle of a word."""
-    for group in ("repo", "keys", "fleet", "console"):
-        done = subprocess.run(
-            [sys.executable, "-m", "littoral", group, "--help"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        assert "Commands:" in done.stdout
-        assert "..." not in done.stdout.partition("Commands:")[2]
-
-
 def test_the_version_is_told(rooms: Path) -> None:
     assert littoral(rooms, "--version").stdout.strip() == f"littoral, version {__version__}"
 
