@@ -128,10 +128,11 @@ def _first_line(cls: type[Any]) -> str:
 
 
 def records_of(module: ModuleType) -> str:
-    """Return the module's own words, then a table for each record in it."""
+    """Return the module's own words, then a table for each record in it that others may name."""
     lines = [_markdown(inspect.getdoc(module) or "").partition("\n\n")[2]]
-    for cls in vars(module).values():
-        if dataclasses.is_dataclass(cls) and cls.__module__ == module.__name__:
+    for name, cls in vars(module).items():
+        ours = dataclasses.is_dataclass(cls) and cls.__module__ == module.__name__
+        if ours and not name.startswith("_"):
             record = cast("type[Any]", cls)
             lines += ["", f"### {record.__name__}", "", _markdown(_docstring(record)), ""]
             lines += ["| field | kind | default | |", "|---|---|---|---|"]
