@@ -20,6 +20,7 @@ from littoral_console.broker import Broker
 from littoral_console.bus import Bus
 from littoral_console.database import Database
 from littoral_console.director import Director
+from littoral_console.endings import Ending
 from littoral_console.intake import Intake
 from littoral_console.keys import OnlineKeys
 from littoral_console.limits import Failures
@@ -58,6 +59,7 @@ class Context:
     broker: Broker | None = None  # the child
     external: tuple[str, int] | None = None  # somebody else's
     relay: Relay | None = None
+    endings: tuple[Ending, ...] = ()  # of what the fleet's trust rests on; kept by upkeep
     repository: ImageRepository = field(init=False)
     director: Director = field(init=False)
     intake: Intake = field(init=False)

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, case, delete, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from littoral.errors import LittoralError
-from littoral_console import revocation
+from littoral.trust.repository import Repository
+from littoral_console import endings, revocation
 from littoral_console import tables as t
 from littoral_console.context import Context
 
@@ -51,12 +52,22 @@ async def once(context: Context) -> None:
     await context.write(partial(_old, now_ms=now_ms))
     renewed = await context.write(partial(context.director.renew, now_ms=now_ms))
     context.bus.announce(renewed)
-    if await asyncio.to_thread(_stale, context):
-        await asyncio.to_thread(context.repository.renew)
+    try:
+        if await asyncio.to_thread(_stale, context):
+            await asyncio.to_thread(context.repository.renew)
+    finally:  # what cannot be signed ends
+        found = await asyncio.to_thread(_endings, context)
+        endings.tell(context.endings, found)
+        context.endings = found
 
 
 def _stale(context: Context) -> bool:
     return context.repository.root is not None and context.repository.stale()
+
+
+def _endings(context: Context) -> tuple[endings.Ending, ...]:
+    held = Repository(context.repository.folder)
+    return endings.endings(held, keys=context.keys, tls=context.tls, now_ms=context.clock())
 
 
 def _silent(connection: Connection, *, now_ms: int) -> None:

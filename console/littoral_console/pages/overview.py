@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 
 from littoral_console import queries
 from littoral_console.pages.alarms import alarms
+from littoral_console.pages.ending import ending
 from littoral_console.pages.frame import Entered, PageRoute
 from littoral_console.queries import Device, Latency, LatencyPoint
 
@@ -75,7 +76,7 @@ def overview(visit: Entered) -> Response:
     return visit.show(
         "overview.html",
         section="/",
-        alarms=found,
+        alarms=(*ending(visit.context.endings, now_ms=visit.now_ms), *found),
         summary=summary,
         shares=shares(devices),
         refusals=refusals,
