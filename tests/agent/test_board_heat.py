@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from littoral_agent.board.heat import accelerator_c, slows_at_c, temperature_c
+from littoral_agent.board.heat import accelerator_c, hot_c, slows_at_c, temperature_c
 from simulators.boards import BoardSimulator
 
 
@@ -47,4 +47,8 @@ def test_the_kernel_says_from_where_it_slows_down_and_a_fans_trip_is_none(tmp_pa
     ):
         board.put(f"sys/class/thermal/thermal_zone0/trip_point_{n}_type", kind)
         board.put(f"sys/class/thermal/thermal_zone0/trip_point_{n}_temp", str(milli))
-    assert slows_at_c(tmp_path) == 75
+    assert slows_at_c(tmp_path) == hot_c(tmp_path) == 75
+
+
+def test_a_board_that_names_no_temperature_is_hot_as_a_raspberry_pi_is(tmp_path: Path) -> None:
+    assert (slows_at_c(tmp_path), hot_c(tmp_path)) == (None, 80)

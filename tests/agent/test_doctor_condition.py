@@ -164,3 +164,14 @@ def test_a_raspberry_pi_tells_heat_and_power(
     write(place, "sys/devices/platform/soc/soc:firmware/get_throttled", f"{bits}\n")
     found = condition.supply(place)
     assert (found.state, words in found.found + found.wrong) == (state, True)
+
+
+def test_a_hot_board_is_told_by_the_rule_that_makes_its_alarm(place: Place) -> None:
+    write(place, "sys/class/thermal/thermal_zone0/type", "cpu-thermal\n")
+    write(place, "sys/class/thermal/thermal_zone0/temp", "79900\n")
+    assert condition.supply(place).state == "ok"
+    write(place, "sys/class/thermal/thermal_zone0/temp", "80000\n")
+    assert condition.supply(place).wrong == "it is hot: a board slows itself from 80 °C on"
+    write(place, "sys/class/thermal/thermal_zone0/trip_point_0_type", "passive\n")
+    write(place, "sys/class/thermal/thermal_zone0/trip_point_0_temp", "70000\n")
+    assert "from 70 °C on" in condition.supply(place).wrong

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from littoral_agent.board.alarms import HOT_C
 from littoral_agent.board.files import found, number, numbers, text
 
 _SANE_C: Final = (-60.0, 200.0)  # a sensor without power says anything
@@ -48,6 +49,12 @@ def slows_at_c(root: Path) -> float | None:
             if value is not None and value >= _LEAST_TRIP_C:
                 trips.append(value)
     return min(trips, default=None)
+
+
+def hot_c(root: Path) -> float:
+    """Return the temperature from which this board is hot: where it slows itself, or as any."""
+    slows = slows_at_c(root)
+    return HOT_C if slows is None else min(HOT_C, slows)
 
 
 def _is_elsewhere(kind: str) -> bool:

@@ -29,9 +29,7 @@ class Sampler:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._root, self._folder, self._clock = root, folder, clock
-        slows_at_c = heat.slows_at_c(root)
-        hot_c = alarms.HOT_C if slows_at_c is None else min(alarms.HOT_C, slows_at_c)
-        self._limits = Limits(hot_c=hot_c, disk_low_mib=disk_low_mib)
+        self._limits = Limits(hot_c=heat.hot_c(root), disk_low_mib=disk_low_mib)
         self._lock = threading.Lock()
         self._due_s = clock()
         self._seen: Seen | None = None

@@ -23,6 +23,7 @@ _LOW_MEMORY_MIB: Final = 128  # below it only one release of a model is held
 _MANY: Final = 0.5
 _LAST_TENTH: Final = 0x0A  # of what an eMMC's maker says it lasts
 _OVER: Final = 0x0B
+_COOL: Final = "give it a heat sink, or a fan"
 _EVER_LOW: Final = 1 << 16  # the firmware of a Raspberry Pi: since its start
 
 
@@ -146,7 +147,9 @@ def supply(place: Place) -> Finding:
         do = "use the power supply that is made for this board, and a short cable"
         return fail(said, "its voltage is too low: it slows down, and cards lose data", do=do)
     if seen.throttled:
-        return warn(said, "it is slowed for heat or power", do="give it a heat sink, or a fan")
+        return warn(said, "it is slowed for heat or power", do=_COOL)
+    if degrees is not None and degrees >= (hot_c := heat.hot_c(place.root)):
+        return warn(said, f"it is hot: a board slows itself from {hot_c:.0f} °C on", do=_COOL)
     if seen.firmware is not None and seen.firmware & _EVER_LOW:
         return warn(
             said,
