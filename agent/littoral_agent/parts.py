@@ -79,7 +79,7 @@ class Parts:
         if believer is not None:
             self._wishes = Wishes(tree, settings, believer, self._updater, self._reports)
         self._worker = Worker(self._updater, self._wishes, changed=self._changed)
-        self._sampler = Sampler(tree.root, disk_low_mib=2 * settings.disk_reserve_bytes / MiB)
+        self._sampler = Sampler(tree.root, disk_low_mib=settings.disk_low_bytes / MiB)
         self._sampler.look()
         self._watcher = Watcher(
             control,

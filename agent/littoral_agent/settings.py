@@ -64,6 +64,11 @@ class Settings:
         if not 0 <= self.keep <= 16:  # noqa: PLR2004
             raise ValueError("'keep' should be 0 to 16")
 
+    @property
+    def disk_low_bytes(self) -> int:
+        """Return the free space below which there is not much left for the next model."""
+        return 2 * self.disk_reserve_bytes
+
 
 def read(tree: Tree, path: Path | None = None) -> Settings:
     """Return the settings in ``path``, else in the data folder, else the defaults.

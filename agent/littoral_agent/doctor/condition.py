@@ -63,9 +63,10 @@ def disk(place: Place) -> Finding:
             do=f"sudo dmesg | grep -iE 'error|mmc'; then: sudo mount -o remount,rw {folder}",
         )
     try:
-        reserve = settings.read(place.tree).disk_reserve_bytes
+        own = settings.read(place.tree)
     except (SettingsError, PermissionError):
-        reserve = settings.Settings().disk_reserve_bytes
+        own = settings.Settings()
+    reserve = own.disk_reserve_bytes
     look = f"sudo du -xh --max-depth=2 {folder} | sort -h | tail; sudo journalctl --vacuum-size=50M"
     if free <= reserve:
         return fail(
@@ -73,7 +74,7 @@ def disk(place: Place) -> Finding:
         )
     if held.f_files and held.f_favail < max(100, held.f_files // 100):
         return fail(said, f"only {held.f_favail} more files fit (inodes)", do=look)
-    if free <= 2 * reserve:
+    if free < own.disk_low_bytes:
         return warn(said, "there is not much left for the next model", do=look)
     if (kind := _kind(place.root, folder)) in ("tmpfs", "ramfs"):
         do = "choose a folder on a disk: --data DIR, or a mount at this one"
