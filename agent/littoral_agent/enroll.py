@@ -184,7 +184,7 @@ def enroll(
             if end_s is not None:
                 pause_s = min(pause_s, end_s - time.monotonic())
                 if pause_s <= 0:
-                    raise waits(waiting, fingerprint)
+                    raise undecided(waiting, fingerprint)
             time.sleep(pause_s)
     finally:
         applicant.close()
@@ -201,8 +201,8 @@ def _held(who: Identity) -> Enrolment | None:
     return found
 
 
-def waits(waiting: Waiting, fingerprint: str) -> WaitingError:
-    """Return the error that says so."""
+def undecided(waiting: Waiting, fingerprint: str) -> WaitingError:
+    """Return the error that says whom an operator has not decided on."""
     return WaitingError(
         f"{waiting.device!r} waits for an operator: claim {waiting.claim}, key {fingerprint}; "
         "the same command goes on"

@@ -29,7 +29,7 @@ class Outcome:
 def ask(tree: "Tree", file: Path) -> Outcome:
     """Ask once, unless somebody enrolled this board meanwhile."""
     from littoral_agent import credential
-    from littoral_agent.enroll import Applicant, waits
+    from littoral_agent.enroll import Applicant, undecided
     from littoral_agent.identity import Enrolment
 
     applicant: Applicant | None = None
@@ -44,7 +44,7 @@ def ask(tree: "Tree", file: Path) -> Outcome:
             applicant.close()
     if isinstance(answer, Enrolment):
         return Outcome(words=answer.device)
-    words = str(waits(answer, applicant.fingerprint or ""))
+    words = str(undecided(answer, applicant.fingerprint or ""))
     return Outcome(code=WaitingError.code, words=words, retry_s=answer.retry_s)
 
 

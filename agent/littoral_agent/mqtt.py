@@ -28,7 +28,7 @@ from littoral_agent import link, tls
 from littoral_agent.channel import Ends, Outbox
 from littoral_agent.identity import Identity
 from littoral_agent.renewal import Pair
-from littoral_agent.renewer import heard as renewing
+from littoral_agent.renewer import heard as hear_of_renewal
 from littoral_agent.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ class Mqtt:
         elif path == "down/denied":
             self._verdict.heard(body)
         else:
-            renewing(self._ends.renewer, path, body)
+            hear_of_renewal(self._ends.renewer, path, body)
 
     def _up_topic(self, path: str) -> str:
         return topic(self._ends.device, f"up/{path}")
