@@ -7,6 +7,7 @@ processes are in namespaces that nobody else holds.
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -34,9 +35,19 @@ def enter(words: list[str]) -> int:
 def _remove_groups() -> None:
     """Remove the control groups: of all that was made, they alone outlive the namespaces."""
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    mine = f"littoral-boot-{os.getpid()}-*"
     for folder in (Path(words[1]) for words in mounts if words[2] == "cgroup2"):
-        for group in folder.glob(f"littoral-boot-{os.getpid()}-*"):
+        for group in folder.glob(mine):
             (group / "cgroup.kill").write_text("1")
+            until = time.monotonic() + 10
+            while "populated 1" in (group / "cgroup.events").read_text():
+                if time.monotonic() > until:
+                    return  # whoever is stuck in the kernel keeps its group
+                time.sleep(0.05)
+            _remove(group)
+    # Where the host has both kinds, nspawn makes groups of the same names in the older one.
+    for folder in (Path(words[1]) for words in mounts if words[2] == "cgroup"):
+        for group in folder.glob(mine):
             _remove(group)
 
 
