@@ -165,7 +165,7 @@ class Updater:
                 if quick and work.deeds[0] in (Do.FETCH, Do.TRY):
                     break
                 self._next(model, work)
-        return self._until_due()
+        return self.due_in_s()
 
     def run_again(self) -> None:
         """Serve was started: see to it that it runs what the journals say."""
@@ -179,7 +179,8 @@ class Updater:
         """Return the models whose candidate serves, watched."""
         return frozenset(m for m, j in self.journals.items() if j.state is State.PROBATION)
 
-    def _until_due(self) -> float:
+    def due_in_s(self) -> float:
+        """Return after how many seconds there is something to do."""
         due = [work.due_s for work in self._work.values() if work.deeds]
         due += [work.rerun_s for work in self._work.values() if work.rerun_s is not None]
         return max(0.0, min(due) - self._clock()) if due else float("inf")

@@ -98,8 +98,8 @@ class Worker:
             if heard is not None:
                 self._wishes.hear(heard)
             self._wishes.work()
-            nap_s = self._updater.work()
-            self._wishes.work()
+            self._updater.work()
+            self._wishes.work()  # which may have found something to do
         except InterruptedDownloadError:
             return 0.0
-        return min(nap_s, self._wishes.due_in_s())
+        return min(self._updater.due_in_s(), self._wishes.due_in_s())

@@ -1,12 +1,15 @@
 """One thread for all updates: what waits is not kept waiting, and nobody is forgotten."""
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from littoral.wire.journal import State
+from littoral_agent.worker import Worker
 from simulators.fleet import SETTINGS, Fleet
 from simulators.repository import Fault
 
@@ -65,3 +68,24 @@ def test_a_stop_ends_a_download_at_once_and_counts_nothing(fleet: Fleet) -> None
         assert time.monotonic() - begun < 5
     assert fleet.journal("digits").boot is None
     assert fleet.journal("digits").watched_s > 0
+
+
+class Looks:
+    """Wishes that find something at the second look, and whoever has to do it then."""
+
+    def __init__(self) -> None:
+        self.looks, self.due_s = 0, math.inf
+
+    def look(self) -> None:
+        self.looks += 1
+        if self.looks == 2:
+            self.due_s = 0.0
+
+
+def test_what_a_second_look_finds_is_done_at_once() -> None:
+    """The disk refused the first look of a turn: the second finds what is to be done."""
+    looks = Looks()
+    wishes = SimpleNamespace(work=looks.look, due_in_s=lambda: math.inf)
+    updater = SimpleNamespace(work=lambda: looks.due_s, due_in_s=lambda: looks.due_s)
+    worker = Worker(updater, wishes, changed=lambda: None)  # type: ignore[arg-type]
+    assert worker._turn() == 0.0
