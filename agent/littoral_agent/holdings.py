@@ -7,7 +7,7 @@ from pathlib import Path
 
 from littoral import durable
 from littoral.bundle.manifest import MAX_BYTES, File, Manifest
-from littoral.errors import HashError, LittoralError
+from littoral.errors import HashError, LittoralError, StorageError
 from littoral.tree import Tree
 from littoral.wire.journal import Choice
 
@@ -51,8 +51,9 @@ def files(tree: Tree, choice: Choice) -> list[File]:
 
 
 def lost(tree: Tree) -> frozenset[str]:
-    """Return the models that once had a journal which could not be read."""
-    aside = (path.name.partition(".json.unreadable") for path in tree.journals.iterdir())
+    """Return the models that once had a journal which could not be read. Raises StorageError."""
+    with durable.storage_errors(tree.journals):
+        aside = [path.name.partition(".json.unreadable") for path in tree.journals.iterdir()]
     return frozenset(model for model, found, _ in aside if found)
 
 
@@ -60,7 +61,11 @@ def collect(tree: Tree, needed: Collection[Choice], *, named: Collection[str] = 
     """Delete files that nobody needs; return how many. Can be done twice.
 
     ``named`` are the sha256 of manifests that are wanted without being chosen: what has arrived
-    of them is kept. If any manifest that is needed cannot be read, nothing is deleted.
+    of them is kept. If any manifest that is needed is damaged, nothing is deleted.
+
+    Raises:
+        StorageError: The disk refuses; what could be deleted was.
+
     """
     manifests = {one.manifest for one in needed} | set(named)
     blobs: set[str] = set()
@@ -70,23 +75,34 @@ def collect(tree: Tree, needed: Collection[Choice], *, named: Collection[str] = 
         for sha256 in named:
             if manifest_bytes(tree, sha256) is not None:
                 blobs |= {file.sha256 for file in manifest(tree, sha256).files.values()}
+    except StorageError:
+        raise
     except LittoralError as e:
         log.warning("nothing is collected: %s", e)
         return 0
-    doomed = [
-        *(path for path in tree.manifests.glob("*.json") if path.stem not in manifests),
-        *(path for path in tree.blobs.iterdir() if path.is_file() and path.name not in blobs),
-        *(path for path in tree.parts.iterdir() if path.name not in blobs),
-    ]
-    return sum(_deleted(path) for path in doomed)
+    with durable.storage_errors(tree.root):
+        doomed = [
+            *(path for path in tree.manifests.iterdir() if _is_doomed(path, manifests)),
+            *(path for path in tree.blobs.iterdir() if path.is_file() and path.name not in blobs),
+            *(path for path in tree.parts.iterdir() if path.name not in blobs),
+        ]
+    return _delete(doomed)
 
 
-def _deleted(path: Path) -> bool:
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return False
-    except OSError as e:
-        log.warning("%s stays: %s", path, e)
-        return False
-    return True
+def _is_doomed(path: Path, manifests: Collection[str]) -> bool:
+    return path.suffix == ".json" and path.stem not in manifests
+
+
+def _delete(doomed: list[Path]) -> int:
+    """Delete all that can be; return how many. Raises StorageError if one could not be."""
+    gone, refused = 0, None
+    for path in doomed:
+        try:
+            with durable.storage_errors(path):
+                path.unlink(missing_ok=True)
+            gone += 1
+        except StorageError as e:
+            refused = e
+    if refused is not None:
+        raise refused
+    return gone

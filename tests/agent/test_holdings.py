@@ -1,12 +1,13 @@
 """What the device holds: believed again by its sha256 alone, and kept as long as it is needed."""
 
+import errno
 import hashlib
 from pathlib import Path
 
 import pytest
 
 from littoral.bundle.manifest import Manifest
-from littoral.errors import HashError, MalformedError
+from littoral.errors import HashError, MalformedError, StorageError
 from littoral.tree import Tree
 from littoral.wire.journal import Choice
 from littoral_agent import holdings
@@ -76,3 +77,24 @@ def test_a_model_whose_journal_was_lost_is_known_by_what_was_set_aside(tree: Tre
     (tree.journals / "digits.json.unreadable-1").touch()
     (tree.journals / "sounds.json").touch()
     assert holdings.lost(tree) == {"digits"}
+
+
+def test_what_cannot_be_deleted_now_is_said_and_keeps_nothing_else(
+    tree: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (held(tree, tmp_path, release) for release in (1, 2))
+    unlink = Path.unlink
+
+    def refused(path: Path, *, missing_ok: bool = False) -> None:
+        if path == tree.manifest(two.manifest):
+            raise OSError(errno.EIO, "Input/output error")
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refused)
+        with pytest.raises(StorageError):
+            holdings.collect(tree, [one])
+    assert {path.name for path in tree.blobs.iterdir() if path.is_file()} == {
+        file.sha256 for file in holdings.files(tree, one)
+    }
+    assert holdings.collect(tree, [one]) == 1
