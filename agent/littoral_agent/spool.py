@@ -212,7 +212,7 @@ class Spool:
     def _open(self) -> sqlite3.Connection:
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         try:
-            db = _connect(self._path)
+            db = _connect_twice(self._path)
         except sqlite3.DatabaseError as e:
             if isinstance(e, sqlite3.OperationalError):
                 raise
@@ -284,6 +284,17 @@ def _connect(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _connect_twice(path: Path) -> sqlite3.Connection:
+    """Connect; what cannot be read once is read again before it is called damaged."""
+    try:
+        return _connect(path)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as e:
+        log.warning("the spool is read again: %s: %s [%s]", path, e, StorageError.code)
+        return _connect(path)
 
 
 def _empty(db: sqlite3.Connection) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from littoral.errors import DiskFullError
 from littoral.wire.messages import Key, Report
+from littoral_agent import spool as spool_room
 from littoral_agent.spool import Spool
 
 
@@ -274,3 +276,23 @@ def test_it_says_how_much_waits(tmp_path: Path) -> None:
     spool.acknowledge(dict.fromkeys(spool.lowest(), 1))
     assert spool.held() == {"report": 2, "telemetry": 0}
     spool.close()
+
+
+def test_a_file_that_the_disk_does_not_give_once_is_not_called_damaged(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = opened(path)
+    first.add("report", body)
+    first.close()
+    connect, looks = spool_room._connect, iter((True, False))
+
+    def refusing(at: Path) -> sqlite3.Connection:
+        if next(looks):
+            raise sqlite3.DatabaseError("unable to get the page. error code=266")
+        return connect(at)
+
+    monkeypatch.setattr(spool_room, "_connect", refusing)
+    again = opened(path)
+    assert len(again.messages({}, limit=9)) == 1
+    again.close()
+    assert not list(path.parent.glob("*unreadable*"))
