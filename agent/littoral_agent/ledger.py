@@ -4,6 +4,9 @@ What is proven is written a second time, beside each. What a journal leads to is
 """
 
 import logging
+import time
+from pathlib import Path
+from typing import Final
 
 from littoral import durable
 from littoral.errors import JournalError, StorageError
@@ -11,6 +14,8 @@ from littoral.journal_log import about
 from littoral.tree import Tree
 from littoral.wire import journal as journals
 from littoral.wire.journal import Choice, Journal, State
+
+PATIENCE_S: Final = (0.1, 0.4)  # between looks at a journal that the disk does not give
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +26,7 @@ class Ledger:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._proven: dict[str, Choice | None] = {}  # what stands beside the journals
+        self._alone: set[str] = set()  # what is proven of them could not be written beside
         self._unwritten: set[str] = set()  # going back did not wait for a disk that took nothing
         self.journals: dict[str, Journal] = {}
 
@@ -33,7 +39,7 @@ class Ledger:
         for path in journals.find(self._tree.journals):
             model = path.stem
             try:
-                self.journals[model] = journals.read(path)
+                self.journals[model] = _read(path)
             except JournalError as e:
                 kept = durable.set_aside(path).name
                 log.warning("%s; it is kept as %s", e, kept, extra=about(model))
@@ -70,6 +76,7 @@ class Ledger:
 
     def catch_up(self, model: str) -> None:
         """Write what the disk did not take before, if it takes it now."""
+        self._keep_proven(model, self.journals[model])
         if model not in self._unwritten:
             return
         try:
@@ -100,8 +107,23 @@ class Ledger:
             else:
                 journals.write_proven(path, held)
         except StorageError as e:
-            log.warning(
-                "%s: what is proven stands in its journal alone: %s", model, e, extra=about(model)
-            )
+            if model not in self._alone:
+                words = "%s: what is proven stands in its journal alone: %s [%s]"
+                log.warning(words, model, e, e.code, extra=about(model))
+            self._alone.add(model)
         else:
             self._proven[model] = held.good
+            self._alone.discard(model)
+
+
+def _read(path: Path) -> Journal:
+    """Read a journal; what a disk or a full table of files refuses once may come the next time."""
+    for pause_s in PATIENCE_S:
+        try:
+            return journals.read(path)
+        except JournalError as e:
+            if not isinstance(e.__cause__, OSError):
+                raise
+            log.warning("reading it again in %.1f s: %s", pause_s, e)
+            time.sleep(pause_s)
+    return journals.read(path)

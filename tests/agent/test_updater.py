@@ -1,5 +1,6 @@
 """Real updates: real HTTP, real signatures, real disk, and power cut at every moment there is."""
 
+import errno
 import hashlib
 import itertools
 import json
@@ -662,3 +663,38 @@ def test_what_was_refused_is_looked_at_again_after_a_while(
     device.settle(lambda: device.good("digits") == 1)
     assert device.told("digits").count(("refused", "forgotten")) == 1
     device.stop()
+
+
+def test_a_journal_that_the_disk_does_not_give_once_is_not_called_broken(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, looks = Path.read_bytes, iter((True, False, False))
+
+    def refusing(path: Path) -> bytes:
+        if path == device.tree.journal("digits") and next(looks, False):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refusing)
+        device.restart_agent()
+        device.settle()
+    assert device.good("digits") == 1
+    assert not list(device.tree.journals.glob("*unreadable*"))
+
+
+def test_what_is_proven_is_written_beside_its_journal_when_the_disk_takes_it_again(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StorageError("no space left on the device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "write_proven", full)
+        device.order("digits", 2)
+        device.settle()
+    device.settle()
+    held = journal.read_proven(device.tree.journal("digits"))
+    assert held is not None
+    assert held.good is not None
+    assert held.good.release == 2
