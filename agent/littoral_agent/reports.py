@@ -55,6 +55,11 @@ class Reports:
         """Tell of a step of an update's life, as the journal has it."""
         self._add(_Waiting(said.id, said.time_ms, "update", said.update, "", None))
 
+    def waits(self, name: str) -> bool:
+        """Whether the report of that id is still in memory alone."""
+        with self._lock:
+            return any(one.id == name for one in self._waiting)
+
     def tell(
         self,
         kind: Kind,

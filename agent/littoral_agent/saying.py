@@ -15,8 +15,11 @@ from littoral_agent.update import Event, Step
 
 MOST_DETAIL: Final = 500  # characters of a report's detail
 LEFT: Final = "probation_left_s"  # the figure by which a console knows when probation ends
-# Reports of these say the same each time that a refused release is looked at again.
-_SAME_AGAIN: Final = frozenset({Event.DESIRED, Event.FETCHED, Event.REFUSED})
+# Reports of these say the same each time under one document: when a refused release is looked at
+# again, or when a step back was taken that the disk could not keep, and the agent was killed.
+_SAME_AGAIN: Final = frozenset(
+    {Event.DESIRED, Event.FETCHED, Event.REFUSED, Event.DROPPED, Event.REMOVED}
+)
 
 
 def said(

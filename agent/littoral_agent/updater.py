@@ -15,7 +15,7 @@ from littoral.backoff import Backoff
 from littoral.errors import JournalError, LittoralError, StorageError
 from littoral.journal_log import about
 from littoral.tree import Tree
-from littoral.wire.journal import Choice, Journal, State
+from littoral.wire.journal import MOST_UNTOLD, Choice, Journal, Said, State
 from littoral_agent import holdings, saying
 from littoral_agent.deeds import Deeds
 from littoral_agent.ledger import Ledger
@@ -87,8 +87,9 @@ class Updater:
         for model, e in unreadable.items():
             self._reports.tell("journal", f"{model}: {e}"[:MOST_DETAIL], code=e.code)
         for model, held in list(self.journals.items()):
-            if held.said is not None:
-                self._reports.step(held.said)
+            for said in (*held.untold, held.said):
+                if said is not None:
+                    self._reports.step(said)
             try:
                 self.handle(model, Outcome(event=Event.WOKE))
             except StorageError as e:
@@ -139,7 +140,7 @@ class Updater:
                 time_ms=self._reports.now_ms(),
                 probation_s=self._settings.probation_s,
             )
-            after = replace(after, said=said)
+            after = replace(after, said=said, untold=self._untold(before))
             self._ledger.promise(model, before, after)
             saying.write_down(log, after, taken.event, outcome)
             self._reports.step(said)
@@ -269,6 +270,11 @@ class Updater:
         ]
         bad = {sha256 for held in self.journals.values() for sha256 in held.quarantine}
         holdings.collect(self._tree, needed, named=frozenset(self._named()) - bad)
+
+    def _untold(self, before: Journal) -> tuple[Said, ...]:
+        """Return the reports of earlier steps that the disk did not take yet, into the spool."""
+        told = [*before.untold, *([before.said] if before.said else [])]
+        return tuple(one for one in told if self._reports.waits(one.id))[-MOST_UNTOLD:]
 
     def _of(self, model: str) -> _Work:
         settings = self._settings

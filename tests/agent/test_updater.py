@@ -665,6 +665,31 @@ def test_what_was_refused_is_looked_at_again_after_a_while(
     device.stop()
 
 
+STEPS = ["desired", "fetched", "passed", "healthy"]
+
+
+def test_reports_that_no_disk_takes_are_not_lost_with_the_agent(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal can be written and the spool cannot: the log of SQLite needs the more room."""
+
+    def full(*_: object, **__: object) -> bool:
+        raise StorageError("no space left on the device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spool.Spool, "add", full)
+        device.order("digits", 2)
+        device.settle(lambda: device.good("digits") == 2)
+        device.restart_agent()
+        device.settle()
+    device.restart_agent()
+    device.settle()
+    assert [event for event, _ in device.told("digits")] == STEPS
+    device.order("digits", 1)
+    device.settle()
+    assert not device.updater.journals["digits"].untold
+
+
 def test_a_journal_that_the_disk_does_not_give_once_is_not_called_broken(
     device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -681,6 +706,26 @@ def test_a_journal_that_the_disk_does_not_give_once_is_not_called_broken(
         device.settle()
     assert device.good("digits") == 1
     assert not list(device.tree.journals.glob("*unreadable*"))
+
+
+def test_a_step_back_that_the_disk_did_not_keep_is_told_once(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device.settings = replace(QUICK, probation_s=3600.0)
+    device.restart_agent()
+    device.order("digits", 2)
+    device.settle(lambda: device.serve.running == {"digits": 2})
+
+    def refused(*_: object, **__: object) -> None:
+        raise StorageError("Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "write", refused)
+        device.order("digits", 1)
+        device.settle(lambda: device.serve.running == {"digits": 1})
+    device.restart_agent()
+    device.settle()
+    assert [event for event, _ in device.told("digits")].count("dropped") == 1
 
 
 def test_what_is_proven_is_written_beside_its_journal_when_the_disk_takes_it_again(

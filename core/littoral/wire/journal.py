@@ -18,6 +18,7 @@ from littoral.wire.messages import Update
 
 FORMAT: Final = 1
 MAX_BYTES: Final = 256 * 1024
+MOST_UNTOLD: Final = 32  # reports that one journal keeps for a spool which takes none
 
 
 class State(StrEnum):
@@ -75,6 +76,7 @@ class Journal:
     boot: str | None = None  # the boot in which the candidate is run; None: nothing was cut short
     before_p95_us: float | None = None  # of the release that the candidate on probation replaced
     said: Said | None = None
+    untold: tuple[Said, ...] = ()  # of steps before, which the spool had not taken by then
 
     def __post_init__(self) -> None:
         check_id("model", self.model)
