@@ -1,6 +1,6 @@
 """One console for all tests that only ask it; those that kill or count start their own.
 
-Each test brings devices of its own names.
+Each test brings devices of its own names. The pages are looked at on a fleet that is made up.
 """
 
 from collections.abc import Iterator
@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from console.coast import Coast, settle
+from console.listening import listening
+from littoral_console.app import people_app
 from simulators.console import ConsoleProcess
 from simulators.repository import RepositorySimulator
 
@@ -32,4 +35,19 @@ def fresh(tmp_path: Path) -> Iterator[ConsoleProcess]:
     publisher.publish(publisher.bundle("digits", 1))
     with ConsoleProcess(tmp_path, publisher) as found:
         found.upload()
+        yield found
+
+
+@pytest.fixture(scope="module")
+def coast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coast]:
+    """Make up a fleet for the pages of one file of tests."""
+    found = settle(tmp_path_factory.mktemp("coast"))
+    yield found
+    found.context.database.close()
+
+
+@pytest.fixture(scope="module")
+def url(coast: Coast) -> Iterator[str]:
+    """Serve the pages of that fleet; give their address."""
+    with listening(people_app(coast.context)) as found:
         yield found

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from console.coast import BOARDS, MARK, PASSWORD, USER, VIEWER, Coast, settle
+from console.coast import BOARDS, MARK, PASSWORD, USER, VIEWER, Coast
 from console.listening import listening
 from littoral.trust import writer
 from littoral.wire.enrolment import Token
@@ -73,19 +73,6 @@ class Browsing:
         found = re.search(r'name="csrf" value="([^"]+)"', self.get(path).text)
         assert found is not None
         return found[1]
-
-
-@pytest.fixture(scope="module")
-def coast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coast]:
-    found = settle(tmp_path_factory.mktemp("coast"))
-    yield found
-    found.context.database.close()
-
-
-@pytest.fixture(scope="module")
-def url(coast: Coast) -> Iterator[str]:
-    with listening(people_app(coast.context)) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,8 @@
 """What pages say of boards: words, columns of a chart, one line above the overview."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
-import pytest
-
-from console.coast import Coast, settle
+from console.coast import Coast
 from littoral.wire.board import Board, BoardWindow, Reading, Spread
 from littoral_console import queries
 from littoral_console.health import facts, symptoms, temperature, uptime
@@ -26,13 +23,6 @@ WINDOW = BoardWindow(
 
 def point(minutes: int, window: BoardWindow = WINDOW) -> BoardPoint:
     return BoardPoint(device="pi-1", ends_ms=minutes * MIN_MS, window=window)
-
-
-@pytest.fixture(scope="module")
-def coast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coast]:
-    found = settle(tmp_path_factory.mktemp("coast"))
-    yield found
-    found.context.database.close()
 
 
 def test_the_last_window_is_told_with_units_and_of_how_much() -> None:

@@ -23,10 +23,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from console.coast import BOARDS, CPU, PASSWORD, USER, Coast, publish, settle
-from console.listening import listening
+from console.coast import BOARDS, CPU, PASSWORD, USER, Coast, publish
 from littoral.wire.messages import Update
-from littoral_console.app import people_app
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = (
@@ -102,19 +100,6 @@ class Watched:
 
 
 Open = Callable[..., Watched]
-
-
-@pytest.fixture(scope="module")
-def coast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coast]:
-    found = settle(tmp_path_factory.mktemp("coast"))
-    yield found
-    found.context.database.close()
-
-
-@pytest.fixture(scope="module")
-def url(coast: Coast) -> Iterator[str]:
-    with listening(people_app(coast.context)) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -6,25 +6,10 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from console.coast import PASSWORD, USER, VIEWER, Coast, settle
-from console.listening import listening
+from console.coast import PASSWORD, USER, VIEWER, Coast
 from littoral_console import identities
-from littoral_console.app import people_app
 
 WHY = "two processes spoke as this device in turn"
-
-
-@pytest.fixture(scope="module")
-def coast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coast]:
-    found = settle(tmp_path_factory.mktemp("coast"))
-    yield found
-    found.context.database.close()
-
-
-@pytest.fixture(scope="module")
-def url(coast: Coast) -> Iterator[str]:
-    with listening(people_app(coast.context)) as found:
-        yield found
 
 
 def enter(url: str, name: str) -> requests.Session:
