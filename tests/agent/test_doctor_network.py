@@ -14,6 +14,7 @@ from littoral.trust import certificates
 from littoral_agent import identity
 from littoral_agent.doctor import network
 from littoral_agent.doctor.finding import Place
+from littoral_agent.doctor.identity import ENROL
 from simulators.broker import ConsoleCa
 from simulators.fleet import Fleet
 
@@ -98,6 +99,7 @@ def test_somebody_else_answers(fleet: Fleet, tmp_path: Path) -> None:
         found = look(Place(fleet.tree))
         assert found.state == "fail"
         assert "who answers is not the console that this device knows" in found.wrong
+        assert found.do == ENROL
 
 
 def test_a_broker_that_refuses_the_certificate(fleet: Fleet, tmp_path: Path) -> None:
@@ -129,3 +131,4 @@ def test_what_answers_and_speaks_no_tls(fleet: Fleet) -> None:
         found = network.broker(Place(fleet.tree))
     assert found.state == "fail"
     assert "does not speak TLS as a console does" in found.wrong
+    assert found.do.startswith(f"openssl s_client -connect {where} ")

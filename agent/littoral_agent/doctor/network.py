@@ -82,7 +82,7 @@ def broker(place: Place) -> Finding:
         return fail(found.broker, str(e), do=e.do)
     if refused is not None:
         wrong = f"it refuses this device's certificate: {refused}"
-        return fail(found.broker, wrong, do=f"littoral status; enrolled anew it would: {ENROL}")
+        return fail(found.broker, wrong, do=f"littoral status  # may say why\n{ENROL}")
     return ok(f"{found.broker} takes the certificate")
 
 
@@ -135,19 +135,24 @@ def _connection(
         try:
             secured = context.wrap_socket(link, server_hostname=host)
         except OSError as e:  # ssl.SSLError is one
-            raise _UnreachableError(_handshake(host, e), ENROL) from e
+            raise _stranger(host, port, e) from e
         with secured:
             yield secured
 
 
-def _handshake(host: str, error: OSError) -> str:
+def _stranger(host: str, port: int, error: OSError) -> _UnreachableError:
+    """Return what is wrong with who answered, and could not be shaken hands with."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return (
+        return _UnreachableError(
             f"who answers is not the console that this device knows: {error.verify_message}; "
             f"its CA was replaced, it was enrolled by another name than {host}, or somebody is "
-            "in between"
+            "in between",
+            ENROL,
         )
-    return f"who answers does not speak TLS as a console does: {error.strerror or error}"
+    return _UnreachableError(
+        f"who answers does not speak TLS as a console does: {error.strerror or error}",
+        f"openssl s_client -connect {host}:{port} </dev/null  # is it the console's own port?",
+    )
 
 
 def _refused(link: ssl.SSLSocket) -> str | None:
