@@ -244,9 +244,10 @@ def _transport_errors(where: str) -> Iterator[None]:
     try:
         yield
     except SSLError as e:
-        raise UnreachableError(
-            f"{where}: no secure connection ({e}); is it the console whose token this was?"
-        ) from e
+        hint = "is it the console whose token this was?"
+        if "not valid for" in str(e):
+            hint = "say a name that the console was started with, as --name"
+        raise UnreachableError(f"{where}: no secure connection ({e}); {hint}") from e
     except (HTTPError, OSError) as e:
         raise UnreachableError(f"{where} does not answer ({_brief(e)})") from e
 

@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from littoral.commands.output import table
+from littoral.errors import WaitingError
 from littoral.wire.board import Board, Reading
 from littoral.wire.control import Serving
 from littoral.wire.sketch import Sketch
@@ -43,7 +44,9 @@ def lines(found: Found, *, now_s: float | None = None) -> Iterator[str]:
 def _rows(found: Found, now_s: float) -> Iterator[tuple[str, str]]:
     who, agent = found.enrolment, found.agent
     if who is None:
-        yield "device", _odd("not enrolled") + "; run 'littoral enroll URL --token T'"
+        waits = agent is not None and agent.code == WaitingError.code
+        do = "" if waits else "; run 'littoral enroll URL --token T'"
+        yield "device", _odd("not enrolled yet" if waits else "not enrolled") + do
     else:
         yield "device", f"{click.style(who.device, bold=True)}, incarnation {who.incarnation}"
         yield "fleet", who.fleet

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn, cast
 
 import click
 
-from littoral import __version__
+from littoral import __version__, durable
 from littoral.commands.output import short_help
 from littoral.errors import (
     DefectError,
@@ -30,6 +30,19 @@ _EXTRAS: Final = {
     "littoral_serve": "serve",
     "littoral_converter": "converter",
     "littoral_console": "console",
+}
+_ELSEWHERE: Final = {  # commands that this machine may do without, by the extra that brings them
+    "convert": "converter",
+    "publish": "converter",
+    "console": "console",
+    "fleet": "console",
+    "enroll": "agent",
+    "status": "agent",
+    "doctor": "agent",
+    "config": "agent",
+    "agent": "agent",
+    "run": "agent",
+    "serve": "serve",
 }
 _BARE: Final = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click 8.1 has none
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
@@ -63,9 +76,7 @@ class Door(click.Group):
         if point is None:
             if ctx.resilient_parsing:  # a shell asks what could follow
                 return None
-            near = difflib.get_close_matches(cmd_name, _found(), 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(_found())}"
-            ctx.fail(f"no command {cmd_name!r}; {hint}")
+            ctx.fail(f"no command {cmd_name!r}{_hint(cmd_name)}")
         try:
             return cast("click.Command", point.load())
         except ModuleNotFoundError as e:
@@ -94,6 +105,13 @@ class Door(click.Group):
 
 def _found() -> dict[str, EntryPoint]:
     return {point.name: point for point in sorted(entry_points(group=GROUP))}
+
+
+def _hint(command: str) -> str:
+    if command in _ELSEWHERE:
+        return f" on this machine; it comes with littoral[{_ELSEWHERE[command]}]"
+    near = difflib.get_close_matches(command, _found(), 1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(_found())}"
 
 
 def _say_missing(command: str, error: ModuleNotFoundError) -> NoReturn:
@@ -157,7 +175,10 @@ def _told(error: Exception) -> LittoralError:
     if not isinstance(error, OSError) or error.errno not in _DISK or error.filename is None:
         return DefectError(error)
     kind = DiskFullError if error.errno in _FULL else StorageError
-    return kind(f"{error.filename}: {error.strerror}; check the disk, and who may write there")
+    do = "check the disk, and who may write there"
+    if error.errno in durable.FORBIDDEN:
+        do = durable.ASK_ROOT
+    return kind(f"{error.filename}: {error.strerror}; {do}")
 
 
 def _tell(error: LittoralError) -> int:

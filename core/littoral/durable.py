@@ -13,6 +13,8 @@ from pathlib import Path
 from littoral.errors import DiskFullError, StorageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+FORBIDDEN = {errno.EACCES, errno.EPERM}
+ASK_ROOT = "run it with sudo, or give it to the user who runs this"  # what to do about these
 
 
 @contextmanager
@@ -31,7 +33,8 @@ def storage_errors(path: Path) -> Iterator[None]:
             raise DiskFullError(
                 f"{path}: no space left on the device; free some, or choose another folder"
             ) from e
-        raise StorageError(f"{path}: {e.strerror or e}") from e
+        do = f"; {ASK_ROOT}" if e.errno in FORBIDDEN else ""
+        raise StorageError(f"{path}: {e.strerror or e}{do}") from e
 
 
 def replace(path: Path, data: bytes, *, mode: int = 0o600) -> None:

@@ -301,8 +301,15 @@ def test_what_cannot_be_is_said(
 def test_a_mistyped_token_is_said_before_anybody_is_asked(
     tree: Tree, console: ListenerSimulator
 ) -> None:
-    for token in ("lit1_abc", console.token("pi-7")[:-9], ""):
-        with pytest.raises(MalformedError):
+    whole = console.token("pi-7")
+    for token, words in (
+        ("lit1_abc", "paste it whole"),
+        (whole[:-9], "paste it whole"),
+        (whole.removeprefix("lit1_"), "expected a token, lit1_"),
+        ("abc", "expected a token, lit1_"),
+        ("", "expected a token, lit1_"),
+    ):
+        with pytest.raises(MalformedError, match=words):
             enroll(console.url, token, tree)
     assert console.asked == []
 

@@ -122,6 +122,14 @@ def test_what_is_wrong_stands_where_it_belongs_in_red() -> None:
     assert "digits: its journal cannot be read" in shown
 
 
+def test_a_board_that_waits_is_not_told_to_enrol_again() -> None:
+    agent = Live(pid=41, code="waiting", words="'pi-7' waits for an operator")
+    shown = screen(found(enrolment=None, certificate_until=None, agent=agent, models=()))
+    assert "not enrolled yet" in shown
+    assert "'pi-7' waits for an operator [waiting]" in shown
+    assert "littoral enroll" not in shown
+
+
 @pytest.mark.parametrize("agent", [None, Live(pid=41)])
 def test_who_is_nobody_yet_learns_what_to_do(agent: Live | None) -> None:
     shown = screen(

@@ -1,12 +1,15 @@
 """The one command: an error is one line with a code, and the exit code says whose it is."""
 
+import errno
+import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
-from littoral import __version__
+from littoral import __version__, door
 
 ROOM = '''
 """A room of the test's own."""
@@ -155,6 +158,20 @@ def test_what_a_disk_refuses_is_no_defect(rooms: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {file}/below: Not a directory; ")
     assert done.stderr.endswith(" [storage]\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "do"), [(errno.EACCES, "run it with sudo"), (errno.EIO, "disk")]
+)
+def test_who_may_not_is_told_of_sudo_and_who_may_of_the_disk(number: int, do: str) -> None:
+    assert do in door._told(OSError(number, os.strerror(number), "/var/x")).line
+
+
+def test_a_command_of_a_part_that_is_not_here_says_which_part_has_it() -> None:
+    assert "it comes with littoral[console]" in door._hint("fleet")
+    points = entry_points(group=door.GROUP)
+    whose = {p.name: door._EXTRAS.get(p.module.partition(".")[0]) for p in points}
+    assert {name: extra for name, extra in whose.items() if extra} == door._ELSEWHERE
 
 
 @pytest.mark.parametrize(("args", "words"), [((), "Say hello."), (("harbour",), "Moor.")])

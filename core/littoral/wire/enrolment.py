@@ -24,12 +24,16 @@ class Token:
     @classmethod
     def decode(cls, word: str) -> "Token":
         """Read what ``encode`` wrote. Raises MalformedError."""
-        body = word.strip().removeprefix("lit1_")
+        kind, mark, body = word.strip().partition("_")
+        if (kind, mark) != ("lit1", "_"):
+            raise MalformedError(
+                "expected a token, lit1_…, as 'littoral fleet tokens new' prints it; paste it whole"
+            )
         try:
             data = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
-        except ValueError as e:
+            return read(cls, data)
+        except (ValueError, MalformedError) as e:
             raise MalformedError("the token is cut short or mistyped; paste it whole") from e
-        return read(cls, data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
