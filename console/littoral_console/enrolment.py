@@ -192,9 +192,15 @@ def _check(
     if token.expires_ms <= now_ms and claims.of(connection, token.id) is None:
         raise DeniedError("the token's time is over; ask for a new one")
     if token.device not in (None, request.device):
-        raise DeniedError(f"the token is for the device {token.device!r}, not {request.device!r}")
+        raise DeniedError(
+            f"the token is for the device {token.device!r}, not {request.device!r}; "
+            "enrol under that name, or ask for another token"
+        )
     if token.serial not in (None, request.serial):
-        raise DeniedError("the token is for another board, by its serial number")
+        raise DeniedError(
+            f"the token is for another board than {request.serial[:64]!r}, by its serial number; "
+            "ask for one for this board"
+        )
 
 
 def _incarnation(

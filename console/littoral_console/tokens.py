@@ -39,7 +39,7 @@ def new_token(
 ) -> NewToken:
     """Return a new enrolment token, which works once. Raises MisuseError."""
     if lives_ms <= 0:
-        raise MisuseError("a token lives longer than no time")
+        raise MisuseError(f"expected a token's life above zero, found {lives_ms} ms")
     secret = secrets.token_urlsafe(32)
     try:
         name = None if device is None else check_id("device", device)
