@@ -1,10 +1,11 @@
 """A device's certificates, which of them counts, and what was done about who it is."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from cryptography import x509
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from littoral_console import tables as t
 
@@ -43,39 +44,43 @@ class Happened:
 
 def certificates(connection: Connection, device: str) -> tuple[Certificate, ...]:
     """Return every certificate of the device, the newest first."""
-    i, r = t.incarnations.c, t.renewals.c
-    incarnations = connection.execute(select(t.incarnations).where(i.device == device)).all()
-    newest = max((row.incarnation for row in incarnations), default=0)
-    found: list[Certificate] = []
-    for row in incarnations:
-        renewals = connection.execute(
-            select(t.renewals)
-            .where(r.device == device, r.incarnation == row.incarnation)
-            .order_by(r.issued_ms)
-        ).all()
-        counts = row.incarnation == newest
-        first = next((one.replaced for one in renewals if one.replaced), row.certificate)
-        whole = {one.certificate: one.chain for one in (*renewals, row)}
-        waiting = {one.certificate for one in renewals if not one.heard_ms and not one.dropped_ms}
-        for number, issued_ms in (
-            (first, row.created_ms),
-            *((one.certificate, one.issued_ms) for one in renewals),
-        ):
-            standing: Standing = "superseded"
-            if counts and number == row.certificate:
-                standing = "present"
-            elif counts and number in waiting:
-                standing = "waiting"
-            found.append(
-                Certificate(
-                    incarnation=row.incarnation,
-                    certificate=number,
-                    issued_ms=issued_ms,
-                    ends_ms=_ends_ms(whole.get(number)),
-                    standing=standing,
-                )
-            )
+    i = t.incarnations.c
+    rows = connection.execute(select(t.incarnations).where(i.device == device)).all()
+    newest = max((row.incarnation for row in rows), default=0)
+    found = [
+        one
+        for row in rows
+        for one in _of_incarnation(connection, row, counts=row.incarnation == newest)
+    ]
     return tuple(sorted(found, key=lambda one: (one.incarnation, one.issued_ms), reverse=True))
+
+
+def _of_incarnation(
+    connection: Connection, row: Row[*tuple[Any, ...]], *, counts: bool
+) -> Iterator[Certificate]:
+    r = t.renewals.c
+    renewals = connection.execute(
+        select(t.renewals)
+        .where(r.device == row.device, r.incarnation == row.incarnation)
+        .order_by(r.issued_ms)
+    ).all()
+    first = next((one.replaced for one in renewals if one.replaced), row.certificate)
+    chains = {one.certificate: one.chain for one in (*renewals, row)}
+    waiting = {one.certificate for one in renewals if not one.heard_ms and not one.dropped_ms}
+    issued = [(first, row.created_ms), *((one.certificate, one.issued_ms) for one in renewals)]
+    for number, issued_ms in issued:
+        standing: Standing = "superseded"
+        if counts and number == row.certificate:
+            standing = "present"
+        elif counts and number in waiting:
+            standing = "waiting"
+        yield Certificate(
+            incarnation=row.incarnation,
+            certificate=number,
+            issued_ms=issued_ms,
+            ends_ms=_ends_ms(chains.get(number)),
+            standing=standing,
+        )
 
 
 def happened(connection: Connection, device: str, *, limit: int = 20) -> tuple[Happened, ...]:
