@@ -5,8 +5,9 @@ What is proven is written a second time, beside each. What a journal leads to is
 
 import logging
 import time
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeVar
 
 from littoral import durable
 from littoral.errors import JournalError, StorageError
@@ -16,6 +17,8 @@ from littoral.wire import journal as journals
 from littoral.wire.journal import Choice, Journal, State
 
 PATIENCE_S: Final = (0.1, 0.4)  # between looks at a journal that the disk does not give
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +39,10 @@ class Ledger:
         They are set aside; of their models is remembered what was proven last.
         """
         unreadable = {}
-        for path in journals.find(self._tree.journals):
+        for path in _patiently(lambda: list(journals.find(self._tree.journals))):
             model = path.stem
             try:
-                self.journals[model] = _read(path)
+                self.journals[model] = _patiently(partial(journals.read, path))
             except JournalError as e:
                 kept = durable.set_aside(path).name
                 log.warning("%s; it is kept as %s", e, kept, extra=about(model))
@@ -116,14 +119,14 @@ class Ledger:
             self._alone.discard(model)
 
 
-def _read(path: Path) -> Journal:
-    """Read a journal; what a disk or a full table of files refuses once may come the next time."""
+def _patiently(read: Callable[[], T]) -> T:
+    """Return what ``read`` does; what the disk, or a full table of files, refuses may come yet."""
     for pause_s in PATIENCE_S:
         try:
-            return journals.read(path)
-        except JournalError as e:
-            if not isinstance(e.__cause__, OSError):
+            return read()
+        except (OSError, JournalError) as e:
+            if isinstance(e, JournalError) and not isinstance(e.__cause__, OSError):
                 raise
-            log.warning("reading it again in %.1f s: %s", pause_s, e)
+            log.warning("reading it again in %.1f s: %s [%s]", pause_s, e, StorageError.code)
             time.sleep(pause_s)
-    return journals.read(path)
+    return read()

@@ -690,18 +690,20 @@ def test_reports_that_no_disk_takes_are_not_lost_with_the_agent(
     assert not device.updater.journals["digits"].untold
 
 
+@pytest.mark.parametrize("what", ["read_bytes", "glob"])
 def test_a_journal_that_the_disk_does_not_give_once_is_not_called_broken(
-    device: Device, monkeypatch: pytest.MonkeyPatch
+    device: Device, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    read, looks = Path.read_bytes, iter((True, False, False))
+    real, looks = getattr(Path, what), iter((True,))
+    where = {device.tree.journal("digits"), device.tree.journals}
 
-    def refusing(path: Path) -> bytes:
-        if path == device.tree.journal("digits") and next(looks, False):
+    def refusing(path: Path, *more: str) -> Any:
+        if path in where and more in {(), ("*.json",)} and next(looks, False):
             raise OSError(errno.EMFILE, "Too many open files")
-        return read(path)
+        return real(path, *more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", refusing)
+        patch.setattr(Path, what, refusing)
         device.restart_agent()
         device.settle()
     assert device.good("digits") == 1
