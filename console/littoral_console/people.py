@@ -3,12 +3,16 @@
 Who somebody is and what a secret is worth is littoral_console.accounts.
 """
 
-from sqlalchemy import Connection, delete, select, update
+from typing import Final
 
-from littoral.errors import MisuseError, NotFoundError
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from littoral.errors import DeniedError, MisuseError, NotFoundError
 from littoral_console import accounts, audit
 from littoral_console import tables as t
 from littoral_console.accounts import ADMINISTRATOR, Person
+
+_DISABLED: Final = select(t.users.c.disabled_ms).where(t.users.c.name == bindparam("who"))
 
 
 def change_password(
@@ -40,9 +44,13 @@ def disable(connection: Connection, name: str, *, who: str, now_ms: int) -> None
     Raises:
         NotFoundError: There is no such user.
         MisuseError: It is oneself; so there is always an administrator who can log in.
+        DeniedError: The one who asks was disabled a moment ago.
 
     """
     number = _id(connection, name)
+    # Two who disable each other at once were both let in: the second is nobody by now.
+    if connection.scalar(_DISABLED, {"who": who}) is not None:
+        raise DeniedError(f"{who} was disabled by another administrator")
     if name == who:
         raise MisuseError("nobody disables himself; ask another administrator")
     row = update(t.users).where(t.users.c.id == number, t.users.c.disabled_ms.is_(None))

@@ -1,9 +1,12 @@
 """Who may use the console: passwords, access and API tokens, over REST and from a shell."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +66,23 @@ def test_there_is_always_somebody_who_can_let_others_in(console: ConsoleProcess)
     with pytest.raises(MisuseError, match="nobody disables himself"):
         console.rest.post("users/admin/disable")
     assert named(console, "admin")["disabled_ms"] is None
+
+
+def test_two_administrators_do_not_disable_each_other_at_once(console: ConsoleProcess) -> None:
+    both = [join(console, name, role="administrator") for name in ("tide", "tide2")]
+    gate = threading.Barrier(2)
+
+    def disable(one: Console, other: str) -> None:
+        gate.wait()
+        with contextlib.suppress(DeniedError):
+            one.post(f"users/{other}/disable")
+
+    for _ in range(5):
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(disable, both, ("tide2", "tide")))
+        ended = [n for n in ("tide", "tide2") if named(console, n)["disabled_ms"] is not None]
+        assert len(ended) == 1
+        console.rest.post(f"users/{ended[0]}/enable")
 
 
 def test_a_password_is_changed_by_who_knows_it(console: ConsoleProcess) -> None:
