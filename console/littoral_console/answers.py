@@ -40,6 +40,7 @@ _BY_STATUS: Final[dict[int, type[LittoralError]]] = {
     404: NotFoundError,
     413: EndlessError,
 }
+_LONG: Final = 2000  # characters of a refusal: it quotes what was sent, and that may be a mebibyte
 _log = logging.getLogger(__name__)
 
 
@@ -121,4 +122,5 @@ async def _on_bug(request: Request, error: Exception) -> Response:
 def _json(number: int, *, code: str, words: str) -> JSONResponse:
     # They may quote half a character, which JSON can say and UTF-8 cannot.
     text = " ".join(words.split()).encode(errors="replace").decode()
+    text = text if len(text) <= _LONG else f"{text[:_LONG]}…"
     return JSONResponse({"code": code, "error": text}, number)

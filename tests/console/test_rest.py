@@ -192,6 +192,13 @@ def test_a_number_that_no_database_has_is_a_mistake_and_no_failure(
         console.rest.get(path)
 
 
+def test_a_refusal_quotes_no_more_than_a_person_reads(console: ConsoleProcess) -> None:
+    for body in ({"x" * 100_000: 1}, {"labels": {"site": "x" * 100_000}}):
+        with pytest.raises(MisuseError) as refused:
+            console.rest.post("enrolment-tokens", body)
+        assert len(str(refused.value)) < 3000
+
+
 def test_a_token_that_lives_longer_than_the_sun_is_refused(console: ConsoleProcess) -> None:
     with pytest.raises(MisuseError, match="less than or equal"):
         console.rest.post("api-tokens", {"name": "for ever", "lives_s": 10**17})
