@@ -45,6 +45,17 @@ def test_a_clock_is_well_when_somebody_sets_it(
     assert words in found.found
 
 
+def test_who_could_set_the_clock_is_installed_first(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(condition, "_synchronised", lambda: False)
+    assert condition.clock(place).do.startswith("sudo apt-get install systemd-timesyncd\n")
+    who = place.root / "usr/lib/systemd/ntp-units.d/80-systemd-timesync.list"
+    who.parent.mkdir(parents=True)
+    who.touch()
+    assert condition.clock(place).do == "sudo timedatectl set-ntp true"
+
+
 def test_a_clock_in_the_past_is_told_by_what_was_signed(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,8 @@ def clock(place: Place) -> Finding:
     said = "set by the network" if synchronised else "not set by the network"
     said += ", and kept over a power cut" if has_rtc else ", with no battery to keep it"
     keep = "sudo timedatectl set-ntp true"
+    if not any(found(place.root, "usr/lib/systemd/ntp-units.d/*.list")):  # who would keep it
+        keep = f"sudo apt-get install systemd-timesyncd\n{keep}"
     if behind > timedelta(0):
         return warn(
             said,

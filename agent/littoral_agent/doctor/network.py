@@ -129,8 +129,8 @@ def _connection(
         link = socket.create_connection((host, port), timeout=_CONNECT_S)
     except OSError as e:
         how = "nothing answers" if isinstance(e, TimeoutError) else str(e.strerror or e).lower()
-        do = f"nc -vz {host} {port}; is the console running, its address right, its port open?"
-        raise _UnreachableError(f"no connection to {host}:{port}: {how}", do) from e
+        why = f"no connection to {host}:{port}: {how}; does it run there, is its port open?"
+        raise _UnreachableError(why, f"nc -vz {host} {port}") from e
     with contextlib.closing(link):
         try:
             secured = context.wrap_socket(link, server_hostname=host)
