@@ -18,6 +18,7 @@ from littoral.bundle.manifest import Manifest, check_sha256
 from littoral.errors import (
     BundleError,
     DeniedError,
+    ExpiredError,
     LittoralError,
     MixError,
     SignatureError,
@@ -25,7 +26,7 @@ from littoral.errors import (
     UnreachableError,
 )
 from littoral.tree import Tree
-from littoral.trust.beliefs import Assignment, Desired
+from littoral.trust.beliefs import Anchors, Assignment, Desired
 from littoral.trust.clock import TrustedClock
 from littoral.wire.enrolment import SignedTime
 from littoral.wire.journal import Choice
@@ -75,12 +76,18 @@ class Believer:
         self._ask_time(client)
         try:
             desired = self._accept(data, client, accepted=accepted, now=self._clock.now())
-        except SignatureError as e:
-            # The director's key may have changed: only a newer root can say so.
+        except (SignatureError, ExpiredError) as e:
+            # The director's key may have changed, or the one that spoke of the time: only a newer
+            # root can say so.
             try:
                 client.refresh()
             except _NO:
                 raise e from None
+            except UnreachableError:
+                if isinstance(e, ExpiredError):
+                    raise e from None
+                raise
+            self._ask_time(client)
             desired = self._accept(data, client, accepted=accepted, now=self._clock.now())
         durable.replace(self._tree.desired, data)
         return desired
@@ -167,14 +174,24 @@ class Believer:
     def _accept(self, data: bytes, client: "Client", *, accepted: int, now: datetime) -> Desired:
         from littoral.trust.rules import accept_director, anchors
 
+        named = anchors(client.root)
         return accept_director(
             data,
-            anchors=anchors(client.root),
+            anchors=named,
             device=self._enrolment.device,
             incarnation=self._enrolment.incarnation,
-            accepted=accepted,
+            accepted=accepted if self._stands(named) else 0,
             now=now,
         )
+
+    def _stands(self, named: Anchors) -> bool:
+        """Whether root still names whoever signed the document that is kept."""
+        from littoral.trust.director import vouched
+
+        try:
+            return vouched(self._tree.desired.read_bytes(), anchors=named)
+        except (OSError, BundleError):
+            return True
 
     def _ask_time(self, client: "Client") -> None:
         """Ask the console what time it is. Without an answer the clock is what it was."""

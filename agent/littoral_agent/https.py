@@ -20,6 +20,7 @@ from typing import Final, TypeVar
 from littoral import records
 from littoral.backoff import Backoff, jitter
 from littoral.errors import DeniedError, LittoralError, StorageError, UnreachableError
+from littoral.trust.beliefs import FARTHEST
 from littoral.wire.enrolment import Session, SessionRequest
 from littoral.wire.identity import RENEW_HEADER, Renew
 from littoral.wire.messages import Post, Report
@@ -150,7 +151,8 @@ class Https:
 
     def _hear(self) -> None:
         """Ask for a document newer than the one that is believed, and wait for it."""
-        after = max(self._heard, self._ends.version())
+        held = self._ends.version()
+        after = self._heard if held >= FARTHEST else max(self._heard, held)
         path = f"device/desired?after={after}&wait_s={WAIT_S:.0f}"
         reply = self._with_bearer(
             lambda headers: self._origin.get(

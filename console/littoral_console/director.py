@@ -14,7 +14,7 @@ from securesystemslib.signer import Signer
 from sqlalchemy import Connection, select, update
 
 from littoral.trust import writer
-from littoral.trust.beliefs import Assignment
+from littoral.trust.beliefs import FARTHEST, Assignment
 from littoral_console import queries
 from littoral_console import tables as t
 from littoral_console.database import put
@@ -69,8 +69,8 @@ class Director:
 
         One is when the device believes more than was ever issued here: from before a backup.
         """
-        if not 0 <= version < MOST:
-            return False
+        if not 0 <= version < FARTHEST:
+            return False  # nonsense, or a thief's: it is forgotten with the key that signed it
         connection.execute(
             update(t.devices).where(t.devices.c.id == device).values(director=version)
         )

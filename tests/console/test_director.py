@@ -92,7 +92,7 @@ def test_what_the_device_believes_is_always_passed(database: Database, director:
     assert issue(database, director, NOW_MS) == ahead + 2
 
 
-@pytest.mark.parametrize("version", [-1, 2**53, 2**63, 10**30])
+@pytest.mark.parametrize("version", [-1, 2**52, 2**53, 2**63, 10**30])
 def test_a_device_that_reports_nonsense_moves_nothing(
     database: Database, director: Director, version: int
 ) -> None:

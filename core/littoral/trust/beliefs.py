@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from littoral.bundle.manifest import check_id, check_sha256, target_path
 
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
+
+# A version of a director's document counts milliseconds since 1970. From here on (in 142,000 years)
+# it is a thief's: no console goes above it, and it ends with the key that signed it.
+FARTHEST: Final = 2**52
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

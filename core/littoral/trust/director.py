@@ -22,6 +22,7 @@ from littoral.errors import (
     MalformedError,
     MixError,
     RollbackError,
+    SignatureError,
     WrongDeviceError,
     WrongHardwareError,
 )
@@ -29,6 +30,7 @@ from littoral.trust.beliefs import Anchors, Assignment, Desired
 from littoral.trust.metadata import parse, verify
 
 MAX_BYTES: Final = 64 * 1024
+MOST_VERSION: Final = 2**53  # JSON numbers end there
 FIELD: Final = "x-littoral"  # ours: in root the anchors, in a director document the addressee
 
 
@@ -86,6 +88,8 @@ def accept_director(
     if named != here:
         raise WrongDeviceError(named=str(named), here=str(here))
     # (D3) Its version never goes backwards.
+    if signed.version >= MOST_VERSION:
+        raise MalformedError(f"director: no version is {signed.version}")
     if signed.version < accepted:
         raise RollbackError("director", offered=signed.version, accepted=accepted)
     # (D4) Its time is not over.
@@ -98,6 +102,19 @@ def accept_director(
     if len({one.model for one in wanted}) != len(wanted):
         raise MalformedError("director: it names a model twice")
     return Desired(version=signed.version, expires=signed.expires, assignments=wanted)
+
+
+def vouched(data: bytes, *, anchors: Anchors) -> bool:
+    """Return whether a director that root names still stands behind the document ``data``.
+
+    What a key said that root names no more is forgotten, as rule 3 has it for timestamps: else a
+    thief who signed version 2^52 would have locked the device out for ever.
+    """
+    try:
+        verify(_delegator(anchors), Targets.type, parse(Targets, data, "director", limit=MAX_BYTES))
+    except SignatureError:
+        return False
+    return True
 
 
 def agree(
