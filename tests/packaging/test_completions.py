@@ -112,6 +112,18 @@ def test_the_first_word_may_be_of_either_package(
 
 
 @pytest.mark.parametrize(
+    ("words", "both"), [((), True), (("--help",), True), (("-h",), True), (("status",), False)]
+)
+def test_the_help_tells_of_both_packages(
+    installed: Path, tmp_path: Path, words: tuple[str, ...], *, both: bool
+) -> None:
+    told = "import sys; print([p for p in sys.path if p.endswith('littoral-console')])\n"
+    (tmp_path / "littoral/littoral/__main__.py").write_text(told)
+    done = subprocess.run([installed, *words], capture_output=True, text=True, check=True, env={})
+    assert ("littoral-console" in done.stdout) == both
+
+
+@pytest.mark.parametrize(
     ("line", "token", "asked"),
     [
         ("littoral ", "", 2),
