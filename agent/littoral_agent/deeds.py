@@ -146,13 +146,14 @@ class Deeds:
     def run(self, journal: Journal, *, left: str | None = None) -> Outcome | None:
         """Let serve run what the journal says runs.
 
-        Where it says that nothing does, a manifest that is quarantined, or that was ``left``,
-        stops serving; another one stays, for the journal may be younger than what serves.
+        Where it says that nothing does, what serves stops if the model was removed, or if it is
+        quarantined or was ``left``; else it stays, for the journal may be younger than it.
         """
         state = self._control.state()
         serves, wanted = _loaded(state, journal.model), journal.running
         if wanted is None:
-            if serves is not None and serves.manifest in {left, *journal.quarantine}:
+            bad = {left, *journal.quarantine}
+            if serves is not None and (journal.stopped or serves.manifest in bad):
                 self._control.deactivate(journal.model)
             return None
         if serves is not None and (serves.manifest, serves.variant) == (

@@ -123,7 +123,7 @@ def step(
         case Event.FAILED:
             after = _ended(_quarantined(after, code or TrialError.code))
         case Event.REMOVED:
-            after = replace(_ended(after), good=None, kept=())
+            after = replace(_ended(after), good=None, kept=(), stopped=True)
         case Event.REFUSED | Event.DROPPED:
             after = _ended(after)
         case _:
@@ -170,7 +170,12 @@ def _boot(state: State, boot: str) -> str | None:
 def _begun(journal: Journal, choice: Choice) -> Journal:
     lifted = {k: v for k, v in journal.quarantine.items() if k != choice.manifest}
     return replace(
-        _ended(journal), state=State.FETCHING, candidate=choice, quarantine=lifted, boot=None
+        _ended(journal),
+        state=State.FETCHING,
+        candidate=choice,
+        quarantine=lifted,
+        stopped=False,
+        boot=None,
     )
 
 

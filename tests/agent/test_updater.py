@@ -22,6 +22,7 @@ from littoral.wire import journal
 from littoral.wire.control import Tried
 from littoral.wire.journal import State
 from littoral_agent import fetch, origin, spool
+from littoral_agent.deeds import Deeds
 from simulators.device import QUICK, Device
 from simulators.repository import Fault, RepositorySimulator
 from simulators.serve import DeniedOrderError
@@ -745,3 +746,21 @@ def test_what_is_proven_is_written_beside_its_journal_when_the_disk_takes_it_aga
     assert held is not None
     assert held.good is not None
     assert held.good.release == 2
+
+
+def test_a_model_that_was_removed_stops_although_the_agent_was_killed_before_it_did(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise StorageError("killed before it was done")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Deeds, "stop", killed)
+        device.hear(device.document())
+        device.settle(lambda: device.updater.journals["digits"].good is None)
+    device.restart_agent()
+    device.settle()
+    assert device.serve.running == {}
+    device.order("digits", 1)
+    device.settle()
+    assert device.serve.running == {"digits": 1}
