@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from littoral.errors import (
 from littoral.tree import Tree
 from littoral_agent import fetch
 from littoral_agent.fetch import Limits, arrived, bring, drop_damaged
-from littoral_agent.origin import Origin, Repository
+from littoral_agent.origin import Origin, Repository, Stream
 from simulators.repository import Fault, RepositorySimulator
 
 SIZE = 1_000_000
@@ -178,6 +179,54 @@ def test_a_byte_now_and_then_is_too_slow(
     with pytest.raises(SlowError, match="expected at least 256"):
         bring([model], source, tree, limits=Limits(min_rate_bytes_per_s=256))
     assert arrived([model], tree) > 0
+
+
+@dataclass
+class Paced:
+    """A source that sends what the test says, in as many seconds as it says."""
+
+    data: bytes
+    plan: list[tuple[int, float]]  # bytes, and the seconds before them
+    now_s: float = 0.0
+
+    @contextmanager
+    def stream(self, name: str, *, start: int = 0) -> Iterator[Stream]:
+        assert name.startswith("blobs/")
+        yield Stream(start=start, total=len(self.data), chunks=self._chunks(start))
+
+    def _chunks(self, start: int) -> Iterator[bytes]:
+        for count, seconds in self.plan:
+            self.now_s += seconds
+            yield self.data[start : start + count]
+            start += count
+
+
+@pytest.mark.parametrize(
+    ("plan", "found_s"),
+    [
+        ([(900_000, 1.0), *[(100, 10.0)] * 1000], 60.0),  # a burst is no credit for ever
+        ([(1, 29.0)] * 1_000_000, 58.0),  # each read is in time, and none of them is any use
+        ([(256 * 29, 30.0)] * 200, 30.0),
+    ],
+    ids=["burst", "drip", "little"],
+)
+def test_the_lowest_rate_holds_in_every_window(
+    tree: Tree, model: File, data: bytes, plan: list[tuple[int, float]], found_s: float
+) -> None:
+    source = Paced(data, plan)
+    limits = Limits(min_rate_bytes_per_s=256, clock=lambda: source.now_s)
+    with pytest.raises(SlowError, match="expected at least 256"):
+        bring([model], source, tree, limits=limits)
+    assert source.now_s <= found_s + fetch.SLOW_OVER_S / 2
+
+
+def test_who_is_slow_and_steady_is_not_given_up(tree: Tree, model: File, data: bytes) -> None:
+    """An hour over a radio link, with pauses shorter than the window."""
+    source = Paced(data, [(5000, 0.5), (5000, 29.0)] * 100)
+    bring(
+        [model], source, tree, limits=Limits(min_rate_bytes_per_s=256, clock=lambda: source.now_s)
+    )
+    assert arrived([model], tree) == SIZE
 
 
 def test_no_room_is_said_before_the_first_byte(
