@@ -145,10 +145,14 @@ def _transport_errors(url: str) -> Iterator[None]:
         raise MisuseError(f"{url}: expected a URL like http://127.0.0.1:8080") from e
     except urllib3.exceptions.SSLError as e:
         raise DeniedError(
-            f"{url}: its certificate is not believed ({e}); log in with --ca FILE"
+            f"{url}: its certificate is not believed ({e}); "
+            "log in with --ca FILE, a copy of the console's DATA/tls/console-ca.crt"
         ) from e
     except urllib3.exceptions.HTTPError as e:
-        raise UnreachableError(f"{url}: no console answers there; is it running?") from e
+        hint = "is it running?"
+        if url.startswith("http://") and isinstance(e, urllib3.exceptions.ProtocolError):
+            hint = "is it there over TLS, by https://?"  # somebody hung up without a word
+        raise UnreachableError(f"{url}: no console answers there; {hint}") from e
 
 
 def _refusal(url: str, status: int, data: bytes) -> LittoralError:

@@ -181,6 +181,9 @@ def test_people_from_elsewhere_come_by_tls_alone(tmp_path: Path) -> None:
         told = {"LITTORAL_FLEET": str(tmp_path / "fleet.json"), "LITTORAL_PASSWORD": PASSWORD}
         done = littoral("fleet", "login", here, **told)
         assert (done.returncode, done.stderr.endswith("[denied]\n")) == (1, True)
+        assert "a copy of the console's DATA/tls/console-ca.crt" in done.stderr
+        done = littoral("fleet", "login", here.replace("https://", "http://"), **told)
+        assert "is it there over TLS, by https://? [unreachable]" in done.stderr
         done = littoral("fleet", "login", here, "--ca", ca, **told)
         assert done.returncode == 0, done.stderr
         assert littoral("fleet", "status", **told).returncode == 0
