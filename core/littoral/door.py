@@ -8,7 +8,7 @@ one whose packages are missing says what to install.
 import difflib
 import errno
 import sys
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions
 from typing import Any, Final, NoReturn, cast
 
 import click
@@ -104,7 +104,10 @@ class Door(click.Group):
 
 
 def _found() -> dict[str, EntryPoint]:
-    return {point.name: point for point in sorted(entry_points(group=GROUP))}
+    # Each Debian package has a distribution of our name; entry_points() looks into the first alone.
+    every = [point for held in distributions() for point in held.entry_points.select(group=GROUP)]
+    first = {point.name: point for point in reversed(every)}
+    return dict(sorted(first.items()))
 
 
 def _hint(command: str) -> str:

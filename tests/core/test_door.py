@@ -141,6 +141,22 @@ def test_a_room_without_its_packages_says_what_to_install(rooms: Path, command: 
     )
 
 
+def test_help_lists_the_commands_of_two_parts_of_one_name(rooms: Path, tmp_path: Path) -> None:
+    about = tmp_path / "shore-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: shore\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[littoral.commands]\nberth = shore:hello\n")
+    shown = subprocess.run(
+        [sys.executable, "-m", "littoral", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": f"{rooms}:{tmp_path}", "PATH": "/usr/bin:/bin"},
+    ).stdout
+    assert "  hello " in shown
+    assert "  berth " in shown
+
+
 def test_help_lists_every_command_even_one_that_cannot_run(rooms: Path) -> None:
     done = littoral(rooms, "--help")
     assert done.returncode == 0
