@@ -184,6 +184,7 @@ class Broker:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,  # a Ctrl-C in the terminal is the console's alone
+            env={name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"},
         )
         durable.replace(self.folder / "pid", str(process.pid).encode())
         said: list[str] = []

@@ -177,6 +177,16 @@ def test_files_of_the_broker_are_the_consoles_alone(console: ConsoleProcess) -> 
     assert "user localhost" not in access_list(())
 
 
+def test_systemd_hears_the_console_alone(
+    fresh: ConsoleProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh.kill()
+    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere")
+    fresh.start()
+    told = [Path(f"/proc/{pid}/environ").read_bytes() for pid in (fresh.pid, fresh.broker_pid)]
+    assert [b"NOTIFY_SOCKET=" in words for words in told] == [True, False]
+
+
 def test_a_broker_that_dies_is_back_on_its_port(fresh: ConsoleProcess) -> None:
     before, port = fresh.broker_pid, fresh.ready["broker"]
     fresh.kill_broker()
