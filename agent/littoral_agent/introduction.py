@@ -93,7 +93,8 @@ def check(
     if digest(root) != anchors.device_ca_sha256:
         raise TrustError(
             f"the console's device CA has sha256 {digest(root)[:12]}…; the fleet's root names "
-            f"{anchors.device_ca_sha256[:12]}…: this console is not the fleet's"
+            f"{anchors.device_ca_sha256[:12]}…: this console is not the fleet's; "
+            "another fleet is joined with an empty data folder"
         )
     who = check_device(enrolled.certificate, root=root, now=now())
     named = (who.device, who.fleet, who.incarnation)
