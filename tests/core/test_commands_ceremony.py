@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 
 from littoral.commands.repo import repo
 from littoral.door import main
+from littoral.trust.identity import digest
+from littoral.trust.repository import Repository
+from littoral.trust.rules import anchors
 
 
 class Room:
@@ -83,6 +87,22 @@ def test_three_people_found_a_repository_and_replace_one_of_them(room: Room) -> 
     assert room.json("repo", "verify", "repo")["ok"]
 
 
+def test_another_device_ca_is_anchored(room: Room) -> None:
+    from littoral.trust import certificates
+
+    founded(room)
+    path = Path("new/device-ca.crt")
+    made = certificates.new_ca(
+        path.with_suffix(".pem"), path, name="shore", now=datetime.now(UTC), for_devices=True
+    )
+    room("repo", "draft", "repo", "root", "--device-ca", str(path), "--to", "ca")
+    assert f"+ device_ca_sha256 {digest(made.root)}" in room("repo", "review", "ca")
+    for who in ("anna", "bert"):
+        room("repo", "sign", "ca", "--key", f"{who}/{who}.pem", "--yes")
+    room("repo", "collect", "repo", "ca")
+    assert anchors(Repository(Path("repo")).root()).device_ca_sha256 == digest(made.root)
+
+
 def test_a_person_reads_before_signing_and_may_say_no(room: Room) -> None:
     room(*FOUND, "--to", "first")
     path = Path("first/root-1.draft.json")
@@ -133,6 +153,9 @@ def test_a_model_is_delegated_released_and_its_floor_raised_by_two_people(room: 
         ("draft repo root --trust root=none.pub --to x", "no such key"),
         ("draft repo digits --trust digits=eve.pub --to x", "in a draft of targets"),
         ("draft repo digits --to x", "no model 'digits'"),
+        ("draft off root --to x", "no repository"),
+        ("draft repo root --device-ca anna.pub --to x", "expected an authority's certificate"),
+        ("draft repo targets --device-ca off/device-ca.crt --to x", "draft root"),
         ("sign first --key eve/eve.pem --yes", "none of the drafts asks"),
         ("sign first --key anna/anna.pem --json", "add --yes"),
         ("review off", "found none"),

@@ -111,6 +111,9 @@ def found(
     help="Trust a key no more: its owner, or the beginning of its id.",
 )
 @_THRESHOLD
+@click.option(
+    "--device-ca", metavar="CRT", type=_PATH, help="Anchor another device CA, where ROLE is root."
+)
 @click.option("--bundle", type=_PATH, help="A release, where ROLE is its model.")
 @click.option("--floor", type=click.IntRange(min=1), help="Where ROLE is a model.")
 @click.option("--force", is_flag=True, help="Also a floor above every release.")
@@ -124,6 +127,7 @@ def draft(
     trust: tuple[tuple[str, Path], ...],
     revoke: tuple[tuple[str, str], ...],
     thresholds: tuple[tuple[str, int], ...],
+    device_ca: Path | None,
     days: int | None,
     to: Path,
     as_json: bool,
@@ -142,6 +146,7 @@ def draft(
         trust=tuple((name, _public_key(path)) for name, path in trust),
         revoke=revoke,
         thresholds=dict(thresholds),
+        device_ca=None if device_ca is None else _root_of(device_ca),
         life=life,
     )
     drafts = _drafted(folder, role, changes, of_model)
@@ -164,6 +169,17 @@ def _drafted(
     if changes != replace(ceremony.Changes(), life=changes.life):
         raise MisuseError(f"{role}: whom to trust with it is said in a draft of targets")
     return (ceremony.draft_model(folder, role, **of_model, life=changes.life, now=now),)
+
+
+def _root_of(path: Path) -> str:
+    """Return the digest of the authority in ``path``, the last of its chain."""
+    from littoral.errors import MalformedError, MisuseError
+    from littoral.trust.identity import digest, load_pem
+
+    try:
+        return digest(load_pem(path.read_text(), str(path))[-1])
+    except (OSError, ValueError, MalformedError) as e:
+        raise MisuseError(f"{path}: expected an authority's certificate: {e}") from e
 
 
 def _public_key(path: Path) -> "Key":

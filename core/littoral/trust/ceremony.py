@@ -47,6 +47,7 @@ class Changes:
     trust: tuple[tuple[str, Key], ...] = ()
     revoke: tuple[tuple[str, str], ...] = ()  # a key's owner, or the beginning of its id
     thresholds: Mapping[str, int] = field(default_factory=dict)
+    device_ca: str | None = None  # the sha256 of another device CA's root, for root to anchor
     life: timedelta | None = None  # of what is drafted; as long as usual without
 
 
@@ -70,6 +71,8 @@ def draft_root(folder: Path, changes: Changes, *, now: datetime) -> Draft:
         _revoke(root, _known(role), who)
     for role, threshold in changes.thresholds.items():
         root.get_delegated_role(_known(role, ROOT_NAMES)).threshold = threshold
+    if changes.device_ca is not None:
+        root.unrecognized_fields[rules.FIELD]["device_ca_sha256"] = changes.device_ca
     check_thresholds(root)
     _still_holds(root, Targets.type, repository.targets(held))
     _next(metadata, version=held.version + 1, life=changes.life or ROOT_LIFE, now=now)
@@ -85,6 +88,8 @@ def draft_targets(folder: Path, changes: Changes, *, now: datetime) -> tuple[Dra
     """
     repository = Repository(folder)
     root = repository.root()
+    if changes.device_ca is not None:
+        raise MisuseError("the device CA is anchored by root; draft root")
     by = repository.newest(Root, Root.type)
     before = repository.targets(root)
     held = repository.models(before.signed)
