@@ -11,7 +11,6 @@ from typing import Final
 
 from littoral import settings
 from littoral.bundle.manifest import check_id
-from littoral.errors import SettingsError
 
 NAME: Final = "littoral.enrolment"
 _MAX_BYTES: Final = 16 * 1024
@@ -44,10 +43,4 @@ def read(file: Path) -> Credential:
         SettingsError: It cannot be read, is too long, or says something else.
 
     """
-    try:
-        size = file.stat().st_size
-    except OSError as e:
-        raise SettingsError(f"{file}: {e.strerror}") from e
-    if size > _MAX_BYTES:
-        raise SettingsError(f"{file}: expected at most {_MAX_BYTES} bytes, found {size}")
-    return settings.read(Credential, file)
+    return settings.read(Credential, file, most_bytes=_MAX_BYTES)

@@ -97,6 +97,8 @@ def _table(text: str) -> tuple[dict[str, Any], tuple[Problem, ...]]:
         found = _AT_LINE.search(str(e))
         line = int(found[1]) if found else text.count("\n") + 1
         return {}, (Problem(error=f"expected TOML: {_AT_LINE.sub('', str(e))}", line=line),)
+    except RecursionError:
+        return {}, (Problem(error="expected TOML: lists in lists in lists, without end"),)
 
 
 def _problems(cls: type[Any], table: dict[str, Any], text: str) -> Iterator[Problem]:

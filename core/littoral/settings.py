@@ -2,15 +2,17 @@
 
 import tomllib
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from littoral.errors import SettingsError
 from littoral.records import RecordError, fill
 
 T = TypeVar("T")
 
+MOST_BYTES: Final = 2**20  # a hundred times what any of them is
 
-def read(cls: type[T], path: Path) -> T:
+
+def read(cls: type[T], path: Path, *, most_bytes: int = MOST_BYTES) -> T:
     """Return the settings in ``path`` as a ``cls``, whose fields name every setting there is.
 
     Raises:
@@ -18,12 +20,30 @@ def read(cls: type[T], path: Path) -> T:
 
     """
     try:
-        table = tomllib.loads(path.read_text())
-    except OSError as e:
-        raise SettingsError(f"{path}: {e.strerror}") from e
+        table = tomllib.loads(text(path, most_bytes=most_bytes))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
         raise SettingsError(f"{path}: {e}") from e
+    except RecursionError as e:
+        raise SettingsError(f"{path}: lists in lists in lists, without end") from e
     try:
         return fill(cls, table)
     except RecordError as e:
         raise SettingsError(f"{path}: {e}") from e
+
+
+def text(path: Path, *, most_bytes: int = MOST_BYTES) -> str:
+    """Return what is in ``path``, which may be a pipe or a device, that have no size.
+
+    Raises:
+        SettingsError: It cannot be read, or is longer than ``most_bytes``.
+        UnicodeDecodeError: It is no text.
+
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(most_bytes + 1)
+    except OSError as e:
+        raise SettingsError(f"{path}: {e.strerror}") from e
+    if len(data) > most_bytes:
+        raise SettingsError(f"{path}: expected at most {most_bytes} bytes, found more")
+    return data.decode()

@@ -79,6 +79,7 @@ def test_a_value_says_where_it_comes_from(path: Path) -> None:
         (b"keep = 2\nkeep = 3\n", 2, "Cannot overwrite"),
         (b"\n\n# \xff\n", 3, "expected UTF-8, found 0xff"),
         (b"#" * (2**20 + 1), None, "at most 1048576 bytes"),
+        (b"hardware = " + b"[" * 9000, None, "lists in lists"),
     ],
 )
 def test_what_is_no_settings_file_is_one_problem(

@@ -38,6 +38,8 @@ def test_a_mistyped_setting_is_named_with_the_one_that_was_meant(path: Path) -> 
         (b"poll_every_s = 'often'", "'poll_every_s' should be float, not 'often'"),
         (b"poll_every_s = ", "Invalid value"),
         (b"\xff\xfe", "utf-8"),
+        (b"hardware = " + b"[" * 9000, "lists in lists"),
+        (b"#" * (settings.MOST_BYTES + 1), "at most 1048576 bytes"),
     ],
 )
 def test_what_is_no_such_file_is_refused(path: Path, content: bytes, words: str) -> None:
@@ -49,3 +51,8 @@ def test_what_is_no_such_file_is_refused(path: Path, content: bytes, words: str)
 def test_a_file_that_is_not_there_is_named(path: Path) -> None:
     with pytest.raises(SettingsError, match=r"agent\.toml"):
         settings.read(Config, path)
+
+
+def test_what_has_no_end_is_not_read_to_the_end() -> None:
+    with pytest.raises(SettingsError, match="at most 1048576 bytes"):
+        settings.read(Config, Path("/dev/zero"))
