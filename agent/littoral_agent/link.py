@@ -60,12 +60,18 @@ def connect(client: "Client", host: str, port: int, *, keepalive_s: float) -> No
 
 
 def read(client: "Client") -> None:
-    """Take every packet that has arrived, those too that TLS has already decrypted."""
-    client.loop_read()
-    while (opened := client.socket()) is not None:
-        if not isinstance(opened, ssl.SSLSocket) or not opened.pending():
-            return
+    """Take every packet that has arrived, those too that TLS has already decrypted.
+
+    Raises:
+        UnreachableError: What is there speaks no MQTT.
+
+    """
+    try:
         client.loop_read()
+        while isinstance(opened := client.socket(), ssl.SSLSocket) and opened.pending():
+            client.loop_read()
+    except (ValueError, LookupError) as e:  # of paho, where it does not look before it reads
+        raise UnreachableError(f"the broker sent what is no MQTT: {e}") from e
 
 
 def keepalive_after(lived_s: float, keepalive_s: float) -> float:

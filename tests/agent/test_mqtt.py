@@ -1,6 +1,8 @@
 """The channel over a real broker, which dies, comes back and refuses strangers."""
 
 import shutil
+import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -171,6 +173,27 @@ def test_a_broker_of_another_ca_is_not_spoken_to(
     with pytest.raises(Exception, match=r"does not answer .*is it the console's broker"):
         channel._converse()
     channel.stop()
+
+
+def test_a_broker_that_speaks_no_mqtt_is_left_and_tried_again(
+    agent: AgentsSide, broker: BrokerSimulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What paho does not understand may end a connection, and never the thread."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(broker.tls.certificate, broker.tls.key)
+    identity = broker.device("pi-7")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        channel = Mqtt(agent.ends, identity, broker=f"127.0.0.1:{listener.getsockname()[1]}")
+        channel.start()
+        for _ in range(2):
+            with context.wrap_socket(listener.accept()[0], server_side=True) as opened:
+                opened.recv(4096)
+                opened.sendall(b"\x20\x03\0\0\0" + b"\x30\x06\0\x02\xff\xfe\0x")
+                opened.recv(4096)
+                while opened.recv(4096):
+                    pass
+        channel.stop()
+    assert "what is no MQTT" in caplog.text
 
 
 def test_a_device_of_another_fleet_is_refused_and_says_so(
