@@ -13,6 +13,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from littoral import __version__, durable, records
@@ -89,7 +90,12 @@ class Applicant:
             self._origin = Origin(self._url, ca=self._ca)
         anchors = introduction.trust(tree, self._origin, token)
         request = self._request(hardware.serial())
-        answer = _send(self._origin, request)
+        try:
+            answer = _send(self._origin, request)
+        except DeniedError:
+            if held := self._admitted_before(self._origin, request):
+                return held
+            raise
         if isinstance(answer, Waiting):
             return answer
         new = self._who.enrolling
@@ -132,12 +138,27 @@ class Applicant:
             named=self._name is not None,
         )
 
+    def _admitted_before(self, origin: Origin, request: EnrollRequest) -> Enrolment | None:
+        """Return who this device is by this very token: a kill came before anybody was told."""
+        from littoral.trust.keys import new_device_key
+
+        held = _held(self._who)
+        if held is None or held.url != self._url or not self._who.key.exists():
+            return None
+        csr = new_device_key(self._who.folder, held.device)
+        try:
+            answer = _send(origin, replace(request, csr=csr))
+        except DeniedError:
+            return None
+        same = isinstance(answer, Enrolled) and answer.incarnation == held.incarnation
+        return held if same else None
+
     def _drop_another_boards(self, serial: str) -> None:
         """Forget a key that another board made: the card was copied before it was enrolled."""
         folder = self._who.enrolling.folder
         board = folder / "board"
         with durable.storage_errors(folder):
-            if folder.is_dir() and (not board.exists() or board.read_text() != serial):
+            if folder.is_dir() and (not board.exists() or board.read_bytes() != serial.encode()):
                 shutil.rmtree(folder)
             folder.mkdir(mode=0o700, exist_ok=True)
         if not board.exists():

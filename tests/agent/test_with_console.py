@@ -9,7 +9,9 @@ import pytest
 
 pytest.importorskip("fastapi")
 
+from littoral.errors import DeniedError
 from littoral.tree import Tree
+from littoral_agent import identity
 from littoral_agent.enroll import enroll
 from littoral_agent.state import live
 from simulators.console import ConsoleProcess, needs_broker, until
@@ -151,3 +153,23 @@ def test_a_board_that_enrols_by_itself_waits_comes_back_and_keeps_its_history(
         assert proven(1), "its history stays"
         assert (coast.tree.metadata / "root.json").read_bytes() == root
         assert coast.log.read_text().count("[waiting]") == 1
+
+
+def test_who_was_killed_before_anybody_was_told_is_told_by_the_same_command(
+    tmp_path: Path,
+) -> None:
+    """Its key is in place and the token is used: the same call says who it is, no other one."""
+    repo, tree = RepositorySimulator(tmp_path), Tree(tmp_path / "board")
+    repo.publish(repo.bundle("digits", 1))
+    with ConsoleProcess(tmp_path, repo, arguments=("--broker", "none")) as console:
+        console.upload()
+        url, token = console.ready["devices"], console.token()
+        found = enroll(url, token, tree, name="pi-7")
+        key = identity.of(tree).key.read_bytes()
+        assert enroll(url, token, tree, name="pi-7") == found
+        assert identity.of(tree).key.read_bytes() == key
+        with pytest.raises(DeniedError, match="used already"):
+            enroll(url, token, Tree(tmp_path / "other"), name="pi-7")
+        console.rest.post("devices/pi-7/revoke")
+        with pytest.raises(DeniedError, match="used already"):
+            enroll(url, token, tree, name="pi-7")
