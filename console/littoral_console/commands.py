@@ -8,6 +8,7 @@ import click
 
 from littoral import notify
 from littoral.commands.output import JSON, Group, emit
+from littoral.journal_log import OneLine
 from littoral_console.figures import many, size
 from littoral_console.options import REPLICAS, Options, Ready
 
@@ -64,11 +65,9 @@ def console(
         return
     from littoral_console import server
 
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING, handlers=[log])
     options = Options(
         data=data,
         http=http,

@@ -57,6 +57,11 @@ from datetime import datetime
 from typing import ClassVar
 
 
+def one_line(text: str) -> str:
+    """Return ``text`` as one line that a terminal only shows: a server's words may be in it."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 class LittoralError(Exception):
     code: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
@@ -64,7 +69,7 @@ class LittoralError(Exception):
     @property
     def line(self) -> str:
         """Return what a command prints of it: one line, whatever the message holds."""
-        return f"error: {' '.join(str(self).split())} [{self.code}]"
+        return f"error: {one_line(str(self))} [{self.code}]"
 
 
 class MisuseError(LittoralError):

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from littoral.errors import LittoralError
+from littoral.errors import LittoralError, one_line
 
 SOCKET: Final = Path("/run/systemd/journal/socket")
 MOST_CHARACTERS: Final = 32 * 1024  # of a line, so that a datagram holds it
@@ -32,7 +32,7 @@ _DEBUG: Final = 7
 def set_up(identifier: str, *, form: str) -> None:
     """Let all that is logged from INFO on go where it belongs; ``form`` is that of stderr."""
     plain = logging.StreamHandler(sys.stderr)
-    plain.setFormatter(logging.Formatter(form))
+    plain.setFormatter(OneLine(form))
     handler = JournalHandler(identifier, instead=plain) if stderr_is_the_journal() else plain
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
@@ -53,12 +53,23 @@ def stderr_is_the_journal() -> bool:
     return said == f"{held.st_dev}:{held.st_ino}"
 
 
+class OneLine(logging.Formatter):
+    """Writes each message as one line: what a server or a device said forges no other.
+
+    A traceback follows it as it is.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        record.message = one_line(record.message)
+        return super().formatMessage(record)
+
+
 class JournalHandler(logging.Handler):
     """Sends each record to the journal; ``instead`` handles those that it does not take."""
 
     def __init__(self, identifier: str, *, instead: logging.Handler, where: Path = SOCKET) -> None:
         super().__init__()
-        self.setFormatter(logging.Formatter())  # the level is a field
+        self.setFormatter(OneLine())  # the level is a field
         self._identifier, self._instead, self._where = identifier, instead, where
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 

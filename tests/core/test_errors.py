@@ -38,6 +38,7 @@ def test_every_error_has_a_code_of_its_own() -> None:
 def test_what_a_command_prints_is_one_line() -> None:
     error = errors.StorageError("a disk\n  says so")
     assert error.line == "error: a disk says so [storage]"
+    assert errors.DeniedError("no\x1b[2J\u2028\0").line == "error: no [2J [denied]"
     assert (error.exit_code, errors.SettingsError("x").exit_code) == (1, 2)
 
 

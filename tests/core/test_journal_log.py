@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 from littoral.errors import LatencyError
-from littoral.journal_log import MOST_CHARACTERS, JournalHandler, about, stderr_is_the_journal
+from littoral.journal_log import (
+    MOST_CHARACTERS,
+    JournalHandler,
+    OneLine,
+    about,
+    stderr_is_the_journal,
+)
 
 
 class Journald:
@@ -94,8 +100,19 @@ def test_a_plain_line_has_no_such_fields(log: logging.Logger, journald: Journald
 def test_nobody_writes_fields_by_a_message(log: logging.Logger, journald: Journald) -> None:
     log.warning("a client said %s", "hello\nCODE=forged\n_UID=0")
     entry = journald.entry()
-    assert entry["MESSAGE"] == "a client said hello\nCODE=forged\n_UID=0"
+    assert entry["MESSAGE"] == "a client said hello CODE=forged _UID=0"
     assert not {"CODE", "_UID"} & entry.keys()
+
+
+def test_nobody_writes_a_line_of_his_own_by_a_message() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(OneLine("%(levelname)s %(message)s"))
+    record = logging.LogRecord(
+        "x", logging.WARNING, "x", 1, "it said %s", ("a\n\x1b[2JERROR b",), None
+    )
+    handler.emit(record)
+    assert stream.getvalue() == "WARNING it said a [2JERROR b\n"
 
 
 def test_a_traceback_is_part_of_the_message(log: logging.Logger, journald: Journald) -> None:
