@@ -25,6 +25,9 @@ from playwright.sync_api import (
 
 from console.coast import BOARDS, CPU, PASSWORD, USER, Coast, publish
 from littoral.wire.messages import Update
+from simulators.console import PASSWORD as FIRST_PASSWORD
+from simulators.console import ConsoleProcess
+from simulators.repository import RepositorySimulator
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = (
@@ -152,6 +155,22 @@ def test_every_page_loads_without_an_error_and_fits_a_telephone(enter: Open) -> 
             page.set_viewport_size({"width": width, "height": 800})
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, f"{path} is {wide} wide at {width}"
+    assert watched.trouble == []
+
+
+def test_a_console_that_nobody_told_anything_has_no_error_either(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with ConsoleProcess(tmp_path, RepositorySimulator(tmp_path)) as console:
+        watched = Watched(browser.new_page(), console.ready["http"])
+        page = watched.go("/login")
+        page.get_by_label("User").fill("admin")
+        page.get_by_label("Password").fill(FIRST_PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page).to_have_url(f"{watched.url}/")
+        for path in ("/", "/devices", "/telemetry", "/history", "/rollouts", "/claims"):
+            watched.go(path)
+        page.close()
     assert watched.trouble == []
 
 

@@ -266,6 +266,7 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     const charts = [...document.querySelectorAll("[data-chart]")].map((place) => new Chart(place));
+    if (!charts.length) return; // nothing was told yet, and there is nothing to choose
     const refresh = () => {
       const asked = new Map(); // charts that show the same data ask once
       return Promise.allSettled(charts.map((chart) => chart.refresh(asked)));
