@@ -1,6 +1,7 @@
 # make demo    the whole loop, told as a story     make demo ARGS="--once --json"
 # make test    the whole test-suite                make test ARGS="-k sketch"
 # make test-boot  real boots: amd64     make test-boot ARGS="--arch arm64"
+# make faults  what must not hurt a device  make faults ARGS="kills --runs 100"
 # make check   format, lint, types, architecture
 # make bench   every script of benchmarks/
 # make docs    writes the generated parts of docs/ anew, and the packages' settings
@@ -9,7 +10,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-boot check bench docs format clean
+.PHONY: help demo test test-boot faults check bench docs format clean
 
 BIN := .venv/bin
 ARGS ?=
@@ -26,7 +27,7 @@ endef
 PYTHON ?= $(shell $(find_python))
 
 help:
-	@sed -n 's/^# //p' Makefile | head -6
+	@sed -n 's/^# //p' Makefile | head -7
 
 demo: .venv/.installed .venv/.mosquitto
 	@$(BIN)/python demo/story.py $(ARGS)
@@ -39,6 +40,11 @@ test-boot: .venv/.installed .venv/.mosquitto
 	@packaging/system-packages debootstrap systemd-container iproute2 \
 	  $(if $(findstring arm64,$(ARGS)),qemu-user-static binfmt-support)
 	@PYTHONPATH=tests:demo:packaging $(BIN)/python -m boot $(ARGS)
+
+# Long: tests/faults/run.py says what there is. Root, for it traces what it kills.
+faults: .venv/.installed
+	@packaging/system-packages strace
+	@$(BIN)/python tests/faults/run.py $(or $(ARGS),kills)
 
 check: .venv/.installed
 	@$(BIN)/ruff format --check --quiet .

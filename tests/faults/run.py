@@ -1,0 +1,80 @@
+"""The long form of a harness: python tests/faults/run.py kills [--runs N] [--json].
+
+Exits 0 when nothing was found, 1 when something was, 2 when it cannot be run here.
+"""
+
+import argparse
+import json
+import platform
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from faults.tally import Tally
+
+
+def main() -> int:
+    """Run the harness that is named, and say what it found."""
+    words = argparse.ArgumentParser(prog="make faults ARGS=…", description=__doc__)
+    words.add_argument("name", choices=("kills", "errors"))
+    words.add_argument("--runs", type=int, help="fewer or more than all")
+    words.add_argument("--seed", type=int, default=7, help="which are chosen")
+    words.add_argument("--share", type=float, default=1.0, help="of a processor's time")
+    words.add_argument("--json", action="store_true", help="one object on stdout")
+    asked = words.parse_args()
+    if shutil.which("strace") is None:
+        sys.stderr.write("error: expected strace; apt-get install strace [not-found]\n")
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is in memory is tidied up
+    begun, tally = time.monotonic(), Tally()
+    last = begun
+    for tally in _harness(asked.name, asked.runs, asked.seed):
+        now = time.monotonic()
+        time.sleep((now - last) * (1 / asked.share - 1))
+        last = time.monotonic()
+        if tally.runs % 50 == 0:
+            sys.stderr.write(f"{tally.runs} runs, {last - begun:.0f} s; found {tally.found}\n")
+    whole = {
+        "harness": asked.name,
+        "seconds": round(time.monotonic() - begun, 1),
+        "machine": f"{platform.machine()}, Linux {platform.release()}",
+        "runs": tally.runs,
+        "count": dict(tally.count),
+        "points": dict(tally.points),
+        "bad": dict(tally.bad),
+        "found": tally.found,
+    }
+    sys.stdout.write(json.dumps(whole) if asked.json else _text(whole))
+    sys.stdout.write("\n")
+    return 1 if tally.found else 0
+
+
+def _harness(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
+    from faults.ground import ground
+
+    with ground() as here:
+        match name:
+            case "kills":
+                from faults import kills
+
+                yield from kills.run(here, kills.Aim(runs=runs, seed=seed))
+            case _:
+                from faults import errors
+
+                yield from errors.run(here, errors.Aim(runs=runs, seed=seed))
+
+
+def _text(whole: dict[str, object]) -> str:
+    found = whole.pop("found")
+    lines = [f"{key}: {value}" for key, value in whole.items()]
+    lines += [f"FOUND {one}" for one in found] if isinstance(found, list) else []
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
