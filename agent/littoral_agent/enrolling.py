@@ -6,8 +6,6 @@ for somebody may make it good on the console's side.
 """
 
 import logging
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Final
 from littoral import records
 from littoral.backoff import Backoff, jitter
 from littoral.errors import (
-    DefectError,
+    ChildError,
     DiskFullError,
     SlowError,
     StorageError,
@@ -24,6 +22,7 @@ from littoral.errors import (
     WaitingError,
 )
 from littoral.tree import Tree
+from littoral_agent.child import Child
 from littoral_agent.join import MOST_BYTES, Outcome
 from littoral_agent.settings import Settings
 
@@ -31,7 +30,7 @@ RARELY_S: Final = 3600.0
 WAITING_MOST_S: Final = 300.0  # between two questions while an operator has not decided
 ATTEMPT_S: Final = 300.0  # of slow connections on a slow board
 _PASSES: Final = frozenset(
-    kind.code for kind in (UnreachableError, StorageError, DiskFullError, SlowError, DefectError)
+    kind.code for kind in (UnreachableError, StorageError, DiskFullError, SlowError, ChildError)
 )
 
 log = logging.getLogger(__name__)
@@ -68,8 +67,7 @@ class Enrolling:
         self._tree, self._file = tree, file
         self._pauses = Pauses(settings)
         self._attempt = attempt or self._in_a_child
-        self._child: subprocess.Popen[bytes] | None = None
-        self._lock = threading.Lock()
+        self._child = Child()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="enrolling", daemon=True)
         self.outcome = Outcome()
@@ -80,10 +78,8 @@ class Enrolling:
 
     def stop(self) -> None:
         """End, and an attempt under way with it: it can be made again."""
-        with self._lock:
-            self._stopped.set()
-            if self._child is not None:
-                self._child.kill()
+        self._stopped.set()
+        self._child.stop()
         if self._thread.ident is not None:
             self._thread.join(10.0)
 
@@ -101,20 +97,9 @@ class Enrolling:
             self._stopped.wait(self._pauses.after(found))
 
     def _in_a_child(self, tree: Tree, file: Path) -> Outcome:
-        command = [sys.executable, "-m", "littoral_agent.join", str(tree.root), str(file)]
+        words = ("littoral_agent.join", str(tree.root), str(file))
         try:
-            with self._lock:
-                if self._stopped.is_set():
-                    return Outcome()
-                self._child = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
-                )
-            try:
-                said, _ = self._child.communicate(timeout=ATTEMPT_S)
-            except subprocess.TimeoutExpired:
-                self._child.kill()
-                self._child.communicate()
-                raise
+            said = self._child.python(*words, within_s=ATTEMPT_S).answer
             return records.from_json(Outcome, said, limit=MOST_BYTES)
-        except (OSError, subprocess.SubprocessError, records.RecordError) as e:
-            return Outcome(code=DefectError.code, words=f"enrolling failed: {e}")
+        except (ChildError, records.RecordError) as e:
+            return Outcome(code=ChildError.code, words=f"enrolling was not finished: {e}")

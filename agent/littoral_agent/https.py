@@ -8,8 +8,6 @@ import base64
 import contextlib
 import http
 import logging
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,12 +17,12 @@ from typing import Final, TypeVar
 
 from littoral import records
 from littoral.backoff import Backoff, jitter
-from littoral.errors import DeniedError, LittoralError, StorageError, UnreachableError
+from littoral.errors import ChildError, DeniedError, LittoralError, StorageError, UnreachableError
 from littoral.trust.beliefs import FARTHEST
 from littoral.wire.enrolment import Session, SessionRequest
 from littoral.wire.identity import RENEW_HEADER, Renew
 from littoral.wire.messages import Post, Report
-from littoral_agent import believe
+from littoral_agent import believe, child
 from littoral_agent.channel import Ends, Outbox
 from littoral_agent.denial import is_final, pauses
 from littoral_agent.identity import Identity
@@ -254,7 +252,7 @@ class Https:
         nonce = _read(_Nonce, reply.granted("nonce")).nonce
         try:
             certificate = pair.certificate.read_text()
-        except OSError as e:
+        except (OSError, ValueError) as e:
             raise StorageError(f"{pair.certificate}: {e}") from e
         request = SessionRequest(
             nonce=nonce,
@@ -276,15 +274,11 @@ class Https:
 
 
 def _prove(key: Path, nonce: str) -> str:
-    command = [sys.executable, "-m", "littoral_agent.prove", str(key)]
+    end = child.python("littoral_agent.prove", str(key), within_s=PROOF_S, data=nonce.encode())
     try:
-        done = subprocess.run(
-            command, input=nonce, capture_output=True, text=True, check=True, timeout=PROOF_S
-        )
-    except (OSError, subprocess.SubprocessError) as e:
-        words = getattr(e, "stderr", None) or str(e)
-        raise StorageError(f"{key}: cannot sign with it: {words.strip().splitlines()[-1]}") from e
-    return done.stdout
+        return end.answer.decode()
+    except ChildError as e:
+        raise ChildError(f"{key}: cannot sign with it: {e}") from e
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,8 @@ from typing import Final
 from littoral import durable
 from littoral_agent.identity import Identity
 
+REFUSED: Final = 3  # how the child ends that found the answer not to be this device's
+
 
 class State(enum.Enum):
     STEADY = "steady"  # there is one pair

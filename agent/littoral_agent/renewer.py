@@ -5,8 +5,6 @@ by a thread that waits for it: nothing here keeps a connection or the watchdog w
 """
 
 import logging
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,10 +16,10 @@ from littoral.backoff import Backoff
 from littoral.errors import LittoralError, MalformedError, StorageError, TrustError
 from littoral.tree import Tree
 from littoral.wire.identity import Renew, RenewRequest
-from littoral_agent import certificate, identity
+from littoral_agent import certificate, child, identity
 from littoral_agent.certificate import Certificate
 from littoral_agent.identity import Enrolment
-from littoral_agent.renewal import TABLE, Do, Event, Files, Pair, State
+from littoral_agent.renewal import REFUSED, TABLE, Do, Event, Files, Pair, State
 
 AGAIN_FIRST_S: Final = 30.0  # before a request that was not answered is said again, doubled up to …
 AGAIN_MOST_S: Final = 3600.0
@@ -201,17 +199,11 @@ class Renewer:
 
     @staticmethod
     def _child(*words: object, data: bytes = b"") -> str:
-        command = [sys.executable, "-m", "littoral_agent.renewing", *map(str, words)]
-        try:
-            done = subprocess.run(
-                command, input=data, capture_output=True, check=False, timeout=_CHILD_S
-            )
-        except (OSError, subprocess.SubprocessError) as e:
-            raise StorageError(f"the newer key cannot be made: {e}") from e
-        if done.returncode != 0:
-            said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-            raise TrustError(said[-1])
-        return done.stdout.decode()
+        said = map(str, words)
+        end = child.python("littoral_agent.renewing", *said, within_s=_CHILD_S, data=data)
+        if end.status == REFUSED:
+            raise TrustError(end.last or "it said nothing")
+        return end.answer.decode()
 
 
 def heard(renewer: Renewer | None, path: str, body: bytes) -> None:

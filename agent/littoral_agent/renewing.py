@@ -4,7 +4,7 @@
     check DATA FOLDER NOW_MS     reads a Renewed; prints its chain, if it is this device's
 
 Once in years: what it loads would stay in the agent for ever. A refusal is one line on
-standard error, and exit code 1.
+standard error, and the exit code REFUSED: 1 is what Python gives a crash.
 """
 
 import sys
@@ -18,6 +18,7 @@ from littoral.trust.identity import check_device, digest, load_pem
 from littoral.trust.keys import DEVICE_KEY, load_private, new_device_key
 from littoral.wire.identity import Renewed
 from littoral_agent import identity
+from littoral_agent.renewal import REFUSED
 
 MOST_BYTES = 64 * 1024
 
@@ -60,7 +61,7 @@ def main(arguments: list[str]) -> int:
                 return 2
     except (LittoralError, OSError, ValueError) as e:
         sys.stderr.write(f"{e}\n")
-        return 1
+        return REFUSED
     return 0
 
 

@@ -44,6 +44,7 @@ LittoralError
 │   ├── DiskFullError           no room
 │   └── JournalError            a journal cannot be read
 ├── PortInUseError              another program listens where we would
+├── ChildError                  a program that was asked did not answer: it ended otherwise, or late
 └── DefectError                 nobody thought of this: a bug of ours
 
 The message is for a person: what was expected, what was found, what to do.
@@ -310,6 +311,10 @@ class PortInUseError(LittoralError):
 def _brief(text: str) -> str:
     """Return the beginning of a digest, and words as they are."""
     return f"{text[:12]}…" if re.fullmatch(r"[0-9a-f]{32,}", text) else text
+
+
+class ChildError(LittoralError):
+    code = "child"
 
 
 class DefectError(LittoralError):

@@ -6,8 +6,8 @@ import pytest
 
 from littoral.tree import Tree
 from littoral.wire.probes import STEPS, Step
+from littoral_agent.child import End
 from littoral_agent.doctor import runtimes
-from littoral_agent.doctor.child import End
 from littoral_agent.doctor.finding import Finding, Place
 from simulators import edgetpu
 

@@ -221,6 +221,23 @@ def test_an_attempt_ends_with_the_agent(fleet: Fleet, give: Callable[[str], Path
                     pass  # what ended closes its connections
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's word that a parent is gone")
+def test_a_killed_agent_leaves_no_attempt_that_holds_the_lock(
+    fleet: Fleet, give: Callable[[str], Path]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"https://127.0.0.1:{mute.getsockname()[1]}"
+        give(f'url = "{url}"\ntoken = "{fleet.console.token("x")}"\n')
+        with fleet.agent() as agent:
+            link, _ = mute.accept()
+            with link:
+                agent.kill()
+                link.settimeout(10)
+                while link.recv(65536):
+                    pass  # what ended closes its connections
+    fleet.enrol()  # at once: nobody holds the lock
+
+
 def test_a_card_in_another_board_speaks_as_nobody_and_serves_on(fleet: Fleet) -> None:
     fleet.enrol()
     with fleet.agent():

@@ -8,8 +8,7 @@ from littoral import records
 from littoral.effective import Effective, examine
 from littoral.errors import BackendError, MisuseError, SettingsError
 from littoral.tree import Tree
-from littoral_agent import settings
-from littoral_agent.doctor import child
+from littoral_agent import child, settings
 
 Program = Literal["agent", "serve"]
 _WITHIN_S: Final = 20.0

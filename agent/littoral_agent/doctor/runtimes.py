@@ -12,11 +12,10 @@ from typing import Final
 
 from littoral.wire import probes
 from littoral.wire.probes import Runtime, Step
-from littoral_agent import hardware
+from littoral_agent import child, hardware
 from littoral_agent.board import accelerators
 from littoral_agent.board.files import found, text
-from littoral_agent.doctor import child
-from littoral_agent.doctor.child import End
+from littoral_agent.child import End
 from littoral_agent.doctor.finding import Finding, Place, fail, ok, skip, warn
 
 WITHIN_S: Final = 40.0  # a slow card, and five programs that start at once
