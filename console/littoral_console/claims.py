@@ -57,8 +57,12 @@ _DONE: Final = {Event.APPROVE: "approved", Event.REFUSE: "refused", Event.ADMIT:
 
 
 def of(connection: Connection, token: int) -> Row[*tuple[Any, ...]] | None:
-    """Return the claim that was made by the token of that number."""
-    return connection.execute(select(t.claims).where(t.claims.c.token == token)).one_or_none()
+    """Return the claim that was made by the token of that number; it is held until the commit.
+
+    Else another console's operator could refuse it between this look and what follows.
+    """
+    made = select(t.claims).where(t.claims.c.token == token).with_for_update()
+    return connection.execute(made).one_or_none()
 
 
 def ask(

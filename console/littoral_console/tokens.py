@@ -85,7 +85,8 @@ def revoke_token(connection: Connection, number: int, *, who: str, now_ms: int) 
 
     """
     c = t.enrolment_tokens.c
-    if connection.scalar(select(c.id).where(c.id == number)) is None:
+    # The token first, then its claim: as enrolment takes them, or both would wait for ever.
+    if connection.scalar(select(c.id).where(c.id == number).with_for_update()) is None:
         raise NotFoundError(f"no enrolment token {number}; see: littoral fleet tokens list")
     claim = claims.of(connection, number)
     if claim is not None and claims.State(claim.state) in claims.OPEN:

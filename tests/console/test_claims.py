@@ -1,5 +1,6 @@
 """Boards that wait for an operator: by the rules alone, and over the real listeners."""
 
+import contextlib
 import itertools
 import sqlite3
 import time
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import ClauseElement
+from sqlalchemy.dialects import postgresql
 
 from littoral.errors import DeniedError, MisuseError, NotFoundError
 from littoral.trust.certificates import requested
@@ -16,9 +19,39 @@ from littoral.trust.keys import DEVICE_KEY, new_device_key
 from littoral.wire.enrolment import Token
 from littoral_console.claims import OPEN, TABLE, Event, State, step
 from littoral_console.client import Console
+from littoral_console.tokens import revoke_token
 from simulators.console import ConsoleProcess, DeviceSimulator, EnrolmentRefusedError
 
 WAITS = "202"
+
+
+class Asked:
+    """A connection that keeps what it is asked, as PostgreSQL would read it."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def execute(self, statement: ClauseElement) -> "Asked":
+        self.words.append(str(statement.compile(dialect=postgresql.dialect())))  # type: ignore[no-untyped-call]
+        return self
+
+    scalar = execute
+
+    def one_or_none(self) -> None:
+        return None
+
+
+def test_two_consoles_take_a_token_before_its_claim_and_hold_both() -> None:
+    """Else one refuses what the other admits, or each waits for the other for ever."""
+    asked: Any = Asked()
+    with contextlib.suppress(AttributeError, TypeError):
+        revoke_token(asked, 1, who="admin", now_ms=1)
+    tables = [
+        next(w for w in words.split() if w in {"claims", "enrolment_tokens"})
+        for words in (text.partition("FROM ")[2] for text in asked.words[:2])
+    ]
+    assert tables == ["enrolment_tokens", "claims"]
+    assert all(text.endswith("FOR UPDATE") for text in asked.words[:2])
 
 
 @pytest.fixture
