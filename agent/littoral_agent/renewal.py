@@ -1,8 +1,10 @@
 """A newer key and certificate for a device that is one: a life in three files, and its table.
 
-The state is what lies on the disk, so that a kill at any moment changes none of it. The newer
-pair takes the place of the present one only after somebody who counts was spoken with by it;
-until then the present one speaks on. docs/identity.md says it in words.
+The state is what lies on the disk and nothing else, so that a kill at any moment changes none
+of it: who handles an event does the table's deed, and the deed leaves there the state that
+the table names. What the table does not have changes nothing. The newer pair takes the place
+of the present one only after somebody who counts was spoken with by it; until then the
+present one speaks on. docs/identity.md says it in words.
 """
 
 import enum
@@ -21,7 +23,7 @@ class State(enum.Enum):
     STEADY = "steady"  # there is one pair
     ASKING = "asking"  # there is a newer key, and its certificate is asked for
     HELD = "held"  # there is a newer pair, which nobody has welcomed yet
-    PROVEN = "proven"  # it takes the place of the present one
+    PROVEN = "proven"  # it takes the place of the present one, which was cut short
 
 
 class Event(enum.Enum):
@@ -29,29 +31,25 @@ class Event(enum.Enum):
     ANSWERED = "answered"  # a certificate came for the newer key, from the fleet's device CA
     WELCOMED = "welcomed"  # a connection by the newer pair is open
     UNWELCOME = "unwelcome"  # it was refused
-    PLACED = "placed"  # the newer pair stands under the present one's names
     WOKE = "woke"  # the agent started: after a stop, or after power was lost at any moment
 
 
 class Do(enum.Enum):
     MAKE = "make"  # a key, if there is none, and its request
     KEEP = "keep"  # the certificate beside its key
-    PLACE = "place"  # the newer pair, over the present one
+    PLACE = "place"  # the newer pair, over the present one; PROVEN until that is done
     DROP = "drop"  # the newer pair
 
 
 TABLE: Final[dict[tuple[State, Event], tuple[State, Do | None]]] = {
     (State.STEADY, Event.DUE): (State.ASKING, Do.MAKE),
     (State.STEADY, Event.WOKE): (State.STEADY, None),
-    (State.ASKING, Event.DUE): (State.ASKING, None),
     (State.ASKING, Event.ANSWERED): (State.HELD, Do.KEEP),
     (State.ASKING, Event.WOKE): (State.ASKING, Do.MAKE),
-    (State.HELD, Event.DUE): (State.HELD, None),
-    (State.HELD, Event.WELCOMED): (State.PROVEN, Do.PLACE),
+    (State.HELD, Event.WELCOMED): (State.STEADY, Do.PLACE),
     (State.HELD, Event.UNWELCOME): (State.STEADY, Do.DROP),
     (State.HELD, Event.WOKE): (State.HELD, None),
-    (State.PROVEN, Event.PLACED): (State.STEADY, None),
-    (State.PROVEN, Event.WOKE): (State.PROVEN, Do.PLACE),
+    (State.PROVEN, Event.WOKE): (State.STEADY, Do.PLACE),
 }
 
 
