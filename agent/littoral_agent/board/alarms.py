@@ -14,7 +14,7 @@ HOLD_S: Final = 3600.0
 NAMES: Final = ("hot", "throttled", "under-voltage", "memory-low", "disk-low")
 HOT_C: Final = 80.0  # where a Raspberry Pi begins to slow itself; a board may name a lower one
 HOT_ACCELERATOR_C: Final = 85.0  # where the Edge TPU's driver first lowers its clock
-_LOW_MEMORY: Final = 0.05  # of all
+LOW_MEMORY: Final = 0.05  # of all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,15 @@ def of(reading: Reading, board: Board, limits: Limits) -> frozenset[str]:
         or _above(reading.accelerator_c, HOT_ACCELERATOR_C),
         "throttled": reading.throttled,
         "under-voltage": reading.under_voltage,
-        "memory-low": _below(reading.memory_free_mib, board.memory_mib * _LOW_MEMORY),
+        "memory-low": memory_low(reading.memory_free_mib, board.memory_mib),
         "disk-low": _below(reading.disk_free_mib, limits.disk_low_mib),
     }
     return frozenset(name for name, is_so in told.items() if is_so)
+
+
+def memory_low(free_mib: float | None, whole_mib: float) -> bool:
+    """Tell whether programs may take so little of the board's memory that somebody should look."""
+    return _below(free_mib, whole_mib * LOW_MEMORY)
 
 
 def held(since: Mapping[str, float], now_s: float) -> tuple[str, ...]:

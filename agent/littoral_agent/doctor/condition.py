@@ -10,7 +10,7 @@ from typing import Final
 from littoral.errors import SettingsError
 from littoral.trust.clock import TrustedClock
 from littoral_agent import settings
-from littoral_agent.board import heat, kernel, power
+from littoral_agent.board import alarms, heat, kernel, power
 from littoral_agent.board.files import found, number, text
 from littoral_agent.doctor.finding import Finding, Place, allowed, fail, ok, skip, warn
 
@@ -18,8 +18,6 @@ _MiB: Final = 2**20
 _GiB: Final = 2**30
 _TIME_ERROR: Final = 5  # what adjtimex gives of a clock that nobody has set
 _TIMEX_BYTES: Final = 512  # more than struct timex has anywhere
-_LEAST_MEMORY_MIB: Final = 64
-_LOW_MEMORY_MIB: Final = 128  # below it only one release of a model is held
 _MANY: Final = 0.5
 _LAST_TENTH: Final = 0x0A  # of what an eMMC's maker says it lasts
 _OVER: Final = 0x0B
@@ -113,13 +111,11 @@ def memory(place: Place) -> Finding:
     said = f"{free:.0f} of {whole:.0f} MiB free"
     look = "ps -eo rss,comm --sort=-rss | head"
     killed = re.search(r"^oom_kill (\d+)$", text(place.root / "proc/vmstat") or "", re.MULTILINE)
-    if free < _LEAST_MEMORY_MIB:
-        return fail(said, "too little for a trial beside what runs", do=look)
     if killed and int(killed[1]):
         wrong = f"the kernel has ended {killed[1]} programs for want of memory since the start"
         return warn(said, wrong, do="sudo journalctl -k --grep 'out of memory'")
-    if free < _LOW_MEMORY_MIB:
-        return warn(said, "only one release of a model is held: going back loads it anew", do=look)
+    if alarms.memory_low(free, whole):
+        return warn(said, f"less than {100 * alarms.LOW_MEMORY:.0f} % is left for a trial", do=look)
     return ok(said)
 
 
