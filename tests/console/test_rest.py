@@ -157,7 +157,7 @@ def test_a_viewer_looks_and_changes_nothing(console: ConsoleProcess) -> None:
             vera.post(path, sent)
     with pytest.raises(DeniedError):
         vera.put_file(f"uploads/x/files/blobs/{'0' * 64}", console.data / "console.json")
-    vera.delete("api-tokens/mine")
+    vera.post("api-tokens/mine/revoke")
     with pytest.raises(DeniedError):
         vera.get("fleet")
 

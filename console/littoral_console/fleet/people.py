@@ -125,8 +125,8 @@ def new_token(name: str, *, days: int | None, as_json: bool) -> None:
 @JSON
 def revoke_token(token: int, *, as_json: bool) -> None:
     """Make a TOKEN worthless, by its number in the list."""
-    console().delete(f"api-tokens/{token}")
-    emit({"id": token, "revoked": True}, as_json=as_json, text=f"{token}: revoked")
+    found = console().post(f"api-tokens/{token}/revoke")
+    emit(found, as_json=as_json, text=f"{token}: revoked")
 
 
 def _ends(token: dict[str, int | None]) -> str:

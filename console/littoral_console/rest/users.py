@@ -114,21 +114,23 @@ async def new_token(body: NewToken, context: Asked, who: Someone) -> Token:
     return await issue(context, who, name=body.name, lives_ms=lives_ms)
 
 
-@router.delete("/api-tokens/mine", status_code=204)
-async def forget_token(request: Request, context: Asked, who: Someone) -> None:
+@router.post("/api-tokens/mine/revoke")
+async def forget_token(request: Request, context: Asked, who: Someone) -> queries.ApiToken:
     """Make the API token that this request carries worthless."""
     token = request.headers.get("authorization", "").partition(" ")[2].strip()
     number = await context.look(partial(accounts.token_number, token=token))
     if number is None:
         raise MisuseError("this request carries no API token; name one by its number")
-    await revoke_token(number, context, who)
+    return await revoke_token(number, context, who)
 
 
-@router.delete("/api-tokens/{number}", status_code=204)
-async def revoke_token(number: Number, context: Asked, who: Someone) -> None:
+@router.post("/api-tokens/{number}/revoke")
+async def revoke_token(number: Number, context: Asked, who: Someone) -> queries.ApiToken:
     """Make an API token worthless: one's own, or as an administrator anybody's."""
     now_ms = context.clock()
     await context.write(partial(people.revoke_token, number=number, who=who, now_ms=now_ms))
+    found = await context.look(partial(queries.api_tokens, of=None))
+    return next(token for token in found if token.id == number)
 
 
 async def change_own(
