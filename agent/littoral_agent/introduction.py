@@ -3,13 +3,14 @@
 Nothing here is secret: what a token says is enough to know whether the right one answers.
 """
 
+import contextlib
 import hashlib
 import ssl
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from littoral.errors import ForgottenError, TrustError, UnreachableError
+from littoral.errors import ForgottenError, MalformedError, TrustError, UnreachableError
 from littoral.tree import Tree
 from littoral.trust.beliefs import Anchors
 from littoral.trust.clock import TrustedClock
@@ -51,13 +52,16 @@ def console_ca(url: str, token: Token) -> str:
 def trust(tree: Tree, origin: Origin, token: Token) -> Anchors:
     """Hold the root whose digest the token carries; return whom the held root names.
 
+    A device that held an earlier root already follows it to the present one first. Where it
+    cannot, this console's certificates would be refused: better before the token is used.
+
     Raises:
         UnreachableError: The console has none yet.
         TrustError: It is another root, or the one that is held is of another fleet.
 
     """
     from littoral.trust.client import Client, bootstrap
-    from littoral.trust.rules import anchors
+    from littoral.trust.rules import anchors, held_root
 
     fetch = Repository(origin)
     try:
@@ -68,13 +72,29 @@ def trust(tree: Tree, origin: Origin, token: Token) -> Anchors:
         ) from e
     bootstrap(tree.metadata, root, sha256=token.root_sha256)
     clock = TrustedClock(tree.clock)
-    found = anchors(Client(tree.metadata, fetch, now=clock.under).root)
+    client = Client(tree.metadata, fetch, now=clock.under)
+    offered = anchors(held_root(root).signed)
+    if anchors(client.root) != offered:
+        with contextlib.suppress(TrustError, MalformedError):
+            client.refresh()
+    found = anchors(client.root)
     if found.fleet != token.fleet:
         raise TrustError(
             f"{tree.metadata}: this device trusts the fleet {found.fleet!r}, and the token is of "
             f"{token.fleet!r}; a held root is never replaced: enrol with another --data"
         )
+    _same_authority(offered.device_ca_sha256, found)
     return found
+
+
+def _same_authority(device_ca_sha256: str, held: Anchors) -> None:
+    """Raise TrustError unless the console's device CA is the one that the held root names."""
+    if device_ca_sha256 != held.device_ca_sha256:
+        raise TrustError(
+            f"the console's device CA has sha256 {device_ca_sha256[:12]}…; the root that this "
+            f"device holds names {held.device_ca_sha256[:12]}…: this console is not the fleet's; "
+            "another fleet is joined with an empty data folder"
+        )
 
 
 def check(
@@ -90,12 +110,7 @@ def check(
     from littoral.trust.keys import load_private
 
     (root, *_) = load_pem(enrolled.device_ca, "device CA")
-    if digest(root) != anchors.device_ca_sha256:
-        raise TrustError(
-            f"the console's device CA has sha256 {digest(root)[:12]}…; the fleet's root names "
-            f"{anchors.device_ca_sha256[:12]}…: this console is not the fleet's; "
-            "another fleet is joined with an empty data folder"
-        )
+    _same_authority(digest(root), anchors)
     who = check_device(enrolled.certificate, root=root, now=now())
     named = (who.device, who.fleet, who.incarnation)
     said = (enrolled.device, enrolled.fleet, enrolled.incarnation)

@@ -259,6 +259,20 @@ def test_a_device_of_one_fleet_does_not_join_another(
         enroll(other.url, other.token("pi-7"), tree, name="pi-7")
 
 
+def test_a_fleet_made_anew_under_the_old_name_costs_no_token(
+    tmp_path: Path, tree: Tree, console: ListenerSimulator
+) -> None:
+    """Its certificate would be refused; the token would be used, and the board be listed."""
+    enroll(console.url, console.token("pi-7"), tree, name="pi-7")
+    with (
+        RepositorySimulator(tmp_path / "anew", fleet=console.repo.fleet) as anew,
+        ListenerSimulator(tmp_path / "anew-console", anew) as other,
+        pytest.raises(TrustError, match="this console is not the fleet's"),
+    ):
+        enroll(other.url, other.token("pi-7"), tree, name="pi-7")
+    assert "/enroll" not in other.asked
+
+
 def test_a_certificate_of_another_authority_is_refused(
     tmp_path: Path, tree: Tree, console: ListenerSimulator
 ) -> None:
