@@ -17,6 +17,7 @@ import sys
 from typing import Final
 
 from littoral import records
+from littoral.errors import MalformedError
 from littoral_serve import trial
 
 BEGUN: Final = b"begun"
@@ -26,9 +27,13 @@ _ORDER_S: Final = 5.0  # within which serve says what to try
 def main() -> int:
     with socket.socket(fileno=os.dup(0)) as peer:
         peer.settimeout(_ORDER_S)
-        data, descriptors, _, _ = socket.recv_fds(peer, trial.MAX_BYTES, trial.FILES + 2)
-        order = records.from_json(trial.Order, data, limit=trial.MAX_BYTES)
-        *files, out, err = descriptors
+        try:
+            data, descriptors, _, _ = socket.recv_fds(peer, trial.MAX_BYTES, trial.FILES + 2)
+            order = records.from_json(trial.Order, data, limit=trial.MAX_BYTES)
+            *files, out, err = descriptors
+        except (OSError, ValueError) as e:  # it says nothing, something else, or brings no files
+            sys.stderr.write(f"{MalformedError(f'expected an order and its files: {e}').line}\n")
+            return 1
         ended = _told_of_children()
         process = subprocess.Popen(
             trial.command(order, files),

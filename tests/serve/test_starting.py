@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -173,3 +175,21 @@ def test_a_keeper_that_hangs_is_not_waited_for(
     with trials_by_systemd(device.tree.trial, hanging):
         assert tried(device.tree, device.add("digits")) is None
     assert "systemd starts no trial" in caplog.text
+
+
+@pytest.mark.parametrize("said", [b"\xff\xfe", b"{}", b'{"model": 1}', b"[" * 9000, b""])
+def test_a_keeper_that_is_told_something_else_says_so_in_one_line(said: bytes) -> None:
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, its:
+        ours.send(said)
+        ended = subprocess.run(
+            [sys.executable, "-m", "littoral_serve.keeper"],
+            stdin=its.fileno(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("error: expected an order and its files")
+    assert ended.stderr.count("\n") == 1
