@@ -60,6 +60,13 @@ def test_what_was_made_whole_takes_the_place_of_the_earlier(tmp_path: Path) -> N
     assert identity.read() == replace(WHO, incarnation=2)
 
 
+def test_a_kill_leaves_no_copy_of_a_key(tmp_path: Path) -> None:
+    (tmp_path / ".device.key.4711.new").write_text("a key")
+    (tmp_path / "device.key").write_text("the key")
+    Identity(tmp_path).settle()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["device.key", "settling.lock"]
+
+
 def test_a_renewal_of_the_earlier_key_ends_with_it(tmp_path: Path) -> None:
     """A card that was pi-7 and becomes pi-8 counts from one again."""
     identity = Identity(tmp_path)
