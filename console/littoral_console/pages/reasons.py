@@ -160,6 +160,10 @@ _REASONS: Final[dict[str, Reason]] = {
     "setting": Reason("A wrong setting", "A setting is unknown, missing or of the wrong kind."),
     "missing-extra": Reason("Packages are missing", "Python packages of this part are missing."),
     "error": Reason("An error", "Its message says more."),
+    "child": Reason(
+        "Not answered",
+        "A program that the device asked crashed or took too long; it is asked again.",
+    ),
     "defect": Reason("A defect of littoral", "Nobody thought of this. Please report it."),
 }
 
