@@ -12,6 +12,7 @@ import click
 
 from littoral.commands.output import table
 from littoral.errors import WaitingError
+from littoral.sizes import mib
 from littoral.wire.board import Board, Reading
 from littoral.wire.control import Serving
 from littoral.wire.sketch import Sketch
@@ -25,7 +26,6 @@ _CLOCKS: Final = {
     "floor-only": "a lower bound; nobody has told the time",
 }
 _AGES: Final = ((86_400, "d"), (3_600, "h"), (60, "min"))
-_MIB_PER_GIB: Final = 1024
 _MS_IN_US: Final = 1000
 
 
@@ -98,9 +98,9 @@ def _figures(board: Board, now: Reading) -> Iterator[str]:
     if now.load is not None:
         yield f"load {now.load:.2f} on {_many(board.cores, 'core')}"
     if now.memory_free_mib is not None:
-        yield f"memory {_room(now.memory_free_mib)} of {_room(board.memory_mib)} free"
+        yield f"memory {mib(now.memory_free_mib)} of {mib(board.memory_mib)} free"
     if now.disk_free_mib is not None:
-        yield f"disk {_room(now.disk_free_mib)} free"
+        yield f"disk {mib(now.disk_free_mib)} free"
     if now.uptime_s is not None:
         yield f"up {_long(now.uptime_s)}"
 
@@ -141,10 +141,6 @@ def _long(seconds: float) -> str:
         if seconds >= unit:
             return f"{seconds // unit:.0f} {name}"
     return f"{max(seconds, 0):.0f} s"
-
-
-def _room(mib: float) -> str:
-    return f"{mib:.0f} MiB" if mib < _MIB_PER_GIB else f"{mib / _MIB_PER_GIB:.3g} GiB"
 
 
 def _us(value: float) -> str:

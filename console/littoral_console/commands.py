@@ -9,7 +9,8 @@ import click
 from littoral import notify
 from littoral.commands.output import JSON, Group, emit
 from littoral.journal_log import OneLine
-from littoral_console.figures import many, size
+from littoral.sizes import size
+from littoral_console.figures import many
 from littoral_console.options import REPLICAS, Options, Ready
 
 

@@ -1,11 +1,12 @@
-"""How times, sizes and numbers are written, on pages and in terminals. Values in, text out."""
+"""How times and numbers are written, on pages and in terminals. Values in, text out."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from littoral.sizes import size
+
 _AGES: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
-_SIZES: Final = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 _JUST: Final = 1_000  # ms within which a moment is now
 
 
@@ -36,14 +37,6 @@ def micros(us: float) -> str:
     if us < 1_000_000:  # noqa: PLR2004
         return f"{us / 1_000:.3g} ms"
     return f"{us / 1_000_000:.3g} s"
-
-
-def size(count: int) -> str:
-    """Return a number of bytes in decimal units."""
-    for unit, name in _SIZES:
-        if count >= unit:
-            return f"{count / unit:.3g} {name}"
-    return f"{count} B"
 
 
 def number(count: float) -> str:

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from littoral.sizes import mib
 from littoral.wire.board import SPREADS, Board, BoardWindow, Reading
-from littoral_console.figures import many, size
+from littoral_console.figures import many
 
 if TYPE_CHECKING:  # terminals know no database
     from littoral_console.queries import Device
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
-_MIB: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,5 +126,5 @@ def _of_cores(cores: int) -> str:
     return f"on {many(cores, 'core')}" if cores else ""
 
 
-def _room(mib: float | None) -> str:
-    return "" if mib is None else size(round(mib * _MIB))
+def _room(free_mib: float | None) -> str:
+    return "" if free_mib is None else mib(free_mib)

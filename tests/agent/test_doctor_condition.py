@@ -81,7 +81,7 @@ def test_a_disk_below_its_reserve(small_disk: Path) -> None:
     tree = Tree(small_disk / "data")
     found = condition.disk(Place(tree))
     assert found.state == "fail"
-    assert "no model is fetched below 64 MiB (disk_reserve_bytes)" in found.wrong
+    assert "no model is fetched below 67.1 MB (disk_reserve_bytes)" in found.wrong
     tree.root.mkdir()
     tree.settings.write_text("disk_reserve_bytes = 1000\n")
     found = condition.disk(Place(tree))
@@ -125,8 +125,8 @@ def test_without_flash_there_is_nothing_to_say(place: Place) -> None:
 @pytest.mark.parametrize(
     ("free_kib", "killed", "state", "words"),
     [
-        (400_000, 0, "ok", "391 of 906 MiB free"),
-        (47_000, 0, "ok", "46 of 906 MiB free"),
+        (400_000, 0, "ok", "410 MB of 950 MB free"),
+        (47_000, 0, "ok", "48.1 MB of 950 MB free"),
         (46_000, 0, "warn", "less than 5 % is left for a trial"),
         (400_000, 3, "warn", "the kernel has ended 3 programs"),
     ],

@@ -102,7 +102,7 @@ def test_all_is_well_on_one_screen() -> None:
         "waits     0 reports and 2 windows for the console",
         (
             "board     Raspberry Pi 4 Model B Rev 1.4, 81 °C, load 3.20 on 4 cores, "
-            "memory 812 MiB of 3.7 GiB free, disk 20 GiB free, up 1 d"
+            "memory 851 MB of 3.98 GB free, disk 21.5 GB free, up 1 d"
         ),
         "          Edge TPU, USB, 1-1.2",
         "          hot, throttled within the last hour",

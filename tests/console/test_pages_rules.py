@@ -143,12 +143,6 @@ def test_figures_are_said_in_the_unit_that_reads_best() -> None:
         "1.23 ms",
         "2.5 s",
     ]
-    assert [figures.size(n) for n in (12, 54_000, 5_400_000, 10**9)] == [
-        "12 B",
-        "54 kB",
-        "5.4 MB",
-        "1 GB",
-    ]
     assert figures.percent(0.9806) == "98.06 %"
     assert figures.named(1_500.0, "p95_cpu_us") == "1.5 ms"
     assert figures.named(14_200_000.0, "peak_bytes") == "14.2 MB"

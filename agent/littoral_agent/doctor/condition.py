@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from littoral.errors import SettingsError
+from littoral.sizes import mib, size
 from littoral.trust.clock import TrustedClock
 from littoral_agent import settings
 from littoral_agent.board import alarms, heat, kernel, power
 from littoral_agent.board.files import found, number, text
 from littoral_agent.doctor.finding import Finding, Place, allowed, fail, ok, skip, warn
 
-_MiB: Final = 2**20
-_GiB: Final = 2**30
 _TIME_ERROR: Final = 5  # what adjtimex gives of a clock that nobody has set
 _TIMEX_BYTES: Final = 512  # more than struct timex has anywhere
 _MANY: Final = 0.5
@@ -55,7 +54,7 @@ def disk(place: Place) -> Finding:
     folder = _nearest(place.tree.root)
     held = os.statvfs(folder)
     free, whole = held.f_bavail * held.f_frsize, held.f_blocks * held.f_frsize
-    said = f"{_size(free)} of {_size(whole)} free for {place.tree.root}"
+    said = f"{size(free)} of {size(whole)} free for {place.tree.root}"
     if held.f_flag & os.ST_RDONLY:
         return fail(
             said,
@@ -70,7 +69,7 @@ def disk(place: Place) -> Finding:
     look = f"sudo du -xh --max-depth=2 {folder} | sort -h | tail; sudo journalctl --vacuum-size=50M"
     if free <= reserve:
         return fail(
-            said, f"no model is fetched below {_size(reserve)} (disk_reserve_bytes)", do=look
+            said, f"no model is fetched below {size(reserve)} (disk_reserve_bytes)", do=look
         )
     if held.f_files and held.f_favail < max(100, held.f_files // 100):
         return fail(said, f"only {held.f_favail} more files fit (inodes)", do=look)
@@ -108,7 +107,7 @@ def memory(place: Place) -> Finding:
     whole, free = kernel.memory_mib(place.root)
     if whole is None or free is None:
         return skip("the kernel does not say")
-    said = f"{free:.0f} of {whole:.0f} MiB free"
+    said = f"{mib(free)} of {mib(whole)} free"
     look = "ps -eo rss,comm --sort=-rss | head"
     killed = re.search(r"^oom_kill (\d+)$", text(place.root / "proc/vmstat") or "", re.MULTILINE)
     if killed and int(killed[1]):
@@ -127,7 +126,9 @@ def swap(place: Place) -> Finding:
         return ok("none")
     used = sum(int(area[3]) for area in areas)
     whole = sum(int(area[2]) for area in areas) or 1
-    said = f"{', '.join(area[0] for area in areas)}: {used // 1024} of {whole // 1024} MiB used"
+    said = (
+        f"{', '.join(area[0] for area in areas)}: {size(used * 1024)} of {size(whole * 1024)} used"
+    )
     zram = all("zram" in area[0] for area in areas)
     if used > whole * _MANY and not zram:
         return warn(said, "answers wait for the disk", do="ps -eo rss,comm --sort=-rss | head")
@@ -179,10 +180,6 @@ def _kind(root: Path, folder: Path) -> str:
         if mount.split()[2:3] == [wanted]:
             return source.split()[0]
     return ""
-
-
-def _size(count: int) -> str:
-    return f"{count / _GiB:.1f} GiB" if count >= _GiB else f"{count / _MiB:.0f} MiB"
 
 
 def _span(span: timedelta) -> str:

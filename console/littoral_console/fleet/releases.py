@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from littoral.commands.output import JSON, Group, emit
-from littoral_console.figures import many, size
+from littoral.sizes import size
+from littoral_console.figures import many
 from littoral_console.fleet.asking import console
 from littoral_console.show import ago, table
 

@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 from littoral.errors import LittoralError, MisuseError, NotFoundError, TrustError
+from littoral.sizes import size
 from littoral_console import answers, figures, queries
 from littoral_console.access import (
     Asked,
@@ -271,7 +272,7 @@ def _templates() -> Environment:
         "phase": phase,
         "reason": reason,
         "said": figures.said,
-        "size": figures.size,
+        "size": size,
         "standing": standing,
         "symptoms": symptoms,
         "tally": tally,
