@@ -78,6 +78,7 @@ class Ends:
     retry_most_s: float
     denied_retry_s: float = 60.0
     renewer: "Renewer | None" = None  # None: this key is for ever
+    moved: Callable[[str], None] | None = None  # where the console says that its broker is
 
 
 class Outbox:

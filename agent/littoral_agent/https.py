@@ -270,6 +270,8 @@ class Https:
             return self._new_session()
         if renewer is not None:
             renewer.welcomed(pair)
+        if session.broker is not None and self._ends.moved is not None:
+            self._ends.moved(session.broker)
         return Bearer(session.bearer, time.monotonic() + session.expires_s * EARLY)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -164,6 +165,7 @@ class Parts:
             retry_most_s=self._settings.retry_most_s,
             denied_retry_s=self._settings.denied_retry_s,
             renewer=self._renewer,
+            moved=self._moved,
         )
         if self._settings.channel == "https" or enrolment.broker is None:
             return Https(ends, who, origin=origin)
@@ -177,6 +179,20 @@ class Parts:
             lambda: Https(ends, who, origin=origin),
             fallback_after_s=self._settings.fallback_after_s,
         )
+
+    def _moved(self, broker: str) -> None:
+        """Remember that the console's broker is elsewhere: the agent begins anew with that."""
+        known = self._enrolment
+        if known is None or known.broker == broker:
+            return
+        who = identity.of(self._tree)
+        try:
+            with who.settling():
+                if who.read() == known:
+                    who.write(replace(known, broker=broker))
+                    log.info("the console's broker is at %s", broker)
+        except StorageError as e:
+            log.warning("where the broker is cannot be kept: %s [%s]", e, e.code)
 
     def status(self) -> Status:
         """Return what the device is and runs now, as far as serve says."""

@@ -150,7 +150,8 @@ class DeviceEndpoints:
                 certificate=identity.certificate.serial_number,
             )
         )
-        return Response(records.to_json(opened), media_type=_JSON)
+        broker = self._context.broker_for(request.url.hostname or "")
+        return Response(records.to_json(replace(opened, broker=broker)), media_type=_JSON)
 
     async def desired(
         self,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,21 @@ def test_broker_and_console_may_die_in_the_middle(coast: Fleet) -> None:
         coast.wait(lambda: (found := look(coast.tree).agent) and found.channel == "mqtt")
     _check_sequences(coast)
     assert coast.events("digits") == STEPS * 3
+
+
+def test_a_broker_that_came_after_enrolment_is_used(coast: Fleet) -> None:
+    assert coast.broker is not None
+    enrolment = Identity(coast.tree.identity)
+    held = enrolment.read()
+    assert held is not None
+    enrolment.write(replace(held, broker=None))  # as if the console had none then
+    with coast.agent() as agent:
+        coast.wait(lambda: (found := look(coast.tree).agent) and found.channel == "mqtt")
+        coast.wait(lambda: (found := look(coast.tree).agent) and found.up)
+        coast.order("digits", 1)
+        coast.wait(lambda: coast.good("digits") == 1)
+        assert agent.process.poll() is None
+    assert enrolment.read() == held
 
 
 def _asked(fleet: Fleet) -> bool:

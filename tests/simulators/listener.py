@@ -217,7 +217,7 @@ class ListenerSimulator:
         check_session(request.nonce, request.signature, certificate=who.certificate)
         bearer = secrets.token_urlsafe(16)
         self._bearers[bearer] = (who.device, time.monotonic() + self.bearer_s)
-        return records.to_json(Session(bearer=bearer, expires_s=self.bearer_s))
+        return records.to_json(Session(bearer=bearer, expires_s=self.bearer_s, broker=self.broker))
 
     def _device(self, headers: "Message[str, str]") -> str:
         bearer = headers.get("Authorization", "").removeprefix("Bearer ")

@@ -105,3 +105,4 @@ class SessionRequest:
 class Session:
     bearer: str
     expires_s: float
+    broker: str | None = None  # host:port, where there is one now; it may have come or moved
