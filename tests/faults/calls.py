@@ -4,7 +4,7 @@ import re
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,9 +52,13 @@ class Injection:
 
 def read(trace: Path, root: Path) -> list[Call]:
     """Return the calls of a run that a trace holds, in their order."""
+    return _calls(trace.read_text(errors="replace").splitlines(), root)
+
+
+def _calls(lines: Iterable[str], root: Path) -> list[Call]:
     seen: Counter[str] = Counter()
     found = []
-    for line in trace.read_text(errors="replace").splitlines():
+    for line in lines:
         entry = _ENTRY.match(line)
         if entry is None:
             continue
@@ -68,10 +72,10 @@ def read(trace: Path, root: Path) -> list[Call]:
     return found
 
 
-def hit(trace: Path) -> bool:
-    """Whether what was to be done was done."""
-    text = trace.read_text(errors="replace")
-    return "(INJECTED)" in text or "+++ killed by SIGKILL +++" in text
+def injected(trace: Path, root: Path) -> list[Call]:
+    """Return the calls that were answered with an error: which ones is known only afterwards."""
+    lines = trace.read_text(errors="replace").splitlines()
+    return _calls((line for line in lines if line.endswith("(INJECTED)")), root)
 
 
 @contextmanager

@@ -111,7 +111,7 @@ def _suffer(ground: Ground, aim: Aim, trouble: Trouble, tally: Tally) -> list[st
         tally.count["hit" if ran.hit else "missed"] += 1
         wrong += oracle.at_rest(place.tree, trouble.scenario)
         if ran.hit and not _told(ran):
-            if _must_be_told(trouble.call):
+            if any(map(_must_be_told, ran.hit)):
                 wrong.append(f"silent: nothing says why\n{ran.log[-800:]}")
             tally.count["absorbed"] += 1
         if ran.code == DIED:
@@ -138,9 +138,10 @@ def _must_be_told(call: Call) -> bool:
     certificate before it looked for more; what is proven stands in its journal as well; and what
     is looked at outside of the folder (sensors, the interpreter's modules) may be missing.
     """
-    if call.name in READS and "manifests/" in call.about:
-        return False  # how much has arrived is looked at too, and matters to nobody
-    words = ("spool.db", "agent.lock", "/device>", "console-ca.pem", ".proven")
+    if not call.changes and ("manifests/" in call.about or "director.json" in call.about):
+        # How much has arrived matters to nobody; a kept document that is not read stands.
+        return False
+    words = ("spool.db", "agent.lock", "/device>", '/device"', "console-ca.pem", ".proven")
     return call.here and call.name != "mkdir" and not any(word in call.about for word in words)
 
 

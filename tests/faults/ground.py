@@ -93,7 +93,7 @@ class Ran:
     """How a run of a victim went."""
 
     code: int
-    hit: bool  # what was to be injected was
+    hit: list[Call]  # what was answered with an error
     calls: list[Call] = field(default_factory=list)
     log: str = ""
 
@@ -185,7 +185,7 @@ class Ground:
             code = self.zygote.end()
         return Ran(
             code=code,
-            hit=bool(injections) and calls.hit(out),
+            hit=calls.injected(out, Path(job.root)) if injections else [],
             calls=calls.read(out, Path(job.root)) if trace else [],
             log=log.read_text(errors="replace")[before:] if log.exists() else "",
         )
