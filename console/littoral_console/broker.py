@@ -30,7 +30,7 @@ from littoral.trust.certificates import Authority
 from littoral.wire.messages import TOPICS, UP
 from littoral_console import revocation
 from littoral_console.options import REPLICAS
-from littoral_console.revocation import Revoked
+from littoral_console.revocation import Ended
 from littoral_console.tls import Tls, console_name
 
 FIND: Final = (None, "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")  # PATH, then where it hides
@@ -113,7 +113,7 @@ class Broker:
     host: str
     program: str
     port: int = 0
-    revoked: Revoked = field(default_factory=Revoked)
+    ended: Ended = field(default_factory=Ended)
     _process: asyncio.subprocess.Process | None = field(default=None, init=False)
 
     async def start(self) -> None:
@@ -147,12 +147,12 @@ class Broker:
         finally:
             await self._end()
 
-    def revoke(self, revoked: Revoked) -> None:
+    def deny(self, ended: Ended) -> None:
         """Let the devices say and hear nothing from now on, on live connections too.
 
         Of certificates alone: none of them connects again.
         """
-        self.revoked = revoked
+        self.ended = ended
         self._write_rules()
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -168,13 +168,13 @@ class Broker:
 
     def _write_rules(self) -> None:
         revoked = revocation.lists(
-            self.revoked.certificates,
+            self.ended.certificates,
             device_ca=self.device_ca,
             console_ca=self.tls.authority(),
             now=datetime.now(UTC),
         )
         durable.replace(self.folder / "revoked.pem", revoked)
-        durable.replace(self.folder / "acl", access_list(self.revoked.devices).encode())
+        durable.replace(self.folder / "acl", access_list(self.ended.devices).encode())
 
     async def _spawn(self) -> None:
         process = await asyncio.create_subprocess_exec(

@@ -152,7 +152,7 @@ class Context:
         if self.relay is not None:
             for device, denied in await self.look(partial(_farewells, devices=devices)):
                 await self.relay.farewell(device, denied)
-        await self.deny_revoked()
+        await self.deny_ended()
 
     async def succeed(self, device: str) -> None:
         """Let nobody go on under what ``device`` was before it was enrolled anew.
@@ -163,7 +163,7 @@ class Context:
         await self.evict(device)
         if self.broker is None and self.relay is not None:
             await asyncio.sleep(_OTHERS_S)
-        await self.deny_revoked()
+        await self.deny_ended()
         await self.evict(device)
 
     async def evict(self, device: str) -> None:
@@ -171,8 +171,8 @@ class Context:
         if self.relay is not None:
             await eviction.evict(device, relay=self.relay, issuer=self._issuer())
 
-    async def deny_revoked(self) -> None:
-        """Make the broker deny exactly what is revoked now; once for all who ask meanwhile."""
+    async def deny_ended(self) -> None:
+        """Make the broker deny exactly what ended by now; once for all who ask meanwhile."""
         if self.broker is None:
             return
         self._denials += 1
@@ -181,8 +181,8 @@ class Context:
             if self._denied >= mine:
                 return
             asked = self._denials
-            found = await self.look(revocation.revoked)
-            await asyncio.to_thread(self.broker.revoke, found)
+            found = await self.look(revocation.ended)
+            await asyncio.to_thread(self.broker.deny, found)
             self._denied = asked
 
     def write_addresses(self, *, http: str, devices: str, pid: int) -> None:

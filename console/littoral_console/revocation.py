@@ -18,33 +18,33 @@ from littoral_console import tables as t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Revoked:
+class Ended:
     """Who is denied everything, and whose certificates are believed no more."""
 
     devices: frozenset[str] = frozenset()
     certificates: tuple[int, ...] = ()  # their serial numbers
 
 
-def revoked(connection: Connection) -> Revoked:
-    """Return what is revoked now, or frozen."""
+def ended(connection: Connection) -> Ended:
+    """Return what ended by now."""
     d, i, r = t.devices.c, t.incarnations.c, t.renewals.c
-    ended = d.revoked_ms.is_not(None) | d.frozen_ms.is_not(None)
-    devices = connection.scalars(select(d.id).where(ended))
+    unheard = d.revoked_ms.is_not(None) | d.frozen_ms.is_not(None)
+    devices = connection.scalars(select(d.id).where(unheard))
     numbers: set[str] = set()
     for which in (
         # of devices that are heard no more, and of earlier incarnations
         select(i.certificate)
         .join(t.devices, d.id == i.device)
-        .where((i.incarnation < d.incarnation) | ended),
+        .where((i.incarnation < d.incarnation) | unheard),
         select(r.certificate)
         .join(t.devices, d.id == r.device)
-        .where((r.incarnation < d.incarnation) | ended),
+        .where((r.incarnation < d.incarnation) | unheard),
         # whose place a newer one took
         select(r.replaced).where(r.heard_ms.is_not(None), r.replaced.is_not(None)),
         select(r.certificate).where(r.dropped_ms.is_not(None)),
     ):
         numbers.update(connection.scalars(which))
-    return Revoked(
+    return Ended(
         devices=frozenset(devices),
         certificates=tuple(sorted(int(number, 16) for number in numbers)),
     )

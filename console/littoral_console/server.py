@@ -182,7 +182,7 @@ async def _start_child(context: Context, options: Options) -> str:
         device_ca=context.keys.device_ca,
         host=split_address("--devices", options.devices)[0],
         program=program,
-        revoked=await context.look(revocation.revoked),
+        ended=await context.look(revocation.ended),
     )
     try:
         await broker.start()

@@ -38,9 +38,9 @@ async def heed_others(context: Context, *, every_s: float = HEED_S) -> None:
         await asyncio.sleep(every_s)
         try:
             if context.broker is not None:
-                ended = await context.look(revocation.revoked)
-                if ended != context.broker.revoked:
-                    await context.deny_revoked()
+                ended = await context.look(revocation.ended)
+                if ended != context.broker.ended:
+                    await context.deny_ended()
         except (LittoralError, SQLAlchemyError) as e:
             _log.error("what other consoles ended is not known: %s", e)
 

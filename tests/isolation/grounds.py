@@ -37,7 +37,7 @@ from littoral.trust.keys import new_device_key
 from littoral_console import broker as brokers
 from littoral_console import tls as console_tls
 from littoral_console.broker import Broker
-from littoral_console.revocation import Revoked
+from littoral_console.revocation import Ended
 from littoral_console.tls import Tls
 
 FLEET: Final = "shore"
@@ -113,8 +113,8 @@ class Grounds:
         return load_pem((self.clients / f"{name}.crt").read_text(), name)[0].serial_number
 
     @property
-    def revoked(self) -> Revoked:
-        return Revoked(
+    def ended(self) -> Ended:
+        return Ended(
             devices=frozenset({REVOKED, DENIED}),
             certificates=(self.serial(SUPERSEDED), self.serial(REVOKED)),
         )
@@ -128,7 +128,7 @@ class Grounds:
             host=self.host,
             program=brokers.program() or "mosquitto",
             port=port,
-            revoked=self.revoked,
+            ended=self.ended,
         )
 
     def context(self, name: str | None) -> ssl.SSLContext:

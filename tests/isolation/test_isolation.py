@@ -317,12 +317,12 @@ def test_revocation_on_a_live_connection(battle: Battle) -> None:
         pytest.skip("only the console's own broker is told whom to deny")
 
     async def revoke() -> None:
-        before = broker.revoked
+        before = broker.ended
         async with fleet.without("sys"):
             link = await fleet.open("sys", clean=True)
             await link.subscribe(down("sys", "#"))
             assert await link.publish(up("sys"), fleet.mark("sys")) < 0x80
-            broker.revoke(replace(before, devices=before.devices | {"sys"}))
+            broker.deny(replace(before, devices=before.devices | {"sys"}))
             await fleet.until(partial(_denied, fleet, link), within_s=1.0)
             link.heard.clear()
             for console in CONSOLES:
@@ -330,7 +330,7 @@ def test_revocation_on_a_live_connection(battle: Battle) -> None:
             await fleet.verdict()
             assert link.heard == []
             await link.close()
-            broker.revoke(before)
+            broker.deny(before)
             await fleet.until(partial(_welcome, fleet, "sys"), within_s=5.0)
 
     battle.run(revoke())
@@ -357,18 +357,18 @@ def test_tls_tickets(battle: Battle) -> None:
         pytest.skip("only the console's own broker is told whom to deny")
 
     async def revoke() -> None:
-        before = broker.revoked
+        before = broker.ended
         async with fleet.without("share"):
             ticket = await asyncio.to_thread(_shake, fleet, "share", None)
             again = await asyncio.to_thread(_shake, fleet, "share", ticket)
             assert again is not None
             serial = fleet.grounds.serial("share")
-            broker.revoke(replace(before, certificates=(*before.certificates, serial)))
+            broker.deny(replace(before, certificates=(*before.certificates, serial)))
             await fleet.until(partial(_shut_out, fleet, "share"), within_s=1.0)
             for known in (ticket, again):
                 with pytest.raises((OSError, ssl.SSLError)):
                     await asyncio.to_thread(_shake, fleet, "share", known)
-            broker.revoke(before)
+            broker.deny(before)
             await fleet.until(partial(_welcome, fleet, "share"), within_s=5.0)
 
     battle.run(revoke())
