@@ -15,7 +15,6 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 STORE: Final = ROOT / "build/boot"
-_MIRROR: Final = "http://deb.debian.org/debian"
 _MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 # What every Debian that is installed has, and minbase has not.
 _DEBIAN: Final = ("dbus", "init", "iproute2", "libpam-systemd", "procps", "sudo", "udev")
@@ -98,7 +97,7 @@ def tree(kind: Kind, store: Path = STORE) -> Path:
     store.mkdir(parents=True, exist_ok=True)
     beside = store / f"{kind.name}.{os.getpid()}"
     words = ["debootstrap", f"--arch={kind.arch}", "--variant=minbase"]
-    words += [f"--include={','.join(_DEBIAN)}", kind.suite, str(beside), _MIRROR]
+    words += [f"--include={','.join(_DEBIAN)}", kind.suite, str(beside)]
     try:
         _run(words, f"debootstrap of {kind.name}")
         _run(["chroot", beside, "apt-get", "clean"], "apt-get clean")
