@@ -15,7 +15,8 @@ from typing import Final
 from littoral.errors import MalformedError
 from littoral.wire.board import BoardWindow
 from littoral.wire.control import Window
-from littoral.wire.messages import MAX_BYTES, Key
+from littoral.wire.message import MAX_BYTES
+from littoral.wire.messages import Key
 from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Series, Telemetry
 from littoral_agent.control import Control

@@ -31,7 +31,8 @@ from littoral.trust.identity import check_device
 from littoral.trust.keys import sign_time
 from littoral.wire.enrolment import Enrolled, EnrollRequest, SessionRequest, Waiting
 from littoral.wire.identity import RENEW_HEADER, Renew, RenewRequest
-from littoral.wire.messages import MAX_BYTES, Acks, Post, Status
+from littoral.wire.message import MAX_BYTES
+from littoral.wire.messages import Acks, Post, Status
 from littoral.wire.telemetry import Telemetry
 from littoral_console import claims, director, enrolment, identities, renewal
 from littoral_console import tables as t

@@ -20,7 +20,8 @@ from paho.mqtt.properties import Properties
 from littoral.backoff import Backoff
 from littoral.errors import LittoralError, MalformedError, StorageError
 from littoral.wire.identity import Denied, Renew, RenewRequest
-from littoral.wire.messages import MAX_BYTES, TOPICS, Acks, Report, Status, split_topic, topic
+from littoral.wire.message import MAX_BYTES
+from littoral.wire.messages import TOPICS, Acks, Report, Status, split_topic, topic
 from littoral.wire.telemetry import Telemetry
 from littoral_console import director, identities, renewal, streams
 from littoral_console.director import Document

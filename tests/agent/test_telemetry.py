@@ -12,7 +12,7 @@ from littoral.errors import MalformedError, StorageError
 from littoral.tree import Tree
 from littoral.wire.board import BoardWindow, Spread
 from littoral.wire.control import Timing, Window
-from littoral.wire.messages import MAX_BYTES
+from littoral.wire.message import MAX_BYTES
 from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Telemetry
 from littoral_agent.control import Control

@@ -13,6 +13,7 @@ from littoral.errors import MalformedError
 from littoral.wire import messages, varint
 from littoral.wire.board import BoardWindow, Spread
 from littoral.wire.enrolment import Token
+from littoral.wire.message import MAX_BYTES
 from littoral.wire.messages import Acks, Key, Post, Report, Running, Status, Update
 from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Series, Telemetry
@@ -131,7 +132,7 @@ def test_a_key_counts_from_one_and_names_plainly(change: dict[str, object]) -> N
 
 
 def test_a_message_beyond_its_limit_is_refused() -> None:
-    long = dataclasses.replace(REPORT, detail="x" * messages.MAX_BYTES)
+    long = dataclasses.replace(REPORT, detail="x" * MAX_BYTES)
     with pytest.raises(MalformedError, match="at most 65536 bytes"):
         Report.from_json(long.to_json())
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from littoral import records
 from littoral.errors import MalformedError
-from littoral.wire.messages import read
+from littoral.wire.message import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class Token(Message):
     """What an operator hands to a device: a secret, and whom to believe."""
 
     secret: str
@@ -31,7 +31,7 @@ class Token:
             )
         try:
             data = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
-            return read(cls, data)
+            return cls.from_json(data)
         except (ValueError, MalformedError) as e:
             raise MalformedError("the token is cut short or mistyped; paste it whole") from e
 

@@ -17,9 +17,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from littoral import records
 from littoral.bundle.manifest import check_id
-from littoral.wire.messages import read
+from littoral.wire.message import Message
 
 RENEW_HEADER: Final = "Littoral-Renew"
 SHORT: Final = 16  # hex digits of a certificate's sha256 by which messages name it
@@ -27,7 +26,7 @@ _SHORT: Final = re.compile(rf"[0-9a-f]{{{SHORT}}}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Renew:
+class Renew(Message):
     """The console asks for a newer key in place of one certificate's."""
 
     certificate: str  # 16 hex digits of the sha256 of the one to replace
@@ -35,17 +34,9 @@ class Renew:
     def __post_init__(self) -> None:
         _check_short(self.certificate)
 
-    def to_json(self) -> bytes:
-        return records.to_json(self)
-
-    @classmethod
-    def from_json(cls, data: bytes) -> "Renew":
-        """Read what ``to_json`` wrote. Raises MalformedError."""
-        return read(cls, data)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RenewRequest:
+class RenewRequest(Message):
     """A newer key asks for its certificate, as the device that asks already is."""
 
     device: str
@@ -57,46 +48,22 @@ class RenewRequest:
         check_id("device", self.device)
         _check_short(self.certificate)
 
-    def to_json(self) -> bytes:
-        return records.to_json(self)
-
-    @classmethod
-    def from_json(cls, data: bytes) -> "RenewRequest":
-        """Read what ``to_json`` wrote. Raises MalformedError."""
-        return read(cls, data)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Renewed:
+class Renewed(Message):
     """The certificate, of the same device in the same incarnation."""
 
     certificate: str  # PEM: the device's, then the intermediate's
     device_ca: str  # PEM of the device CA's root, whose digest the root metadata anchors
 
-    def to_json(self) -> bytes:
-        return records.to_json(self)
-
-    @classmethod
-    def from_json(cls, data: bytes) -> "Renewed":
-        """Read what ``to_json`` wrote. Raises MalformedError."""
-        return read(cls, data)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Denied:
+class Denied(Message):
     """Said once, to whoever listens, before a broker denies a device everything."""
 
     incarnation: int
     code: str  # revoked, frozen
     error: str  # the same in words
-
-    def to_json(self) -> bytes:
-        return records.to_json(self)
-
-    @classmethod
-    def from_json(cls, data: bytes) -> "Denied":
-        """Read what ``to_json`` wrote. Raises MalformedError."""
-        return read(cls, data)
 
 
 def _check_short(certificate: str) -> None:

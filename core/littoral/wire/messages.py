@@ -22,18 +22,16 @@ Over HTTPS (the device listener; docs/messages.md has the paths) the same bodies
 """
 
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal
 
-from littoral import records
 from littoral.bundle.manifest import check_id
 from littoral.errors import MalformedError
 from littoral.wire.board import Board
+from littoral.wire.message import Message
 
-MAX_BYTES: Final = 64 * 1024
 TOPICS: Final = "littoral/devices"
 UP: Final = ("up/status", "up/report", "up/telemetry", "up/renew")  # brokers let pass no other
 
-T = TypeVar("T")
 Kind = Literal["update", "boot", "journal", "dropped", "clock", "director"]
 
 
@@ -56,14 +54,6 @@ def split_topic(name: str) -> tuple[str, str]:
         return check_id("device", parts[2]), parts[3]
     except ValueError as e:
         raise MalformedError(str(e)) from e
-
-
-def read(cls: type[T], data: bytes, limit: int = MAX_BYTES) -> T:
-    """Read a message of the kind ``cls``. Raises MalformedError."""
-    try:
-        return records.from_json(cls, data, limit=limit)
-    except records.RecordError as e:
-        raise MalformedError(f"{cls.__name__.lower()}: {e}") from e
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +93,7 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Message):
     """A change that the console must hear of, exactly once."""
 
     key: Key
@@ -112,14 +102,6 @@ class Report:
     update: Update | None = None
     detail: str = ""
     code: str | None = None  # why, where no update says it
-
-    def to_json(self) -> bytes:
-        return records.to_json(self)
-
-    @classmethod
-    def from_json(cls, data: bytes) -> "Report":
-        """Read what ``to_json`` wrote. Raises MalformedError."""
-        return read(cls, data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +118,7 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class Status(Message):
     """What the device is and runs now; its last will is ``online: false`` and nothing else."""
 
     device: str
@@ -156,42 +138,20 @@ class Status:
     heard_every_s: int = 0  # silence of more than twice that is no pause; 0: it is not known
     board: Board | None = None
 
-    def to_json(self) -> bytes:
-        return records.to_json(self)
-
-    @classmethod
-    def from_json(cls, data: bytes) -> "Status":
-        """Read what ``to_json`` wrote. Raises MalformedError."""
-        return read(cls, data)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Acks:
+class Acks(Message):
     """By stream, the sequence up to which everything is committed."""
 
     acks: dict[str, int]
 
-    def to_json(self) -> bytes:
-        return records.to_json(self)
-
-    @classmethod
-    def from_json(cls, data: bytes) -> "Acks":
-        """Read what ``to_json`` wrote. Raises MalformedError."""
-        return read(cls, data)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
+class Post(Message):
     """What an HTTPS-only device sends up in one request; the reply is Acks."""
+
+    MOST_BYTES = 4 * 1024 * 1024
 
     status: Status | None = None
     reports: tuple[Report, ...] = ()
     telemetry: tuple[str, ...] = ()  # base64 of encoded Telemetry
-
-    def to_json(self) -> bytes:
-        return records.to_json(self)
-
-    @classmethod
-    def from_json(cls, data: bytes) -> "Post":
-        """Read what ``to_json`` wrote. Raises MalformedError."""
-        return read(cls, data, limit=4 * 1024 * 1024)

@@ -14,7 +14,8 @@ from littoral.bundle.manifest import check_id
 from littoral.errors import MalformedError
 from littoral.wire import varint
 from littoral.wire.board import BoardWindow
-from littoral.wire.messages import MAX_BYTES, Key
+from littoral.wire.message import MAX_BYTES
+from littoral.wire.messages import Key
 from littoral.wire.sketch import BUCKETS, LOWEST, Sketch
 
 _MAGIC: Final = b"LT\x01"
