@@ -24,20 +24,18 @@ from tuf.api.metadata import (
     Timestamp,
 )
 
-from littoral.bundle.manifest import check_id
 from littoral.errors import MisuseError, TrustError
 from littoral.trust import rules
 from littoral.trust.drafts import OWNER, Draft, called
 from littoral.trust.founding import check_thresholds
 from littoral.trust.metadata import verify
-from littoral.trust.publishing import propose
+from littoral.trust.publishing import check_model, propose
 from littoral.trust.repository import Repository, releases
 from littoral.trust.rotation import ANCHORED, check_reached, set_floor
 from littoral.trust.signing import ROOT_LIFE, TARGETS_LIFE, stamp
 
 ROOT_NAMES: Final = (Root.type, Targets.type, Snapshot.type, Timestamp.type)
 _PREFIX: Final = 6
-RESERVED: Final = frozenset({*ROOT_NAMES, *ANCHORED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,12 +216,7 @@ def _delegate(targets: Targets, model: str, key: Key) -> None:
     if roles is None:
         raise MisuseError("targets delegates to hash bins, and not to models")
     if model not in roles:
-        try:
-            check_id("model", model)
-        except ValueError as e:
-            raise MisuseError(str(e)) from e
-        if model in RESERVED:
-            raise MisuseError(f"{model!r} is the name of a role; name the model otherwise")
+        check_model(model)
         paths = [f"bundles/{model}/*/*"]
         roles[model] = DelegatedRole(model, [], 1, terminating=True, paths=paths)
     targets.add_key(key, model)

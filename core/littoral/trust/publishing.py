@@ -9,16 +9,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from littoral import durable
 from littoral.bundle import manifest
-from littoral.bundle.manifest import Manifest, target_path
+from littoral.bundle.manifest import Manifest, check_id, target_path
 from littoral.errors import HashError, MisuseError, RollbackError
 from littoral.trust.repository import CHUNK_BYTES, Repository, releases
 from littoral.trust.rotation import check_reached, set_floor
 from littoral.trust.signing import PUBLIC, TARGETS_LIFE, find_signers, write
+
+RESERVED: Final = frozenset({"root", "targets", "snapshot", "timestamp", "director", "time"})
+
+
+def check_model(model: str) -> None:
+    """Raise MisuseError unless metadata of its own may bear the name ``model``."""
+    try:
+        check_id("model", model)
+    except ValueError as e:
+        raise MisuseError(str(e)) from e
+    if model in RESERVED:
+        raise MisuseError(f"{model!r} is the name of a role; name the model otherwise")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

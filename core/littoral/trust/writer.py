@@ -24,14 +24,13 @@ from tuf.api.metadata import (
 )
 
 from littoral import durable
-from littoral.bundle.manifest import check_id
 from littoral.errors import MisuseError
 from littoral.trust import rules
 from littoral.trust.beliefs import Assignment
 from littoral.trust.founding import init
 from littoral.trust.keyfiles import held, load_signer
 from littoral.trust.keys import new_key
-from littoral.trust.publishing import Published, publish
+from littoral.trust.publishing import Published, check_model, publish
 from littoral.trust.repository import Repository, snapshot_meta
 from littoral.trust.rotation import Rotated, extend, raise_floor, rotate
 from littoral.trust.signing import TARGETS_LIFE, find_signers, write
@@ -41,7 +40,6 @@ SNAPSHOT_LIFE: Final = timedelta(days=14)
 TIMESTAMP_LIFE: Final = timedelta(days=14)
 DIRECTOR_LIFE: Final = timedelta(days=14)
 KEEP_SNAPSHOTS: Final = 8
-RESERVED: Final = frozenset({"root", "targets", "snapshot", "timestamp", "director", "time"})
 
 __all__ = [
     "Published",
@@ -68,12 +66,7 @@ def delegate(folder: Path, model: str, *, offline: Path, now: datetime | None = 
 
     """
     repository, now = Repository(folder), now or datetime.now(UTC)
-    try:
-        check_id("model", model)
-    except ValueError as e:
-        raise MisuseError(str(e)) from e
-    if model in RESERVED:
-        raise MisuseError(f"{model!r} is the name of a role; name the model otherwise")
+    check_model(model)
     root = repository.root()
     targets = repository.targets(root)
     delegations = targets.signed.delegations or Delegations({}, roles={})
