@@ -53,7 +53,7 @@ def test_one_that_hangs_is_told_and_nobody_waits_for_it() -> None:
 @pytest.mark.parametrize(
     ("error", "state", "words"),
     [
-        (PermissionError(13, "Permission denied", "/etc/shadow"), "skip", "run it with sudo"),
+        (PermissionError(13, "Permission denied", "/etc/shadow"), "skip", "look at /etc/shadow"),
         (StorageError("the disk is gone"), "warn", "it cannot be looked at: the disk is gone"),
         (OSError(5, "Input/output error"), "warn", "Input/output error"),
         (ZeroDivisionError("oh"), "warn", "this check has a defect: ZeroDivisionError: oh"),

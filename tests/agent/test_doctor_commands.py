@@ -12,7 +12,7 @@ import pytest
 
 from littoral_agent.doctor.asking import Asked
 from littoral_agent.doctor.checks import CHECKS
-from littoral_agent.doctor.finding import fail, ok, skip, warn
+from littoral_agent.doctor.finding import fail, for_root, ok, skip, warn
 from littoral_agent.doctor.telling import words
 from simulators.fleet import Fleet
 
@@ -105,7 +105,8 @@ def test_a_person_without_rights_is_told_where_they_are_needed(device: Path) -> 
         "clock",
     ):
         assert found[name]["state"] == "skip", found[name]
-        assert "run it with sudo" in found[name]["found"]
+        assert "this user may not look" in found[name]["found"]
+        assert found[name]["do"] == "sudo littoral doctor"
     assert "free for" in found["disk"]["found"]
     assert done.stderr == ""
     defects = [one for one in found.values() if "has a defect" in one["wrong"]]
@@ -130,6 +131,15 @@ def test_what_is_wrong_is_told_with_the_commands_as_they_are_typed() -> None:
     )
     assert "fine" in told(every=True)
     assert "none here" in told(every=True)
+
+
+def test_what_only_root_may_see_is_counted_apart_with_the_command_that_shows_it() -> None:
+    finding = for_root("this user may not look at /etc/shadow")
+    lines = words(
+        [Asked(check=CHECKS[0], finding=finding, took_s=0.0)], every=False, colours=False
+    ).splitlines()
+    assert lines[0] == f"{CHECKS[0].group:13} for root alone: {CHECKS[0].name}"
+    assert lines[-1].startswith("1 checks: 1 more with: sudo littoral doctor")
 
 
 def test_colours_are_for_terminals_alone() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from littoral.errors import LittoralError
-from littoral_agent.doctor.finding import Check, Finding, Place, skip, warn
+from littoral_agent.doctor.finding import Check, Finding, Place, for_root, warn
 
 _Answers = queue.SimpleQueue[tuple[str, Finding, float]]
 
@@ -48,7 +48,7 @@ def _one(check: Check, place: Place, answers: _Answers) -> None:
     try:
         finding = check.ask(place)
     except PermissionError as e:
-        finding = skip(f"this user may not look at {e.filename or 'it'}; run it with sudo")
+        finding = for_root(f"this user may not look at {e.filename or 'it'}")
     except (LittoralError, OSError) as e:
         finding = warn("nothing", f"it cannot be looked at: {e}", do="littoral --debug doctor")
     except Exception as e:  # noqa: BLE001 (one check's defect must not hide what the others found)

@@ -66,3 +66,8 @@ def fail(found: str, wrong: str, *, do: str) -> Finding:
 def skip(why: str) -> Finding:
     """Say that there is nothing to look at here, which is nobody's fault."""
     return Finding(state="skip", found=why)
+
+
+def for_root(why: str) -> Finding:
+    """Say that there may be something, which this user cannot see."""
+    return Finding(state="skip", found=why, do="sudo littoral doctor")

@@ -57,9 +57,11 @@ def _group(name: str, held: list[Asked], *, every: bool, colours: bool) -> Itera
             yield from _lines(one, colours=colours)
         return
     well = [one.check.name for one in held if one.finding.state == "ok"]
-    rest = [one.check.name for one in held if one.finding.state == "skip"]
+    rest = [one.check.name for one in held if one.finding.state == "skip" and not _hidden(one)]
+    hidden = [one.check.name for one in held if _hidden(one)]
     told = [f"{_mark('ok', colours=colours)} {', '.join(well)}"] if well else []
     told += [f"nothing to look at: {', '.join(rest)}"] if rest else []
+    told += [f"for root alone: {', '.join(hidden)}"] if hidden else []
     yield f"{name:{_NAME}} {'; '.join(told)}".rstrip()
     for one in held:
         if one.finding.state in ("warn", "fail"):
@@ -84,8 +86,14 @@ def _mark(state: str, *, colours: bool) -> str:
     return f"\x1b[{_COLOURS[state]}m{_MARKS[state]}\x1b[0m" if colours else _MARKS[state]
 
 
+def _hidden(one: Asked) -> bool:
+    """Whether it was skipped for want of rights, and a command says how to have them."""
+    return one.finding.state == "skip" and bool(one.finding.do)
+
+
 def _sum(asked: Sequence[Asked], *, every: bool) -> str:
-    counts = Counter(one.finding.state for one in asked)
+    hidden = [one.finding.do for one in asked if _hidden(one)]
+    counts = Counter(one.finding.state for one in asked if not _hidden(one))
     named: dict[State, str] = {
         "fail": "failed",
         "warn": "to look at",
@@ -93,4 +101,6 @@ def _sum(asked: Sequence[Asked], *, every: bool) -> str:
         "skip": "nothing to look at",
     }
     told = ", ".join(f"{counts[state]} {words}" for state, words in named.items() if counts[state])
+    if hidden:
+        told = "; ".join([*([told] if told else []), f"{len(hidden)} more with: {hidden[0]}"])
     return f"{len(asked)} checks: {told}" + ("" if every else "; --all shows each")
