@@ -117,6 +117,14 @@ def test_init_never_replaces_a_repository(publisher: Publisher) -> None:
         publisher.init()
 
 
+@pytest.mark.parametrize("fleet", ["Shore", "", "shore/../sea", "a" * 65])
+def test_a_fleet_is_named_like_a_device_before_any_key_is_made(tmp_path: Path, fleet: str) -> None:
+    offline = tmp_path / "offline"
+    with pytest.raises(MisuseError, match="fleet: expected 1 to 64"):
+        writer.init(tmp_path / "repo", offline=offline, online=tmp_path / "online", fleet=fleet)
+    assert not offline.exists()
+
+
 def test_init_keeps_keys_that_are_there(publisher: Publisher) -> None:
     """A console that made its keys first; or an init that was killed."""
     before = {path.name: path.read_bytes() for path in publisher.online.iterdir()}

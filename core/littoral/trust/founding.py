@@ -8,6 +8,7 @@ from typing import Final
 from securesystemslib.signer import Key
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
+from littoral.bundle.manifest import check_id
 from littoral.errors import MisuseError
 from littoral.trust import certificates, rules
 from littoral.trust.drafts import Draft
@@ -29,10 +30,11 @@ def init(
     """Make keys, where there are none, and a repository that names no model yet.
 
     Raises:
-        MisuseError: A repository is there.
+        MisuseError: A repository is there, or no fleet may be called so.
 
     """
     repository, now = _nothing(folder), now or datetime.now(UTC)
+    _check_fleet(fleet)
     names = (*ROOT_KEYS, *TARGETS_KEYS)
     device_ca = _make_keys(offline, online, names, fleet=fleet, now=now)
     keys = {name: load_signer(offline / f"{name}.pem") for name in names}
@@ -70,10 +72,12 @@ def draft(
     the keys of a role must sign.
 
     Raises:
-        MisuseError: A repository is there, or a role is left without enough keys.
+        MisuseError: A repository is there, no fleet may be called so, or a role is left without
+            enough keys.
 
     """
     _nothing(folder)
+    _check_fleet(fleet)
     now = now or datetime.now(UTC)
     device_ca = _make_keys(offline, online, (), fleet=fleet, now=now)
     root = Metadata(_root(online, trusted, fleet=fleet, device_ca=device_ca, now=now))
@@ -112,6 +116,14 @@ def _nothing(folder: Path) -> Repository:
     if (repository.metadata / "root.json").exists():
         raise MisuseError(f"{folder}: a repository is there; name another folder")
     return repository
+
+
+def _check_fleet(fleet: str) -> None:
+    """Before any key is made: the device CA and every certificate bear the name."""
+    try:
+        check_id("fleet", fleet)
+    except ValueError as e:
+        raise MisuseError(str(e)) from e
 
 
 def _root(
