@@ -1,19 +1,24 @@
 """Reports on their way into the spool. What the disk does not take now waits in memory.
 
 Every report has an id, by which the spool takes it once: it may be told again after a power
-cut, or each time that a refused release is looked at.
+cut, or each time that a refused release is looked at. The console is told a digest of it, and
+takes once what the spool no longer remembers.
 """
 
+import hashlib
 import logging
 import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from littoral.errors import StorageError
 from littoral.wire.journal import Said
 from littoral.wire.messages import Key, Kind, Report, Update
 from littoral_agent.spool import Spool
+
+_DIGITS: Final = 32  # of a digest: as many as no two ids of a device share
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +35,7 @@ class _Waiting:
     def body(self, key: Key) -> bytes:
         report = Report(
             key=key,
+            once=hashlib.sha256(self.id.encode()).hexdigest()[:_DIGITS],
             time_ms=self.time_ms,
             kind=self.kind,
             update=self.update,
@@ -100,7 +106,8 @@ class Reports:
 
     def _dropped(self, key: Key, count: int) -> bytes:
         detail = f"{count} messages were dropped before they could be sent"
-        return _Waiting("", self.now_ms(), "dropped", None, detail, None).body(key)
+        name = secrets.token_hex(8)
+        return _Waiting(name, self.now_ms(), "dropped", None, detail, None).body(key)
 
     def _add(self, waiting: _Waiting) -> None:
         with self._lock:

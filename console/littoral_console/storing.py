@@ -14,6 +14,7 @@ from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Telemetry
 from littoral_console import outcomes
 from littoral_console import tables as t
+from littoral_console.database import insert_once
 
 MOST: Final = 2**53  # JSON's whole numbers end there
 _NO_UPDATE: Final[dict[str, Any]] = {
@@ -26,9 +27,13 @@ _RUNTIMES: Final = 16
 
 
 def report(connection: Connection, said: Report, *, now_ms: int) -> None:
-    """Keep a report, and what it means for what was asked of the device."""
+    """Keep a report, and what it means for what was asked of the device.
+
+    One that is here under another key, of before the device was enrolled anew, changes nothing.
+    """
     row: dict[str, Any] = {
         **_key(said.key),
+        "once": said.once,
         "time_ms": whole(said.time_ms),
         "received_ms": now_ms,
         "kind": said.kind,
@@ -37,8 +42,7 @@ def report(connection: Connection, said: Report, *, now_ms: int) -> None:
     }
     if said.update is not None:
         row |= _update(said.update, detail=said.detail)
-    connection.execute(insert(t.reports), row)
-    if said.update is not None:
+    if insert_once(connection, t.reports, row) and said.update is not None:
         outcomes.heard_update(connection, said, now_ms=now_ms)
 
 

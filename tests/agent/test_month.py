@@ -9,6 +9,7 @@ the director's document signed anew twice a week.
 import itertools
 import logging
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -170,7 +171,9 @@ class Month:
                 update = Update(
                     model="mobilenet", event=event, state="probation", release=12, manifest="a" * 64
                 )
-                return Report(key=key, time_ms=1, kind="update", update=update).to_json()
+                return Report(
+                    key=key, once=secrets.token_hex(16), time_ms=1, kind="update", update=update
+                ).to_json()
 
             self.spool.add("report", body)
         for _ in range(5):  # windows of a minute while the candidate is watched

@@ -32,6 +32,18 @@ def test_a_step_is_told_once_however_often_it_is_remembered(spool: Spool) -> Non
     assert (report.kind, report.update, report.time_ms) == ("update", STEP.update, 5)
 
 
+def test_the_console_can_tell_one_report_from_another_whatever_their_keys(spool: Spool) -> None:
+    reports = Reports(spool, now_ms=lambda: 9)
+    reports.step(STEP)
+    reports.tell("journal", "lost")
+    reports.tell("journal", "lost")
+    reports.tell("boot", "hello", once=f"boot/{'1' * 500}")
+    spool.add("telemetry", *[lambda _: bytes(600)] * 3)
+    reports.dropped()
+    assert len({one.once for one in told(spool)}) == 5
+    assert {len(one.once) for one in told(spool)} == {32}
+
+
 def test_what_has_no_id_is_told_each_time(spool: Spool) -> None:
     reports = Reports(spool, now_ms=lambda: 9)
     reports.tell("journal", "lost", code="journal")

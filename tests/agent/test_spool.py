@@ -25,7 +25,9 @@ def body(key: Key) -> bytes:
 
 
 def boot(time_ms: int) -> Callable[[Key], bytes]:
-    return lambda key: Report(key=key, time_ms=time_ms, kind="boot").to_json()
+    return lambda key: Report(
+        key=key, once=f"boot/{time_ms}", time_ms=time_ms, kind="boot"
+    ).to_json()
 
 
 def big(_: Key) -> bytes:
@@ -176,6 +178,7 @@ def test_another_incarnation_takes_over_reports_and_says_what_it_left(path: Path
         found = spool.messages({}, limit=9)
         reports = [Report.from_json(m.body) for m in found]
         assert [one.time_ms for one in reports] == [0, 1, 2]
+        assert [one.once for one in reports] == ["boot/0", "boot/1", "boot/2"]
         assert [(m.stream, m.sequence) for m in found] == [
             (one.key.stream, one.key.sequence) for one in reports
         ]

@@ -51,6 +51,7 @@ from littoral_console.context import Context
 from littoral_console.ingest import Heard, Said
 from littoral_console.rollouts import Order
 from littoral_console.server import Options, open_context
+from simulators.console import once
 
 USER, PASSWORD = "ada", "correct horse"
 VIEWER = "grace"
@@ -164,9 +165,8 @@ class Coast:
         return Key(device=board.id, incarnation=1, stream=stream, sequence=number)
 
     def report(self, board: Board, update: Update, *, at_ms: int) -> None:
-        said = Report(
-            key=self.key(board, "reports-1"), time_ms=at_ms - 400, kind="update", update=update
-        )
+        key = self.key(board, "reports-1")
+        said = Report(key=key, once=once(key), time_ms=at_ms - 400, kind="update", update=update)
         self.hear(board, said, at_ms=at_ms)
 
     def window(

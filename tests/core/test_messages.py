@@ -20,7 +20,7 @@ from littoral.wire.telemetry import Series, Telemetry
 
 KEY = Key(device="porch-1", incarnation=2, stream="r-7f3a", sequence=9)
 UPDATE = Update(model="digits", event="refused", state="idle", release=3, good=2, code="hash")
-REPORT = Report(key=KEY, time_ms=1_700_000_000_000, kind="update", update=UPDATE)
+REPORT = Report(key=KEY, once="1f0c", time_ms=1_700_000_000_000, kind="update", update=UPDATE)
 STATUS = Status(
     device="porch-1",
     incarnation=2,

@@ -200,6 +200,11 @@ class ConsoleProcess:
         return int(self.rest.post("rollouts", order)["rollout"]["id"])
 
 
+def once(key: Key) -> str:
+    """Return what a report of that key bears for ever."""
+    return f"{key.incarnation}/{key.stream}/{key.sequence}"
+
+
 @dataclass
 class DeviceSimulator:
     """A device with a key of its own, played by the test."""
@@ -260,7 +265,8 @@ class DeviceSimulator:
         ends = event in {"healthy", "refused", "failed", "dropped"}
         state = "idle" if ends else _STATES.get(event, event)
         update = Update(model=model, event=event, state=state, release=release, **more)
-        return Report(key=self.key(sequence), time_ms=1_000, kind="update", update=update)
+        key = self.key(sequence)
+        return Report(key=key, once=once(key), time_ms=1_000, kind="update", update=update)
 
     def status(self, *models: Running, online: bool = True, **more: Any) -> Status:
         return Status(

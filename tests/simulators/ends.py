@@ -36,7 +36,9 @@ class AgentsSide:
 
     def report(self, many: int = 1) -> None:
         def body(key: Key) -> bytes:
-            return Report(key=key, time_ms=1, kind="boot", detail=f"{key.sequence}").to_json()
+            return Report(
+                key=key, once=f"{key.sequence}", time_ms=1, kind="boot", detail=f"{key.sequence}"
+            ).to_json()
 
         for _ in range(many):
             self.spool.add("report", body)

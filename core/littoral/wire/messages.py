@@ -12,7 +12,9 @@ A report and a telemetry batch carry (device, incarnation, stream, sequence): se
 1, 2, 3 … within a stream, a stream is named anew whenever its counter is lost. The console
 inserts that key in the transaction that applies the message and acknowledges after the commit,
 cumulatively per stream; only then does the message leave the device's spool. So a replay is
-harmless, a gap is seen, and a broker's own acknowledgement means nothing. What the device had to
+harmless, a gap is seen, and a broker's own acknowledgement means nothing. A report that was not
+acknowledged before its device was enrolled anew gets another key; it keeps its ``once``, by which
+the console applies it one time under whatever keys it comes. What the device had to
 drop is said by its status: by stream, the lowest sequence that its spool still holds (the next one
 to come, when it is empty). The console counts what is missing below that as lost and acknowledges
 over it; a gap that the device can still fill holds the acknowledgement back.
@@ -31,6 +33,8 @@ from littoral.wire.message import Message
 
 TOPICS: Final = "littoral/devices"
 UP: Final = ("up/status", "up/report", "up/telemetry", "up/renew")  # brokers let pass no other
+
+MOST_ONCE: Final = 64  # characters
 
 Kind = Literal["update", "boot", "journal", "dropped", "clock", "director"]
 
@@ -97,11 +101,16 @@ class Report(Message):
     """A change that the console must hear of, exactly once."""
 
     key: Key
+    once: str  # what makes it one of its kind for ever: it may be numbered anew
     time_ms: int  # by the device's trusted clock
     kind: Kind  # director: a document of the director was refused, whole
     update: Update | None = None
     detail: str = ""
     code: str | None = None  # why, where no update says it
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.once) <= MOST_ONCE:
+            raise ValueError(f"once: expected 1 to {MOST_ONCE} characters")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

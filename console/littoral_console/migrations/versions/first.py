@@ -280,6 +280,7 @@ def upgrade() -> None:
         sa.Column("incarnation", sa.Integer(), nullable=False),
         sa.Column("stream", sa.String(length=64), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("once", sa.String(length=64), nullable=False),
         sa.Column("time_ms", sa.BigInteger(), nullable=False),
         sa.Column("received_ms", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -302,6 +303,7 @@ def upgrade() -> None:
             "sequence",
             name=op.f("uq_reports_device_incarnation_stream_sequence"),
         ),
+        sa.UniqueConstraint("device", "once", name=op.f("uq_reports_device_once")),
     )
     op.create_index("ix_reports_device_id", "reports", ["device", "id"], unique=False)
     op.create_index("ix_reports_model_id", "reports", ["model", "id"], unique=False)
