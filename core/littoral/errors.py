@@ -21,6 +21,14 @@ LittoralError
 │   ├── WrongDeviceError        meant for another device, incarnation or fleet
 │   ├── WrongHardwareError      for hardware that this device does not have
 │   └── ForgottenError          the repository does not hold what its metadata names
+├── UnfitError                  this device cannot take it: refused, before a byte of it came
+│   ├── WrongRuntimeError       its runtime is of another version than the release requires
+│   ├── OperatorsError          its runtime does not know an operator, or not in that version
+│   ├── ShortMemoryError        it has less free memory than the release requires
+│   └── OverBudgetError         it may not bring so many bytes in any month
+├── PostponedError              not now: it waits, and is taken up again when its time comes
+│   ├── ClosedError             no maintenance window is open
+│   └── SpentError              this month's bytes are used up
 ├── TrialError                  the candidate ran, and did not prove itself
 │   ├── OutputsError            other outputs than its golden vectors
 │   ├── LatencyError            slower than its budget
@@ -198,6 +206,42 @@ class ForgottenError(TrustError):
     code = "forgotten"
 
 
+class UnfitError(LittoralError):
+    code = "unfit"
+
+
+class WrongRuntimeError(UnfitError):
+    code = "wrong-runtime"
+
+
+class OperatorsError(UnfitError):
+    code = "operators"
+
+
+class ShortMemoryError(UnfitError):
+    code = "short-memory"
+
+
+class OverBudgetError(UnfitError):
+    code = "over-budget"
+
+
+class PostponedError(LittoralError):
+    code = "postponed"
+
+    def __init__(self, words: str, *, until: datetime | None) -> None:
+        super().__init__(words)
+        self.until = until  # None: nobody can tell yet
+
+
+class ClosedError(PostponedError):
+    code = "window"
+
+
+class SpentError(PostponedError):
+    code = "budget"
+
+
 class TrialError(LittoralError):
     code = "trial"
 
@@ -230,6 +274,10 @@ class DeadlineError(TrialError):
 
 class UnhealthyError(TrialError):
     code = "unhealthy"
+
+
+class FellBackError(UnhealthyError):
+    code = "fell-back"
 
 
 class BackendError(LittoralError):

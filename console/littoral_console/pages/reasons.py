@@ -87,6 +87,37 @@ _REASONS: Final[dict[str, Reason]] = {
         "It is of a format that this version does not know: install a newer littoral, or publish "
         "for this one.",
     ),
+    # the device cannot take it, or not now
+    "unfit": Reason("This device cannot take it", "It lacks what the release requires."),
+    "wrong-runtime": Reason(
+        "Another version of the runtime",
+        "The release requires versions of the runtime that the device does not have. Nothing of "
+        "it was downloaded.",
+    ),
+    "operators": Reason(
+        "Operators that its runtime does not know",
+        "The model uses an operator, or a version of one, that came after the device's runtime. "
+        "Nothing of it was downloaded.",
+    ),
+    "short-memory": Reason(
+        "Too little free memory",
+        "The release requires more memory than the device has free. It is looked at again.",
+    ),
+    "over-budget": Reason(
+        "More than a month's bytes",
+        "The download is larger than all that the device may bring in a month.",
+    ),
+    "postponed": Reason("Not now", "The device takes it up again when its time comes.", "calm"),
+    "window": Reason(
+        "Waits for its window",
+        "No maintenance window of the device is open. It goes on by itself when one is.",
+        "calm",
+    ),
+    "budget": Reason(
+        "Waits for next month",
+        "The device has used up the bytes that it may bring in a month (of UTC).",
+        "calm",
+    ),
     # the candidate ran, and did not prove itself
     "trial": Reason("Failed its trial", "The candidate ran on the device and did not pass."),
     "outputs": Reason(
