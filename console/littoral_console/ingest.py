@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from littoral.wire.messages import Key, Report, Status
 from littoral.wire.telemetry import Telemetry
-from littoral_console import identities, renewal, storing, streams
+from littoral_console import identities, outcomes, renewal, storing, streams
 from littoral_console import tables as t
 from littoral_console.director import Director
 
@@ -158,6 +158,7 @@ class _Batch:
         )
         now_ms = self._now_ms
         storing.models(self._connection, one.device, said.models, now_ms=now_ms)
+        outcomes.heard_status(self._connection, said, now_ms=now_ms)
         if self._director.reported(self._connection, one.device, said.director, now_ms=now_ms):
             self.effects.desired.add(one.device)
         for stream, sequence in list(said.spool.items())[:_STREAMS]:

@@ -1,17 +1,20 @@
 """What becomes of what devices were asked for: an outcome is what the device reported.
 
-Silence is ``pending`` however long it lasts.
+Silence is ``pending`` however long it lasts, and changes nothing that was reported. An outcome
+is not for ever: a device that had proven a release, and then says that another one is good, has
+failed it, although nobody ordered that; and has proven it again once it says so.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, select, update
 
+from littoral.errors import FellBackError
 from littoral.wire.journal import State
-from littoral.wire.messages import Report, Running, Update
+from littoral.wire.messages import Report, Running, Status, Update
 from littoral_console import tables as t
 
 
@@ -19,53 +22,56 @@ class Outcome(StrEnum):
     PENDING = "pending"  # asked for; the device has not said how it ended
     HEALTHY = "healthy"  # proven on the device, and serving
     REFUSED = "refused"  # not what was promised, or not for this device: it never ran
-    FAILED = "failed"  # it ran, and did not prove itself
+    FAILED = "failed"  # it ran, and did not prove itself; or it is proven no longer
     SUPERSEDED = "superseded"  # something else was asked for before it ended
 
 
 BAD: Final = (Outcome.REFUSED, Outcome.FAILED)
+FELL_BACK: Final = "fell-back"  # a step that nobody reports: what was proven is so no longer
 LEFT: Final = "probation_left_s"  # a figure of a device's report
 _MOST_LEFT_S: Final = 365 * 24 * 3600.0
+_HEALTHY: Final = "healthy"
+_STATED: Final = "status"  # it is proven by a status; reports of before that may still come
+_REPORTED: Final = (_HEALTHY, FELL_BACK)  # after these, a report is later than what is known
+_DETAIL: Final = 2000
+_AFTER_ALL: Final = 2**53  # a sequence: no report comes after it
 _MOST_LATE_MS: Final = 24 * 3600 * 1000  # a report waits in a spool; a clock may be years behind
 
 
 def heard_update(connection: Connection, report: Report, *, now_ms: int) -> None:
     """Take what a report says of an update that is asked for."""
     said, device = report.update, report.key.device
-    if said is None or said.release is None:
+    if said is None:
         return
-    values = {
-        "outcome": _outcome(said),
-        "step": said.event[:16],
-        "state": said.state[:16],
-        "until_ms": watched_until(said, time_ms=report.time_ms, now_ms=now_ms),
-        "code": said.code and said.code[:32],
-        "detail": said.detail[:2000],
-        "updated_ms": now_ms,
-    }
-    _conclude(connection, device, model=said.model, release=said.release, values=values)
-
-
-def heard_running(connection: Connection, device: str, said: Running, *, now_ms: int) -> None:
-    """Take what a status says: what is proven and idle is what was asked for."""
-    if said.state == State.IDLE and said.good is not None:
+    asked = next(iter(_asked(connection, device, model=said.model)), None)
+    if asked is None:
+        return
+    if said.release == asked.release:
+        outcome = _outcome(said)
         values = {
-            "outcome": Outcome.HEALTHY,
-            "step": "healthy",
-            "state": said.state,
-            "until_ms": None,
-            "code": None,
-            "detail": "",
-            "updated_ms": now_ms,
+            "outcome": outcome,
+            "step": said.event[:16],
+            "state": said.state[:16],
+            "until_ms": watched_until(said, time_ms=report.time_ms, now_ms=now_ms),
+            "code": said.code[:32] if said.code and outcome is not Outcome.HEALTHY else None,
+            "detail": said.detail[:_DETAIL],
         }
-        _conclude(
-            connection,
-            device,
-            model=said.model,
-            release=said.good,
-            values=values,
-            only=Outcome.PENDING,
-        )
+        _conclude(connection, asked, values, now_ms=now_ms)
+    elif said.state == State.IDLE and asked.step in _REPORTED:
+        rest = _at_rest(asked, good=said.good, step=_HEALTHY, why=said.detail)
+        _conclude(connection, asked, rest, now_ms=now_ms)
+
+
+def heard_status(connection: Connection, status: Status, *, now_ms: int) -> None:
+    """Take what a status says of all that is asked for: what is proven is the device's word."""
+    running = {one.model: one for one in status.models}
+    for asked in _asked(connection, status.device):
+        said = running.get(asked.model)
+        if said is None or said.state != State.IDLE:
+            continue
+        rest = _at_rest(asked, good=said.good, step=_STATED)
+        if rest and (asked.outcome == Outcome.PENDING or _is_later(connection, status, said)):
+            _conclude(connection, asked, rest, now_ms=now_ms)
 
 
 def watched_until(said: Update, *, time_ms: int, now_ms: int) -> int | None:
@@ -81,36 +87,80 @@ def watched_until(said: Update, *, time_ms: int, now_ms: int) -> int | None:
 
 
 def _outcome(said: Update) -> Outcome:
+    if said.state == State.IDLE and said.good == said.release:
+        return Outcome.HEALTHY  # also where it refuses to do anew what it has proven
     match said.event:
         case "refused":
             return Outcome.REFUSED
         case "failed":
             return Outcome.FAILED
-        case "healthy":
-            return Outcome.HEALTHY
-        case _ if said.state == State.IDLE and said.good == said.release:
-            return Outcome.HEALTHY
         case _:
             return Outcome.PENDING
 
 
+def _at_rest(
+    asked: Row[*tuple[Any, ...]], *, good: int | None, step: str, why: str = ""
+) -> dict[str, object]:
+    """Return what changes because a device at rest calls ``good`` proven; often nothing.
+
+    What a release failed by stays, whatever is proven: only a report of it says otherwise.
+    """
+    rest: dict[str, object] = {"state": State.IDLE, "until_ms": None}
+    fell_back = asked.outcome == Outcome.FAILED and asked.step == FELL_BACK
+    if good == asked.release and (asked.outcome == Outcome.PENDING or fell_back):
+        return rest | {"outcome": Outcome.HEALTHY, "step": step, "code": None, "detail": ""}
+    if good == asked.release or asked.outcome != Outcome.HEALTHY:
+        return {}
+    now = f"release {good} is what it calls proven now" if good else "nothing is proven now"
+    detail = f"it had proven release {asked.release}, and nobody ordered another: {now}"
+    return rest | {
+        "outcome": Outcome.FAILED,
+        "step": FELL_BACK,
+        "code": FellBackError.code,
+        "detail": f"{detail}; {why}"[:_DETAIL] if why else detail,
+    }
+
+
+def _asked(
+    connection: Connection, device: str, *, model: str | None = None
+) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Return what the device is asked for now, of one model or of all, and what came of it."""
+    c, d = t.rollout_devices.c, t.desired.c
+    found = (
+        select(d.device, d.model, d.release, d.rollout, c.outcome, c.step)
+        .join(t.rollout_devices, (c.rollout == d.rollout) & (c.device == d.device))
+        .where(d.device == device)
+    )
+    if model is not None:
+        found = found.where(d.model == model)
+    return connection.execute(found).all()
+
+
+def _is_later(connection: Connection, status: Status, said: Running) -> bool:
+    """Whether the status was said after the last report of the model, as the device numbers them.
+
+    It was if that report is acknowledged, as far as the status knows, or of a stream of before.
+    """
+    c = t.reports.c
+    last = connection.execute(
+        select(c.incarnation, c.stream, c.sequence)
+        .where(c.device == status.device, c.model == said.model)
+        .order_by(c.id.desc())
+        .limit(1)
+    ).one_or_none()
+    if last is None or last.incarnation != status.incarnation:
+        return True
+    return status.spool.get(last.stream, _AFTER_ALL) > last.sequence
+
+
 def _conclude(
     connection: Connection,
-    device: str,
-    *,
-    model: str,
-    release: int,
+    asked: Row[*tuple[Any, ...]],
     values: Mapping[str, object],
-    only: Outcome | None = None,
+    *,
+    now_ms: int,
 ) -> None:
-    """Change the outcome of what the device is asked for now, and of nothing older."""
-    c, d = t.rollout_devices.c, t.desired.c
-    asked = (
-        select(d.rollout)
-        .where(d.device == device, d.model == model, d.release == release)
-        .scalar_subquery()
-    )
-    row = update(t.rollout_devices).where(c.device == device, c.rollout == asked)
-    if only is not None:
-        row = row.where(c.outcome == only)
-    connection.execute(row.values(**values))
+    if values:
+        c = t.rollout_devices.c
+        row = update(t.rollout_devices).where(c.device == asked.device, c.rollout == asked.rollout)
+        connection.execute(row.values(**values, updated_ms=now_ms))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, select
 
 from littoral import records
 from littoral.bundle.manifest import check_id
@@ -96,10 +96,14 @@ def board(said: Board | None) -> dict[str, Any] | None:
 
 
 def models(connection: Connection, device: str, running: Sequence[Running], *, now_ms: int) -> None:
-    """Keep what runs on a device, in place of what ran."""
-    connection.execute(delete(t.device_models).where(t.device_models.c.device == device))
-    rows = [
-        {
+    """Keep what runs on a device, in place of what ran, and since when it says so."""
+    c = t.device_models.c
+    held = connection.execute(select(t.device_models).where(c.device == device))
+    before = {row.model: row._asdict() for row in held}
+    connection.execute(delete(t.device_models).where(c.device == device))
+    rows: list[dict[str, Any]] = []
+    for m in {m.model: m for m in running}.values():
+        row = {
             "device": device,
             "model": check_id("model", m.model),
             "state": m.state[:16],
@@ -109,12 +113,11 @@ def models(connection: Connection, device: str, running: Sequence[Running], *, n
             "good": whole(m.good),
             "candidate": whole(m.candidate),
         }
-        for m in {m.model: m for m in running}.values()
-    ]
+        known = before.get(m.model, {})
+        same = row.items() <= known.items()
+        rows.append({**row, "since_ms": known["since_ms"] if same else now_ms})
     if rows:
         connection.execute(insert(t.device_models), rows)
-    for m in running:
-        outcomes.heard_running(connection, device, m, now_ms=now_ms)
 
 
 def whole(number: int | None) -> Any:  # noqa: ANN401

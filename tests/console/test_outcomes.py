@@ -1,9 +1,15 @@
-"""When the console says that a probation ends: only devices know, and some have no clock."""
+"""What becomes of what was asked for: what devices say, in whatever order, and nothing else.
+
+And when the console says that a probation ends: only devices know, and some have no clock.
+"""
+
+from typing import Any
 
 import pytest
 
-from littoral.wire.messages import Update
+from littoral.wire.messages import Running, Update
 from littoral_console.outcomes import watched_until
+from simulators.console import ConsoleProcess, DeviceSimulator
 
 NOW_MS = 1_767_268_800_000
 HOUR_MS = 3_600_000
@@ -32,3 +38,100 @@ def test_nonsense_is_no_time(left_s: float) -> None:
 def test_who_does_not_say_it_is_not_guessed_for() -> None:
     assert until() is None
     assert until(state="testing", probation_left_s=300.0) is None
+
+
+def steady(device: DeviceSimulator, good: int | None, **more: Any) -> None:
+    """Let the device say that it is at rest with ``good``."""
+    runs = Running(model="digits", state="idle", release=good, good=good)
+    device.post(status=device.status(runs, **more))
+
+
+def proven(console: ConsoleProcess, name: str, release: int = 2) -> tuple[DeviceSimulator, int]:
+    """Return a device that reported that it has proven ``release``, and the rollout."""
+    device = DeviceSimulator(console, name)
+    number = console.push(f"digits:{release}", to=name)
+    device.post(device.report("healthy", release=release, good=release, running=release))
+    assert console.outcome(number, name)["outcome"] == "healthy"
+    return device, number
+
+
+def counted(console: ConsoleProcess, rollout: int) -> dict[str, int]:
+    found: dict[str, int] = console.rest.get(f"rollouts/{rollout}")["rollout"]["outcomes"]
+    return found
+
+
+def test_a_device_that_fell_back_has_not_passed_any_more(console: ConsoleProcess) -> None:
+    device, number = proven(console, "fell")
+    steady(device, 1, spool={device.stream: 2})
+    found = console.outcome(number, "fell")
+    assert (found["outcome"], found["code"], found["step"]) == ("failed", "fell-back", "fell-back")
+    assert "nobody ordered another: release 1" in found["detail"]
+    assert counted(console, number) == {"failed": 1}
+    steady(device, 1, spool={device.stream: 2})
+    assert console.outcome(number, "fell") == found, "since then, and not since it was said again"
+    steady(device, 2, spool={device.stream: 2})
+    assert counted(console, number) == {"healthy": 1}, "it says that it has proven it after all"
+
+
+def test_a_report_that_another_release_is_good_says_so_with_its_reason(
+    console: ConsoleProcess,
+) -> None:
+    device, number = proven(console, "told")
+    more = {"release": 1, "good": 1, "running": 1, "detail": "the journal was lost"}
+    device.post(device.report("idle", **more))  # the state: any event that ends at rest
+    found = console.outcome(number, "told")
+    assert (found["outcome"], found["code"]) == ("failed", "fell-back")
+    assert found["detail"].endswith("; the journal was lost")
+    device.post(device.report("desired", release=2, good=1))
+    assert counted(console, number) == {"pending": 1}, "it does it anew"
+    device.post(device.report("healthy", release=2, good=2))
+    assert counted(console, number) == {"healthy": 1}
+
+
+def test_what_fell_back_is_asked_for_again_under_a_greater_attempt(console: ConsoleProcess) -> None:
+    device, number = proven(console, "anew")
+    steady(device, 1, spool={device.stream: 2})
+    again = console.push("digits:2", to="anew")
+    assert console.outcome(again, "anew")["attempt"] == 1
+    assert console.outcome(again, "anew")["outcome"] == "pending"
+    assert counted(console, number) == {"failed": 1}, "what became of the earlier one stays"
+
+
+def test_a_status_of_before_a_report_changes_nothing(console: ConsoleProcess) -> None:
+    """It was said before the device heard that the report is there."""
+    device, number = proven(console, "late")
+    steady(device, 1, spool={device.stream: 1})
+    assert counted(console, number) == {"healthy": 1}
+
+
+def test_reports_of_before_a_status_change_nothing_for_good(console: ConsoleProcess) -> None:
+    """A device that was away says at once what it runs; what led there comes after."""
+    device = DeviceSimulator(console, "away")
+    console.push("digits:1", to="away")
+    number = console.push("digits:2", to="away")
+    steady(device, 2, spool={device.stream: 1})
+    assert counted(console, number) == {"healthy": 1}
+    device.post(device.report("healthy", release=1, good=1))
+    assert counted(console, number) == {"healthy": 1}, "that was before"
+    for event in ("desired", "fetched", "passed"):
+        device.post(device.report(event, release=2, good=1))
+    device.post(device.report("healthy", release=2, good=2))
+    assert counted(console, number) == {"healthy": 1}
+
+
+def test_silence_and_a_serve_that_is_down_take_nothing_back(console: ConsoleProcess) -> None:
+    device, number = proven(console, "silent")
+    spool = {device.stream: 2}
+    runs = Running(model="digits", state="idle", release=None, good=2)
+    device.post(status=device.status(runs, spool=spool))
+    device.post(status=device.status(spool=spool, online=False))
+    device.post(status=device.status(spool=spool))  # no word of the model
+    assert counted(console, number) == {"healthy": 1}
+
+
+def test_what_is_proven_and_refused_anew_is_proven(console: ConsoleProcess) -> None:
+    device, number = proven(console, "renewed")
+    device.post(device.report("refused", release=2, good=2, code="expired"))
+    found = console.outcome(number, "renewed")
+    assert (found["outcome"], found["code"]) == ("healthy", None)
+    assert console.rest.get("history", device="renewed")[0]["code"] == "expired"

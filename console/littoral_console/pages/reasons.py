@@ -136,6 +136,11 @@ _REASONS: Final[dict[str, Reason]] = {
         "Failed on probation",
         "It passed its trial but did badly on live requests; the last good release took over.",
     ),
+    "fell-back": Reason(
+        "Proven no longer",
+        "The device had proven this release, and calls another one good now, though nobody "
+        "ordered that: its journal was lost, or its card was restored from an older copy.",
+    ),
     # the model cannot be run or made
     "backend": Reason("It cannot be run here", "The runtime on the device refused the model."),
     "backend-missing": Reason(

@@ -116,5 +116,6 @@ device_models: Final = Table(
     Column("variant", ID),
     Column("good", BigInteger),
     Column("candidate", BigInteger),
+    Column("since_ms", BigInteger, nullable=False),  # all of that is as it is now
     Index("ix_device_models_release", "model", "release"),
 )

@@ -184,6 +184,7 @@ def upgrade() -> None:
         sa.Column("variant", sa.String(length=64), nullable=True),
         sa.Column("good", sa.BigInteger(), nullable=True),
         sa.Column("candidate", sa.BigInteger(), nullable=True),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["device"], ["devices.id"], name=op.f("fk_device_models_device_devices")
         ),
