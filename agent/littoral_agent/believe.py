@@ -17,12 +17,12 @@ from littoral import durable, journal_log, records
 from littoral.bundle.manifest import Manifest, check_sha256
 from littoral.errors import (
     BundleError,
-    DeniedError,
     ExpiredError,
     LittoralError,
     MixError,
+    RollbackError,
     SignatureError,
-    TrustError,
+    StaleError,
     UnreachableError,
 )
 from littoral.tree import Tree
@@ -32,14 +32,14 @@ from littoral.wire.enrolment import SignedTime
 from littoral.wire.journal import Choice
 from littoral_agent import holdings
 from littoral_agent.identity import Enrolment
-from littoral_agent.origin import Origin, Repository
+from littoral_agent.origin import Origin
+from littoral_agent.sources import REFUSALS, Source, Sources, most_telling
 
 if TYPE_CHECKING:
     from littoral.trust.client import Client
 
 MAX_DOCUMENT: Final = 64 * 1024
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_NO: Final = (TrustError, BundleError, DeniedError)  # whom to ask was there, and this is no use
 
 log = logging.getLogger(__name__)
 
@@ -53,20 +53,22 @@ class Believer:
         enrolment: Enrolment,
         origin: Origin,
         *,
+        sources: Sources,
         clock: TrustedClock,
         hardware: tuple[str, ...],
-        prefix: str = "repo/",
     ) -> None:
         self._tree, self._enrolment, self._origin = tree, enrolment, origin
         self._clock, self._hardware = clock, hardware
-        self.repository = Repository(origin, prefix=prefix)
+        self.sources = sources
 
-    def accept(self, data: bytes, *, accepted: int) -> Desired:
+    def accept(self, data: bytes, *, accepted: int, offline: bool = False) -> Desired:
         """Return what the director's document ``data`` wants, and keep it.
 
-        ``accepted`` is the version that was believed last, 0 for none.
+        ``accepted`` is the version that was believed last, 0 for none; ``offline`` says that the
+        document came on a medium.
 
         Raises:
+            StaleError: It came on a medium, and is older than what is known.
             TrustError, MalformedError: It is not believed.
             UnreachableError: A newer root may explain its signature, and cannot be had.
             StorageError: It cannot be kept.
@@ -79,16 +81,16 @@ class Believer:
         except (SignatureError, ExpiredError) as e:
             # The director's key may have changed, or the one that spoke of the time: only a newer
             # root can say so.
-            try:
-                client.refresh()
-            except _NO:
+            outage = self._look_around()
+            if isinstance(outage, UnreachableError) and isinstance(e, SignatureError):
+                raise outage from None
+            if outage is not None:
                 raise e from None
-            except UnreachableError:
-                if isinstance(e, ExpiredError):
-                    raise e from None
-                raise
+            client = self._client()
             self._ask_time(client)
             desired = self._accept(data, client, accepted=accepted, now=self._clock.now())
+        except RollbackError as e:
+            raise StaleError(str(e)) if offline else e from None
         durable.replace(self._tree.desired, data)
         return desired
 
@@ -102,18 +104,18 @@ class Believer:
             StorageError: The disk refuses.
 
         """
-        try:
-            client = self._client()
-            outage = self._refresh(client)
-        except (*_NO, UnreachableError) as e:
-            return dict.fromkeys((one.model for one in assignments), e)
-        chosen: dict[str, Choice | LittoralError] = {}
-        for one in assignments:
-            try:
-                chosen[one.model] = self._choose(one, client)
-            except (*_NO, UnreachableError) as e:
-                chosen[one.model] = outage or e
-        return chosen
+        chosen: dict[str, Choice] = {}
+        refused: dict[str, list[LittoralError]] = {one.model: [] for one in assignments}
+        for source in self.sources.all:
+            open_ = [one for one in assignments if one.model not in chosen]
+            if not open_:
+                break
+            for model, found in self._choose_from(source, open_).items():
+                if isinstance(found, Choice):
+                    chosen[model] = found
+                else:
+                    refused[model].append(found)
+        return {model: chosen.get(model) or most_telling(refused[model]) for model in refused}
 
     def from_disk(self, model: str) -> Choice | None:
         """Return what the kept document names for ``model``, if it was believed and is still here.
@@ -135,7 +137,24 @@ class Believer:
             )
         return None
 
-    def _choose(self, one: Assignment, client: "Client") -> Choice:
+    def _choose_from(
+        self, source: Source, assignments: Collection[Assignment]
+    ) -> dict[str, Choice | LittoralError]:
+        """Return what ``source`` alone makes of ``assignments``."""
+        try:
+            client = self._client(source)
+            outage = self._refresh(client, offline=source.offline)
+        except (*REFUSALS, UnreachableError) as e:
+            return dict.fromkeys((one.model for one in assignments), e)
+        chosen: dict[str, Choice | LittoralError] = {}
+        for one in assignments:
+            try:
+                chosen[one.model] = self._choose(one, client, source)
+            except (*REFUSALS, UnreachableError) as e:
+                chosen[one.model] = outage or e
+        return chosen
+
+    def _choose(self, one: Assignment, client: "Client", source: Source) -> Choice:
         from littoral.trust.director import accept_manifest, agree
 
         found = client.lookup(one.path)
@@ -144,7 +163,7 @@ class Believer:
         agree(one, target=target, floor=floor, hardware=self._hardware)
         assert target is not None  # noqa: S101 (agree said so)
         held = holdings.manifest_bytes(self._tree, one.manifest_sha256)
-        data = held or self.repository(client.remote_name(target), limit=one.length)
+        data = held or source(client.remote_name(target), limit=one.length)
         manifest = accept_manifest(
             data, assignment=one, target=target, floor=floor, hardware=self._hardware
         )
@@ -152,24 +171,39 @@ class Believer:
             durable.replace(self._tree.manifest(one.manifest_sha256), data, mode=0o640)
         return _choice(one, manifest)
 
-    def _refresh(self, client: "Client") -> UnreachableError | None:
+    def _refresh(self, client: "Client", *, offline: bool) -> LittoralError | None:
         """Believe what is new, or what is held; return why the latter."""
-        outage: UnreachableError | None = None
+        outage: LittoralError | None = None
         try:
             client.refresh()
         except UnreachableError as e:
-            log.info("believing what is held: %s", e)
-            client.recall()
             outage = e
+        except RollbackError as e:
+            if not offline:
+                raise
+            outage = StaleError(str(e))  # it may hold the files all the same
+        if outage is not None:
+            log.info("believing what is held: %s", outage)
+            client.recall()
         # A board without a clock learns from what was signed how late it is at least.
         for keyid, when in client.issued().items():
             self._clock.raise_floor(when, keyid)
         return outage
 
-    def _client(self) -> "Client":
+    def _look_around(self) -> LittoralError | None:
+        """Believe what is newer wherever it is; return None if anybody knew, else why not."""
+        errors: list[LittoralError] = []
+        for source in self.sources.all:
+            try:
+                self._client(source).refresh()
+            except (*REFUSALS, UnreachableError) as e:
+                errors.append(e)
+        return most_telling(errors) if len(errors) == len(self.sources.all) else None
+
+    def _client(self, source: Source | None = None) -> "Client":
         from littoral.trust.client import Client
 
-        return Client(self._tree.metadata, self.repository, now=self._clock.under)
+        return Client(self._tree.metadata, source or self.sources, now=self._clock.under)
 
     def _accept(self, data: bytes, client: "Client", *, accepted: int, now: datetime) -> Desired:
         from littoral.trust.rules import accept_director, anchors

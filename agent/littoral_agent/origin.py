@@ -4,12 +4,14 @@ That nobody answers, or that the server is broken or busy, is UnreachableError: 
 asked again. What a server refuses is a Reply, whose status the caller judges.
 """
 
+import contextlib
 import http
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -41,6 +43,7 @@ class Stream:
     start: int
     total: int | None
     chunks: Iterator[bytes]
+    end: Callable[[], None] = lambda: None  # from another thread: no more chunks come
 
 
 class Origin:
@@ -116,10 +119,11 @@ class Origin:
         with self._open("GET", path, body=None, headers=headers, read_s=READ_S) as response:
             if response.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise HashError(path, signed=f"more than {start}", found="less", kind="length")
+            chunks, end = self._chunks(path, response), partial(_end, response)
             if response.status == http.HTTPStatus.PARTIAL_CONTENT:
-                yield Stream(*_content_range(path, response), self._chunks(path, response))
+                yield Stream(*_content_range(path, response), chunks, end)
             elif response.status == http.HTTPStatus.OK:
-                yield Stream(0, response.length_remaining, self._chunks(path, response))
+                yield Stream(0, response.length_remaining, chunks, end)
             else:
                 with _transport_errors(self.url):
                     words = _capped(path, response, MAX_FAILURE)
@@ -190,6 +194,8 @@ class Origin:
 class Repository:
     """The image repository below ``prefix`` of an origin: a littoral.trust.client.Fetch."""
 
+    offline = False
+
     def __init__(self, origin: Origin, *, prefix: str = "repo/") -> None:
         self._origin, self._prefix = origin, prefix
 
@@ -213,6 +219,12 @@ class Repository:
         """Open the file ``name``; as Origin.stream."""
         with self._origin.stream(self._prefix + name, start=start) as stream:
             yield stream
+
+
+def _end(response: "BaseHTTPResponse") -> None:
+    """Let whoever reads ``response`` in another thread read no more."""
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # it has just ended by itself
+        response.shutdown()
 
 
 def _capped(path: str, response: "BaseHTTPResponse", limit: int) -> bytes:

@@ -11,24 +11,28 @@ from littoral.errors import DefectError, StorageError
 from littoral.tree import Tree
 from littoral.trust.clock import TrustedClock
 from littoral.wire.board import Board
+from littoral.wire.journal import State
 from littoral.wire.messages import Status
-from littoral_agent import hardware, identity
+from littoral_agent import hardware, identity, sources
 from littoral_agent.believe import Believer
 from littoral_agent.board import kernel
 from littoral_agent.board.sampler import Sampler
 from littoral_agent.channel import Auto, Channel, Ends
 from littoral_agent.control import Control
-from littoral_agent.deeds import Deeds
+from littoral_agent.deeds.means import Means
+from littoral_agent.hands import Hands
 from littoral_agent.https import Https
 from littoral_agent.identity import Enrolment
+from littoral_agent.ledger import Ledger
+from littoral_agent.life import Life
 from littoral_agent.origin import Origin
+from littoral_agent.promises import Promises
 from littoral_agent.renewer import Renewer
 from littoral_agent.reports import Reports
 from littoral_agent.settings import MiB, Settings
 from littoral_agent.spool import Spool
 from littoral_agent.state import running
 from littoral_agent.telemetry import Speed
-from littoral_agent.updater import Updater
 from littoral_agent.watcher import Watcher
 from littoral_agent.wishes import Wishes
 from littoral_agent.worker import Worker
@@ -62,7 +66,12 @@ class Parts:
             self._origin = Origin(enrolment.url, ca=identity.of(tree).console_ca)
             self._renewer = Renewer(tree, enrolment, now=self._clock.now)
             believer = Believer(
-                tree, enrolment, self._origin, clock=self._clock, hardware=self._hardware
+                tree,
+                enrolment,
+                self._origin,
+                sources=sources.of(settings.sources, self._origin),
+                clock=self._clock,
+                hardware=self._hardware,
             )
         self._reports = Reports(self._spool, now_ms=self._now_ms)
         control = Control(tree.control)
@@ -70,7 +79,7 @@ class Parts:
             tree,
             settings,
             control=control,
-            repository=believer.repository if believer else None,
+            repository=believer.sources if believer else None,
             between=self._between,
         )
         self._updater = Updater(
@@ -78,8 +87,8 @@ class Parts:
         )
         self._wishes: Wishes | None = None
         if believer is not None:
-            self._wishes = Wishes(tree, settings, believer, self._updater, self._reports)
-        self._worker = Worker(self._updater, self._wishes, changed=self._changed)
+            self._wishes = Wishes(tree, settings, believer, self._life, self._reports)
+        self._worker = Worker(self._life, self._wishes, hands, changed=self._changed)
         self._sampler = Sampler(tree.root, disk_low_mib=settings.disk_low_bytes / MiB)
         self._sampler.look()
         self._watcher = Watcher(
@@ -88,7 +97,7 @@ class Parts:
             self._spool,
             started=self._worker.serve_started,
             changed=self._changed,
-            busy=lambda: bool(self._updater.busy()),
+            busy=self._watched,
             ahead_s=lambda: self._clock.system_ahead_s,
             sampler=self._sampler,
         )
@@ -204,7 +213,7 @@ class Parts:
             time_ms=self._now_ms(),
             software=__version__,
             hardware=self._hardware,
-            models=running(dict(self._updater.journals).values(), serving),
+            models=running(dict(self._life.journals).values(), serving),
             trust=enrolment.trust if enrolment else "first-use",
             clock=self._clock.source,
             director=self._wishes.version if self._wishes else 0,
@@ -244,8 +253,10 @@ class Parts:
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
 
-    def _between(self) -> None:
-        self._worker.between()
+    def _watched(self) -> bool:
+        """Whether any candidate is on probation."""
+        held = self._life.journals.copy()
+        return any(one.state is State.PROBATION for one in held.values())
 
     def _named(self) -> frozenset[str]:
         return self._wishes.named if self._wishes else frozenset()

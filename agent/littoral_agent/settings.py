@@ -15,6 +15,8 @@ from littoral.tree import Tree
 
 MiB: Final = 2**20
 DATA: Final = tree.DATA
+HTTPS: Final = "https"  # the console's own repository, among the sources
+FOLDER: Final = "dir:"  # before a folder's path, among the sources
 ETC: Final = Path("/etc/littoral/agent.toml")  # of the device in DATA
 
 _ABOVE_ZERO: Final = (
@@ -33,6 +35,7 @@ class Settings:
 
     hardware: tuple[Hardware, ...] = ()  # what models may run on; empty: what is found here
     channel: Literal["auto", "mqtt", "https"] = "auto"  # auto: https while no broker answers
+    sources: tuple[str, ...] = ("https",)  # of releases, in order: https, dir:/folder
     fallback_after_s: float = 20.0  # how long auto waits for the broker
     status_every_s: float = 21600.0  # it is said when it changes, and again after so long
     keepalive_s: float = 1000.0  # of the connection to a broker; longer than a window, none is sent
@@ -59,6 +62,11 @@ class Settings:
         for name in _ABOVE_ZERO:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name!r} should be above zero")
+        if not self.sources:
+            raise ValueError("'sources' should name one at least")
+        for source in self.sources:
+            if source != HTTPS and not source.startswith(f"{FOLDER}/"):
+                raise ValueError(f"'sources': expected '{HTTPS}' or '{FOLDER}/…', found {source!r}")
         if not 5 <= self.keepalive_s <= 3600:  # noqa: PLR2004
             raise ValueError("'keepalive_s' should be 5 to 3600")
         if not 0 <= self.keep <= 16:  # noqa: PLR2004

@@ -18,6 +18,7 @@ from littoral.trust.client import bootstrap
 from littoral.trust.clock import TrustedClock
 from littoral.wire.journal import State
 from littoral.wire.messages import Report
+from littoral_agent import sources
 from littoral_agent.believe import Believer
 from littoral_agent.control import Control
 from littoral_agent.deeds import Deeds
@@ -78,15 +79,15 @@ class Device:
             tree,
             self.enrolment,
             self.origin,
+            sources=sources.of(settings.sources, self.origin, prefix=""),
             clock=self.clock,
             hardware=settings.hardware,
-            prefix="",
         )
         deeds = Deeds(
             tree,
             settings,
             control=Control(tree.control),
-            repository=believer.repository,
+            repository=believer.sources,
             between=self._between,
         )
         self.updater = Updater(

@@ -1,0 +1,116 @@
+"""Where releases come from, in the order in which it is asked: the console, folders.
+
+It believes nothing. What one does not have, or has in a way that is refused, the next may have.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from littoral.errors import (
+    BundleError,
+    DeniedError,
+    LittoralError,
+    StaleError,
+    TrustError,
+    UnreachableError,
+)
+from littoral_agent.folder import Folder
+from littoral_agent.origin import Origin, Repository, Stream
+from littoral_agent.settings import FOLDER, HTTPS
+
+REFUSALS: Final = (TrustError, BundleError, DeniedError)  # whom to ask was there, and it is no use
+
+T = TypeVar("T")
+
+
+class Source(Protocol):
+    """One way to a repository: a littoral.trust.client.Fetch that also gives parts of files."""
+
+    @property
+    def offline(self) -> bool:
+        """Whether it may be older than what is known, and nobody's fault."""
+
+    def __call__(self, name: str, *, limit: int) -> bytes:
+        """Return the file ``name``, of at most ``limit`` bytes."""
+
+    def stream(self, name: str, *, start: int = 0) -> AbstractContextManager[Stream]:
+        """Open the file ``name``, from byte ``start`` if that is possible."""
+
+
+class Sources:
+    """All of them; itself a source that asks them in turn. Threads may share it."""
+
+    offline = False
+
+    def __init__(self, *sources: Source) -> None:
+        self._configured = sources
+        self._lent: tuple[Folder, ...] = ()
+
+    @property
+    def all(self) -> tuple[Source, ...]:
+        """Return what is to be asked, in order: first what somebody holds out just now."""
+        return (*self._lent, *self._configured)
+
+    @property
+    def folders(self) -> tuple[Folder, ...]:
+        """Return those that the settings name and that are folders."""
+        return tuple(one for one in self._configured if isinstance(one, Folder))
+
+    @contextmanager
+    def lent(self, folder: Folder) -> Iterator[None]:
+        """Ask ``folder`` before all others, until this ends."""
+        self._lent = (folder,)
+        try:
+            yield
+        finally:
+            self._lent = ()
+
+    def first(self, ask: Callable[[Source], T]) -> T:
+        """Return what ``ask`` does of the first source with which it goes well.
+
+        Raises:
+            LittoralError: It does with none; the one that tells most.
+
+        """
+        errors: list[LittoralError] = []
+        for source in self.all:
+            try:
+                return ask(source)
+            except (*REFUSALS, UnreachableError) as e:
+                errors.append(e)
+        raise most_telling(errors)
+
+    def __call__(self, name: str, *, limit: int) -> bytes:
+        """Return the file ``name`` from whoever has it. Raises as ``first``."""
+        return self.first(lambda source: source(name, limit=limit))
+
+    @contextmanager
+    def stream(self, name: str, *, start: int = 0) -> Iterator[Stream]:
+        """Open the file ``name`` at whoever has it. Raises as ``first``."""
+        with ExitStack() as opened:
+            yield self.first(lambda source: opened.enter_context(source.stream(name, start=start)))
+
+
+def of(names: tuple[str, ...], origin: Origin, *, prefix: str = "repo/") -> Sources:
+    """Return the sources that the settings name; ``https`` is the console's at ``origin``."""
+    return Sources(*(_source(name, origin, prefix) for name in names))
+
+
+def most_telling(errors: list[LittoralError]) -> LittoralError:
+    """Return which of what several sources said is to be told, or to be waited for.
+
+    A refusal says most. That one is too old says least: whoever cannot be reached now may know.
+    """
+    for error in errors:
+        if not isinstance(error, UnreachableError | StaleError):
+            return error
+    away = [error for error in errors if isinstance(error, UnreachableError)]
+    return (away or errors)[0]
+
+
+def _source(name: str, origin: Origin, prefix: str) -> Source:
+    if name == HTTPS:
+        return Repository(origin, prefix=prefix)
+    return Folder(Path(name.removeprefix(FOLDER)))

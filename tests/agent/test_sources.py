@@ -1,0 +1,154 @@
+"""Several sources in order: what one has not, or has wrongly, another may have."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from littoral.errors import (
+    LittoralError,
+    SettingsError,
+    SignatureError,
+    StaleError,
+    UnreachableError,
+)
+from littoral.tree import Tree
+from littoral.wire.journal import State
+from littoral_agent import settings
+from littoral_agent.sources import most_telling
+from simulators.device import QUICK, Device
+from simulators.repository import Fault, RepositorySimulator
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Iterator[RepositorySimulator]:
+    with RepositorySimulator(tmp_path / "publisher") as simulator:
+        simulator.publish(simulator.bundle("digits", 1))
+        yield simulator
+
+
+@contextmanager
+def device(folder: Path, repo: RepositorySimulator, *sources: str) -> Iterator[Device]:
+    one = Device(folder / "device", repo, settings=replace(QUICK, sources=sources))
+    try:
+        yield one
+    finally:
+        one.stop()
+
+
+def stick(repo: RepositorySimulator, folder: Path) -> Path:
+    """Return a copy of the repository as it is now."""
+    return Path(shutil.copytree(repo.folder, folder / "stick"))
+
+
+def test_a_folder_alone_brings_a_release(tmp_path: Path, repo: RepositorySimulator) -> None:
+    media = stick(repo, tmp_path)
+    with device(tmp_path, repo, f"dir:{media}") as pi:
+        pi.order("digits", 1)
+        pi.settle()
+        assert pi.good("digits") == 1
+    assert [name for name, _ in repo.requests if not name.startswith("time")] == []
+
+
+def test_a_folder_helps_out_while_the_network_is_down(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    media = stick(repo, tmp_path)
+    repo.fault("*", Fault.BROKEN)
+    with device(tmp_path, repo, "https", f"dir:{media}") as pi:
+        pi.order("digits", 1)
+        pi.settle()
+        assert pi.good("digits") == 1
+
+
+def test_an_older_folder_is_stale_and_still_gives_its_files(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    """What the console says of newer metadata stands; the blobs are the same ones."""
+    media = stick(repo, tmp_path)
+    repo.publish(repo.bundle("digits", 2))
+    with device(tmp_path, repo, "https", f"dir:{media}") as pi:
+        pi.order("digits", 2)
+        pi.settle()
+        repo.fault("*", Fault.BROKEN)
+        pi.order("digits", 1)
+        pi.settle(lambda: pi.good("digits") == 1)
+        assert (pi.good("digits"), pi.state("digits")) == (1, State.IDLE)
+
+
+def test_an_older_folder_alone_is_stale_and_no_attack(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    media = stick(repo, tmp_path)
+    repo.publish(repo.bundle("digits", 2))
+    with device(tmp_path, repo, "https") as pi:
+        pi.order("digits", 1)
+        pi.settle()
+        pi.settings = replace(QUICK, sources=(f"dir:{media}",))
+        pi.restart_agent()
+        pi.order("digits", 2)
+        pi.settle()
+        assert pi.good("digits") == 1
+        assert pi.told("digits")[-1] == ("refused", "stale")
+
+
+def test_a_medium_brings_a_newer_root(tmp_path: Path, repo: RepositorySimulator) -> None:
+    """Nobody else can be reached: the key that signed the document is named on the stick."""
+    from littoral.trust import writer
+
+    with device(tmp_path, repo, f"dir:{repo.folder}") as pi:
+        writer.rotate(repo.folder, "director", offline=repo.offline, online=repo.online)
+        repo.renew()
+        repo.fault("*", Fault.BROKEN)
+        pi.order("digits", 1)
+        pi.settle()
+        assert pi.good("digits") == 1
+
+
+def test_a_medium_that_is_not_there_is_waited_for(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    with device(tmp_path, repo, f"dir:{tmp_path}/stick") as pi:
+        pi.order("digits", 1)
+        for _ in range(3):
+            pi.turn()
+        assert pi.told("digits") == []
+        stick(repo, tmp_path)
+        pi.settle(lambda: "digits" in pi.updater.journals and pi.good("digits") == 1)
+
+
+def test_an_expired_medium_is_expired(tmp_path: Path, repo: RepositorySimulator) -> None:
+    media = stick(repo, tmp_path)
+    with device(tmp_path, repo, f"dir:{media}") as pi:
+        pi.later = timedelta(days=20)
+        repo.now += timedelta(days=20)
+        pi.restart_agent()
+        pi.order("digits", 1)
+        pi.settle()
+        assert pi.told("digits") == [("refused", "expired")]
+
+
+def test_what_tells_most_is_told() -> None:
+    away, old, bad = UnreachableError("away"), StaleError("old"), SignatureError("bad")
+    for errors, told in (
+        ([away, old], away),
+        ([old, away], away),
+        ([away, old, bad], bad),
+        ([old, old], old),
+    ):
+        given: list[LittoralError] = list(errors)
+        assert most_telling(given) is told
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["sources = []", 'sources = ["usb"]', 'sources = ["dir:stick"]', 'sources = ["dir:"]'],
+)  # fmt: skip
+def test_a_source_that_is_none_is_refused_in_the_settings(tmp_path: Path, line: str) -> None:
+    (tmp_path / "agent.toml").write_text(line)
+    with pytest.raises(SettingsError, match="sources"):
+        settings.read(Tree(tmp_path))
