@@ -23,12 +23,14 @@ from littoral.wire.control import (
     Deactivate,
     Failure,
     Loaded,
+    Needs,
     Probe,
+    Runtime,
     Serving,
     Tried,
     Try,
 )
-from littoral_serve import golden, live, release, trying
+from littoral_serve import golden, live, release, runtimes, trying
 from littoral_serve.http import Request, Response
 from littoral_serve.live import Live, Models
 from littoral_serve.settings import Settings
@@ -58,6 +60,7 @@ class Control:
             "POST /control/activate": self._activate,
             "POST /control/deactivate": self._deactivate,
             "POST /control/probe": self._probe,
+            "POST /control/runtime": self._runtime,
             "GET /control/state": self._state,
         }
 
@@ -148,6 +151,10 @@ class Control:
         # Which of the variant's boards this is, the agent knows; the widest budget is no mistake.
         hardware = max(variant.requires.hardware, key=lambda name: budgets.get(name, float("inf")))
         return selftest.verdict(figures, manifest.selftest, hardware=hardware)
+
+    async def _runtime(self, body: bytes) -> Runtime:
+        needs = records.from_json(Needs, body, limit=MAX_BYTES)
+        return runtimes.find(needs)
 
     async def _state(self, _: bytes) -> Serving:
         return Serving(

@@ -70,6 +70,12 @@ def test_a_device_needs_the_files_of_its_own_variant_alone() -> None:
     assert set(it.files_for(cpu)) == {"model.tflite", "golden.in", "golden.out", "labels.txt"}
 
 
+def test_variants_for_a_board_come_as_the_publisher_prefers_them() -> None:
+    value = plain()
+    value["variants"].append({**value["variants"][1], "id": "cpu-small"})
+    assert [v.id for v in read(value).variants_for("cpu-x86_64")] == ["cpu", "cpu-small"]
+
+
 def test_hardware_that_no_variant_names_has_none() -> None:
     assert read(plain()).variant_for("tensorrt") is None
 
@@ -117,6 +123,11 @@ def put(*path: str | int, value: object) -> Callable[[dict[str, Any]], object]:
         (put("variants", 1, "id", value="../cpu"), "variant"),
         (put("variants", 1, "files", value=[]), "names no file"),
         (put("variants", 1, "requires", "hardware", value=["abacus"]), "one of cpu-x86_64"),
+        (put("variants", 0, "requires", "runtime", value="litert"), "as 'litert>=2.1'"),
+        (put("variants", 0, "requires", "operators", value={"conv": 1}), "is none"),
+        (put("variants", 0, "requires", "operators", value={"ADD": 0}), "is none"),
+        (put("variants", 0, "requires", "operators", value={"ADD": 2**31}), "is none"),
+        (put("variants", 0, "requires", "memory_bytes", value=-1), "out of range"),
         (put("files", "model.tflite", "sha256", value="abc"), "expected a sha256 in hex"),
         (put("files", "model.tflite", "sha256", value=SHA.upper()), "expected a sha256"),
         (put("files", "model.tflite", "size", value=-1), "out of range"),

@@ -18,9 +18,10 @@ import requests
 
 from littoral import records
 from littoral.bundle.manifest import Tensor, Tolerance
+from littoral.bundle.runtimes import Range
 from littoral.model import tensors
 from littoral.model.backends import open_session
-from littoral.wire.control import Activated, Serving, Timings, Tried
+from littoral.wire.control import Activated, Runtime, Serving, Timings, Tried
 from littoral.wire.sketch import Sketch
 from simulators.served import (
     HARDWARE,
@@ -397,3 +398,21 @@ def test_local_programs_are_answered_on_the_unix_socket(device: Device) -> None:
     assert (
         reply["predictions"] == open_session("litert", model("tiny_int8")).run(image())[0].tolist()
     )
+
+
+@pytest.mark.usefixtures("serve")
+def test_serve_says_what_would_run_a_variant(device: Device) -> None:
+    needs = {"engine": "tflite", "operators": {"CONV_2D": 1, "ADD": 99}}
+    found = order(device, "runtime", Runtime, needs)
+    assert found.name == "litert"
+    assert Range.parse("litert>=1.0").admits(found.version)
+    assert found.unknown.keys() == {"ADD"}
+    assert 1 <= found.unknown["ADD"] < 99
+
+
+@pytest.mark.usefixtures("serve")
+def test_what_nothing_runs_here_is_said_to_be_so(device: Device) -> None:
+    needs = {"engine": "onnx", "delegate": "cuda"}
+    status, reply = ask(device.tree.control, "POST", "/control/runtime", needs)
+    assert (status, reply["code"]) == (409, "backend-missing")
+    assert "onnx with cuda" in reply["error"]

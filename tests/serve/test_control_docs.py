@@ -51,7 +51,7 @@ def test_the_page_names_every_call_that_serve_answers() -> None:
     from littoral_serve import control as served
 
     text = PAGE.read_text()
-    for call in ("try", "activate", "deactivate", "probe", "state", "timings"):
+    for call in ("try", "activate", "deactivate", "probe", "runtime", "state", "timings"):
         assert f"/control/{call}" in text
         assert f"/control/{call}" in inspect.getsource(served)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from littoral import records
+from littoral.bundle.runtimes import Range
 from littoral.errors import MalformedError, UnsupportedFormatError
 
 FORMAT: Final = 1
@@ -28,6 +29,7 @@ Engine = Literal["tflite", "onnx"]
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _ID = re.compile(r"[a-z0-9-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_OPERATOR = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 def check_id(what: str, name: str) -> str:
@@ -109,8 +111,18 @@ class Requires:
     """What a device must have to run a variant; an empty list or a zero asks for nothing."""
 
     hardware: tuple[Hardware, ...]
-    runtime: str | None = None  # as "litert>=2.1"
+    runtime: str | None = None  # as "litert>=2.1": littoral.bundle.runtimes
+    operators: dict[str, int] = field(default_factory=dict)  # by name, the version that is used
     memory_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        if self.runtime is not None:
+            Range.parse(self.runtime)
+        for name, version in self.operators.items():
+            if not _OPERATOR.fullmatch(name) or not 1 <= version < 2**31:
+                raise ValueError(f"operators: {name[:60]!r} in version {version} is none")
+        if self.memory_bytes < 0:
+            raise ValueError(f"memory_bytes: {self.memory_bytes} is out of range")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +231,11 @@ class Manifest:
 
     def variant_for(self, hardware: str) -> Variant | None:
         """Return the variant that the publisher prefers on ``hardware``, None if there is none."""
-        return next((v for v in self.variants if hardware in v.requires.hardware), None)
+        return next(iter(self.variants_for(hardware)), None)
+
+    def variants_for(self, hardware: str) -> tuple[Variant, ...]:
+        """Return the variants for ``hardware``, as the publisher prefers them."""
+        return tuple(v for v in self.variants if hardware in v.requires.hardware)
 
     def files_for(self, variant: Variant) -> Mapping[str, File]:
         """Return the files that a device needs to prove and run ``variant``, and no other."""

@@ -6,13 +6,14 @@
 | ``POST /control/activate`` | Activate | Activated: loaded beside the old, warmed, switched |
 | ``POST /control/deactivate`` | Deactivate | Activated |
 | ``POST /control/probe`` | Probe | Tried: the golden vectors, on what serves now |
+| ``POST /control/runtime`` | Needs | Runtime: what would run such a variant here |
 | ``GET /control/state`` | | Serving |
 | ``GET /control/timings?after=N`` | | Timings: the windows above N; those up to N are forgotten |
 
 An error has the status 4xx or 5xx and the body Failure. docs/control.md is made from this module.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 MAX_BYTES: Final = 1024 * 1024
@@ -61,6 +62,24 @@ class Probe:
     """Run the golden vectors on what serves now, between the requests of others."""
 
     model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a variant says of itself before any of its files is here."""
+
+    engine: str
+    delegate: str | None = None
+    operators: dict[str, int] = field(default_factory=dict)  # by name, the version that is used
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """What runs such variants here; where nothing does, the Failure is ``backend-missing``."""
+
+    name: str  # litert
+    version: str
+    unknown: dict[str, int]  # of the operators: the last version that it knows, 0 for none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

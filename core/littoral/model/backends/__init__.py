@@ -39,9 +39,17 @@ def backend_for(variant: Variant) -> str:
         BackendMissingError: None does.
 
     """
-    match variant.engine, variant.delegate:
+    try:
+        return backend_named(variant.engine, variant.delegate)
+    except BackendMissingError as e:
+        raise BackendMissingError(f"variant {variant.id}: {e}") from None
+
+
+def backend_named(engine: str, delegate: str | None) -> str:
+    """Return the name of the backend that runs variants of these words. Raises as backend_for."""
+    match engine, delegate:
         case "tflite", None:
             return "litert"
-        case engine, delegate:
+        case _:
             what = f"{engine} with {delegate}" if delegate else engine
-            raise BackendMissingError(f"variant {variant.id}: no backend runs {what} here")
+            raise BackendMissingError(f"no backend runs {what} here")

@@ -1,0 +1,24 @@
+"""What would run a variant here, before any of its files is here: for the agent's preflight."""
+
+from littoral.errors import BackendMissingError
+from littoral.model import registered
+from littoral.model.backends import backend_named
+from littoral.wire.control import Needs, Runtime
+
+
+def find(needs: Needs) -> Runtime:
+    """Return the runtime for such a variant, and which of its operators it does not know.
+
+    Raises:
+        BackendMissingError: There is none.
+
+    """
+    match backend_named(needs.engine, needs.delegate):
+        case "litert":
+            return Runtime(
+                name="litert",
+                version=registered.version(),
+                unknown=registered.unknown(needs.operators),
+            )
+        case name:
+            raise BackendMissingError(f"{name} does not say what it runs")
