@@ -96,7 +96,9 @@ class Identity:
 
         """
         new = self.enrolled
-        if any(self.folder.glob(".*.new")):  # a kill in the middle of one: half a key, or a whole
+        with durable.storage_errors(self.folder):
+            begun = any(self.folder.glob(".*.new"))
+        if begun:  # a kill in the middle of one: half a key, or a whole
             with contextlib.suppress(StorageError), self.settling():
                 durable.sweep(self.folder)
         if not new.folder.is_dir():

@@ -1,5 +1,7 @@
 """Who the device is, as enrolment wrote it."""
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +67,17 @@ def test_a_kill_leaves_no_copy_of_a_key(tmp_path: Path) -> None:
     (tmp_path / "device.key").write_text("the key")
     Identity(tmp_path).settle()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["device.key", "settling.lock"]
+
+
+def test_a_folder_that_cannot_be_listed_once_is_the_disk_s_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "scandir", full)
+    with pytest.raises(StorageError, match="Too many open files"):
+        Identity(tmp_path).settle()
 
 
 def test_a_renewal_of_the_earlier_key_ends_with_it(tmp_path: Path) -> None:
