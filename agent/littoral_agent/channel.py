@@ -71,6 +71,7 @@ class Ends:
     heard: Callable[[bytes], None]  # a document of the director
     version: Callable[[], int]  # of the one that is believed
     listening: Callable[[], None]  # somebody acknowledges what is sent
+    unheard: Callable[[LittoralError], None]  # a document came in a way that nobody can take
     status_every_s: float
     keepalive_s: float
     poll_every_s: float

@@ -17,7 +17,15 @@ from typing import Final, TypeVar
 
 from littoral import records
 from littoral.backoff import Backoff, jitter
-from littoral.errors import ChildError, DeniedError, LittoralError, StorageError, UnreachableError
+from littoral.errors import (
+    ChildError,
+    DeniedError,
+    EndlessError,
+    LittoralError,
+    SlowError,
+    StorageError,
+    UnreachableError,
+)
 from littoral.trust.beliefs import FARTHEST
 from littoral.wire.enrolment import Session, SessionRequest
 from littoral.wire.identity import RENEW_HEADER, Renew
@@ -152,11 +160,15 @@ class Https:
         held = self._ends.version()
         after = self._heard if held >= FARTHEST else max(self._heard, held)
         path = f"device/desired?after={after}&wait_s={WAIT_S:.0f}"
-        reply = self._with_bearer(
-            lambda headers: self._origin.get(
-                path, limit=MOST_BYTES, headers=headers, read_s=WAIT_S + READ_S
+        try:
+            reply = self._with_bearer(
+                lambda headers: self._origin.get(
+                    path, limit=MOST_BYTES, headers=headers, read_s=WAIT_S + READ_S
+                )
             )
-        )
+        except (EndlessError, SlowError) as e:
+            self._ends.unheard(e)
+            raise
         self._hear_of_renewal(reply)
         if reply.status == http.HTTPStatus.NO_CONTENT:
             return

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from littoral import __version__
-from littoral.errors import DefectError, StorageError
+from littoral.errors import DefectError, LittoralError, StorageError
 from littoral.tree import Tree
 from littoral.trust.clock import TrustedClock
 from littoral.wire.board import Board
@@ -29,6 +29,7 @@ from littoral_agent.origin import Origin
 from littoral_agent.promises import Promises
 from littoral_agent.renewer import Renewer
 from littoral_agent.reports import Reports
+from littoral_agent.saying import MOST_DETAIL
 from littoral_agent.settings import MiB, Settings
 from littoral_agent.spool import Spool
 from littoral_agent.state import running
@@ -167,6 +168,7 @@ class Parts:
             heard=self._worker.hear,
             version=lambda: self._wishes.version if self._wishes else 0,
             listening=self._reports.dropped,
+            unheard=self._unheard,
             status_every_s=self._settings.status_every_s,
             keepalive_s=self._settings.keepalive_s,
             poll_every_s=self._settings.poll_every_s,
@@ -188,6 +190,12 @@ class Parts:
             lambda: Https(ends, who, origin=origin),
             fallback_after_s=self._settings.fallback_after_s,
         )
+
+    def _unheard(self, error: LittoralError) -> None:
+        """Tell that the director's word came in a way that nobody can take."""
+        version = self._wishes.version if self._wishes else 0
+        once = f"director/{version}/{error.code}"
+        self._reports.tell("director", str(error)[:MOST_DETAIL], code=error.code, once=once)
 
     def _moved(self, broker: str) -> None:
         """Remember that the console's broker is elsewhere: the agent begins anew with that."""

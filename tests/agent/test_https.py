@@ -133,6 +133,7 @@ def test_a_console_that_forgot_its_sessions_gives_new_ones(
     console.forget_sessions()
     agent.report()
     wait(lambda: agent.waiting == 0)
+    assert channel.denial is None
     assert console.asked.count("/device/session") >= 2
 
 
@@ -164,3 +165,15 @@ def test_nothing_that_signs_is_loaded_into_the_agent(tmp_path: Path) -> None:
     assert not hasattr(https, "sign_session")
     with pytest.raises(Exception, match=r"device\.key: cannot sign with it: .*no such key"):
         https._prove(Identity(tmp_path).key, "nonce")
+
+
+def test_a_document_that_nobody_can_take_is_told_of(
+    channel: Https, console: ListenerSimulator, agent: AgentsSide
+) -> None:
+    """It never reached whoever judges documents: the reason would be in the log alone."""
+    console.desire("pi-7", b'{"signed": {"version": 1}, "more": "' + b"x" * 2**20 + b'"}')
+    wait(lambda: agent.unheard)
+    assert (agent.unheard[0].code, agent.documents) == ("endless", [])
+    agent.report()
+    wait(lambda: agent.waiting == 0)
+    assert channel.denial is None

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from littoral.errors import LittoralError
 from littoral.wire.messages import Key, Report, Status
 from littoral_agent.channel import Ends
 from littoral_agent.spool import Spool
@@ -12,6 +13,7 @@ class AgentsSide:
 
     def __init__(self, spool: Spool) -> None:
         self.documents: list[bytes] = []
+        self.unheard: list[LittoralError] = []
         self.listened = 0
         self.version = 0
         self.status = Status(device="pi-7", incarnation=1, online=True, software="test")
@@ -24,6 +26,7 @@ class AgentsSide:
             heard=self.documents.append,
             version=lambda: self.version,
             listening=self._listening,
+            unheard=self.unheard.append,
             status_every_s=60.0,
             keepalive_s=60.0,
             poll_every_s=60.0,
