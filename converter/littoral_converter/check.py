@@ -43,6 +43,12 @@ class Graph:
         return dict(counts)
 
     @property
+    def versions(self) -> dict[str, int]:
+        """Return by name the last version that is used; a custom operator has none of its own."""
+        known = sorted((o.name, max(o.version, 1)) for o in self.operators if not o.custom)
+        return dict(known)
+
+    @property
     def fully_integer(self) -> bool:
         return not self.bad_scales and not any(o.floats or o.custom for o in self.operators)
 

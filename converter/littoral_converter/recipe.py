@@ -9,6 +9,7 @@ from typing import Final, Literal, get_args
 
 from littoral import settings
 from littoral.bundle.manifest import Hardware, Task, check_id
+from littoral.bundle.runtimes import Range
 
 MiB: Final = 2**20
 MAX_GOLDEN: Final = 1024
@@ -84,6 +85,23 @@ class Selftest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Requires:
+    """What a device must have beside the operators, or it refuses before the first byte."""
+
+    runtime: str | None = None  # as "litert>=2.1" or "litert>=2.1,<3"; None: any that knows them
+    memory_bytes: int = 0  # free for programs; 0: it is not asked
+
+    def __post_init__(self) -> None:
+        if self.runtime is not None:
+            try:
+                Range.parse(self.runtime)
+            except ValueError as e:
+                raise ValueError(f"runtime: {e}") from e
+        if self.memory_bytes < 0:
+            raise ValueError(f"memory_bytes: expected at least 0, found {self.memory_bytes}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
     """When a converted model is not good enough to be a release."""
 
@@ -118,6 +136,7 @@ class Recipe:
     calibration: Calibration = field(default_factory=Calibration)
     quantize: Quantize = field(default_factory=Quantize)
     selftest: Selftest = field(default_factory=Selftest)
+    requires: Requires = field(default_factory=Requires)
     guard: Guard = field(default_factory=Guard)
     limits: Limits = field(default_factory=Limits)
 

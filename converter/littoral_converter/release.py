@@ -179,7 +179,12 @@ def _manifest(
                 id=VARIANT,
                 engine="tflite",
                 files=(MODEL,),
-                requires=Requires(hardware=HARDWARE),
+                requires=Requires(
+                    hardware=HARDWARE,
+                    runtime=wanted.requires.runtime,
+                    operators=found.graph.versions,
+                    memory_bytes=wanted.requires.memory_bytes,
+                ),
             ),
         ),
         selftest=test,

@@ -62,6 +62,14 @@ def test_custom_operators_and_bad_scales_are_not_fully_integer() -> None:
         check.require_integer(scaled, allow_float=False)
 
 
+def test_of_each_operator_the_last_version_is_what_a_runtime_must_know() -> None:
+    used = [("ADD", 3), ("ADD", 1), ("CONV_2D", 0)]
+    operators = [Operator(name=name, version=version, count=1) for name, version in used]
+    operators.append(Operator(name="Flex", version=1, count=1, custom=True))
+    graph = Graph(operators=tuple(operators), constant_bytes=0, min_runtime=None)
+    assert graph.versions == {"ADD": 3, "CONV_2D": 1}
+
+
 def test_what_is_no_tflite_model_is_refused() -> None:
     with pytest.raises(MalformedError, match="expected a TFLite model"):
         check.read(b"PK\x03\x04....")

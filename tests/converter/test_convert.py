@@ -14,7 +14,7 @@ from converter.conftest import Converted, Littoral
 from littoral import machine
 from littoral.bundle.manifest import Manifest, Tolerance
 from littoral.errors import ConversionError, DiskFullError, MisuseError, OutputsError
-from littoral.model import selftest
+from littoral.model import registered, selftest
 from littoral.model.backends import open_session
 from littoral.model.selftest import Figures
 from littoral_converter import convert, release
@@ -91,6 +91,11 @@ def test_the_manifest_says_how_the_model_is_to_be_run(digits: Converted) -> None
     (variant,) = found.variants
     assert variant.engine == "tflite"
     assert variant.requires.hardware == ("cpu-x86_64", "cpu-aarch64", "cpu-armv7l")
+    assert variant.requires.operators.keys() == {
+        *("CONV_2D", "FULLY_CONNECTED", "MAX_POOL_2D", "RESHAPE", "SOFTMAX")
+    }
+    assert registered.unknown(variant.requires.operators) == {}
+    assert (variant.requires.runtime, variant.requires.memory_bytes) == (None, 0)
     assert found.selftest.count == 32
     assert found.selftest.tolerance == Tolerance(max_abs=4 / 256, min_top1=0.95)
     assert found.provenance is found.bom is found.signature is None

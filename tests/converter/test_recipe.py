@@ -4,7 +4,7 @@ import pytest
 
 from littoral.errors import SettingsError
 from littoral_converter import recipe
-from littoral_converter.recipe import Recipe
+from littoral_converter.recipe import Recipe, Requires
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -34,6 +34,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         io = "uint8"
         [selftest]
         p95_cpu_us = { cpu-aarch64 = 9000 }
+        [requires]
+        runtime = "litert>=2.1"
+        memory_bytes = 300_000_000
         [guard]
         max_accuracy_drop = 0.01
         """,
@@ -45,6 +48,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert found.calibration.samples == 50
     assert found.quantize.io == "uint8"
     assert found.selftest.p95_cpu_us == {"cpu-aarch64": 9000.0}
+    assert found.requires == Requires(runtime="litert>=2.1", memory_bytes=300_000_000)
     assert found.guard.max_accuracy_drop == 0.01
 
 
@@ -55,6 +59,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         ("[quantize]\nio = 'int4'", "one of int8, uint8"),
         ("[calibration]\nsamples = 0", "at least 1"),
         ("[calibration]\nsamples = 1.5", "should be int"),
+        ("[requires]\nruntime = 'tflite'", "requires: runtime: expected a runtime"),
+        ("[requires]\nmemory_bytes = -1", "at least 0"),
         ("[selftest]\ncount = 0", "1 to 1024"),
         ("[selftest]\nmin_top1 = 2", "0 to 1"),
         ("[selftest]\nmargin = 0.5", "margin is at least 1"),

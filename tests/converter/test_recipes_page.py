@@ -34,7 +34,12 @@ def test_the_example_names_every_setting() -> None:
 def test_the_example_shows_the_defaults() -> None:
     """But for what has none, and what is only an example."""
     examples = {"model", "label", "task", "input", "output"}
-    unset = {"count": 32, "p95_cpu_us": {"cpu-aarch64": 9000}, "max_accuracy_drop": 0.02}
+    unset = {
+        "count": 32,
+        "p95_cpu_us": {"cpu-aarch64": 9000},
+        "runtime": "litert>=2.1",
+        "max_accuracy_drop": 0.02,
+    }
     for section, settings in plain(Recipe()).items():
         if section not in examples:
             assert example()[section] == settings | {
