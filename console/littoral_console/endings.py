@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from cryptography import x509
 
 from littoral.errors import BundleError, StorageError, TrustError
-from littoral.trust import standing
+from littoral.trust import survey
 from littoral.trust.repository import Repository
-from littoral.trust.standing import Urgency, urgency
+from littoral.trust.survey import Urgency, urgency
 from littoral_console import forgeries
 from littoral_console.keys import OnlineKeys
 from littoral_console.tls import Tls
@@ -52,7 +52,7 @@ def _roles(repository: Repository, *, now: datetime) -> Iterator[Ending]:
     if not genuine.versions():
         return
     try:
-        rows = standing.rows(genuine, now=now)
+        rows = survey.rows(genuine, now=now)
     except (TrustError, BundleError, StorageError) as e:
         _log.error("when the repository's signatures end is not known: %s [%s]", e, e.code)
         return

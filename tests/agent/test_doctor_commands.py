@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from littoral_agent.doctor.asking import Asked
 from littoral_agent.doctor.checks import CHECKS
+from littoral_agent.doctor.examining import Asked
 from littoral_agent.doctor.finding import fail, for_root, ok, skip, warn
 from littoral_agent.doctor.telling import words
 from simulators.fleet import Fleet
@@ -19,7 +19,7 @@ from simulators.fleet import Fleet
 # Loaded first: the checkout and its Python may be for root alone to read.
 AS_NOBODY = """
 import os, sys
-from littoral_agent.doctor import asking, checks, commands, telling
+from littoral_agent.doctor import checks, commands, telling
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from littoral.door import main
-from littoral.trust import asking
+from littoral.trust import passphrases
 from simulators.token import token, tokens
 
 __all__ = ["token", "tokens"]
@@ -21,7 +21,7 @@ __all__ = ["token", "tokens"]
 
 @pytest.fixture(autouse=True)
 def nothing_is_remembered() -> None:
-    asking.forget()
+    passphrases.forget()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from littoral.errors import MisuseError
-from littoral.trust import asking, keyfiles, writer
+from littoral.trust import keyfiles, passphrases, writer
 from littoral.trust.certificates import Authority
 from littoral.trust.keyfiles import load_signer, read
 from littoral.trust.keys import Kind
@@ -24,10 +24,10 @@ WORDS = "correct horse battery"
 @pytest.fixture
 def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that holds the passphrase, as a service would have it."""
-    asking.forget()
+    passphrases.forget()
     path = tmp_path / "words"
     path.write_text(f"{WORDS}\n")
-    monkeypatch.setenv(asking.PASSPHRASE_FILE, str(path))
+    monkeypatch.setenv(passphrases.PASSPHRASE_FILE, str(path))
     return path
 
 
@@ -51,9 +51,9 @@ def test_a_key_under_a_passphrase_signs_as_a_plain_one(tmp_path: Path, kind: Kin
 
 def test_whose_key_it_is_can_be_told_without_its_passphrase(tmp_path: Path) -> None:
     made = keyfiles.new(tmp_path / "one.pem", passphrase=WORDS)
-    asking.forget()
+    passphrases.forget()
     assert read(tmp_path / "one.pem") == made
-    with pytest.raises(MisuseError, match=asking.PASSPHRASE_FILE):
+    with pytest.raises(MisuseError, match=passphrases.PASSPHRASE_FILE):
         load_signer(tmp_path / "one.pem")
 
 
@@ -143,7 +143,7 @@ def test_a_repository_is_kept_with_protected_keys(tmp_path: Path, words: Path) -
     ca = Authority.load(offline / "device-ca.pem", offline / "device-ca.crt")
     assert ca.root == ca.certificate
     words.write_text("another horse")
-    asking.forget()
+    passphrases.forget()
     with pytest.raises(MisuseError, match="does not open it"):
         writer.extend(repo, offline=offline)
 

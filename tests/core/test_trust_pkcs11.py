@@ -10,7 +10,7 @@ from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import SSlibKey
 
 from littoral.errors import MissingExtraError, MisuseError
-from littoral.trust import asking, pkcs11
+from littoral.trust import passphrases, pkcs11
 from littoral.trust.pkcs11 import TokenSigner, find_public, make, parse
 from simulators.token import address, token, tokens
 
@@ -64,15 +64,15 @@ def test_what_the_token_has_not_is_named(token: str, tokens: Path, tmp_path: Pat
 def test_the_pin_and_the_module_may_be_named_by_the_environment(
     token: str, tokens: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asking.forget()
+    passphrases.forget()
     bare, _, query = token.partition("?")
     module = query.partition("&")[0].removeprefix("module-path=")
     with pytest.raises(MisuseError, match=pkcs11.MODULE):
         find_public(bare)
     monkeypatch.setenv(pkcs11.MODULE, module)
-    with pytest.raises(MisuseError, match=asking.PIN_FILE):
+    with pytest.raises(MisuseError, match=passphrases.PIN_FILE):
         make(bare)
-    monkeypatch.setenv(asking.PIN_FILE, str(tokens))
+    monkeypatch.setenv(passphrases.PIN_FILE, str(tokens))
     assert make(bare) == find_public(token)
 
 

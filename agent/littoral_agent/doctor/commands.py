@@ -26,8 +26,8 @@ def doctor(data: Path, every: bool, as_json: bool) -> int:
 
     Nothing is changed. With sudo it sees everything; exits with 1 if something fails.
     """
-    from littoral_agent.doctor.asking import ask
     from littoral_agent.doctor.checks import CHECKS
+    from littoral_agent.doctor.examining import ask
     from littoral_agent.doctor.finding import Place
     from littoral_agent.doctor.telling import told, words
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from littoral import __version__
-from littoral_agent.doctor.asking import Asked
+from littoral_agent.doctor.examining import Asked
 from littoral_agent.doctor.finding import State
 
 _MARKS: Final = {"ok": "ok", "warn": "warn", "fail": "FAIL", "skip": "-"}

@@ -38,12 +38,12 @@ def keys() -> None:
 @JSON
 def new(file: Path, kind: str, *, passphrase: bool, token: str | None, as_json: bool) -> None:
     """Make a secret key in FILE (PEM, 0600), which must not be there."""
-    from littoral.trust import asking, keyfiles
+    from littoral.trust import keyfiles, passphrases
 
     if token is not None:
         made = keyfiles.new_on_token(file, token)
     else:
-        found = asking.new(str(file)) if passphrase else None
+        found = passphrases.new(str(file)) if passphrase else None
         made = keyfiles.new(file, "p256" if kind == "p256" else "ed25519", passphrase=found)
     _say(made, as_json=as_json)
 
@@ -65,11 +65,11 @@ def link(file: Path, address: str, *, as_json: bool) -> None:
 @JSON
 def protect(files: tuple[Path, ...], *, none: bool, as_json: bool) -> None:
     """Put the keys in each FILE under a new passphrase, the same for all of them."""
-    from littoral.trust import asking, keyfiles
+    from littoral.trust import keyfiles, passphrases
 
     for file in files:
         keyfiles.check_secret(file)
-    passphrase = None if none else asking.new(", ".join(map(str, files)))
+    passphrase = None if none else passphrases.new(", ".join(map(str, files)))
     done = [keyfiles.protect(file, passphrase) for file in files]
     value = {"keys": [_plain(one) for one in done]}
     emit(value, as_json=as_json, text="\n".join(map(_line, done)))

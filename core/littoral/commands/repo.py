@@ -10,7 +10,7 @@ from littoral.commands import ceremony, drafting
 from littoral.commands.output import JSON, Group, emit, table
 
 if TYPE_CHECKING:
-    from littoral.trust.standing import Row
+    from littoral.trust.survey import Row
 
 _DIR = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 _OFFLINE = click.option(

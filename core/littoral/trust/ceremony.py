@@ -19,9 +19,7 @@ from tuf.api.metadata import (
     Metadata,
     Role,
     Root,
-    Snapshot,
     Targets,
-    Timestamp,
 )
 
 from littoral.errors import MisuseError, TrustError
@@ -31,10 +29,9 @@ from littoral.trust.founding import check_thresholds
 from littoral.trust.metadata import verify
 from littoral.trust.publishing import check_model, propose
 from littoral.trust.repository import Repository, releases
-from littoral.trust.rotation import ANCHORED, check_reached, set_floor
+from littoral.trust.rotation import ANCHORED, TOP_LEVEL, check_reached, set_floor
 from littoral.trust.signing import ROOT_LIFE, TARGETS_LIFE, stamp
 
-ROOT_NAMES: Final = (Root.type, Targets.type, Snapshot.type, Timestamp.type)
 _PREFIX: Final = 6
 
 
@@ -68,7 +65,7 @@ def draft_root(folder: Path, changes: Changes, *, now: datetime) -> Draft:
     for role, who in changes.revoke:
         _revoke(root, _known(role), who)
     for role, threshold in changes.thresholds.items():
-        root.get_delegated_role(_known(role, ROOT_NAMES)).threshold = threshold
+        root.get_delegated_role(_known(role, TOP_LEVEL)).threshold = threshold
     if changes.device_ca is not None:
         root.unrecognized_fields[rules.FIELD]["device_ca_sha256"] = changes.device_ca
     check_thresholds(root)
@@ -170,7 +167,7 @@ def _first(model: str, *, by: Metadata[Targets], life: timedelta | None, now: da
     return Draft(role=model, before=None, by=by, metadata=metadata)
 
 
-def _known(role: str, names: Iterable[str] = (*ROOT_NAMES, *ANCHORED)) -> str:
+def _known(role: str, names: Iterable[str] = (*TOP_LEVEL, *ANCHORED)) -> str:
     if role not in names:
         raise MisuseError(f"root names nobody for {role!r}; its roles are: {', '.join(names)}")
     return role

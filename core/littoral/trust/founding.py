@@ -16,12 +16,12 @@ from littoral.trust.identity import digest
 from littoral.trust.keyfiles import load_signer
 from littoral.trust.keys import new_key
 from littoral.trust.repository import Repository
-from littoral.trust.rotation import ANCHORED
+from littoral.trust.rotation import ANCHORED, ONLINE
 from littoral.trust.signing import ROOT_LIFE, TARGETS_LIFE, stamp, write
 
 ROOT_KEYS: Final = ("root-1", "root-2", "root-3")
 TARGETS_KEYS: Final = ("targets-1",)
-ONLINE: Final = (Snapshot.type, Timestamp.type, *ANCHORED)
+CONSOLES: Final = (*ONLINE, *ANCHORED)  # whose keys the console holds
 
 
 def init(
@@ -134,7 +134,7 @@ def _root(
     device_ca: certificates.Authority,
     now: datetime,
 ) -> Root:
-    console = {name: load_signer(online / f"{name}.pem").public_key for name in ONLINE}
+    console = {name: load_signer(online / f"{name}.pem").public_key for name in CONSOLES}
     root = Root(version=1, expires=now + ROOT_LIFE)
     named = {**trusted, **{role: [console[role]] for role in (Snapshot.type, Timestamp.type)}}
     for role, keys in named.items():
@@ -157,7 +157,7 @@ def _make_keys(
     offline: Path, online: Path, names: Iterable[str], *, fleet: str, now: datetime
 ) -> certificates.Authority:
     """Make what is missing of all keys, 0600 in folders of 0700; return the device CA's root."""
-    for folder, stems in ((offline, names), (online, ONLINE)):
+    for folder, stems in ((offline, names), (online, CONSOLES)):
         for stem in stems:
             if not (path := folder / f"{stem}.pem").exists():
                 new_key(path)

@@ -31,7 +31,7 @@ from securesystemslib.signer import Key, Signature, Signer
 from littoral import durable
 from littoral.bundle.manifest import check_id
 from littoral.errors import MisuseError, SignatureError
-from littoral.trust import asking
+from littoral.trust import passphrases
 from littoral.wire.enrolment import SignedTime
 
 Kind = Literal["ed25519", "p256"]
@@ -98,12 +98,14 @@ def load_private(path: Path) -> PrivateKey:
 
 def _unlocked(path: Path, data: bytes) -> object:
     """Return the key in ``data``, which is under a passphrase."""
-    for passphrase in asking.candidates(f"passphrase of {path}", setting=asking.PASSPHRASE_FILE):
+    for passphrase in passphrases.candidates(
+        f"passphrase of {path}", setting=passphrases.PASSPHRASE_FILE
+    ):
         try:
             key = load_pem_private_key(data, passphrase.encode())
         except ValueError:
             continue
-        asking.opened(passphrase, setting=asking.PASSPHRASE_FILE)
+        passphrases.opened(passphrase, setting=passphrases.PASSPHRASE_FILE)
         return key
     raise MisuseError(f"{path}: the passphrase does not open it")
 

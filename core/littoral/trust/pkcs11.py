@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from securesystemslib.signer import Key, SecretsHandler, Signature, Signer, SSlibKey
 
 from littoral.errors import MissingExtraError, MisuseError
-from littoral.trust import asking
+from littoral.trust import passphrases
 
 MODULE: Final = "LITTORAL_PKCS11_MODULE"
 _SCHEME: Final = "pkcs11:"
@@ -170,7 +170,7 @@ def _session(address: Address, *, writing: bool = False) -> Iterator[Any]:
         )
         pin = _pin(address)
         with token.open(user_pin=pin, rw=writing) as session:
-            asking.opened(pin, setting=asking.PIN_FILE, of=str(address.token))
+            passphrases.opened(pin, setting=passphrases.PIN_FILE, of=str(address.token))
             yield session
     except (pkcs11.PKCS11Error, RuntimeError) as e:
         said = str(e) or type(e).__name__
@@ -179,10 +179,10 @@ def _session(address: Address, *, writing: bool = False) -> Iterator[Any]:
 
 def _pin(address: Address) -> str:
     if address.pin_source is not None:
-        return asking.from_file(address.pin_source)
+        return passphrases.from_file(address.pin_source)
     what = f"PIN of token {address.token}"
     of = str(address.token)
-    return next(asking.candidates(what, setting=asking.PIN_FILE, of=of, tries=1))
+    return next(passphrases.candidates(what, setting=passphrases.PIN_FILE, of=of, tries=1))
 
 
 def _attributes_of(address: Address, kind: str) -> dict[Any, Any]:

@@ -1,7 +1,7 @@
 """A repository as it lies in a folder: which metadata is newest, and what it names.
 
 It signs nothing (littoral.trust.writer does), and looks at one thing at a time: whether all of it
-holds is littoral.trust.standing's to say. The newest version of a role is the one that
+holds is littoral.trust.survey's to say. The newest version of a role is the one that
 counts: metadata is written last, so whatever it names was there before it.
 """
 

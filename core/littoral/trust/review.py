@@ -8,7 +8,7 @@ nobody signed nothing is taken for granted. A + stands before what is new, a - b
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any
 
 from securesystemslib.signer import Key
 from tuf.api.metadata import Metadata, Role, Root, Targets
@@ -17,8 +17,7 @@ from littoral.errors import TrustError
 from littoral.trust import rules
 from littoral.trust.drafts import Draft, called
 from littoral.trust.metadata import canonical, verify
-
-ANCHORED: Final = ("director", "time")
+from littoral.trust.rotation import ANCHORED, TOP_LEVEL
 
 
 def lines(draft: Draft, *, now: datetime) -> list[str]:
@@ -54,7 +53,7 @@ def _signatures(draft: Draft) -> list[str]:
 
 
 def _root(new: Root, old: Root | None) -> Iterator[str]:
-    for role in ("root", "targets", "snapshot", "timestamp"):
+    for role in TOP_LEVEL:
         yield from _role(role, new.roles[role], old.roles[role] if old else None, new, old)
     for role in ANCHORED:
         before = _anchored(old, role) if old else {}

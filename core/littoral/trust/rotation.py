@@ -25,6 +25,7 @@ from littoral.trust.repository import Repository, releases
 from littoral.trust.signing import ROOT_LIFE, TARGETS_LIFE, find_signers, write
 
 ONLINE: Final = (Snapshot.type, Timestamp.type)  # roles of TUF whose keys the console holds
+TOP_LEVEL: Final = (Root.type, Targets.type, *ONLINE)
 ANCHORED: Final = ("director", "time")  # keys of the console that root names in our own field
 
 

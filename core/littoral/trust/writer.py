@@ -34,7 +34,7 @@ from littoral.trust.publishing import Published, check_model, publish
 from littoral.trust.repository import Repository, snapshot_meta
 from littoral.trust.rotation import Rotated, extend, raise_floor, rotate
 from littoral.trust.signing import TARGETS_LIFE, find_signers, write
-from littoral.trust.standing import Row, status, verify
+from littoral.trust.survey import Row, status, verify
 
 SNAPSHOT_LIFE: Final = timedelta(days=14)
 TIMESTAMP_LIFE: Final = timedelta(days=14)

@@ -14,10 +14,10 @@ from littoral.trust import rules
 from littoral.trust.drafts import called
 from littoral.trust.metadata import check_bytes
 from littoral.trust.repository import Repository, read, releases
+from littoral.trust.rotation import ONLINE
 
 Urgency = Literal["fine", "soon", "over"]
 
-_ONLINE: Final = (Snapshot.type, Timestamp.type)
 SOON: Final = timedelta(days=60)  # people have to meet, or to travel
 SOON_ROOT: Final = timedelta(days=120)
 SOON_ONLINE: Final = timedelta(days=9)  # a console signs them daily, for 14 days
@@ -27,7 +27,7 @@ def urgency(what: str, left: timedelta) -> Urgency:
     """Return whether somebody has to act on what ends in ``left``: a role or a certificate."""
     if left <= timedelta(0):
         return "over"
-    soon = SOON_ONLINE if what in _ONLINE else SOON_ROOT if what == Root.type else SOON
+    soon = SOON_ONLINE if what in ONLINE else SOON_ROOT if what == Root.type else SOON
     return "soon" if left < soon else "fine"
 
 

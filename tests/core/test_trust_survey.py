@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from littoral.trust import standing
-from littoral.trust.standing import urgency
+from littoral.trust import survey
+from littoral.trust.survey import urgency
 from simulators.people import NOW, People
 
 DAY = timedelta(days=1)
@@ -34,10 +34,10 @@ def test_a_status_says_who_holds_the_keys_and_what_ends_when(tmp_path: Path) -> 
     people = People(tmp_path)
     people.found()
     people.renew()
-    rows = {row.role: row for row in standing.status(people.repo, now=NOW)}
+    rows = {row.role: row for row in survey.status(people.repo, now=NOW)}
     assert sorted(owner.split()[0] for owner in rows["root"].owners) == ["anna", "bert", "carl"]
     assert {row.urgency for row in rows.values()} == {"fine"}
-    late = {row.role: row for row in standing.status(people.repo, now=NOW + 320 * DAY)}
+    late = {row.role: row for row in survey.status(people.repo, now=NOW + 320 * DAY)}
     assert {role: row.urgency for role, row in late.items()} == {
         "root": "fine",
         "targets": "soon",

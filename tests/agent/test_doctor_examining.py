@@ -9,7 +9,7 @@ import pytest
 
 from littoral.errors import StorageError
 from littoral.tree import Tree
-from littoral_agent.doctor.asking import ask
+from littoral_agent.doctor.examining import ask
 from littoral_agent.doctor.finding import Check, Finding, Place, ok
 
 HERE = Place(Tree(Path("/nowhere")))
