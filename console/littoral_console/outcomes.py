@@ -27,6 +27,7 @@ class Outcome(StrEnum):
 
 
 BAD: Final = (Outcome.REFUSED, Outcome.FAILED)
+ASKED: Final = "asked"  # a step that nobody reports: a person asked for it
 FELL_BACK: Final = "fell-back"  # a step that nobody reports: what was proven is so no longer
 LEFT: Final = "probation_left_s"  # a figure of a device's report
 _MOST_LEFT_S: Final = 365 * 24 * 3600.0
@@ -150,7 +151,7 @@ def _is_later(connection: Connection, status: Status, said: Running) -> bool:
     ).one_or_none()
     if last is None or last.incarnation != status.incarnation:
         return True
-    return status.spool.get(last.stream, _AFTER_ALL) > last.sequence
+    return int(last.sequence) < status.spool.get(last.stream, _AFTER_ALL)
 
 
 def _conclude(

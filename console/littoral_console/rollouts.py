@@ -5,7 +5,6 @@ What becomes of it is what devices report: littoral_console.outcomes.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -16,9 +15,7 @@ from littoral_console import audit, queries, selectors
 from littoral_console import tables as t
 from littoral_console.database import put
 from littoral_console.director import Director
-from littoral_console.outcomes import BAD, Outcome
-
-_ASKED: Final = "asked"
+from littoral_console.outcomes import ASKED, BAD, Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +180,7 @@ def _ask(
             hardware=hardware,
             attempt=attempt,
             outcome=Outcome.HEALTHY if proven else Outcome.PENDING,
-            step=_ASKED,
+            step=ASKED,
             state="",
             detail="",
             updated_ms=now_ms,

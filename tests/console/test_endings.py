@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +15,11 @@ from console.coast import PASSWORD, USER, settle
 from console.listening import listening
 from littoral.errors import BundleError
 from littoral.trust import writer
+from littoral_console.alarms import Alarm, alarms
 from littoral_console.app import people_app
 from littoral_console.context import Context
 from littoral_console.endings import Ending
 from littoral_console.options import Options
-from littoral_console.pages.ending import ending
 from littoral_console.server import open_context
 from littoral_console.upkeep import once
 from simulators.repository import RepositorySimulator
@@ -63,12 +63,16 @@ def after(context: Context, passed: timedelta) -> dict[str, str]:
     return {one.what: one.urgency for one in context.endings}
 
 
+def alarmed(endings: Iterable[Ending], *, now_ms: int) -> tuple[Alarm, ...]:
+    return alarms([], endings=endings, claims=0, now_ms=now_ms)
+
+
 def test_nothing_is_urgent_in_a_new_fleet(context: Context) -> None:
     assert after(context, timedelta(0)) == {
         **dict.fromkeys(("root", "targets", "snapshot", "timestamp"), "fine"),
         **dict.fromkeys(("device CA", "device CA, online", "console CA"), "fine"),
     }
-    assert ending(context.endings, now_ms=context.clock()) == ()
+    assert alarmed(context.endings, now_ms=context.clock()) == ()
 
 
 def test_what_people_sign_is_told_in_time_and_what_the_console_signs_is_signed(
@@ -76,13 +80,13 @@ def test_what_people_sign_is_told_in_time_and_what_the_console_signs_is_signed(
 ) -> None:
     found = after(context, 320 * DAY)
     assert (found["targets"], found["timestamp"], found["root"]) == ("soon", "fine", "fine")
-    (alarm,) = ending(context.endings, now_ms=context.clock())
+    (alarm,) = alarmed(context.endings, now_ms=context.clock())
     assert (alarm.text, alarm.tone) == ("targets ends in 44 days: sign anew in time", "busy")
     asyncio.run(once(context))
     assert caplog.text.count("targets ends at") == 1
     assert after(context, 366 * DAY)["targets"] == "over"
     assert "targets ended at" in caplog.text
-    (alarm,) = ending(context.endings, now_ms=context.clock())
+    (alarm,) = alarmed(context.endings, now_ms=context.clock())
     assert alarm.text.startswith("targets ended: devices go on")
     assert alarm.tone == "bad"
 
@@ -119,13 +123,13 @@ def test_a_forgery_hides_no_ending(context: Context) -> None:
 )
 def test_what_the_console_should_have_signed_is_its_own_fault(left: timedelta, said: str) -> None:
     found = [Ending(what=w, when=NOW + left, urgency="soon") for w in ("timestamp", "snapshot")]
-    (alarm,) = ending(found, now_ms=NOW_MS)
+    (alarm,) = alarmed(found, now_ms=NOW_MS)
     assert alarm.text.startswith(said)
 
 
 def test_many_models_are_one_line() -> None:
     found = [Ending(what=f"m{n}", when=NOW + 20 * DAY, urgency="soon") for n in range(9)]
-    (alarm,) = ending(found, now_ms=NOW_MS)
+    (alarm,) = alarmed(found, now_ms=NOW_MS)
     assert alarm.text == "m0, m1, m2 and 6 more ends in 20 days: sign anew in time"
 
 

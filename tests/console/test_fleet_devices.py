@@ -1,11 +1,13 @@
 """``littoral fleet devices``: who a device is, and what is ordered of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from littoral.wire.messages import Running
 from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator, Done, littoral
 
 
@@ -42,6 +44,30 @@ def test_show_may_be_left_out(console: ConsoleProcess, shell: Shell) -> None:
     assert "enroll" in text
     done = shell("no-such-device")
     assert (done.returncode, "not-found" in done.stderr) == (2, True)
+
+
+def test_what_fell_back_is_shown_with_why_and_is_an_alarm(
+    console: ConsoleProcess, shell: Shell
+) -> None:
+    device = DeviceSimulator(console, "cli-fell")
+    console.push("digits:2", to="cli-fell")
+    device.post(device.report("healthy", release=2, good=2))
+    runs = Running(model="digits", state="idle", release=1, good=1)
+    device.post(status=device.status(runs, spool={device.stream: 2}))
+    found = shell.json("cli-fell")["device"]
+    (wanted,) = found["wanted"]
+    assert (wanted["met"], wanted["code"], wanted["since_ms"] > 0) == (False, "fell-back", True)
+    assert found["issued"] > found["director"] == 0
+    text = " ".join(shell("cli-fell").stdout.split())
+    assert "nobody ordered another: release 1 is what it calls proven now" in text
+    assert f"director: it believes 0, and was not heard with {found['issued']}" in text
+    done = littoral("fleet", "alarms", "--json", LITTORAL_FLEET=str(shell.login))
+    told = [a for a in json.loads(done.stdout)["alarms"] if a["kind"] == "not-as-wanted"]
+    assert ["cli-fell" in a["devices"] for a in told] == [True]
+    done = littoral("fleet", "alarms", LITTORAL_FLEET=str(shell.login))
+    assert f"now: {told[0]['text']} ({told[0]['where']})" in done.stdout
+    device.post(status=device.status(replace(runs, release=2, good=2), spool={device.stream: 2}))
+    assert shell.json("cli-fell")["device"]["wanted"][0]["met"]
 
 
 def test_revoking_is_in_the_table_with_its_time(console: ConsoleProcess, shell: Shell) -> None:

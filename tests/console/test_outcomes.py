@@ -77,8 +77,8 @@ def test_a_report_that_another_release_is_good_says_so_with_its_reason(
     console: ConsoleProcess,
 ) -> None:
     device, number = proven(console, "told")
-    more = {"release": 1, "good": 1, "running": 1, "detail": "the journal was lost"}
-    device.post(device.report("idle", **more))  # the state: any event that ends at rest
+    # As its event stands a state: any that ends at rest.
+    device.post(device.report("idle", release=1, good=1, running=1, detail="the journal was lost"))
     found = console.outcome(number, "told")
     assert (found["outcome"], found["code"]) == ("failed", "fell-back")
     assert found["detail"].endswith("; the journal was lost")

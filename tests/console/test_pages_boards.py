@@ -5,8 +5,8 @@ from dataclasses import replace
 from console.coast import Coast
 from littoral.wire.board import Board, BoardWindow, Reading, Spread
 from littoral_console import queries
+from littoral_console.alarms import alarms
 from littoral_console.health import facts, symptoms, temperature, uptime
-from littoral_console.pages.alarms import alarms
 from littoral_console.pages.boards import columns
 from littoral_console.queries import BoardPoint
 
@@ -69,6 +69,8 @@ def test_what_is_to_be_looked_at_is_said_of_devices_that_are_some(coast: Coast) 
 
 
 def test_one_line_for_all_boards(coast: Coast) -> None:
-    (first,) = (one for one in coast.context.read(alarms) if "look" in one.text)
+    devices = coast.context.read(queries.devices)
+    (first,) = alarms(devices, endings=(), claims=0, now_ms=0)
     assert first.text == ("2 boards need a look: 1 under-voltage, 1 disk low, 1 hot, 1 throttled")
-    assert (first.where, first.tone) == ("/devices?state=board", "bad")
+    assert (first.kind, first.where, first.tone) == ("board", "/devices?state=board", "bad")
+    assert first.devices == ("lock-west", "quay-cam-2")

@@ -18,13 +18,14 @@ from littoral.bundle.manifest import (
 from littoral.errors import MalformedError, MisuseError, every
 from littoral.wire.journal import State
 from littoral_console import figures
+from littoral_console.agreement import agreements
+from littoral_console.alarms import Alarm, alarms
 from littoral_console.outcomes import Outcome
 from littoral_console.pages.accuracy import Accuracy, accuracy
 from littoral_console.pages.overview import Part, shares, spark
 from littoral_console.pages.pushing import suggestions
 from littoral_console.pages.reasons import codes, reason, word
 from littoral_console.pages.releases import coverage
-from littoral_console.pages.standing import standing
 from littoral_console.pages.telemetry import bars, lines
 from littoral_console.pages.tokens import spoken
 from littoral_console.pages.uploading import name_of, nothing_of_ours
@@ -49,12 +50,20 @@ DEVICE = Device(
     clock="signed",
     serving=True,
     director=1,
+    issued=1,
     board=None,
     models=(),
     wanted=(),
 )
 RUNS = Running(
-    model="digits", state="idle", release=1, manifest="", variant="int8", good=1, candidate=None
+    model="digits",
+    state="idle",
+    release=1,
+    manifest="",
+    variant="int8",
+    good=1,
+    candidate=None,
+    since_ms=7,
 )
 WANTED = Wanted(
     model="digits",
@@ -65,6 +74,9 @@ WANTED = Wanted(
     outcome="pending",
     step="asked",
     code=None,
+    detail="",
+    since_ms=9,
+    met=False,
 )
 FILE = File(sha256="0" * 64, size=1)
 MANIFEST = Manifest(
@@ -163,17 +175,55 @@ def test_what_was_chosen_in_vain_is_counted_as_people_count() -> None:
 
 
 def test_what_is_wanted_is_never_taken_for_what_is_reported() -> None:
-    def verdict(wanted: Wanted | None, runs: Running | None) -> str:
+    def verdict(wanted: Wanted | None, runs: Running | None, *, issued: int = 1) -> str:
         models, wants = (runs,) if runs else (), (wanted,) if wanted else ()
-        return standing(replace(DEVICE, models=models, wanted=wants))[0].verdict.text
+        device = replace(DEVICE, models=models, wanted=wants, issued=issued)
+        return agreements(device)[0].verdict.text
 
     assert verdict(WANTED, RUNS) == "r2 under way"
+    assert verdict(WANTED, RUNS, issued=2) == "r2 asked for, not heard yet"
+    assert verdict(replace(WANTED, step="fetched"), RUNS, issued=2) == "r2 under way"
     assert verdict(replace(WANTED, outcome="refused"), RUNS) == "refused r2, keeps r1"
     assert verdict(replace(WANTED, outcome="failed"), None) == "failed r2, runs nothing"
+    fell_back = replace(WANTED, outcome="failed", step="fell-back")
+    assert verdict(fell_back, RUNS) == "fell back from r2 to r1"
     assert verdict(replace(WANTED, outcome="healthy"), RUNS) == "runs r1, not r2"
     assert verdict(replace(WANTED, outcome="healthy"), None) == "runs nothing"
     assert verdict(replace(WANTED, outcome="healthy", release=1), RUNS) == "as wanted"
     assert verdict(None, RUNS) == "runs unasked"
+
+
+def test_since_when_it_is_so_is_told_by_whoever_said_it() -> None:
+    def since(outcome: str) -> int | None:
+        wanted = replace(WANTED, outcome=outcome)
+        return agreements(replace(DEVICE, models=(RUNS,), wanted=(wanted,)))[0].since_ms
+
+    assert (since("failed"), since("healthy")) == (WANTED.since_ms, RUNS.since_ms)
+
+
+def test_what_was_proven_and_does_not_run_is_an_alarm() -> None:
+    def alarmed(*wanted: Wanted, online: bool = True) -> list[Alarm]:
+        found = replace(DEVICE, models=(RUNS,), wanted=wanted, online=online)
+        other = replace(found, id="edge-2")
+        return [
+            one
+            for devices in ([found], [found, other], [replace(found, revoked_ms=1)])
+            for one in alarms(devices, endings=(), claims=0, now_ms=0)
+        ]
+
+    fell_back = replace(WANTED, outcome="failed", step="fell-back")
+    one, two = alarmed(fell_back)
+    assert one.text == "edge-1: digits fell back from r2 to r1, though nobody ordered that"
+    assert (one.where, one.devices) == ("/devices/edge-1", ("edge-1",))
+    assert two.text.startswith("2 devices do not run what they had proven")
+    assert (two.where, two.devices) == ("/devices?state=attention", ("edge-1", "edge-2"))
+    assert alarmed(replace(WANTED, outcome="healthy"))[0].kind == "not-as-wanted"
+    assert alarmed(replace(WANTED, outcome="healthy"), online=False) == [], (
+        "what it runs is unknown"
+    )
+    assert alarmed(fell_back, online=False), "it had said so itself"
+    for outcome in ("pending", "failed", "refused"):
+        assert alarmed(replace(WANTED, outcome=outcome)) == []
 
 
 def test_shares_count_what_devices_report_newest_release_first() -> None:

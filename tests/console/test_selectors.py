@@ -29,6 +29,7 @@ def device(name: str, **more: object) -> Device:
         "clock": None,
         "serving": True,
         "director": 0,
+        "issued": None,
         "board": None,
         "models": (),
         "wanted": (),
@@ -37,7 +38,14 @@ def device(name: str, **more: object) -> Device:
 
 
 DIGITS = Running(
-    model="digits", state="idle", release=2, manifest=None, variant=None, good=2, candidate=None
+    model="digits",
+    state="idle",
+    release=2,
+    manifest=None,
+    variant=None,
+    good=2,
+    candidate=None,
+    since_ms=0,
 )
 FLEET = (
     device("edge-1", labels={"site": "berlin", "line": "3"}),

@@ -11,7 +11,7 @@ from littoral_console.fleet.devices import devices, label, status
 from littoral_console.fleet.login import login
 from littoral_console.fleet.people import api_tokens, users
 from littoral_console.fleet.releases import releases
-from littoral_console.fleet.reports import audit, history, telemetry
+from littoral_console.fleet.reports import alarms, audit, history, telemetry
 from littoral_console.fleet.rollouts import push, rollouts
 from littoral_console.fleet.tokens import tokens
 
@@ -24,6 +24,7 @@ def fleet() -> None:
 for _command in (
     login,
     status,
+    alarms,
     devices,
     label,
     tokens,

@@ -12,6 +12,8 @@ from littoral_console.fleet import boards
 from littoral_console.fleet.asking import TO, console, pairs
 from littoral_console.show import ago, labelled, table
 
+_NO_FLEET = "no fleet yet, for no repository was uploaded"
+
 
 @click.command(epilog="Example: littoral fleet status")
 @JSON
@@ -19,7 +21,8 @@ def status(*, as_json: bool) -> None:
     """Count the fleet."""
     found = console().get("fleet")
     text = (
-        f"{found['fleet']}: {found['online']} of {many(found['devices'], 'device')} online, "
+        f"{found['fleet'] or _NO_FLEET}: "
+        f"{found['online']} of {many(found['devices'], 'device')} online, "
         f"{many(found['releases'], 'release')} of {many(found['models'], 'model')}, "
         f"{many(found['pending'], 'update')} under way, {found['refused']} refused or failed"
     )
@@ -63,7 +66,15 @@ def show(device: str, *, as_json: bool) -> None:
 
 
 def _detail(detail: Mapping[str, Any]) -> str:
-    lines = [table(_DEVICE, [_device(detail["device"])])]
+    d = detail["device"]
+    lines = [table(_DEVICE, [_device(d)])]
+    if d["wanted"]:
+        lines += ["", table(_WANTED, [_wanted(w, d) for w in d["wanted"]])]
+    if d["issued"] is not None and d["director"] < d["issued"]:
+        lines += [
+            "",
+            f"director: it believes {d['director']}, and was not heard with {d['issued']}",
+        ]
     if detail["device"]["frozen_why"]:
         lines += ["", f"frozen: {detail['device']['frozen_why']}"]
     board = list(boards.lines(detail))
@@ -99,6 +110,22 @@ def _device(d: Mapping[str, Any]) -> Sequence[str]:
         " ".join(f"{w['model']}:{w['release']} {w['code'] or w['outcome']}" for w in d["wanted"]),
         " ".join(d["hardware"]),
         labelled(d["labels"]),
+    )
+
+
+_WANTED = ("wanted", "runs", "good", "state", "since", "code", "why")
+
+
+def _wanted(w: Mapping[str, Any], d: Mapping[str, Any]) -> Sequence[str]:
+    said = next((m for m in d["models"] if m["model"] == w["model"]), None) or {}
+    return (
+        f"{w['model']}:{w['release']}",
+        str(said.get("release") or "nothing"),
+        str(said.get("good") or "-"),
+        w["outcome"] if w["outcome"] != "healthy" or w["met"] else "not as wanted",
+        ago(w["since_ms"]),
+        w["code"] or "",
+        w["detail"],
     )
 
 

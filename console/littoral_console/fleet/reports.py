@@ -1,7 +1,7 @@
-"""``littoral fleet history|telemetry|audit``: what devices said, and who did what."""
+"""``littoral fleet alarms|history|telemetry|audit``: what devices said, and who did what."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -11,6 +11,17 @@ from littoral_console.figures import many, micros
 from littoral_console.fleet import boards
 from littoral_console.fleet.asking import LIMIT, TO, console
 from littoral_console.show import ago, table
+
+_URGENCY: Final = {"bad": "now", "busy": "soon"}
+
+
+@click.command(epilog="Example: littoral fleet alarms")
+@JSON
+def alarms(*, as_json: bool) -> None:
+    """Say what somebody should look at now, the worst first; nothing is good news."""
+    found = console().get("alarms")
+    lines = [f"{_URGENCY[a['tone']]}: {a['text']} ({a['where']})" for a in found]
+    emit({"alarms": found}, as_json=as_json, text="\n".join(lines) or "nothing: all is well")
 
 
 @click.command(epilog="Example: littoral fleet history --device edge-1 --refused")

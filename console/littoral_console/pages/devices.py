@@ -6,10 +6,10 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Response
 
 from littoral.errors import NotFoundError
-from littoral_console import director, queries
+from littoral_console import queries
+from littoral_console.agreement import agreements
 from littoral_console.health import facts, symptoms, temperature
 from littoral_console.pages.frame import Administering, Entered, PageRoute, see
-from littoral_console.pages.standing import standing
 from littoral_console.pages.telemetry import choose
 from littoral_console.pages.tokens import spoken
 from littoral_console.queries import Device
@@ -68,7 +68,6 @@ def device(visit: Entered, name: str, model: str = "", stage: str = "", span: st
         if found is None:
             raise NotFoundError(f"no device {name!r} is enrolled here")
         changes = queries.history(connection, device=name, limit=_CHANGES)
-        issued = director.document(connection, name)
         choice = choose(
             connection,
             model=model,
@@ -82,8 +81,7 @@ def device(visit: Entered, name: str, model: str = "", stage: str = "", span: st
         "device.html",
         section="/devices",
         d=device,
-        models=standing(device),
-        issued=issued.version if issued else None,
+        models=agreements(device),
         clock=_CLOCKS.get(device.clock or "", "not known yet"),
         trust=_TRUSTS.get(device.trust or "", "not known yet"),
         certificates=found.certificates,
@@ -154,5 +152,5 @@ _RULES: Final[dict[str, Callable[[Device], bool]]] = {
     "frozen": lambda d: d.frozen_ms is not None and d.revoked_ms is None,
     "revoked": lambda d: d.revoked_ms is not None,
     "board": lambda d: bool(symptoms(d)),
-    "attention": lambda d: any(found.verdict.tone == "bad" for found in standing(d)),
+    "attention": lambda d: any(found.verdict.tone == "bad" for found in agreements(d)),
 }

@@ -31,11 +31,11 @@ from littoral_console.access import (
     visitor,
 )
 from littoral_console.accounts import Person
+from littoral_console.agreement import agreements
 from littoral_console.answers import UnknownPersonError
 from littoral_console.context import Context
 from littoral_console.health import symptoms
 from littoral_console.pages.reasons import reason, tally, word
-from littoral_console.pages.standing import standing
 from littoral_console.phases import phase
 
 _ROOM: Final = Path(__file__).parents[1]
@@ -263,6 +263,7 @@ def _templates() -> Environment:
     found.globals |= {"static": static_url, "navigation": NAVIGATION}
     found.filters |= {
         "age": figures.age,
+        "agreements": agreements,
         "figure": figures.named,
         "figure_name": figures.name,
         "iso": figures.iso,
@@ -273,7 +274,6 @@ def _templates() -> Environment:
         "reason": reason,
         "said": figures.said,
         "size": size,
-        "standing": standing,
         "symptoms": symptoms,
         "tally": tally,
         "utc": figures.utc,

@@ -9,8 +9,7 @@ from typing import Final
 from fastapi import APIRouter, Response
 
 from littoral_console import queries
-from littoral_console.pages.alarms import alarms
-from littoral_console.pages.ending import ending
+from littoral_console.alarms import alarms
 from littoral_console.pages.frame import Entered, PageRoute
 from littoral_console.queries import Device, Latency, LatencyPoint
 
@@ -72,11 +71,11 @@ def overview(visit: Entered) -> Response:
         summary = queries.summary(connection)
         devices = queries.devices(connection)
         refusals = queries.history(connection, refused=True, limit=6)
-        found = alarms(connection)
+        claims = queries.claims_waiting(connection)
     return visit.show(
         "overview.html",
         section="/",
-        alarms=(*ending(visit.context.endings, now_ms=visit.now_ms), *found),
+        alarms=alarms(devices, endings=visit.context.endings, claims=claims, now_ms=visit.now_ms),
         summary=summary,
         shares=shares(devices),
         refusals=refusals,

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
@@ -23,6 +24,7 @@ class Running:
     variant: str | None
     good: int | None  # what is proven
     candidate: int | None
+    since_ms: int  # all of this is so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,9 @@ class Wanted:
     outcome: str  # littoral_console.outcomes.Outcome
     step: str
     code: str | None
+    detail: str
+    since_ms: int  # this is so
+    met: bool  # it is proven on the device, and answers requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,7 @@ class Device:
     clock: str | None
     serving: bool
     director: int  # version of the document that it believes
+    issued: int | None  # version of the newest that was signed for it
     board: Board | None  # what it runs on, as of its last status
     models: tuple[Running, ...]
     wanted: tuple[Wanted, ...]
@@ -95,7 +101,11 @@ class DeviceDetail:
 
 def devices(connection: Connection, *, only: str | None = None) -> tuple[Device, ...]:
     """Return every device by name, or the one called ``only``."""
-    rows = select(t.devices).order_by(t.devices.c.id)
+    rows = (
+        select(t.devices, t.director.c.version.label("issued"))
+        .outerjoin(t.director, t.director.c.device == t.devices.c.id)
+        .order_by(t.devices.c.id)
+    )
     running = select(t.device_models).order_by(t.device_models.c.model)
     wanted = (
         select(
@@ -103,6 +113,8 @@ def devices(connection: Connection, *, only: str | None = None) -> tuple[Device,
             t.rollout_devices.c.outcome,
             t.rollout_devices.c.step,
             t.rollout_devices.c.code,
+            t.rollout_devices.c.detail,
+            t.rollout_devices.c.updated_ms,
         )
         .join(
             t.rollout_devices,
@@ -120,7 +132,8 @@ def devices(connection: Connection, *, only: str | None = None) -> tuple[Device,
         runs[row.device].append(_running(row))
     wants: defaultdict[str, list[Wanted]] = defaultdict(list)
     for row in connection.execute(wanted):
-        wants[row.device].append(_wanted(row))
+        answers = {one.model: one.release for one in runs[row.device]}
+        wants[row.device].append(_wanted(row, runs=answers.get(row.model)))
     return tuple(
         _device(row, tuple(runs[row.id]), tuple(wants[row.id])) for row in connection.execute(rows)
     )
@@ -177,10 +190,11 @@ def _running(row: Row[*tuple[object, ...]]) -> Running:
         variant=row.variant,
         good=row.good,
         candidate=row.candidate,
+        since_ms=row.since_ms,
     )
 
 
-def _wanted(row: Row[*tuple[object, ...]]) -> Wanted:
+def _wanted(row: Row[*tuple[Any, ...]], *, runs: int | None) -> Wanted:
     return Wanted(
         model=row.model,
         release=row.release,
@@ -190,6 +204,9 @@ def _wanted(row: Row[*tuple[object, ...]]) -> Wanted:
         outcome=row.outcome,
         step=row.step,
         code=row.code,
+        detail=row.detail,
+        since_ms=row.updated_ms,
+        met=row.outcome == "healthy" and row.release == runs,
     )
 
 
@@ -222,6 +239,7 @@ def _device(
         clock=row.clock,
         serving=row.serving,
         director=row.director,
+        issued=row.issued,
         board=_board(row.board),
         models=models,
         wanted=wanted,

@@ -1,4 +1,4 @@
-"""What happened and how fast it goes: history, latency, the audit log."""
+"""What is the matter, what happened and how fast it goes: alarms, history, latency, audit."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,10 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
+from sqlalchemy import Connection
 
 from littoral_console import audit as log
 from littoral_console import queries, selectors
 from littoral_console.access import Asked, Someone
+from littoral_console.alarms import Alarm
+from littoral_console.alarms import alarms as alarms_of
 from littoral_console.context import Context
 from littoral_console.queries.latency import By
 
@@ -31,6 +34,21 @@ class AuditLog(BaseModel):
 @router.get("/fleet")
 async def fleet(context: Asked, _who: Someone) -> queries.Summary:
     return await context.look(queries.summary)
+
+
+@router.get("/alarms")
+async def alarms(context: Asked, _who: Someone) -> list[Alarm]:
+    """Return what somebody should look at now, the worst first."""
+
+    def look(connection: Connection) -> tuple[Alarm, ...]:
+        return alarms_of(
+            queries.devices(connection),
+            endings=context.endings,
+            claims=queries.claims_waiting(connection),
+            now_ms=context.clock(),
+        )
+
+    return list(await context.look(look))
 
 
 @router.get("/history")
