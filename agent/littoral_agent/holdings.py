@@ -84,7 +84,8 @@ def collect(tree: Tree, needed: Collection[Choice], *, named: Collection[str] = 
         doomed = [
             *(path for path in tree.manifests.iterdir() if _is_doomed(path, manifests)),
             *(path for path in tree.blobs.iterdir() if path.is_file() and path.name not in blobs),
-            *(path for path in tree.parts.iterdir() if path.name not in blobs),
+            # A power cut may leave the part's name beside the whole file's.
+            *(p for p in tree.parts.iterdir() if p.name not in blobs or tree.blob(p.name).exists()),
         ]
     return _delete(doomed)
 

@@ -53,10 +53,22 @@ def test_a_variant_that_is_not_there_is_said(tree: Tree, tmp_path: Path) -> None
         holdings.files(tree, other)
 
 
+def test_a_part_goes_whose_whole_file_is_there(tree: Tree, tmp_path: Path) -> None:
+    """Power may be lost when a file has its new name, and its old one still."""
+    one = held(tree, tmp_path, 1)
+    sha256 = next(iter(holdings.manifest(tree, one.manifest).files.values())).sha256
+    tree.part(sha256).hardlink_to(tree.blob(sha256))
+    assert holdings.collect(tree, {one}) == 1
+    assert tree.blob(sha256).exists()
+    assert not tree.part(sha256).exists()
+
+
 def test_what_is_needed_stays_and_the_rest_goes(tree: Tree, tmp_path: Path) -> None:
     one, two, three = (held(tree, tmp_path, release) for release in (1, 2, 3))
     tree.part("d" * 64).write_bytes(b"half")
-    wanted = next(iter(holdings.manifest(tree, two.manifest).files.values()))
+    shared = holdings.files(tree, one)
+    wanted = next(file for file in holdings.files(tree, two) if file not in shared)
+    tree.blob(wanted.sha256).unlink()
     tree.part(wanted.sha256).write_bytes(b"half of what is named")
     assert holdings.collect(tree, [one], named={two.manifest}) == 3
     assert {path.stem for path in tree.manifests.iterdir()} == {one.manifest, two.manifest}
