@@ -24,7 +24,7 @@ _WRITES: Final = re.compile(r"O_(WRONLY|RDWR|CREAT|TRUNC)")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The ``nth`` call of a name (from 1) in a run, and what it is about: for people."""
+    """The ``nth`` call of a name (from 1) in a thread, and what it is about: for people."""
 
     name: str
     nth: int
@@ -56,19 +56,19 @@ def read(trace: Path, root: Path) -> list[Call]:
 
 
 def _calls(lines: Iterable[str], root: Path) -> list[Call]:
-    seen: Counter[str] = Counter()
+    seen: Counter[tuple[str, str]] = Counter()  # strace counts for each thread
     found = []
     for line in lines:
         entry = _ENTRY.match(line)
         if entry is None:
             continue
         name, rest = entry["call"], entry["rest"]
-        seen[name] += 1
+        seen[entry["pid"], name] += 1
         on_file = name in (*ON_FILES, *READS)  # what is written may name anything
         here = str(root) in (rest.split('"')[0] if on_file else rest)
         changes = here and name in CHANGES and (name not in OPENS or bool(_WRITES.search(rest)))
         about = rest.replace(f"{root}/", "")[:160]
-        found.append(Call(name, seen[name], about, here, changes))
+        found.append(Call(name, seen[entry["pid"], name], about, here, changes))
     return found
 
 
@@ -90,7 +90,7 @@ def traced(
         words += ["-e", one.argument]
     tracer = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
-        _attached(pid, tracer)
+        attached(pid, tracer)
         yield
         tracer.wait(60)
     finally:
@@ -98,7 +98,8 @@ def traced(
         tracer.communicate()
 
 
-def _attached(pid: int, tracer: subprocess.Popen[bytes]) -> None:
+def attached(pid: int, tracer: subprocess.Popen[bytes]) -> None:
+    """Return when ``tracer`` has a hold of ``pid``, which waits."""
     deadline = time.monotonic() + 20
     while f"TracerPid:\t{tracer.pid}\n" not in Path(f"/proc/{pid}/status").read_text():
         if tracer.poll() is not None or time.monotonic() > deadline:

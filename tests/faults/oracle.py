@@ -4,7 +4,7 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -78,10 +78,14 @@ def at_end(
     serving: dict[str, int],
     *,
     aside: frozenset[str] = _WOKEN,
+    reports: Sequence[Report] | None = None,
 ) -> list[str]:
-    """Return what is wrong when there is nothing left to do; events ``aside`` are not counted."""
+    """Return what is wrong when there is nothing left to do; events ``aside`` are not counted.
+
+    ``reports`` are those that the console has; without, none of them was ever sent.
+    """
     wrong = [*_not_there(tree, scenario, serving), *_left(tree)]
-    return [*wrong, *_told_wrong(tree, scenario, aside)]
+    return [*wrong, *_told_wrong(told(tree) if reports is None else reports, scenario, aside)]
 
 
 def _not_there(tree: Tree, scenario: Scenario, serving: dict[str, int]) -> Iterator[str]:
@@ -117,9 +121,10 @@ def _left(tree: Tree) -> Iterator[str]:
         yield f"left: {path.relative_to(tree.root)}"
 
 
-def _told_wrong(tree: Tree, scenario: Scenario, aside: frozenset[str]) -> Iterator[str]:
+def _told_wrong(
+    reports: Sequence[Report], scenario: Scenario, aside: frozenset[str]
+) -> Iterator[str]:
     """Say which reports are lost, doubled, or were never due."""
-    reports = told(tree)
     numbers = [report.key.sequence for report in reports]
     if numbers != list(range(1, len(numbers) + 1)):
         yield f"reports: sequences {numbers}"
