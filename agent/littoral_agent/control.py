@@ -17,12 +17,15 @@ from littoral.wire.control import (
     Activated,
     Deactivate,
     Failure,
+    Needs,
     Probe,
+    Runtime,
     Serving,
     Timings,
     Tried,
     Try,
 )
+from littoral_agent.halting import Halt
 
 QUICK_S: Final = 10.0
 LOAD_S: Final = 120.0  # a big model on a slow card
@@ -45,8 +48,12 @@ class OrderDeniedError(DeniedError):
 class Control:
     """Serve's control socket. Threads may share it."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, halt: Halt | None = None) -> None:
+        self._path, self._halt = path, halt or Halt()
+
+    def under(self, halt: Halt) -> "Control":
+        """Return this socket for what ``halt`` ends; serve ends it, too, as far as it can."""
+        return Control(self._path, halt=halt)
 
     def state(self) -> Serving:
         """Return what runs.
@@ -58,6 +65,10 @@ class Control:
 
         """
         return self._ask(Serving, "GET", "/control/state", None, QUICK_S)
+
+    def runtime(self, needs: Needs) -> Runtime:
+        """Return what would run a variant that says this of itself. Raises as ``state``."""
+        return self._ask(Runtime, "POST", "/control/runtime", needs, QUICK_S)
 
     def timings(self, after: int) -> Timings:
         """Return the windows above ``after``; serve forgets the others. Raises as ``state``."""
@@ -87,9 +98,11 @@ class Control:
         body = None if order is None else records.to_json(order)
         connection = LocalConnection(self._path, timeout_s=timeout_s)
         try:
-            connection.request(method, path, body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            data = response.read(MAX_BYTES + 1)
+            connection.connect()
+            with self._halt.ended_by(connection.hang_up):
+                connection.request(method, path, body, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                data = response.read(MAX_BYTES + 1)
             if len(data) <= MAX_BYTES and response.length:
                 raise http.client.IncompleteRead(data, response.length)
         except (OSError, http.client.HTTPException) as e:

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, Self
 
@@ -24,7 +24,9 @@ from littoral.errors import (
     UnreachableError,
 )
 from littoral.tree import Tree
+from littoral_agent.halting import Halt
 from littoral_agent.origin import CHUNK_BYTES, Stream
+from littoral_agent.turns import Turns
 
 MOST_STRIKES: Final = 2  # how often a source may send other bytes for one file
 SLOW_OVER_S: Final = 30.0  # over how long the lowest rate is judged
@@ -44,6 +46,7 @@ class Limits:
 
     reserve_bytes: int = 0  # of free space that is not touched
     min_rate_bytes_per_s: float = 0.0
+    turns: Turns = field(default_factory=Turns)  # at one file, of all who share the tree
     clock: Callable[[], float] = time.monotonic
 
 
@@ -53,12 +56,12 @@ def bring(
     tree: Tree,
     *,
     limits: Limits,
-    between: Callable[[], None] = lambda: None,
+    halt: Halt,
 ) -> int:
     """Make every one of ``files`` be in ``tree``, whole; return how many bytes came.
 
-    ``between`` is called after each chunk; what it raises ends the download, and what has
-    arrived stays.
+    ``halt`` ends the download; what has arrived stays. What another thread is bringing already
+    is waited for.
 
     Raises:
         DiskFullError: There is no room; before the first byte, if that can be known.
@@ -66,11 +69,17 @@ def bring(
         SlowError: It sends too few.
         ForgottenError, DeniedError: It does not send any.
         UnreachableError: It does not answer, or was cut off: try again.
+        HaltedError: It is no longer wanted.
 
     """
     missing = [file for file in _each_once(files) if not tree.blob(file.sha256).exists()]
     _preflight(missing, tree, reserve_bytes=limits.reserve_bytes)
-    return sum(_download(file, source, tree, limits=limits, between=between) for file in missing)
+    came = 0
+    for file in missing:
+        with limits.turns.of(file.sha256, halt):
+            if not tree.blob(file.sha256).exists():
+                came += _download(file, source, tree, limits=limits, halt=halt)
+    return came
 
 
 def arrived(files: Iterable[File], tree: Tree) -> int:
@@ -182,9 +191,7 @@ class _Pace:
         self._since, self._came = self._limits.clock(), 0
 
 
-def _download(
-    file: File, source: Source, tree: Tree, *, limits: Limits, between: Callable[[], None]
-) -> int:
+def _download(file: File, source: Source, tree: Tree, *, limits: Limits, halt: Halt) -> int:
     """Bring one file; return how many bytes came."""
     came = strikes = 0
     while strikes < MOST_STRIKES:
@@ -192,34 +199,37 @@ def _download(
             try:
                 # What is here already may be what a power cut left of it: nobody's fault.
                 strikes += part.held == 0
-                came += _fill(part, source, limits=limits, between=between)
+                came += _fill(part, source, limits=limits, halt=halt)
             except (HashError, EndlessError):
-                part.drop()
+                with halt.going():
+                    part.drop()
                 raise
-            if part.is_true:
-                part.keep()
-                return came
-            part.drop()
+            with halt.going():
+                if part.is_true:
+                    part.keep()
+                    return came
+                part.drop()
     raise HashError(_name(file), signed=file.sha256, found="other bytes")
 
 
-def _fill(part: _Part, source: Source, *, limits: Limits, between: Callable[[], None]) -> int:
+def _fill(part: _Part, source: Source, *, limits: Limits, halt: Halt) -> int:
     """Receive what is missing; return how many bytes came."""
     name, came = _name(part.file), 0
     if part.held == part.file.size:
         return 0
     pace = _Pace(name, limits)
-    with source.stream(name, start=part.held) as stream:
+    with source.stream(name, start=part.held) as stream, halt.ended_by(stream.end):
         _check_length(part.file, stream)
         if stream.start == 0 and part.held:
-            part.restart()
+            with halt.going():
+                part.restart()
         elif stream.start != part.held:
             raise UnreachableError(f"{name}: expected byte {part.held}, found {stream.start}")
         for chunk in stream.chunks:
-            part.write(chunk)
+            with halt.going():
+                part.write(chunk)
             came += len(chunk)
             pace.moved(len(chunk))
-            between()
     if part.held < part.file.size:
         raise UnreachableError(f"{name}: cut off after {part.held} of {part.file.size} bytes")
     return came

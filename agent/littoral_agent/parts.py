@@ -76,16 +76,14 @@ class Parts:
             )
         self._reports = Reports(self._spool, now_ms=self._now_ms)
         control = Control(tree.control)
-        deeds = Deeds(
-            tree,
-            settings,
+        means = Means(
+            tree=tree,
+            settings=settings,
             control=control,
-            repository=believer.sources if believer else None,
-            between=self._between,
+            sources=believer.sources if believer else None,
         )
-        self._updater = Updater(
-            tree, settings, deeds, reports=self._reports, boot=self._boot, named=self._named
-        )
+        promises, hands = Promises(Ledger(tree), self._reports, settings), Hands()
+        self._life = Life(promises, means, hands, boot=self._boot, named=self._named)
         self._wishes: Wishes | None = None
         if believer is not None:
             self._wishes = Wishes(tree, settings, believer, self._life, self._reports)

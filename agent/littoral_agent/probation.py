@@ -5,29 +5,18 @@ serves. What a client did wrong, and how long requests queued, do not count agai
 """
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from littoral.errors import DeadlineError, LatencyError, MemoryBudgetError, UnhealthyError
 from littoral.wire.control import Loaded, Tried
 from littoral.wire.sketch import Sketch
 from littoral_agent.settings import Settings
-from littoral_agent.update import Event
+from littoral_agent.update import Event, Outcome
 
 FEW_ERRORS: Final = 3  # up to two may be anything
 # What may be nobody's fault: a busy board, a full memory. The third time it is the model's.
 NOT_ITS_OWN: Final = frozenset({MemoryBudgetError.code, DeadlineError.code})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What came of a deed, and why."""
-
-    event: Event
-    code: str | None = None
-    detail: str = ""
-    figures: dict[str, float] = field(default_factory=dict)
-    before_p95_us: float | None = None  # with PASSED: of the release that is to be replaced
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,7 @@ from typing import Final
 from littoral import journal_log
 from littoral.wire.journal import Choice, Journal, Said, State
 from littoral.wire.messages import Update
-from littoral_agent.probation import Outcome
-from littoral_agent.update import Event, Step
+from littoral_agent.update import Event, Outcome, Step
 
 MOST_DETAIL: Final = 500  # characters of a report's detail
 LEFT: Final = "probation_left_s"  # the figure by which a console knows when probation ends

@@ -7,7 +7,7 @@ when nobody says so.
 docs/update.md draws TABLE; tests/agent/test_update.py keeps drawing and table the same.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -38,6 +38,18 @@ class Do(StrEnum):
     WATCH = "watch"  # see how the candidate does, until that is known
     STOP = "stop"  # let serve run nothing under this name
     COLLECT = "collect"  # delete the files that no journal names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What happened, and why."""
+
+    event: Event
+    choice: Choice | None = None  # with DESIRED: what it is
+    code: str | None = None
+    detail: str = ""
+    figures: dict[str, float] = field(default_factory=dict)
+    before_p95_us: float | None = None  # with PASSED: of the release that is to be replaced
 
 
 _BACK: Final = (State.IDLE, (Do.RUN, Do.COLLECT))
@@ -83,29 +95,20 @@ class Step:
     event: Event
 
 
-def step(
-    journal: Journal,
-    event: Event,
-    *,
-    choice: Choice | None = None,
-    code: str | None = None,
-    boot: str = "",
-    keep: int = 0,
-) -> Step:
-    """Return what follows from ``event``.
+def step(journal: Journal, outcome: Outcome, *, boot: str = "", keep: int = 0) -> Step:
+    """Return what follows from ``outcome``.
 
     Args:
         journal: What is remembered now.
-        event: What happened.
-        choice: The release that is named, with DESIRED.
-        code: Why, with FAILED and STUMBLED.
+        outcome: What happened.
         boot: The id of the machine's present boot.
         keep: How many releases that were good before have their files kept.
 
     Raises:
-        ValueError: ``event`` cannot happen in this state; the caller is wrong.
+        ValueError: It cannot happen in this state; the caller is wrong.
 
     """
+    event, choice, code = outcome.event, outcome.choice, outcome.code
     if (journal.state, event) not in TABLE:
         raise ValueError(f"{event} cannot happen while {journal.state}")
     tries = journal.tries + _counts(journal, event, boot)

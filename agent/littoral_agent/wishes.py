@@ -29,12 +29,11 @@ from littoral.trust.beliefs import Assignment, Desired
 from littoral.wire.journal import Choice, Journal
 from littoral.wire.messages import Update
 from littoral_agent.believe import MAX_DOCUMENT, Believer, Outline, outline
-from littoral_agent.probation import Outcome
+from littoral_agent.life import Life
 from littoral_agent.reports import Reports
 from littoral_agent.saying import MOST_DETAIL, condemned
 from littoral_agent.settings import Settings
-from littoral_agent.update import Event, follows
-from littoral_agent.updater import Updater
+from littoral_agent.update import Event, Outcome, follows
 
 NEVER: Final = math.inf
 MOST_PATIENCE_S: Final = 24 * 3600.0  # between two looks at what is refused
@@ -50,13 +49,13 @@ class Wishes:
         tree: Tree,
         settings: Settings,
         believer: Believer,
-        updater: Updater,
+        life: Life,
         reports: Reports,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tree, self._settings, self._believer = tree, settings, believer
-        self._updater, self._reports, self._clock = updater, reports, clock
+        self._life, self._reports, self._clock = life, reports, clock
         self._backoff = Backoff(settings.retry_first_s, settings.retry_most_s)
         self._held: bytes | None = None  # the document that is believed
         self._heard: bytes | None = None  # one that could not be judged yet
@@ -134,7 +133,7 @@ class Wishes:
         if self._desired is None:
             return
         named = {one.model: one for one in self._desired.assignments}
-        for model in [*self._updater.journals]:
+        for model in [*self._life.journals]:
             if model not in named:
                 self._follow(model, None)
         looked_at = [one for one in named.values() if not self._settle(one)]
@@ -180,11 +179,11 @@ class Wishes:
 
     def _keep(self, data: bytes, said: Outline) -> None:
         self._held, self._outline = data, said
-        self._updater.version = said.version
+        self._life.promises.version = said.version
 
     def _settle(self, one: Assignment) -> bool:
         """Settle ``one`` if nothing needs to be looked up for that; return whether it is."""
-        held = self._updater.journals.get(one.model)
+        held = self._life.journals.get(one.model)
         if held is None:
             return False
         if _is(held.good, one):
@@ -210,10 +209,10 @@ class Wishes:
 
     def _say_refused(self, one: Assignment, *, code: str, detail: str, once: str) -> None:
         """Say once why ``one`` is not run; what is under way is no longer wanted."""
-        held = self._updater.journals.get(one.model)
+        held = self._life.journals.get(one.model)
         if held is not None and held.candidate is not None:
-            self._updater.handle(one.model, Outcome(event=Event.DROPPED))
-            held = self._updater.journals[one.model]
+            self._life.take(one.model, Outcome(event=Event.DROPPED))
+            held = self._life.journals[one.model]
         log.warning(
             "%s: release %d is refused: %s [%s]",
             *(one.model, one.release, detail, code),
@@ -223,18 +222,17 @@ class Wishes:
         self._reports.tell("update", "", update=update, once=once)
 
     def _follow(self, model: str, choice: Choice | None) -> None:
-        held = self._updater.journals.get(model) or Journal(model=model)
+        held = self._life.journals.get(model) or Journal(model=model)
         event = follows(held, choice)
         if event is not None:
-            wanted = choice if event is Event.DESIRED else None
-            self._updater.handle(model, Outcome(event=event), choice=wanted)
+            self._life.take(model, Outcome(event=event, choice=choice))
 
     def _settled(self) -> bool:
         """Whether the journals agree with the document, as far as its outline tells."""
         if self._held is None:
             return True
         known: set[str] = set()
-        for held in self._updater.journals.values():
+        for held in self._life.journals.values():
             chosen = held.candidate or held.good
             if chosen is not None and chosen.manifest not in self.named:
                 return False

@@ -1,51 +1,43 @@
-"""The thread in which updates happen: hears documents, looks at them, does the deeds.
+"""The thread in which updates are decided: hears documents, looks at them, has deeds done.
 
-One thing at a time. Whoever hears a document drops it here and goes on; a download ends
-between two chunks when a newer document waits, and what it brought is kept.
+Whoever hears a document drops it here and goes on. What takes long is done by other hands, and
+what came of it is taken here: nothing is decided by two threads.
 """
 
-import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import Final
 
-from littoral_agent.updater import Updater
+from littoral_agent.hands import Hands
+from littoral_agent.life import Life
 from littoral_agent.wishes import Wishes
 
 IDLE_S: Final = 60.0  # the longest nap
-GLANCE_S: Final = 1.0  # how often the others are looked at during a download
-
-log = logging.getLogger(__name__)
-
-
-class InterruptedDownloadError(Exception):
-    """Something else is to be done first; the download goes on where it is."""
 
 
 class Worker:
-    """Runs ``updater`` and, once the device is enrolled, ``wishes``.
+    """Runs ``life`` and, once the device is enrolled, ``wishes``.
 
-    ``hear``, ``serve_started`` and ``stop`` may come from any thread; ``between`` is what a
-    download calls. ``changed`` is called after anything may have changed.
+    ``hear``, ``serve_started`` and ``stop`` may come from any thread. ``changed`` is called
+    after anything may have changed.
     """
 
     def __init__(
-        self, updater: Updater, wishes: Wishes | None, *, changed: Callable[[], None]
+        self, life: Life, wishes: Wishes | None, hands: Hands, *, changed: Callable[[], None]
     ) -> None:
-        self._updater, self._wishes, self._changed = updater, wishes, changed
+        self._life, self._wishes, self._hands, self._changed = life, wishes, hands, changed
         self._lock = threading.Lock()
         self._waiting = threading.Event()
         self._inbox: bytes | None = None
         self._serve_started = self._stopping = False
-        self._glanced_s = 0.0
         self._thread = threading.Thread(target=self._run, name="update", daemon=True)
+        hands.woken = self._waiting.set
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self, within_s: float = 10.0) -> None:
-        """Stop after the deed that is being done, a download at once."""
+        """Stop at once; what is being done is halted."""
         self._stopping = True
         self._waiting.set()
         if self._thread.ident is not None:
@@ -66,40 +58,39 @@ class Worker:
         self._serve_started = True
         self._waiting.set()
 
-    def between(self) -> None:
-        """End the download if something else comes first; else have a glance at the others."""
-        if self._waiting.is_set():
-            raise InterruptedDownloadError
-        if time.monotonic() - self._glanced_s >= GLANCE_S:
-            self._glanced_s = time.monotonic()
-            self._updater.work(quick=True)
-
-    def _run(self) -> None:
-        unreadable = self._updater.wake()
+    def wake(self) -> None:
+        """Take up what was promised before."""
+        unreadable = self._life.wake()
         if self._wishes is not None:
             self._wishes.wake(unreadable)
-        while not self._stopping:
-            self._waiting.clear()
-            nap_s = self._turn()
-            self._changed()
-            self._waiting.wait(min(nap_s, IDLE_S))
-        self._updater.rest()
 
-    def _turn(self) -> float:
-        """Do all that is due; return for how long nothing will be."""
+    def turn(self) -> float:
+        """Do all that is due; return for how many seconds nothing will be."""
         if self._serve_started:
             self._serve_started = False
-            self._updater.run_again()
+            self._life.serve_started()
         with self._lock:
             heard, self._inbox = self._inbox, None
-        try:
-            if self._wishes is None:
-                return self._updater.work()
-            if heard is not None:
-                self._wishes.hear(heard)
+        if self._wishes is not None and heard is not None:
+            self._wishes.hear(heard)
+        self._work()
+        while self._hands.settle():
+            self._work()
+        if self._wishes is None:
+            return self._life.due_in_s()
+        self._wishes.work()  # which may have found something to do
+        return min(self._life.due_in_s(), self._wishes.due_in_s())
+
+    def _work(self) -> None:
+        if self._wishes is not None:
             self._wishes.work()
-            self._updater.work()
-            self._wishes.work()  # which may have found something to do
-        except InterruptedDownloadError:
-            return 0.0
-        return min(self._updater.due_in_s(), self._wishes.due_in_s())
+        self._life.work()
+
+    def _run(self) -> None:
+        self.wake()
+        while not self._stopping:
+            self._waiting.clear()
+            nap_s = self.turn()
+            self._changed()
+            self._waiting.wait(min(nap_s, IDLE_S))
+        self._life.rest()

@@ -87,7 +87,7 @@ def test_a_version_that_no_number_of_json_is_is_malformed(
     device: Device, repo: RepositorySimulator, version: int
 ) -> None:
     say(device, repo, 1, version=version)
-    assert "digits" not in device.updater.journals
+    assert "digits" not in device.life.journals
     assert refusals(device) == ["malformed"]
 
 

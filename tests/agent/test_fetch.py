@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,12 +28,15 @@ from littoral.errors import (
 )
 from littoral.tree import Tree
 from littoral_agent import fetch
-from littoral_agent.fetch import Limits, arrived, bring, drop_damaged
+from littoral_agent.fetch import Limits, arrived, drop_damaged
+from littoral_agent.halting import Halt, HaltedError
 from littoral_agent.origin import Origin, Repository, Stream
 from simulators.repository import Fault, RepositorySimulator
 
 SIZE = 1_000_000
 LIMITS = Limits()
+
+bring = partial(fetch.bring, halt=Halt())
 
 
 @pytest.fixture(scope="module")
@@ -248,20 +253,104 @@ def test_a_disk_that_is_too_small_is_said_to_be_so(
         bring([model], source, tree, limits=Limits(reserve_bytes=0))
 
 
-def test_whoever_waits_may_end_it_between_two_chunks(
-    tree: Tree, source: Repository, model: File, data: bytes
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_halt_ends_it_while_it_waits_for_the_next_byte(
+    tree: Tree, source: Repository, model: File, repo: RepositorySimulator, after: int
 ) -> None:
-    class SupersededError(Exception):
-        pass
+    """Whoever reads from a source that says nothing reads for half a minute."""
+    repo.slow_s = 0.05 if after else 60.0
+    repo.fault("blobs/*", Fault.SLOW)
+    halt, ended = Halt(), threading.Event()
 
-    def enough() -> None:
-        raise SupersededError
+    def reading() -> None:
+        with pytest.raises((HaltedError, UnreachableError)):
+            fetch.bring([model], source, tree, limits=LIMITS, halt=halt)
+        ended.set()
 
-    with pytest.raises(SupersededError):
-        bring([model], source, tree, limits=LIMITS, between=enough)
-    assert 0 < arrived([model], tree) < len(data)
-    bring([model], source, tree, limits=LIMITS)
+    threading.Thread(target=reading).start()
+    until(lambda: repo.requests and arrived([model], tree) >= after)
+    repo.slow_s = 60.0
+    time.sleep(0.2)
+    halt.say()
+    assert ended.wait(1.0)
+    assert arrived([model], tree) >= after
+
+
+def test_nothing_of_a_download_is_written_after_it_was_halted(
+    tree: Tree, data: bytes, model: File
+) -> None:
+    """It cannot be ended while a name is looked up, say: then it is left to itself."""
+    halt, asked, answered = Halt(), threading.Event(), threading.Event()
+
+    class Late:
+        @contextmanager
+        def stream(self, name: str, *, start: int = 0) -> Iterator[Stream]:  # noqa: ARG002
+            asked.set()
+            assert answered.wait(5)
+            yield Stream(start, SIZE, iter([data[start:]]))
+
+    ended = threading.Event()
+
+    def late() -> None:
+        with pytest.raises(HaltedError):
+            fetch.bring([model], Late(), tree, limits=LIMITS, halt=halt)
+        ended.set()
+
+    threading.Thread(target=late).start()
+    assert asked.wait(5)
+    halt.say()
+    answered.set()
+    assert ended.wait(5)
+    assert arrived([model], tree) == 0
+
+
+def test_one_file_is_brought_by_one_thread_and_the_other_waits(
+    tree: Tree, source: Repository, model: File, repo: RepositorySimulator, data: bytes
+) -> None:
+    came: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: came.append(bring([model], source, tree, limits=LIMITS)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(came) == [0, 0, 0, SIZE]
+    assert len([name for name, _ in repo.requests if name.startswith("blobs/")]) == 1
     assert tree.blob(model.sha256).read_bytes() == data
+
+
+def test_whoever_waits_for_another_goes_on_when_that_one_is_halted(
+    tree: Tree, source: Repository, model: File, repo: RepositorySimulator
+) -> None:
+    repo.slow_s = 60.0
+    repo.fault("blobs/*", Fault.SILENT, times=1)
+    halt, came = Halt(), threading.Event()
+    left = {"limits": LIMITS, "halt": halt}
+    first = threading.Thread(target=lambda: given_up(fetch.bring, [model], source, tree, **left))
+    first.start()
+    until(lambda: repo.requests)
+    threading.Thread(
+        target=lambda: bring([model], source, tree, limits=LIMITS) and came.set()
+    ).start()
+    time.sleep(0.3)
+    assert not came.is_set()
+    halt.say()
+    assert came.wait(5)
+
+
+def given_up(deed: Callable[..., object], *arguments: object, **more: object) -> None:
+    """Do what ends in some error, whenever that may be."""
+    with suppress(HaltedError, LittoralError):
+        deed(*arguments, **more)
+
+
+def until(found: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_an_empty_file_needs_no_request(tree: Tree, source: Repository) -> None:
@@ -288,11 +377,12 @@ from pathlib import Path
 from littoral.bundle.manifest import File
 from littoral.tree import Tree
 from littoral_agent.fetch import Limits, bring
+from littoral_agent.halting import Halt
 from littoral_agent.origin import Origin, Repository
 url, root, sha256, size = sys.argv[1:]
 print("begins", flush=True)
 bring([File(sha256=sha256, size=int(size))], Repository(Origin(url, ca=None), prefix=""),
-      Tree(Path(root)), limits=Limits())
+      Tree(Path(root)), limits=Limits(), halt=Halt())
 """
 
 

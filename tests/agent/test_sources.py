@@ -118,7 +118,7 @@ def test_a_medium_that_is_not_there_is_waited_for(
             pi.turn()
         assert pi.told("digits") == []
         stick(repo, tmp_path)
-        pi.settle(lambda: "digits" in pi.updater.journals and pi.good("digits") == 1)
+        pi.settle(lambda: "digits" in pi.life.journals and pi.good("digits") == 1)
 
 
 def test_an_expired_medium_is_expired(tmp_path: Path, repo: RepositorySimulator) -> None:

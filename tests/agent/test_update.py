@@ -12,6 +12,7 @@ from littoral_agent.update import (
     TABLE,
     Do,
     Event,
+    Outcome,
     follows,
     step,
 )
@@ -67,7 +68,7 @@ def test_every_state_can_be_reached_and_left() -> None:
 
 @pytest.mark.parametrize(("state", "event"), TABLE)
 def test_only_the_healthy_row_moves_good_forward(state: State, event: Event) -> None:
-    after = step(LIVES[state], event, choice=choice(3), boot="monday").journal
+    after = step(LIVES[state], Outcome(event=event, choice=choice(3)), boot="monday").journal
     match event:
         case Event.HEALTHY:
             assert after.good == choice(2)
@@ -79,7 +80,7 @@ def test_only_the_healthy_row_moves_good_forward(state: State, event: Event) -> 
 
 @pytest.mark.parametrize(("state", "event"), TABLE)
 def test_leaving_probation_lets_good_run_again(state: State, event: Event) -> None:
-    taken = step(LIVES[state], event, choice=choice(3), boot="monday")
+    taken = step(LIVES[state], Outcome(event=event, choice=choice(3)), boot="monday")
     left = state is State.PROBATION and taken.journal.state is not State.PROBATION
     if left and event not in (Event.HEALTHY, Event.REMOVED):
         assert taken.deeds[0] is Do.RUN
@@ -87,33 +88,35 @@ def test_leaving_probation_lets_good_run_again(state: State, event: Event) -> No
 
 def test_what_cannot_happen_is_said() -> None:
     with pytest.raises(ValueError, match="healthy cannot happen while idle"):
-        step(GOOD, Event.HEALTHY)
+        step(GOOD, Outcome(event=Event.HEALTHY))
     with pytest.raises(ValueError, match="desired says which release"):
-        step(GOOD, Event.DESIRED)
+        step(GOOD, Outcome(event=Event.DESIRED))
 
 
 @pytest.mark.parametrize("state", [State.TESTING, State.PROBATION])
 def test_a_fault_of_its_own_is_quarantined_at_once(state: State) -> None:
-    after = step(LIVES[state], Event.FAILED, code="outputs").journal
+    after = step(LIVES[state], Outcome(event=Event.FAILED, code="outputs")).journal
     assert after.quarantine == {choice(2).manifest: Quarantine(code="outputs", attempt=0)}
     assert follows(after, choice(2)) is None
     assert follows(after, choice(2, attempt=1)) is Event.DESIRED
 
 
 def test_a_refusal_quarantines_nothing_and_a_greater_attempt_lifts_what_was() -> None:
-    assert not step(FETCHING, Event.REFUSED).journal.quarantine
-    failed = step(TESTING, Event.FAILED, code="outputs").journal
-    assert not step(failed, Event.DESIRED, choice=choice(2, attempt=1)).journal.quarantine
+    assert not step(FETCHING, Outcome(event=Event.REFUSED)).journal.quarantine
+    failed = step(TESTING, Outcome(event=Event.FAILED, code="outputs")).journal
+    assert not step(
+        failed, Outcome(event=Event.DESIRED, choice=choice(2, attempt=1))
+    ).journal.quarantine
 
 
 @pytest.mark.parametrize("state", [State.TESTING, State.PROBATION])
 def test_power_cuts_get_three_tries(state: State) -> None:
     journal, boots = LIVES[state], iter(["tuesday", "wednesday", "thursday"])
     for _ in range(MOST_TRIES - 1):
-        taken = step(journal, Event.WOKE, boot=next(boots))
+        taken = step(journal, Outcome(event=Event.WOKE), boot=next(boots))
         journal = taken.journal
         assert (journal.state, taken.event) == (state, Event.WOKE)
-    taken = step(journal, Event.WOKE, boot=next(boots))
+    taken = step(journal, Outcome(event=Event.WOKE), boot=next(boots))
     assert (taken.journal.state, taken.event) == (State.IDLE, Event.FAILED)
     assert taken.journal.quarantine[choice(2).manifest].code == "unhealthy"
 
@@ -122,7 +125,7 @@ def test_power_cuts_get_three_tries(state: State) -> None:
 def test_stumbling_gets_three_tries_and_keeps_its_reason(state: State) -> None:
     journal = LIVES[state]
     for _ in range(MOST_TRIES):
-        journal = step(journal, Event.STUMBLED, code="memory", boot="monday").journal
+        journal = step(journal, Outcome(event=Event.STUMBLED, code="memory"), boot="monday").journal
     assert journal.state is State.IDLE
     assert journal.quarantine[choice(2).manifest].code == "memory"
 
@@ -130,30 +133,32 @@ def test_stumbling_gets_three_tries_and_keeps_its_reason(state: State) -> None:
 def test_the_agents_own_restarts_are_nobodys_fault() -> None:
     for journal in (TESTING, PROBATION):
         for _ in range(10):
-            journal = step(journal, Event.WOKE, boot="monday").journal  # noqa: PLW2901
+            journal = step(journal, Outcome(event=Event.WOKE), boot="monday").journal  # noqa: PLW2901
         assert journal.tries == 0
 
 
 def test_a_reboot_that_let_the_agent_stop_first_is_no_power_cut() -> None:
     stopped = replace(PROBATION, boot=None)
-    woken = step(stopped, Event.WOKE, boot="tuesday").journal
+    woken = step(stopped, Outcome(event=Event.WOKE), boot="tuesday").journal
     assert (woken.tries, woken.boot) == (0, "tuesday")
 
 
 def test_tries_add_up_over_testing_and_probation_and_end_with_the_candidate() -> None:
-    once = step(TESTING, Event.STUMBLED, code="deadline", boot="monday").journal
-    assert step(once, Event.PASSED, boot="monday").journal.tries == 1
-    assert step(once, Event.DESIRED, choice=choice(3)).journal.tries == 0
+    once = step(TESTING, Outcome(event=Event.STUMBLED, code="deadline"), boot="monday").journal
+    assert step(once, Outcome(event=Event.PASSED), boot="monday").journal.tries == 1
+    assert step(once, Outcome(event=Event.DESIRED, choice=choice(3))).journal.tries == 0
 
 
 def test_what_was_good_is_kept_as_long_as_it_is_asked_for() -> None:
     journal = GOOD
     for release in (2, 3, 4):
         journal = replace(journal, state=State.PROBATION, candidate=choice(release))
-        journal = step(journal, Event.HEALTHY, keep=2).journal
+        journal = step(journal, Outcome(event=Event.HEALTHY), keep=2).journal
     assert [one.release for one in journal.kept] == [3, 2]
     back = replace(journal, state=State.PROBATION, candidate=choice(3))
-    assert [one.release for one in step(back, Event.HEALTHY, keep=2).journal.kept] == [4, 2]
+    assert [
+        one.release for one in step(back, Outcome(event=Event.HEALTHY), keep=2).journal.kept
+    ] == [4, 2]
 
 
 @pytest.mark.parametrize(
@@ -185,6 +190,6 @@ def test_the_quarantine_does_not_grow_for_ever() -> None:
     journal = GOOD
     for release in range(2, MOST_QUARANTINED + 20):
         journal = replace(journal, state=State.TESTING, candidate=choice(release))
-        journal = step(journal, Event.FAILED, code="outputs").journal
+        journal = step(journal, Outcome(event=Event.FAILED, code="outputs")).journal
         assert choice(release).manifest in journal.quarantine
     assert len(journal.quarantine) == MOST_QUARANTINED

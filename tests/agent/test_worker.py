@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from littoral.wire.journal import State
+from littoral_agent.hands import Hands
 from littoral_agent.worker import Worker
 from simulators.fleet import SETTINGS, Fleet
 from simulators.repository import Fault
@@ -86,6 +87,6 @@ def test_what_a_second_look_finds_is_done_at_once() -> None:
     """The disk refused the first look of a turn: the second finds what is to be done."""
     looks = Looks()
     wishes = SimpleNamespace(work=looks.look, due_in_s=lambda: math.inf)
-    updater = SimpleNamespace(work=lambda: looks.due_s, due_in_s=lambda: looks.due_s)
-    worker = Worker(updater, wishes, changed=lambda: None)  # type: ignore[arg-type]
-    assert worker._turn() == 0.0
+    life = SimpleNamespace(work=lambda: None, due_in_s=lambda: looks.due_s)
+    worker = Worker(life, wishes, Hands(), changed=lambda: None)  # type: ignore[arg-type]
+    assert worker.turn() == 0.0

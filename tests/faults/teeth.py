@@ -13,10 +13,11 @@ from unittest.mock import patch
 from littoral import durable
 from littoral.wire import journal
 from littoral.wire.journal import Journal
-from littoral_agent import fetch, updater
+from littoral_agent import fetch, life
+from littoral_agent.deeds import collecting
 from littoral_agent.ledger import Ledger
 from littoral_agent.reports import Reports
-from littoral_agent.update import TABLE, Do, Event, Step, step
+from littoral_agent.update import TABLE, Do, Event, Outcome, Step, step
 from littoral_agent.wishes import Wishes
 
 
@@ -52,14 +53,14 @@ def named_early() -> None:
 def trusted_early() -> None:
     """A candidate is good as soon as its self-test passed."""
 
-    def early(before: Journal, event: Event, **more: Any) -> Step:
-        taken = step(before, event, **more)
-        if event is Event.PASSED:
+    def early(before: Journal, outcome: Outcome, **more: Any) -> Step:
+        taken = step(before, outcome, **more)
+        if taken.event is Event.PASSED:
             good = replace(taken.journal, good=taken.journal.candidate)
             return Step(good, taken.deeds, taken.event)
         return taken
 
-    break_(updater, "step", early)
+    break_(life, "step", early)
 
 
 def collected_early() -> None:
@@ -97,7 +98,7 @@ def said_apart() -> None:
 
 def never_collected() -> None:
     """What is nobody's stays."""
-    break_(updater.Updater, "_collect", lambda _: None)
+    break_(collecting, "do", lambda *_: None)
 
 
 def woken_to_nothing() -> None:

@@ -21,14 +21,18 @@ from littoral.wire.messages import Report
 from littoral_agent import sources
 from littoral_agent.believe import Believer
 from littoral_agent.control import Control
-from littoral_agent.deeds import Deeds
+from littoral_agent.deeds.means import Means
+from littoral_agent.hands import Hands, at_once
 from littoral_agent.identity import Enrolment, Identity
+from littoral_agent.ledger import Ledger
+from littoral_agent.life import Life
 from littoral_agent.origin import Origin
+from littoral_agent.promises import Promises
 from littoral_agent.reports import Reports
 from littoral_agent.settings import Settings
 from littoral_agent.spool import Spool
-from littoral_agent.updater import Updater
 from littoral_agent.wishes import Wishes
+from littoral_agent.worker import Worker
 from simulators.repository import RepositorySimulator
 from simulators.serve import ServeSimulator
 
@@ -60,7 +64,6 @@ class Device:
         self.serve = ServeSimulator(self.tree)
         self.versions = itertools.count(1)
         self.later = timedelta()  # how far in the future all of it happens
-        self.between: Callable[[], None] = lambda: None
         self.start()
 
     def start(self) -> None:
@@ -83,21 +86,17 @@ class Device:
             clock=self.clock,
             hardware=settings.hardware,
         )
-        deeds = Deeds(
-            tree,
-            settings,
+        means = Means(
+            tree=tree,
+            settings=settings,
             control=Control(tree.control),
-            repository=believer.sources,
-            between=self._between,
+            sources=believer.sources,
         )
-        self.updater = Updater(
-            tree, settings, deeds, reports=reports, boot=boot, named=lambda: self.wishes.named
-        )
-        self.wishes = Wishes(tree, settings, believer, self.updater, reports)
-        self.wishes.wake(self.updater.wake())
-
-    def _between(self) -> None:
-        self.between()
+        promises, hands = Promises(Ledger(tree), reports, settings), Hands(start=at_once)
+        self.life = Life(promises, means, hands, boot=boot, named=lambda: self.wishes.named)
+        self.wishes = Wishes(tree, settings, believer, self.life, reports)
+        self.worker = Worker(self.life, self.wishes, hands, changed=lambda: None)
+        self.worker.wake()
 
     def stop(self) -> None:
         """Let go of everything, as a power cut does."""
@@ -117,7 +116,7 @@ class Device:
         self.start_agent(self.boot)
 
     def hear(self, document: bytes) -> None:
-        self.wishes.hear(document)
+        self.worker.hear(document)
 
     def document(self, *assignments: Assignment) -> bytes:
         """What a director says, a version later each time."""
@@ -128,23 +127,20 @@ class Device:
 
     def turn(self) -> float:
         """Do what is due once; return after how many seconds more is."""
-        self.wishes.work()
-        nap_s = self.updater.work()
-        self.wishes.work()
-        return min(nap_s, self.wishes.due_in_s())
+        return self.worker.turn()
 
     def settle(self, until: Callable[[], bool] = lambda: False) -> None:
         """Do what is due until nothing is for a while, or until ``until``."""
         deadline = time.monotonic() + DEADLINE_S
         while (nap_s := self.turn()) < 10 and not until():
-            assert time.monotonic() < deadline, self.updater.journals
+            assert time.monotonic() < deadline, self.life.journals
             time.sleep(min(nap_s, 0.02))
 
     def state(self, model: str) -> State:
-        return self.updater.journals[model].state
+        return self.life.journals[model].state
 
     def good(self, model: str) -> int | None:
-        held = self.updater.journals[model].good
+        held = self.life.journals[model].good
         return held.release if held else None
 
     @property

@@ -1,0 +1,143 @@
+"""What is to be done for each model, and when: nothing here does it.
+
+A model's deeds are done one after the other. What cannot be done now is due again after growing
+pauses; no model waits for another's. Serve may have to be brought in line beside the deeds.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from littoral.backoff import Backoff
+from littoral.errors import LittoralError, UnreachableError
+from littoral.journal_log import about
+from littoral_agent.halting import Halt
+from littoral_agent.settings import Settings
+from littoral_agent.update import Do
+
+# Serve tries one candidate at a time and loads one model at a time: who waits for the other
+# must not take that for a serve which does not answer.
+_ONE_AT_A_TIME: Final = frozenset({Do.TRY, Do.RUN})
+_MAY_BE_LEFT: Final = frozenset({Do.FETCH})  # halted, it changes nothing: nobody waits for its end
+
+log = logging.getLogger(__name__)
+
+
+class FartherError(UnreachableError):
+    """It was cut off, but farther than before."""
+
+
+class AstrayError(UnreachableError):
+    """Serve does not run what it should: it has to be brought in line first."""
+
+
+@dataclass(slots=True)
+class _Task:
+    """What is to be done for one model."""
+
+    backoff: Backoff
+    deeds: list[Do] = field(default_factory=list)
+    due_s: float = 0.0
+    again_s: float = math.inf  # when serve is to be brought in line, beside the deeds
+    doing: dict[Halt, Do] = field(default_factory=dict)
+
+
+class Agenda:
+    """One thread at a time."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings, self._clock = settings, clock
+        self._tasks: dict[str, _Task] = {}
+
+    def put(self, model: str, deeds: tuple[Do, ...]) -> None:
+        """Let ``deeds`` be all that is to be done; what is being done is no longer wanted."""
+        task = self._of(model)
+        for halt, deed in list(task.doing.items()):
+            halt.say()
+            if deed in _MAY_BE_LEFT:
+                del task.doing[halt]
+            if deed is Do.RUN and deed not in deeds:
+                task.again_s = self._clock()  # serve may come to run what is no longer meant
+        task.deeds, task.due_s = list(deeds), self._clock()
+        task.backoff.reset()
+
+    def due(self) -> Iterator[tuple[str, Do]]:
+        """Walk what is to be begun now; whoever begins it says so before the next."""
+        for model, task in list(self._tasks.items()):
+            if task.again_s <= self._clock() and self._free(task, Do.RUN, beside=_MAY_BE_LEFT):
+                task.again_s = math.inf
+                yield model, Do.RUN
+            if task.deeds and task.due_s <= self._clock() and self._free(task, task.deeds[0]):
+                yield model, task.deeds[0]
+
+    def began(self, model: str, deed: Do, halt: Halt) -> None:
+        self._of(model).doing[halt] = deed
+
+    def ended(self, model: str, halt: Halt) -> bool:
+        """Take note that it is no longer being done; return whether it is still wanted."""
+        self._of(model).doing.pop(halt, None)
+        return not halt.said
+
+    def done(self, model: str, deed: Do) -> None:
+        """Go on to what comes after ``deed``, which is to be done again if it is WATCH."""
+        task = self._of(model)
+        if task.deeds[:1] != [deed]:
+            return
+        if deed is Do.WATCH:
+            task.due_s = self._clock() + self._settings.serve_poll_s
+        else:
+            task.deeds.pop(0)
+            task.backoff.reset()
+
+    def later(self, model: str, deed: Do, error: LittoralError) -> None:
+        """Let ``deed``, which could not be done now, be due again after a pause."""
+        task, settings = self._of(model), self._settings
+        if task.deeds[:1] != [deed]:
+            pause_s = settings.poll_every_s
+            task.again_s = self._clock() + pause_s
+        else:
+            if isinstance(error, FartherError):
+                task.backoff.reset()
+            if isinstance(error, AstrayError):
+                task.again_s = self._clock()
+            pause_s = settings.serve_poll_s if deed is Do.WATCH else task.backoff.next()
+            task.due_s = self._clock() + pause_s
+        words = "%s: %s again in %.1f s: %s [%s]"
+        log.warning(words, model, deed, pause_s, error, error.code, extra=about(model))
+
+    def again(self, model: str) -> None:
+        """Let serve be brought in line at once: it was started, or runs something else."""
+        task = self._of(model)
+        task.again_s = self._clock()
+        if task.deeds and task.deeds[0] is not Do.FETCH:
+            task.due_s = self._clock()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to be done, now or later."""
+        tasks = self._tasks.values()
+        return not any(task.deeds or task.doing or task.again_s < math.inf for task in tasks)
+
+    def due_in_s(self) -> float:
+        """Return after how many seconds something is to be begun, if nothing ends before."""
+        now, due = self._clock(), [math.inf]
+        for task in self._tasks.values():
+            due += [task.again_s] if self._free(task, Do.RUN, beside=_MAY_BE_LEFT) else []
+            due += [task.due_s] if task.deeds and self._free(task, task.deeds[0]) else []
+        return max(0.0, min(due) - now)
+
+    def _free(self, task: _Task, deed: Do, *, beside: frozenset[Do] = frozenset()) -> bool:
+        """Whether nothing is being done for which ``deed`` has to wait."""
+        if not beside >= set(task.doing.values()):
+            return False
+        others = {done for other in self._tasks.values() for done in other.doing.values()}
+        return deed not in _ONE_AT_A_TIME & others
+
+    def _of(self, model: str) -> _Task:
+        settings = self._settings
+        if model not in self._tasks:
+            self._tasks[model] = _Task(Backoff(settings.retry_first_s, settings.retry_most_s))
+        return self._tasks[model]

@@ -1,0 +1,108 @@
+"""FETCH: the candidate's files are brought; what has arrived is kept."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from littoral import durable
+from littoral.bundle.manifest import MAX_BYTES, target_path
+from littoral.errors import (
+    BundleError,
+    DeniedError,
+    DiskFullError,
+    HashError,
+    LittoralError,
+    TrustError,
+    UnreachableError,
+)
+from littoral.journal_log import about
+from littoral.tree import Tree
+from littoral.wire.journal import Choice, Journal
+from littoral_agent import fetch, holdings
+from littoral_agent.agenda import FartherError
+from littoral_agent.control import OrderDeniedError
+from littoral_agent.deeds.means import Means, candidate
+from littoral_agent.halting import Halt
+from littoral_agent.sources import Sources
+from littoral_agent.update import Event, Outcome
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
+    choice, begun = candidate(journal), means.clock()
+    before = _arrived(means.tree, choice)
+    try:
+        came = bring(means, journal.model, choice, halt)
+    except (TrustError, BundleError, DeniedError, DiskFullError) as e:
+        return Outcome(event=Event.REFUSED, code=e.code, detail=str(e))
+    except UnreachableError as e:
+        if _arrived(means.tree, choice) > before:
+            raise FartherError(str(e)) from e
+        raise
+    seconds = round(means.clock() - begun, 3)
+    return Outcome(event=Event.FETCHED, figures={"bytes": float(came), "seconds": seconds})
+
+
+def bring(means: Means, model: str, choice: Choice, halt: Halt) -> int:
+    """Make the manifest and the files of ``choice`` be here; return how many bytes came."""
+    tree, settings, sources = means.tree, means.settings, means.sources
+    if sources is None:
+        raise UnreachableError("this device is not enrolled; run 'littoral enroll'")
+    if holdings.manifest_bytes(tree, choice.manifest) is None:
+        _restore(tree, model, choice, sources, halt)
+    limits = fetch.Limits(
+        reserve_bytes=settings.disk_reserve_bytes,
+        min_rate_bytes_per_s=settings.min_rate_bytes_per_s,
+        turns=means.turns,
+    )
+    files = holdings.files(tree, choice)
+    return fetch.bring(files, sources, tree, limits=limits, halt=halt)
+
+
+def mending(means: Means, model: str, choice: Choice, halt: Halt, *, order: Callable[[], T]) -> T:
+    """Give ``order``, and once more if serve denies it and the disk turns out to be why."""
+    try:
+        return order()
+    except OrderDeniedError:
+        if not _damaged(means.tree, choice):
+            raise
+    log.warning(
+        "%s: release %s is damaged on the disk; bringing it again",
+        *(model, choice.release),
+        extra=about(model, release=choice.release, code=HashError.code),
+    )
+    bring(means, model, choice, halt)
+    return order()
+
+
+def _restore(tree: Tree, model: str, choice: Choice, sources: Sources, halt: Halt) -> None:
+    """Bring again a manifest that was believed: its sha256 says enough."""
+    folder = target_path(model, choice.release).rpartition("/")[0]
+    name = f"targets/{folder}/{choice.manifest}.manifest.json"
+    data = sources(name, limit=MAX_BYTES)
+    found = hashlib.sha256(data).hexdigest()
+    if found != choice.manifest:
+        raise HashError(name, signed=choice.manifest, found=found)
+    with halt.going():
+        durable.replace(tree.manifest(choice.manifest), data, mode=0o640)
+
+
+def _arrived(tree: Tree, choice: Choice) -> int:
+    """Return how much of ``choice`` is here, so that progress can be seen."""
+    try:
+        return fetch.arrived(holdings.files(tree, choice), tree)
+    except LittoralError:
+        return 0
+
+
+def _damaged(tree: Tree, choice: Choice) -> bool:
+    """Delete what is damaged of ``choice``; return whether anything is not here now."""
+    if holdings.manifest_bytes(tree, choice.manifest) is None:
+        return True
+    files = holdings.files(tree, choice)
+    fetch.drop_damaged(files, tree)
+    return any(not tree.blob(file.sha256).exists() for file in files)
