@@ -229,12 +229,16 @@ def _end(response: "BaseHTTPResponse") -> None:
 
 def _capped(path: str, response: "BaseHTTPResponse", limit: int) -> bytes:
     """Read to the end, or one byte more than ``limit``, at no less than the lowest rate."""
-    data, begun = bytearray(), time.monotonic()
+    data, since, came = bytearray(), time.monotonic(), 0
     while len(data) <= limit and (chunk := response.read1(min(limit + 1 - len(data), CHUNK_BYTES))):
         data += chunk
-        passed = time.monotonic() - begun
-        if passed > SLOW_OVER_S and len(data) < passed * _LEAST_BYTES_PER_S:
-            raise SlowError(f"{path}: {len(data) / passed:.0f} bytes a second")
+        came += len(chunk)
+        passed = time.monotonic() - since
+        if passed < SLOW_OVER_S:
+            continue
+        if came < passed * _LEAST_BYTES_PER_S:
+            raise SlowError(f"{path}: {came / passed:.0f} bytes a second")
+        since, came = time.monotonic(), 0  # what came at first is no credit for later
     return bytes(data)
 
 
