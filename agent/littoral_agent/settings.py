@@ -12,6 +12,7 @@ from typing import Final, Literal
 from littoral import settings, tree
 from littoral.bundle.manifest import Hardware
 from littoral.tree import Tree
+from littoral_agent.windows import Window
 
 MiB: Final = 2**20
 DATA: Final = tree.DATA
@@ -53,6 +54,10 @@ class Settings:
     disk_reserve_bytes: int = 64 * MiB  # of free space that no download touches
     spool_cap_bytes: int = 16 * MiB  # of telemetry that waits for the console, oldest dropped first
     min_rate_bytes_per_s: float = 256.0  # a source that gives less over half a minute is slow
+    max_rate_bytes_per_s: float = 0.0  # all downloads of files together; 0: as fast as they come
+    bytes_per_month: int = 0  # of files that may come over the network; 0: any number
+    windows: tuple[str, ...] = ()  # as "mon-fri 01:00-05:00": when releases may be taken on
+    zone: str = ""  # whose times these are, as Europe/Berlin; empty: the system's
     retry_first_s: float = 1.0  # after what may pass: the first pause, doubled up to …
     retry_most_s: float = 300.0  # … this one, with jitter
     denied_retry_s: float = 60.0  # after the console hears this device no more; doubled to an hour
@@ -62,6 +67,7 @@ class Settings:
         for name in _ABOVE_ZERO:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name!r} should be above zero")
+        self._check_gates()
         if not self.sources:
             raise ValueError("'sources' should name one at least")
         for source in self.sources:
@@ -71,6 +77,22 @@ class Settings:
             raise ValueError("'keepalive_s' should be 5 to 3600")
         if not 0 <= self.keep <= 16:  # noqa: PLR2004
             raise ValueError("'keep' should be 0 to 16")
+
+    def _check_gates(self) -> None:
+        if self.bytes_per_month < 0:
+            raise ValueError("'bytes_per_month' should be 0 or more")
+        if self.max_rate_bytes_per_s and self.max_rate_bytes_per_s <= self.min_rate_bytes_per_s:
+            raise ValueError("'max_rate_bytes_per_s' should be more than 'min_rate_bytes_per_s'")
+        for text in self.windows:
+            try:
+                Window.parse(text)
+            except ValueError as e:
+                raise ValueError(f"'windows': {e}") from e
+        if self.zone and not is_zone(self.zone):
+            raise ValueError(
+                f"'zone': no time zone {self.zone[:60]!r} is known here; they are called as "
+                "Europe/Berlin, and come with Debian's package tzdata"
+            )
 
     @property
     def disk_low_bytes(self) -> int:
@@ -89,6 +111,17 @@ def read(tree: Tree, path: Path | None = None) -> Settings:
     """
     path = path or next((place for place in places(tree) if place.exists()), None)
     return Settings() if path is None else settings.read(Settings, path)
+
+
+def is_zone(name: str) -> bool:
+    """Whether the system knows a time zone of that name."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        return False
+    return True
 
 
 def places(device: Tree) -> tuple[Path, ...]:

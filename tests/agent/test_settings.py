@@ -31,6 +31,14 @@ def test_the_file_in_the_data_folder_counts_unless_another_is_named(tmp_path: Pa
         ('hardware = ["tpu"]', "edgetpu-usb"),
         ("poll_every_s = 0", "above zero"),
         ("keep = 99", "0 to 16"),
+        ("max_rate_bytes_per_s = 200", "more than 'min_rate_bytes_per_s'"),
+        ("max_rate_bytes_per_s = -1", "more than 'min_rate_bytes_per_s'"),
+        ("bytes_per_month = -1", "0 or more"),
+        ('windows = ["mon 1:00-5:00"]', r"'windows': expected days and times, as 'mon-fri 01:00"),
+        ('windows = ["mon 01:00-05:00", "tue 3-4"]', "'windows'.*'tue 3-4'"),
+        ('zone = "Middle/Earth"', "no time zone 'Middle/Earth'"),
+        ('zone = "../../etc/passwd"', "no time zone"),
+        ('zone = "/etc/localtime"', "no time zone"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, words: str) -> None:
