@@ -14,6 +14,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from littoral_agent import agent, identity, parts
 from littoral_agent import settings as configured
 from littoral_agent import worker as worker_room
 from littoral_agent.board import kernel
+from littoral_agent.hands import Hands, at_once
 from littoral_agent.worker import Worker
 
 # What the agent imports when it first needs it, here before the fork: a run is short.
@@ -50,13 +52,13 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             os._exit(_suffer(job))
-        _say(f"pid {pid}")
         _say(f"end {os.waitpid(pid, 0)[1]}")
 
 
 def _suffer(job: Job) -> int:
     with (Path(job.root).parent / "log").open("ab") as log:
         os.dup2(log.fileno(), 2)
+    _say(f"pid {os.getpid()}")  # not before: what opens the log is not to be traced
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     os.read(0, 1)
     signal.signal(signal.SIGALRM, lambda *_: os._exit(LATE))
@@ -73,6 +75,7 @@ def _live(job: Job) -> None:
     """Do what an agent does from its start until the goal is reached."""
     if job.broken is not None:
         teeth.BROKEN[job.broken]()
+    teeth.break_(parts, "Hands", partial(Hands, start=at_once))
     teeth.break_(kernel, "boot", lambda _: job.boot)
     # No other thread ticks: this one looks after what waits.
     teeth.break_(worker_room, "IDLE_S", 0.05)
@@ -100,9 +103,9 @@ def _end(worker: Worker, reached: Callable[[], bool]) -> None:
 
 def _reached(whole: parts.Parts, goal: Goal) -> Callable[[], bool]:
     def reached() -> bool:
-        updater = whole._updater
-        held = updater.journals.get("digits")
-        waits = updater._ledger._unwritten or updater._ledger._alone or whole._reports._waiting
+        life = whole._life
+        held, ledger = life.journals.get("digits"), life.promises._ledger
+        waits = ledger._unwritten or ledger._alone or whole._reports._waiting
         if held is None or waits:
             return False
         found = Goal(
@@ -115,7 +118,7 @@ def _reached(whole: parts.Parts, goal: Goal) -> Callable[[], bool]:
             return False
         if goal.state is State.PROBATION:
             os._exit(DONE)  # power is lost: nothing is put in order
-        return not any(work.deeds for work in updater._work.values())
+        return life._agenda.idle
 
     return reached
 
