@@ -31,6 +31,8 @@ class Job:
     boot: str = "boot-1"
     limit_s: float = 20.0
     broken: str | None = None  # a rule of faults.teeth that this victim breaks
+    marks: bool = False  # it says into its trace what it promises: faults.crash_marks
+    acknowledged: bool = False  # and a console takes each of its reports at once
 
     def line(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from faults import teeth
+from faults import crash_marks, teeth
 from faults.job import DIED, DONE, LATE, Goal, Job
 from littoral import records
 from littoral.tree import Tree
@@ -75,6 +75,8 @@ def _live(job: Job) -> None:
     """Do what an agent does from its start until the goal is reached."""
     if job.broken is not None:
         teeth.BROKEN[job.broken]()
+    if job.marks:
+        crash_marks.begin(acknowledged=job.acknowledged)
     teeth.break_(parts, "Hands", partial(Hands, start=at_once))
     teeth.break_(kernel, "boot", lambda _: job.boot)
     # No other thread ticks: this one looks after what waits.
