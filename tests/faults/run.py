@@ -21,7 +21,7 @@ from faults.tally import Tally
 def main() -> int:
     """Run the harness that is named, and say what it found."""
     words = argparse.ArgumentParser(prog="make faults ARGS=…", description=__doc__)
-    words.add_argument("name", choices=("kills", "errors"))
+    words.add_argument("name", choices=("kills", "errors", "whole"))
     words.add_argument("--runs", type=int, help="fewer or more than all")
     words.add_argument("--seed", type=int, default=7, help="which are chosen")
     words.add_argument("--share", type=float, default=1.0, help="of a processor's time")
@@ -55,18 +55,25 @@ def main() -> int:
 
 
 def _harness(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
-    from faults.ground import ground
+    match name:
+        case "kills":
+            from faults import kills
+            from faults.ground import ground
 
-    with ground() as here:
-        match name:
-            case "kills":
-                from faults import kills
-
+            with ground() as here:
                 yield from kills.run(here, kills.Aim(runs=runs, seed=seed))
-            case _:
-                from faults import errors
+        case "errors":
+            from faults import errors
+            from faults.ground import ground
 
+            with ground() as here:
                 yield from errors.run(here, errors.Aim(runs=runs, seed=seed))
+        case _:
+            from faults import whole
+            from faults.shore import shore
+
+            with shore() as coast:
+                yield from whole.run(coast, whole.Aim(runs=runs, seed=seed))
 
 
 def _text(whole: dict[str, object]) -> str:
