@@ -52,7 +52,7 @@ class Agenda:
         self._settings, self._clock = settings, clock
         self._tasks: dict[str, _Task] = {}
 
-    def put(self, model: str, deeds: tuple[Do, ...]) -> None:
+    def put(self, model: str, deeds: tuple[Do, ...], *, after_s: float = 0.0) -> None:
         """Let ``deeds`` be all that is to be done; what is being done is no longer wanted."""
         task = self._of(model)
         for halt, deed in list(task.doing.items()):
@@ -61,7 +61,7 @@ class Agenda:
                 del task.doing[halt]
             if deed is Do.RUN and deed not in deeds:
                 task.again_s = self._clock()  # serve may come to run what is no longer meant
-        task.deeds, task.due_s = list(deeds), self._clock()
+        task.deeds, task.due_s = list(deeds), self._clock() + after_s
         task.backoff.reset()
 
     def due(self) -> Iterator[tuple[str, Do]]:

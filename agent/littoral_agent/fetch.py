@@ -8,7 +8,7 @@ next try goes on where it ends. What turns out to be other bytes is dropped at o
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,9 @@ from littoral.errors import (
 from littoral.tree import Tree
 from littoral_agent.halting import Halt
 from littoral_agent.origin import CHUNK_BYTES, Stream
+from littoral_agent.pace import Rate
 from littoral_agent.turns import Turns
+from littoral_agent.usage import Usage
 
 MOST_STRIKES: Final = 2  # how often a source may send other bytes for one file
 SLOW_OVER_S: Final = 30.0  # over how long the lowest rate is judged
@@ -47,6 +49,8 @@ class Limits:
     reserve_bytes: int = 0  # of free space that is not touched
     min_rate_bytes_per_s: float = 0.0
     turns: Turns = field(default_factory=Turns)  # at one file, of all who share the tree
+    usage: Usage | None = None  # counts what comes over the network
+    rate: Rate | None = None  # slows it down
     clock: Callable[[], float] = time.monotonic
 
 
@@ -69,17 +73,33 @@ def bring(
         SlowError: It sends too few.
         ForgottenError, DeniedError: It does not send any.
         UnreachableError: It does not answer, or was cut off: try again.
+        SpentError: This month's bytes are used up.
         HaltedError: It is no longer wanted.
 
     """
-    missing = [file for file in _each_once(files) if not tree.blob(file.sha256).exists()]
-    _preflight(missing, tree, reserve_bytes=limits.reserve_bytes)
+    files = _each_once(files)
+    check_room(files, tree, reserve_bytes=limits.reserve_bytes)
     came = 0
-    for file in missing:
+    for file in files:
         with limits.turns.of(file.sha256, halt):
             if not tree.blob(file.sha256).exists():
                 came += _download(file, source, tree, limits=limits, halt=halt)
     return came
+
+
+def check_room(files: Iterable[File], tree: Tree, *, reserve_bytes: int) -> int:
+    """Return how many bytes are still to come, for which there is room. Raises DiskFullError."""
+    files = _each_once(files)
+    needed = sum(file.size for file in files) - arrived(files, tree)
+    with durable.storage_errors(tree.blobs):
+        disk = os.statvfs(tree.blobs)
+    free = disk.f_bavail * disk.f_frsize
+    if needed and free - needed < reserve_bytes:
+        raise DiskFullError(
+            f"{tree.root}: expected {needed} bytes and a reserve of {reserve_bytes} to be free, "
+            f"found {free}; free some space, or lower disk_reserve_bytes"
+        )
+    return needed
 
 
 def arrived(files: Iterable[File], tree: Tree) -> int:
@@ -176,6 +196,10 @@ class _Pace:
         self._name, self._limits = name, limits
         self._since, self._came = limits.clock(), 0
 
+    def paused(self, seconds: float) -> None:
+        """Leave a pause of our own out of account."""
+        self._since += seconds
+
     def moved(self, count: int) -> None:
         """Count bytes. Raises SlowError when too few came over the last half minute."""
         self._came += count
@@ -225,14 +249,25 @@ def _fill(part: _Part, source: Source, *, limits: Limits, halt: Halt) -> int:
                 part.restart()
         elif stream.start != part.held:
             raise UnreachableError(f"{name}: expected byte {part.held}, found {stream.start}")
-        for chunk in stream.chunks:
+        for chunk in _counted(stream, limits, expected=part.file.size - part.held):
             with halt.going():
                 part.write(chunk)
             came += len(chunk)
             pace.moved(len(chunk))
+            if limits.rate is not None and stream.metered:
+                pause_s = limits.rate.took(len(chunk))
+                halt.wait(pause_s)
+                pace.paused(pause_s)
     if part.held < part.file.size:
         raise UnreachableError(f"{name}: cut off after {part.held} of {part.file.size} bytes")
     return came
+
+
+def _counted(stream: Stream, limits: Limits, *, expected: int) -> Iterator[bytes]:
+    """Walk the chunks; what comes over the network is counted before it comes."""
+    if limits.usage is None or not stream.metered:
+        return stream.chunks
+    return limits.usage.counted(stream.chunks, expected=expected)
 
 
 def _check_length(file: File, stream: Stream) -> None:
@@ -241,18 +276,6 @@ def _check_length(file: File, stream: Stream) -> None:
     if stream.total > file.size:
         raise EndlessError(_name(file), limit=file.size)
     raise HashError(_name(file), signed=str(file.size), found=str(stream.total), kind="length")
-
-
-def _preflight(missing: list[File], tree: Tree, *, reserve_bytes: int) -> None:
-    needed = sum(file.size for file in missing) - arrived(missing, tree)
-    with durable.storage_errors(tree.blobs):
-        disk = os.statvfs(tree.blobs)
-    free = disk.f_bavail * disk.f_frsize
-    if needed and free - needed < reserve_bytes:
-        raise DiskFullError(
-            f"{tree.root}: expected {needed} bytes and a reserve of {reserve_bytes} to be free, "
-            f"found {free}; free some space, or lower disk_reserve_bytes"
-        )
 
 
 def _each_once(files: Iterable[File]) -> list[File]:

@@ -76,7 +76,7 @@ class Folder:
             size = os.fstat(fd).st_size
             if start >= size > 0:
                 raise HashError(name, signed=f"more than {start}", found="less", kind="length")
-            yield Stream(start, size, self._chunks(name, fd, start))
+            yield Stream(start, size, self._chunks(name, fd, start), metered=False)
 
     def _chunks(self, name: str, fd: int, at: int) -> Iterator[bytes]:
         with self._reading(name):

@@ -33,6 +33,13 @@ class Halt:
         if self.said:
             raise HaltedError
 
+    def wait(self, seconds: float) -> None:
+        """Return after so long. Raises HaltedError as soon as it is said."""
+        over = threading.Event()
+        with self.ended_by(over.set):
+            over.wait(seconds)
+        self.check()
+
     @contextmanager
     def going(self) -> Iterator[None]:
         """Do something that must not be done afterwards. Raises HaltedError if it was said."""

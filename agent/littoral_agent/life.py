@@ -76,7 +76,7 @@ class Life:
             self._watching.forget(model)
         if before.candidate and before.running not in (before.good, taken.journal.running):
             self._left[model] = before.candidate.manifest
-        self._agenda.put(model, taken.deeds)
+        self._agenda.put(model, taken.deeds, after_s=outcome.after_s)
 
     def work(self) -> None:
         """Begin what is due."""

@@ -44,6 +44,7 @@ class Stream:
     total: int | None
     chunks: Iterator[bytes]
     end: Callable[[], None] = lambda: None  # from another thread: no more chunks come
+    metered: bool = True  # it comes over a network
 
 
 class Origin:

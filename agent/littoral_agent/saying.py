@@ -17,7 +17,10 @@ LEFT: Final = "probation_left_s"  # the figure by which a console knows when pro
 # Reports of these say the same each time under one document: when a refused release is looked at
 # again, or when a step back was taken that the disk could not keep, and the agent was killed.
 _SAME_AGAIN: Final = frozenset(
-    {Event.DESIRED, Event.FETCHED, Event.REFUSED, Event.DROPPED, Event.REMOVED}
+    {
+        *(Event.DESIRED, Event.FETCHED, Event.POSTPONED, Event.REFUSED),
+        *(Event.DROPPED, Event.REMOVED),
+    }
 )
 
 
@@ -53,7 +56,8 @@ def said(
         unique = condemned(version, after.model, about.manifest, about.attempt)
     elif about is not None and taken.event in _SAME_AGAIN:
         parts = (version, after.model, about.manifest, about.attempt, taken.event)
-        unique = "/".join(map(str, (*parts, outcome.code or "")))
+        until = (outcome.waits.until_ms,) if outcome.waits else ()
+        unique = "/".join(map(str, (*parts, outcome.code or "", *until)))
     return Said(id=unique, time_ms=time_ms, update=update)
 
 
@@ -63,10 +67,10 @@ def condemned(version: int, model: str, manifest: str, attempt: int) -> str:
 
 
 def write_down(log: logging.Logger, after: Journal, event: Event, outcome: Outcome) -> None:
-    """Log the step: as a warning where it has a reason code."""
+    """Log the step: as a warning where it has a reason code and does not merely wait."""
     candidate, good = after.candidate, after.good
     log.log(
-        logging.WARNING if outcome.code else logging.INFO,
+        logging.WARNING if outcome.code and not outcome.waits else logging.INFO,
         "%s: %s, now %s; candidate %s, good %s%s",
         after.model,
         event,

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from littoral.errors import TrialError, UnhealthyError
-from littoral.wire.journal import Choice, Journal, Quarantine, State
+from littoral.wire.journal import Choice, Journal, Quarantine, State, Waits
 
 MOST_TRIES: Final = 3  # how often a candidate may be cut short before that counts against it
 MOST_QUARANTINED: Final = 64  # manifests remembered per model
@@ -23,6 +23,7 @@ class Event(StrEnum):
     DROPPED = "dropped"  # the one under way is no longer named
     REMOVED = "removed"  # the model is not named at all: it shall not run
     FETCHED = "fetched"  # the candidate's files are here, whole
+    POSTPONED = "postponed"  # it must wait for its time: a maintenance window, another month
     REFUSED = "refused"  # they are not what was promised, or cannot be had or run here
     PASSED = "passed"  # the candidate gave its golden outputs, within its budgets
     FAILED = "failed"  # it did not do what it must, and the fault is its own
@@ -50,6 +51,8 @@ class Outcome:
     detail: str = ""
     figures: dict[str, float] = field(default_factory=dict)
     before_p95_us: float | None = None  # with PASSED: of the release that is to be replaced
+    waits: Waits | None = None  # with POSTPONED: for what
+    after_s: float = 0.0  # with POSTPONED: when to look again
 
 
 _BACK: Final = (State.IDLE, (Do.RUN, Do.COLLECT))
@@ -62,12 +65,15 @@ TABLE: Final[dict[tuple[State, Event], tuple[State, tuple[Do, ...]]]] = {
     (State.IDLE, Event.REMOVED): _GONE,
     (State.IDLE, Event.WOKE): _BACK,
     (State.FETCHING, Event.FETCHED): (State.TESTING, (Do.TRY,)),
+    (State.FETCHING, Event.POSTPONED): (State.FETCHING, (Do.FETCH,)),
     (State.FETCHING, Event.REFUSED): _SPARED,
     (State.FETCHING, Event.DESIRED): (State.FETCHING, (Do.FETCH,)),
     (State.FETCHING, Event.DROPPED): _SPARED,
     (State.FETCHING, Event.REMOVED): _GONE,
     (State.FETCHING, Event.WOKE): (State.FETCHING, (Do.FETCH,)),
     (State.TESTING, Event.PASSED): (State.PROBATION, (Do.RUN, Do.WATCH)),
+    # Whoever waits is not being run: a power cut while it waits is not its fault.
+    (State.TESTING, Event.POSTPONED): (State.FETCHING, (Do.FETCH,)),
     (State.TESTING, Event.FAILED): _SPARED,
     (State.TESTING, Event.REFUSED): _SPARED,
     (State.TESTING, Event.STUMBLED): (State.TESTING, (Do.TRY,)),
@@ -115,7 +121,7 @@ def step(journal: Journal, outcome: Outcome, *, boot: str = "", keep: int = 0) -
     if tries >= MOST_TRIES and event in (Event.STUMBLED, Event.WOKE):
         event, code = Event.FAILED, code or UnhealthyError.code
     state, deeds = TABLE[journal.state, event]
-    after = replace(journal, tries=tries, boot=_boot(state, boot))
+    after = replace(journal, tries=tries, boot=_boot(state, boot), waits=outcome.waits)
     match event:
         case Event.DESIRED if choice is not None:
             after = _begun(after, choice)
@@ -129,6 +135,8 @@ def step(journal: Journal, outcome: Outcome, *, boot: str = "", keep: int = 0) -
             after = replace(_ended(after), good=None, kept=(), stopped=True)
         case Event.REFUSED | Event.DROPPED:
             after = _ended(after)
+        case Event.WOKE:
+            after = replace(after, state=state, waits=journal.waits)
         case _:
             after = replace(after, state=state)
     return Step(after, deeds, event)

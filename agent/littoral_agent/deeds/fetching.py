@@ -1,4 +1,8 @@
-"""FETCH: the candidate's files are brought; what has arrived is kept."""
+"""FETCH: the candidate's files are brought, if that may begin; what has arrived is kept.
+
+Whoever has them all still waits here for a maintenance window: what comes next is the trial, and
+then the switch.
+"""
 
 import hashlib
 import logging
@@ -13,7 +17,9 @@ from littoral.errors import (
     DiskFullError,
     HashError,
     LittoralError,
+    PostponedError,
     TrustError,
+    UnfitError,
     UnreachableError,
 )
 from littoral.journal_log import about
@@ -22,7 +28,7 @@ from littoral.wire.journal import Choice, Journal
 from littoral_agent import fetch, holdings
 from littoral_agent.agenda import FartherError
 from littoral_agent.control import OrderDeniedError
-from littoral_agent.deeds.means import Means, candidate
+from littoral_agent.deeds.means import Means, candidate, postponed
 from littoral_agent.halting import Halt
 from littoral_agent.sources import Sources
 from littoral_agent.update import Event, Outcome
@@ -37,8 +43,11 @@ def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
     before = _arrived(means.tree, choice)
     try:
         came = bring(means, journal.model, choice, halt)
-    except (TrustError, BundleError, DeniedError, DiskFullError) as e:
+        means.gates.check_window()
+    except (TrustError, BundleError, DeniedError, DiskFullError, UnfitError) as e:
         return Outcome(event=Event.REFUSED, code=e.code, detail=str(e))
+    except PostponedError as e:
+        return postponed(e, now=means.gates.now())
     except UnreachableError as e:
         if _arrived(means.tree, choice) > before:
             raise FartherError(str(e)) from e
@@ -47,9 +56,12 @@ def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
     return Outcome(event=Event.FETCHED, figures={"bytes": float(came), "seconds": seconds})
 
 
-def bring(means: Means, model: str, choice: Choice, halt: Halt) -> int:
-    """Make the manifest and the files of ``choice`` be here; return how many bytes came."""
-    tree, settings, sources = means.tree, means.settings, means.sources
+def bring(means: Means, model: str, choice: Choice, halt: Halt, *, mending: bool = False) -> int:
+    """Make the manifest and the files of ``choice`` be here; return how many bytes came.
+
+    What is brought for ``mending``, because the disk lost it, waits for nothing.
+    """
+    tree, settings, sources, gates = means.tree, means.settings, means.sources, means.gates
     if sources is None:
         raise UnreachableError("this device is not enrolled; run 'littoral enroll'")
     if holdings.manifest_bytes(tree, choice.manifest) is None:
@@ -58,8 +70,15 @@ def bring(means: Means, model: str, choice: Choice, halt: Halt) -> int:
         reserve_bytes=settings.disk_reserve_bytes,
         min_rate_bytes_per_s=settings.min_rate_bytes_per_s,
         turns=means.turns,
+        usage=None if mending else gates.usage,
+        rate=gates.rate,
     )
     files = holdings.files(tree, choice)
+    needed = fetch.check_room(files, tree, reserve_bytes=limits.reserve_bytes)
+    if needed and not mending:
+        if not any(source.offline for source in sources.all):
+            gates.check_bytes(needed)
+        gates.check_window()
     return fetch.bring(files, sources, tree, limits=limits, halt=halt)
 
 
@@ -75,7 +94,7 @@ def mending(means: Means, model: str, choice: Choice, halt: Halt, *, order: Call
         *(model, choice.release),
         extra=about(model, release=choice.release, code=HashError.code),
     )
-    bring(means, model, choice, halt)
+    bring(means, model, choice, halt, mending=True)
     return order()
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from littoral.errors import (
@@ -12,18 +13,25 @@ from littoral.errors import (
     LatencyError,
     MalformedError,
     OutputsError,
+    PostponedError,
     TrialError,
     UnhealthyError,
     UnsupportedFormatError,
 )
 from littoral.tree import Tree
 from littoral.wire.control import Loaded, Serving
-from littoral.wire.journal import Choice, Journal
+from littoral.wire.journal import Choice, Journal, Waits
 from littoral_agent.control import Control, OrderDeniedError
+from littoral_agent.gates import Gates
 from littoral_agent.settings import Settings
 from littoral_agent.sources import Sources
 from littoral_agent.turns import Turns
 from littoral_agent.update import Event, Outcome
+
+LEFT: Final = "waits_left_s"  # the figure by which a console knows when waiting ends
+_LOOK_AGAIN_S: Final = 600.0  # clocks are set right, and settings are read anew by a restart
+_SOON_S: Final = 30.0  # where nobody can tell for how long
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # This machine cannot run it; another one can, or this one after it was set right.
 _NOT_HERE: Final = frozenset(
@@ -44,6 +52,7 @@ class Means:
     control: Control
     sources: Sources | None  # None: the device is nobody's
     turns: Turns = field(default_factory=Turns)  # at one file
+    gates: Gates = field(default_factory=Gates)  # what has to be passed before something begins
     clock: Callable[[], float] = time.monotonic
 
 
@@ -64,6 +73,25 @@ def denied(error: OrderDeniedError) -> Outcome:
     else:
         event = Event.FAILED if error.reason in _ITS_OWN else Event.STUMBLED
     return Outcome(event=event, code=error.reason, detail=str(error))
+
+
+def postponed(error: PostponedError, *, now: datetime) -> Outcome:
+    """Return that it waits, and until when."""
+    if error.until is None:
+        left_s, waits = _SOON_S, Waits(code=error.code)
+        figures = {}
+    else:
+        left_s = max((error.until - now).total_seconds(), 0.0)
+        until_ms = round((error.until - _EPOCH).total_seconds() * 1000)
+        waits, figures = Waits(code=error.code, until_ms=until_ms), {LEFT: round(left_s, 3)}
+    return Outcome(
+        event=Event.POSTPONED,
+        code=error.code,
+        detail=str(error),
+        figures=figures,
+        waits=waits,
+        after_s=min(left_s, _LOOK_AGAIN_S),
+    )
 
 
 def died(when: str) -> Outcome:

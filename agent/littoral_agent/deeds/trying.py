@@ -2,18 +2,22 @@
 
 from dataclasses import replace
 
-from littoral.errors import BundleError, DeniedError, DiskFullError, TrustError
+from littoral.errors import BundleError, DeniedError, DiskFullError, PostponedError, TrustError
 from littoral.wire.control import Try
 from littoral.wire.journal import Journal
 from littoral_agent.control import OrderDeniedError, ServeDownError
 from littoral_agent.deeds import fetching
-from littoral_agent.deeds.means import Means, candidate, denied, died, loaded
+from littoral_agent.deeds.means import Means, candidate, denied, died, loaded, postponed
 from littoral_agent.halting import Halt
 from littoral_agent.probation import measured_p95_us, verdict
 from littoral_agent.update import Event, Outcome
 
 
 def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
+    try:
+        means.gates.check_window()  # also hours after the last try, or a reboot
+    except PostponedError as e:
+        return postponed(e, now=means.gates.now())
     choice, control = candidate(journal), means.control.under(halt)
     order = Try(
         model=journal.model,

@@ -52,6 +52,14 @@ class Quarantine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """For what the candidate waits, which is nobody's fault."""
+
+    code: str  # a PostponedError's
+    until_ms: int | None = None  # None: nobody can tell yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
     """The report of the last step: in the same write, so that neither can be lost alone."""
 
@@ -76,6 +84,7 @@ class Journal:
     kept: tuple[Choice, ...] = ()  # proven before, newest first; their files are not collected
     boot: str | None = None  # the boot in which the candidate is run; None: nothing was cut short
     before_p95_us: float | None = None  # of the release that the candidate on probation replaced
+    waits: Waits | None = None  # the candidate waits for its time
     said: Said | None = None
     untold: tuple[Said, ...] = ()  # of steps before, which the spool had not taken by then
 
