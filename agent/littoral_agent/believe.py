@@ -9,12 +9,11 @@ import logging
 import secrets
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from littoral import durable, journal_log, records
-from littoral.bundle.manifest import Manifest, check_sha256
+from littoral.bundle.manifest import Manifest
 from littoral.errors import (
     BundleError,
     ExpiredError,
@@ -38,7 +37,6 @@ from littoral_agent.sources import REFUSALS, Source, Sources, most_telling
 if TYPE_CHECKING:
     from littoral.trust.client import Client
 
-MAX_DOCUMENT: Final = 64 * 1024
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = logging.getLogger(__name__)
@@ -93,6 +91,15 @@ class Believer:
             raise StaleError(str(e)) if offline else e from None
         durable.replace(self._tree.desired, data)
         return desired
+
+    def foretell(self, data: bytes, *, accepted: int) -> Desired:
+        """Return what ``data`` wants, asking nobody, and keep nothing: ``accept`` may yet refuse.
+
+        Raises:
+            TrustError, BundleError: It is not believed, or not without asking.
+
+        """
+        return self._accept(data, self._client(), accepted=accepted, now=self._clock.now())
 
     def choose(self, assignments: Collection[Assignment]) -> dict[str, Choice | LittoralError]:
         """Return, by model, what may be run, or why it may not.
@@ -240,33 +247,6 @@ class Believer:
             self._clock.answer(answer, nonce, rtt_s=rtt_s, anchors=anchors(client.root))
         except (LittoralError, records.RecordError) as e:
             log.info("no signed time: %s", e)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outline:
-    """What a kept document says, read without checking it again: to see if there is work at all."""
-
-    version: int = 0
-    manifests: frozenset[str] = frozenset()  # that it names, by sha256
-
-
-def outline(data: bytes) -> Outline:
-    """Return what the document ``data``, which was believed when it was kept, says.
-
-    Raises:
-        RecordError: It is no longer what was kept.
-
-    """
-    document = records.parse_json(data, limit=MAX_DOCUMENT)
-    try:
-        signed = document["signed"]
-        named = [target["hashes"]["sha256"] for target in signed["targets"].values()]
-        return Outline(
-            version=int(signed["version"]),
-            manifests=frozenset(check_sha256("director", sha256) for sha256 in named),
-        )
-    except (KeyError, TypeError, AttributeError, ValueError) as e:
-        raise records.RecordError(f"expected a director document: {e}") from e
 
 
 def _choice(one: Assignment, manifest: Manifest) -> Choice:

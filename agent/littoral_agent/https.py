@@ -30,11 +30,12 @@ from littoral.trust.beliefs import FARTHEST
 from littoral.wire.enrolment import Session, SessionRequest
 from littoral.wire.identity import RENEW_HEADER, Renew
 from littoral.wire.messages import Post, Report
-from littoral_agent import believe, child
+from littoral_agent import child
 from littoral_agent.channel import Ends, Outbox
 from littoral_agent.denial import is_final, pauses
 from littoral_agent.identity import Identity
 from littoral_agent.origin import READ_S, Origin
+from littoral_agent.outline import outline
 from littoral_agent.renewal import Pair
 from littoral_agent.reply import Reply
 
@@ -178,7 +179,7 @@ class Https:
         self._ends.heard(document)
         # Whether it is believed is known later, if ever: until then it must not come again.
         with contextlib.suppress(records.RecordError):
-            self._heard = believe.outline(document).version
+            self._heard = outline(document).version
         self._stopped.wait(jitter(1.0))
 
     def _hear_of_renewal(self, reply: Reply) -> None:

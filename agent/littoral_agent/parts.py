@@ -86,7 +86,7 @@ class Parts:
         self._life = Life(promises, means, hands, boot=self._boot, named=self._named)
         self._wishes: Wishes | None = None
         if believer is not None:
-            self._wishes = Wishes(tree, settings, believer, self._life, self._reports)
+            self._wishes = Wishes(means, believer, self._life, self._reports, hands)
         self._worker = Worker(self._life, self._wishes, hands, changed=self._changed)
         self._sampler = Sampler(tree.root, disk_low_mib=settings.disk_low_bytes / MiB)
         self._sampler.look()

@@ -16,9 +16,10 @@ from littoral.wire.board import Board
 from littoral.wire.control import Serving
 from littoral.wire.journal import Journal
 from littoral.wire.messages import Running
-from littoral_agent import believe, certificate, identity
+from littoral_agent import certificate, identity
 from littoral_agent.control import Control
 from littoral_agent.identity import Enrolment
+from littoral_agent.outline import outline
 from littoral_agent.telemetry import Speed
 
 _MAX_BYTES: Final = 64 * 1024
@@ -147,6 +148,6 @@ def _until(tree: Tree) -> str | None:
 
 def _director(tree: Tree) -> int:
     try:
-        return believe.outline(tree.desired.read_bytes()).version
+        return outline(tree.desired.read_bytes()).version
     except (OSError, records.RecordError):
         return 0

@@ -19,7 +19,7 @@ MOST_QUARANTINED: Final = 64  # manifests remembered per model
 
 
 class Event(StrEnum):
-    DESIRED = "desired"  # another release is named than the good one or the one under way
+    DESIRED = "desired"  # another release is named than the good one
     DROPPED = "dropped"  # the one under way is no longer named
     REMOVED = "removed"  # the model is not named at all: it shall not run
     FETCHED = "fetched"  # the candidate's files are here, whole
@@ -56,7 +56,6 @@ class Outcome:
 
 
 _BACK: Final = (State.IDLE, (Do.RUN, Do.COLLECT))
-_AGAIN: Final = (State.FETCHING, (Do.RUN, Do.FETCH))
 _GONE: Final = (State.IDLE, (Do.STOP, Do.COLLECT))
 _SPARED: Final = (State.IDLE, (Do.COLLECT,))  # the candidate never served: good does
 
@@ -67,7 +66,6 @@ TABLE: Final[dict[tuple[State, Event], tuple[State, tuple[Do, ...]]]] = {
     (State.FETCHING, Event.FETCHED): (State.TESTING, (Do.TRY,)),
     (State.FETCHING, Event.POSTPONED): (State.FETCHING, (Do.FETCH,)),
     (State.FETCHING, Event.REFUSED): _SPARED,
-    (State.FETCHING, Event.DESIRED): (State.FETCHING, (Do.FETCH,)),
     (State.FETCHING, Event.DROPPED): _SPARED,
     (State.FETCHING, Event.REMOVED): _GONE,
     (State.FETCHING, Event.WOKE): (State.FETCHING, (Do.FETCH,)),
@@ -77,7 +75,6 @@ TABLE: Final[dict[tuple[State, Event], tuple[State, tuple[Do, ...]]]] = {
     (State.TESTING, Event.FAILED): _SPARED,
     (State.TESTING, Event.REFUSED): _SPARED,
     (State.TESTING, Event.STUMBLED): (State.TESTING, (Do.TRY,)),
-    (State.TESTING, Event.DESIRED): (State.FETCHING, (Do.FETCH,)),
     (State.TESTING, Event.DROPPED): _SPARED,
     (State.TESTING, Event.REMOVED): _GONE,
     (State.TESTING, Event.WOKE): (State.TESTING, (Do.TRY,)),
@@ -85,7 +82,6 @@ TABLE: Final[dict[tuple[State, Event], tuple[State, tuple[Do, ...]]]] = {
     (State.PROBATION, Event.FAILED): _BACK,
     (State.PROBATION, Event.REFUSED): _BACK,
     (State.PROBATION, Event.STUMBLED): (State.PROBATION, (Do.RUN, Do.WATCH)),
-    (State.PROBATION, Event.DESIRED): _AGAIN,
     (State.PROBATION, Event.DROPPED): _BACK,
     (State.PROBATION, Event.REMOVED): _GONE,
     (State.PROBATION, Event.WOKE): (State.PROBATION, (Do.RUN, Do.WATCH)),
@@ -145,15 +141,14 @@ def step(journal: Journal, outcome: Outcome, *, boot: str = "", keep: int = 0) -
 def follows(journal: Journal, choice: Choice | None) -> Event | None:
     """Return what it means that the director names ``choice`` (None: not the model at all).
 
-    What is quarantined is not tried again: if anything else is under way, it is dropped.
+    What is quarantined is not tried again. What is under way and not named is dropped first.
     """
     if choice is None:
         return Event.REMOVED if journal.good or journal.candidate else None
-    if same(journal.candidate, choice):
-        return None
-    if same(journal.good, choice) or quarantine(journal, choice):
-        return Event.DROPPED if journal.candidate else None
-    return Event.DESIRED
+    if journal.candidate is not None:
+        return None if same(journal.candidate, choice) else Event.DROPPED
+    known = same(journal.good, choice) or quarantine(journal, choice)
+    return None if known else Event.DESIRED
 
 
 def same(one: Choice | None, other: Choice) -> bool:
@@ -181,12 +176,7 @@ def _boot(state: State, boot: str) -> str | None:
 def _begun(journal: Journal, choice: Choice) -> Journal:
     lifted = {k: v for k, v in journal.quarantine.items() if k != choice.manifest}
     return replace(
-        _ended(journal),
-        state=State.FETCHING,
-        candidate=choice,
-        quarantine=lifted,
-        stopped=False,
-        boot=None,
+        journal, state=State.FETCHING, candidate=choice, quarantine=lifted, stopped=False
     )
 
 

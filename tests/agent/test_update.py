@@ -57,8 +57,10 @@ def test_every_state_knows_what_to_do_after_a_power_cut() -> None:
 
 
 def test_every_state_yields_to_a_newer_wish() -> None:
-    for event in (Event.DESIRED, Event.REMOVED):
-        assert {state for state, row in TABLE if row is event} == set(State)
+    """What is under way is dropped before anything else begins."""
+    assert {state for state, row in TABLE if row is Event.REMOVED} == set(State)
+    assert {state for state, row in TABLE if row is Event.DROPPED} == set(State) - {State.IDLE}
+    assert {state for state, row in TABLE if row is Event.DESIRED} == {State.IDLE}
 
 
 def test_every_state_can_be_reached_and_left() -> None:
@@ -146,7 +148,7 @@ def test_a_reboot_that_let_the_agent_stop_first_is_no_power_cut() -> None:
 def test_tries_add_up_over_testing_and_probation_and_end_with_the_candidate() -> None:
     once = step(TESTING, Outcome(event=Event.STUMBLED, code="deadline"), boot="monday").journal
     assert step(once, Outcome(event=Event.PASSED), boot="monday").journal.tries == 1
-    assert step(once, Outcome(event=Event.DESIRED, choice=choice(3))).journal.tries == 0
+    assert step(once, Outcome(event=Event.DROPPED)).journal.tries == 0
 
 
 def test_what_was_good_is_kept_as_long_as_it_is_asked_for() -> None:
@@ -170,7 +172,8 @@ def test_what_was_good_is_kept_as_long_as_it_is_asked_for() -> None:
         (Journal(model="digits"), None, None),
         (FETCHING, choice(2), None),
         (FETCHING, choice(2, attempt=5), None),
-        (FETCHING, choice(3), Event.DESIRED),
+        (FETCHING, choice(3), Event.DROPPED),
+        (PROBATION, choice(3), Event.DROPPED),
         (FETCHING, choice(1), Event.DROPPED),
         (PROBATION, choice(1), Event.DROPPED),
         (PROBATION, None, Event.REMOVED),

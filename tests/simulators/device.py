@@ -94,7 +94,7 @@ class Device:
         )
         promises, hands = Promises(Ledger(tree), reports, settings), Hands(start=at_once)
         self.life = Life(promises, means, hands, boot=boot, named=lambda: self.wishes.named)
-        self.wishes = Wishes(tree, settings, believer, self.life, reports)
+        self.wishes = Wishes(means, believer, self.life, reports, hands)
         self.worker = Worker(self.life, self.wishes, hands, changed=lambda: None)
         self.worker.wake()
 
