@@ -206,12 +206,15 @@ def test_nobody_there(tree: Tree, console: ListenerSimulator) -> None:
     assert nothing_is_written(tree)
 
 
-def test_a_used_token_and_an_unknown_one(tree: Tree, console: ListenerSimulator) -> None:
+def test_a_used_token_and_an_unknown_one(
+    tmp_path: Path, tree: Tree, console: ListenerSimulator
+) -> None:
     token = console.token("pi-7")
     enroll(console.url, token, tree, name="pi-7")
     before = Identity(tree.identity).enrolment.read_bytes()
     with pytest.raises(DeniedError, match="does not admit this device: the token was used"):
-        enroll(console.url, token, tree, name="pi-7")
+        enroll(console.url, token, Tree(tmp_path / "other"), name="pi-7")
+    assert enroll(console.url, token, tree, name="pi-7").incarnation == 1, "it is who used it"
     with pytest.raises(DeniedError, match="no such token"):
         enroll(console.url, console.token_of("guessed"), tree, name="pi-7")
     assert Identity(tree.identity).enrolment.read_bytes() == before

@@ -34,7 +34,7 @@ from littoral import records
 from littoral.errors import LittoralError
 from littoral.trust import certificates
 from littoral.trust.certificates import Authority
-from littoral.trust.identity import check_device, digest
+from littoral.trust.identity import check_device, digest, key_digest
 from littoral.trust.keyfiles import load_signer
 from littoral.trust.keys import check_session, sign_time
 from littoral.wire.enrolment import Enrolled, EnrollRequest, Session, SessionRequest, Token, Waiting
@@ -68,6 +68,7 @@ class ListenerSimulator:
         self.statuses: dict[str, Status] = {}
         self.asked: list[str] = []
         self.tokens: dict[str, str | None] = {}  # secret: the device it admits; None: used
+        self.admitted: dict[str, tuple[str, bytes]] = {}  # secret: by which key, and the answer
         self.claimed: set[str] = set()  # secrets that an operator has to approve
         self.requests: list[EnrollRequest] = []
         self.incarnations: dict[str, int] = {}
@@ -183,7 +184,11 @@ class ListenerSimulator:
         self.requests.append(request)
         if request.secret not in self.tokens:
             raise RefusedRequestError(403, "denied", "no such token; ask for another")
+        key = key_digest(certificates.requested(request.csr))
         if self.tokens[request.secret] is None:
+            by, answer = self.admitted[request.secret]
+            if by == key:
+                return answer  # it was lost on its way, and the same is said again
             raise RefusedRequestError(403, "denied", "the token was used; ask for another")
         if request.secret in self.claimed:
             raise WaitsError(Waiting(claim=3, device=request.device, retry_s=0.05))
@@ -198,7 +203,7 @@ class ListenerSimulator:
             ca=self.device_ca,
             now=datetime.now(UTC),
         )
-        return records.to_json(
+        answer = records.to_json(
             Enrolled(
                 device=device,
                 fleet=self.repo.fleet,
@@ -208,6 +213,8 @@ class ListenerSimulator:
                 broker=self.broker,
             )
         )
+        self.admitted[request.secret] = (key, answer)
+        return answer
 
     def _session(self, request: SessionRequest) -> bytes:
         if request.nonce not in self._nonces:
