@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from littoral import durable, journal_log, records
-from littoral.bundle.manifest import Manifest
+from littoral.bundle.manifest import Manifest, Variant
 from littoral.errors import (
+    BackendMissingError,
     BundleError,
     ExpiredError,
     LittoralError,
@@ -22,6 +23,7 @@ from littoral.errors import (
     RollbackError,
     SignatureError,
     StaleError,
+    UnfitError,
     UnreachableError,
 )
 from littoral.tree import Tree
@@ -32,6 +34,7 @@ from littoral.wire.journal import Choice
 from littoral_agent import holdings
 from littoral_agent.identity import Enrolment
 from littoral_agent.origin import Origin
+from littoral_agent.preflight import Preflight
 from littoral_agent.sources import REFUSALS, Source, Sources, most_telling
 
 if TYPE_CHECKING:
@@ -54,9 +57,10 @@ class Believer:
         sources: Sources,
         clock: TrustedClock,
         hardware: tuple[str, ...],
+        preflight: Preflight,
     ) -> None:
         self._tree, self._enrolment, self._origin = tree, enrolment, origin
-        self._clock, self._hardware = clock, hardware
+        self._clock, self._hardware, self._preflight = clock, hardware, preflight
         self.sources = sources
 
     def accept(self, data: bytes, *, accepted: int, offline: bool = False) -> Desired:
@@ -135,7 +139,7 @@ class Believer:
             desired = self._accept(data, self._client(), accepted=0, now=_EPOCH)
             for one in desired.assignments:
                 if one.model == model:
-                    return _choice(one, holdings.manifest(self._tree, one.manifest_sha256))
+                    return self._held(one)
         except (OSError, LittoralError) as e:
             log.warning(
                 "%s: what is on the disk does not say what it was: %s",
@@ -157,6 +161,8 @@ class Believer:
         for one in assignments:
             try:
                 chosen[one.model] = self._choose(one, client, source)
+            except (UnfitError, BackendMissingError) as e:
+                chosen[one.model] = e
             except (*REFUSALS, UnreachableError) as e:
                 chosen[one.model] = outage or e
         return chosen
@@ -176,7 +182,17 @@ class Believer:
         )
         if held is None:
             durable.replace(self._tree.manifest(one.manifest_sha256), data, mode=0o640)
-        return _choice(one, manifest)
+        return _choice(one, self._preflight.choose(_variants(one, manifest)))
+
+    def _held(self, one: Assignment) -> Choice:
+        """Return the variant of ``one`` whose files are here, else the one that is preferred."""
+        manifest = holdings.manifest(self._tree, one.manifest_sha256)
+        variants = _variants(one, manifest)
+        for variant in variants:
+            files = manifest.files_for(variant).values()
+            if all(self._tree.blob(file.sha256).exists() for file in files):
+                return _choice(one, variant)
+        return _choice(one, variants[0])
 
     def _refresh(self, client: "Client", *, offline: bool) -> LittoralError | None:
         """Believe what is new, or what is held; return why the latter."""
@@ -249,10 +265,14 @@ class Believer:
             log.info("no signed time: %s", e)
 
 
-def _choice(one: Assignment, manifest: Manifest) -> Choice:
-    variant = manifest.variant_for(one.hardware)
-    if variant is None:
+def _variants(one: Assignment, manifest: Manifest) -> tuple[Variant, ...]:
+    found = manifest.variants_for(one.hardware)
+    if not found:
         raise MixError(f"{one.path}: no variant of it is for {one.hardware}")
+    return found
+
+
+def _choice(one: Assignment, variant: Variant) -> Choice:
     return Choice(
         manifest=one.manifest_sha256,
         release=one.release,

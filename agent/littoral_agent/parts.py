@@ -13,7 +13,7 @@ from littoral.trust.clock import TrustedClock
 from littoral.wire.board import Board
 from littoral.wire.journal import State
 from littoral.wire.messages import Status
-from littoral_agent import hardware, identity, sources
+from littoral_agent import gates, hardware, identity, sources
 from littoral_agent.believe import Believer
 from littoral_agent.board import kernel
 from littoral_agent.board.sampler import Sampler
@@ -26,6 +26,7 @@ from littoral_agent.identity import Enrolment
 from littoral_agent.ledger import Ledger
 from littoral_agent.life import Life
 from littoral_agent.origin import Origin
+from littoral_agent.preflight import Preflight
 from littoral_agent.promises import Promises
 from littoral_agent.renewer import Renewer
 from littoral_agent.reports import Reports
@@ -56,6 +57,7 @@ class Parts:
         self._spool: Spool | None = None
         self._origin: Origin | None = None
         self._renewer: Renewer | None = None
+        control = Control(tree.control)
         believer: Believer | None = None
         if enrolment is not None:
             self._spool = Spool(
@@ -73,14 +75,15 @@ class Parts:
                 sources=sources.of(settings.sources, self._origin),
                 clock=self._clock,
                 hardware=self._hardware,
+                preflight=Preflight(ask=control.runtime, free_bytes=kernel.free_bytes),
             )
         self._reports = Reports(self._spool, now_ms=self._now_ms)
-        control = Control(tree.control)
         means = Means(
             tree=tree,
             settings=settings,
             control=control,
             sources=believer.sources if believer else None,
+            gates=gates.of(settings, tree.usage, now=self._clock.now, sure=self._knows_time),
         )
         promises, hands = Promises(Ledger(tree), self._reports, settings), Hands()
         self._life = Life(promises, means, hands, boot=self._boot, named=self._named)
@@ -255,6 +258,9 @@ class Parts:
             return self._spool.lowest() if self._spool else {}
         except StorageError:
             return {}
+
+    def _knows_time(self) -> bool:
+        return self._clock.source != "floor-only"
 
     def _now_ms(self) -> int:
         return int(self._clock.now().timestamp() * 1000)

@@ -68,6 +68,11 @@ class Tree:
         return self.root / "spool.db"
 
     @property
+    def usage(self) -> Path:
+        """Return the file of how many bytes were brought this month."""
+        return self.root / "usage.json"
+
+    @property
     def desired(self) -> Path:
         """Return the last believed director document."""
         return self.trust / "director.json"

@@ -18,7 +18,7 @@ from littoral.trust.client import bootstrap
 from littoral.trust.clock import TrustedClock
 from littoral.wire.journal import State
 from littoral.wire.messages import Report
-from littoral_agent import sources
+from littoral_agent import gates, sources
 from littoral_agent.believe import Believer
 from littoral_agent.control import Control
 from littoral_agent.deeds.means import Means
@@ -27,6 +27,7 @@ from littoral_agent.identity import Enrolment, Identity
 from littoral_agent.ledger import Ledger
 from littoral_agent.life import Life
 from littoral_agent.origin import Origin
+from littoral_agent.preflight import Preflight
 from littoral_agent.promises import Promises
 from littoral_agent.reports import Reports
 from littoral_agent.settings import Settings
@@ -64,6 +65,7 @@ class Device:
         self.serve = ServeSimulator(self.tree)
         self.versions = itertools.count(1)
         self.later = timedelta()  # how far in the future all of it happens
+        self.free_bytes = 10**9  # of memory
         self.start()
 
     def start(self) -> None:
@@ -85,12 +87,21 @@ class Device:
             sources=sources.of(settings.sources, self.origin, prefix=""),
             clock=self.clock,
             hardware=settings.hardware,
+            preflight=Preflight(
+                ask=Control(tree.control).runtime, free_bytes=lambda: self.free_bytes
+            ),
         )
         means = Means(
             tree=tree,
             settings=settings,
             control=Control(tree.control),
             sources=believer.sources,
+            gates=gates.of(
+                settings,
+                tree.usage,
+                now=self.clock.now,
+                sure=lambda: self.clock.source != "floor-only",
+            ),
         )
         promises, hands = Promises(Ledger(tree), reports, settings), Hands(start=at_once)
         self.life = Life(promises, means, hands, boot=boot, named=lambda: self.wishes.named)

@@ -44,6 +44,12 @@ def memory_mib(root: Path) -> tuple[float | None, float | None]:
     )
 
 
+def free_bytes(root: Path = Path("/")) -> int | None:
+    """Return how much memory programs may still take, where the kernel tells."""
+    free = memory_mib(root)[1]
+    return None if free is None else round(free * _KIB_PER_MIB * 1024)
+
+
 def boot(root: Path) -> str:
     return text(root / "proc/sys/kernel/random/boot_id") or ""
 
