@@ -18,7 +18,7 @@ from littoral_console.database import insert_once
 
 MOST: Final = 2**53  # JSON's whole numbers end there
 _NO_UPDATE: Final[dict[str, Any]] = {
-    **dict.fromkeys(("model", "event", "state", "release", "manifest", "good", "running", "code")),
+    **dict.fromkeys(("model", "event", "state", "release", "manifest", "good", "running")),
     "figures": {},
 }
 _DETAIL: Final = 2000
@@ -38,6 +38,7 @@ def report(connection: Connection, said: Report, *, now_ms: int) -> None:
         "received_ms": now_ms,
         "kind": said.kind,
         "detail": said.detail[:_DETAIL],
+        "code": said.code and said.code[:32],
         **_NO_UPDATE,
     }
     if said.update is not None:

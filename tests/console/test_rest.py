@@ -7,9 +7,10 @@ import pytest
 import urllib3
 
 from littoral.errors import DeniedError, MisuseError, NotFoundError
+from littoral.wire.messages import Report
 from littoral_console.access import COOKIE
 from littoral_console.client import Console
-from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator
+from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator, once
 
 
 class Browser:
@@ -257,3 +258,13 @@ def test_the_fleet_is_counted(console: ConsoleProcess) -> None:
     assert found["fleet"] == "shore"
     assert found["releases"] == len(console.rest.get("releases"))
     assert found["devices"] == len(console.rest.get("devices"))
+
+
+def test_a_refused_document_is_found_by_its_reason_code(console: ConsoleProcess) -> None:
+    """What no update says has a code of its own, and is listed with what was refused."""
+    device = DeviceSimulator(console, "doubter")
+    key = device.key()
+    said = Report(key=key, once=once(key), time_ms=1, kind="director", code="signature")
+    assert device.post(said) == {key.stream: 1}
+    (found,) = console.rest.get("history", device="doubter", refused="true")
+    assert (found["kind"], found["code"], found["event"]) == ("director", "signature", None)
