@@ -129,3 +129,19 @@ def test_the_memory_budget_holds_where_memory_can_be_told() -> None:
     with pytest.raises(MemoryBudgetError, match="adds 1000 bytes; the budget is 999"):
         selftest.judge(figures(), contract(memory_bytes=999), hardware="cpu-x86_64")
     selftest.judge(figures(peak_bytes=None), contract(memory_bytes=999), hardware="cpu-x86_64")
+
+
+def test_whole_numbers_are_compared_as_such() -> None:
+    """As floats, 2^31 and the number after it are the same, and a class would be another."""
+    for dtype, value in (("int32", 2**30), ("int64", 2**62)):
+        spec = Tensor(name="id", shape=(1,), dtype=dtype)  # type: ignore[arg-type]
+        right = (np.array([value], dtype),)
+        wrong = (np.array([value + 1], dtype),)
+        assert selftest.compare([wrong], [right], [spec])[0] >= 1
+        assert selftest.compare([right], [right], [spec])[0] == 0
+
+
+def test_a_zero_point_far_away_hides_no_difference() -> None:
+    spec = Tensor(name="y", shape=(2,), dtype="int8", scale=1.0, zero_point=2**31 - 1)
+    right, wrong = (np.array([3, 4], np.int8),), (np.array([1, 4], np.int8),)
+    assert selftest.compare([wrong], [right], [spec]) == (2.0, 1.0)

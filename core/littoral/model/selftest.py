@@ -209,8 +209,12 @@ def _elements(spec: Tensor) -> int:
 
 
 def _distance(got: Array, want: Array, spec: Tensor) -> float:
-    a, b = tensors.dequantize(got, spec), tensors.dequantize(want, spec)
+    """Return the largest difference in real units, of what is stored: nothing is rounded away."""
+    a, b = got.astype(np.float64), want.astype(np.float64)
     both_nan = np.isnan(a) & np.isnan(b)
     with np.errstate(invalid="ignore"):
-        apart = np.where(both_nan | (a == b), 0.0, np.abs(a.astype(np.float64) - b))
+        apart = np.where(both_nan | (got == want), 0.0, np.abs(a - b))
+    if not np.issubdtype(got.dtype, np.floating):
+        apart = np.where(got == want, 0.0, np.maximum(apart, 1.0))  # beyond 2^53, too
+    apart = apart * spec.scale if tensors.is_quantized(spec) else apart
     return float(np.max(np.nan_to_num(apart, nan=np.inf, posinf=np.inf), initial=0.0))
