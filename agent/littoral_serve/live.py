@@ -69,12 +69,6 @@ class Live:
         self.meter.invoked(time.perf_counter_ns() - start)
         return outputs
 
-    def warm(self) -> None:
-        """Run on zeros, so that the first request finds everything in its place."""
-        zeros = [tensors.quantize(np.zeros(spec.shape), spec) for spec in self.inputs]
-        for _ in range(_WARM_UPS):
-            self.session.run(*zeros)
-
 
 class Models:
     """By name, the release that answers, and the one before it."""
@@ -135,7 +129,7 @@ def load(tree: Tree, *, model: str, manifest: str, variant: str, threads: int) -
         inputs=told.inputs,
         outputs=told.outputs,
     )
-    live.warm()
+    warm(session, live.inputs)
     return live
 
 
@@ -160,8 +154,18 @@ def load_file(model: str, path: Path, *, threads: int) -> Live:
         inputs=session.inputs,
         outputs=session.outputs,
     )
-    live.warm()
+    warm(session, live.inputs)
     return live
+
+
+def warm(session: Session, inputs: tuple[Tensor, ...]) -> None:
+    """Run on zeros, so that the first request finds everything in its place.
+
+    A trial does it, too: what never ends on zeros may do so there, and not here.
+    """
+    zeros = [tensors.quantize(np.zeros(spec.shape), spec) for spec in inputs]
+    for _ in range(_WARM_UPS):
+        session.run(*zeros)
 
 
 def match_specs(session: Session, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> None:

@@ -93,7 +93,7 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
     from littoral.model import selftest
     from littoral.model.backends import backend_for, open_session
     from littoral_serve import golden, release
-    from littoral_serve.live import match_specs
+    from littoral_serve.live import match_specs, warm
 
     told, model, *vectors = files
     manifest = release.manifest_in(told, order.manifest, model=order.model)
@@ -106,6 +106,7 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
     try:
         session = open_session(backend, data)
         match_specs(session, manifest.inputs, manifest.outputs)
+        warm(session, manifest.inputs)  # as serve will
         figures = selftest.measure(session, inputs, wanted, before_bytes=before)
     except BackendMissingError:
         raise
