@@ -17,17 +17,19 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from faults.tally import Tally
 
+_TRACING = ("kills", "errors", "whole")
+
 
 def main() -> int:
     """Run the harness that is named, and say what it found."""
     words = argparse.ArgumentParser(prog="make faults ARGS=…", description=__doc__)
-    words.add_argument("name", choices=("kills", "errors", "whole"))
+    words.add_argument("name", choices=("kills", "errors", "whole", "models"))
     words.add_argument("--runs", type=int, help="fewer or more than all")
     words.add_argument("--seed", type=int, default=7, help="which are chosen")
     words.add_argument("--share", type=float, default=1.0, help="of a processor's time")
     words.add_argument("--json", action="store_true", help="one object on stdout")
     asked = words.parse_args()
-    if shutil.which("strace") is None:
+    if asked.name in _TRACING and shutil.which("strace") is None:
         sys.stderr.write("error: expected strace; apt-get install strace [not-found]\n")
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is in memory is tidied up
@@ -68,6 +70,10 @@ def _harness(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
 
             with ground() as here:
                 yield from errors.run(here, errors.Aim(runs=runs, seed=seed))
+        case "models":
+            from faults import hostile
+
+            yield from hostile.run(hostile.Aim(runs=runs, seed=seed))
         case _:
             from faults import whole
             from faults.shore import shore
