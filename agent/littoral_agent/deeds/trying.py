@@ -15,7 +15,8 @@ from littoral_agent.update import Event, Outcome
 
 def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
     try:
-        means.gates.check_window()  # also hours after the last try, or a reboot
+        if journal.good is not None:
+            means.gates.check_window()  # also hours after the last try, or a reboot
     except PostponedError as e:
         return postponed(e, now=means.gates.now())
     choice, control = candidate(journal), means.control.under(halt)
