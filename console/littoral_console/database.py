@@ -3,11 +3,11 @@
 Readers take a connection each and see what was committed. All writing goes through one
 ``Writer``: a thread that takes the jobs waiting in its queue, runs each in a savepoint and
 commits them together, so that a thousand small writes cost one fsync. A job's future is
-done only after that commit, which on SQLite is ``synchronous=FULL``: what is acknowledged
-to a device survives a power cut.
+done only after that commit, which is on the disk: what is acknowledged to a device survives
+a power cut. Consoles that share a database write one after the other, on SQLite as on
+PostgreSQL (littoral_console.engines).
 """
 
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -16,24 +16,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DataError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from littoral.durable import storage_errors
-from littoral.errors import (
-    DiskFullError,
-    MisuseError,
-    SettingsError,
-    StorageError,
-    UnsupportedFormatError,
-)
+from littoral.errors import LittoralError, StorageError, UnsupportedFormatError
+from littoral_console.engines import engine, keep_private, ours
 
 T = TypeVar("T")
 Job = tuple[Callable[[Connection], Any], "Future[Any]"]
 
-_TOO_LARGE: Final = (OverflowError, DataError)  # as SQLite's driver and PostgreSQL say it
 _TOGETHER: Final = 256  # jobs in one commit at most
 
 
@@ -54,16 +46,16 @@ class Database:
 
         """
         self.url = url
-        self._writing = _engine(url, writing=True)
-        _keep_private(self._writing)
+        self._writing = engine(url, writing=True)
+        keep_private(self._writing)
         try:
             with self._writing.begin() as connection:
                 migrate(connection)
-        except OperationalError as e:
-            raise _ours(e) from e
         except SQLAlchemyError as e:
+            if isinstance(error := ours(e), LittoralError):
+                raise error from e
             raise StorageError(f"{self._writing.url}: {getattr(e, 'orig', e)}") from e
-        self._reading = _engine(url, writing=False)
+        self._reading = engine(url, writing=False)
         self.writer = Writer(self._writing)
 
     @contextmanager
@@ -72,13 +64,16 @@ class Database:
 
         Raises:
             MisuseError: It was asked for a number that no database has.
+            StorageError: It does not answer.
 
         """
         try:
             with self._reading.connect() as connection:
                 yield connection
-        except _TOO_LARGE as e:
-            raise _ours(e) from e
+        except (OverflowError, DBAPIError) as e:
+            if (error := ours(e)) is e:
+                raise
+            raise error from e
 
     def close(self) -> None:
         """Finish what was submitted, then let go of the file."""
@@ -130,7 +125,7 @@ class Writer:
             with self._engine.begin() as connection:
                 done = [_attempt(connection, *job) for job in jobs]
         except Exception as e:  # noqa: BLE001 (each caller raises it: none was committed)
-            error = _ours(e)
+            error = ours(e)
             for _, future in jobs:
                 future.set_exception(error)
             return
@@ -145,33 +140,21 @@ def _attempt(
         with connection.begin_nested():
             result = job(connection)
     except Exception as e:  # noqa: BLE001 (it is the caller's, who raises it)
-        error = _ours(e)
+        error = ours(e)
         return lambda: future.set_exception(error)
     return lambda: future.set_result(result)
-
-
-def _ours(error: Exception) -> Exception:
-    match error:
-        case OperationalError() if "full" in str(error.orig):
-            return DiskFullError("the database has no room; free some space on its disk")
-        case OperationalError():
-            return StorageError(f"the database: {error.orig}")
-        case OverflowError() | DataError():
-            return MisuseError("a number is out of range")
-        case _:
-            return error
 
 
 def insert_once(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one of its key is there; return whether it was inserted."""
     match connection.dialect.name:
         case "postgresql":
-            done = connection.execute(
-                postgresql.insert(table).values(values).on_conflict_do_nothing()
-            )
+            row = postgresql.insert(table).values(values).on_conflict_do_nothing()
+            done = connection.execute(row.returning(*table.primary_key))
         case _:
-            done = connection.execute(sqlite.insert(table).values(values).on_conflict_do_nothing())
-    return done.rowcount == 1
+            kept = sqlite.insert(table).values(values).on_conflict_do_nothing()
+            done = connection.execute(kept.returning(*table.primary_key))
+    return done.first() is not None
 
 
 def put(connection: Connection, table: Table, values: dict[str, Any]) -> None:
@@ -215,55 +198,3 @@ def migrate(connection: Connection) -> None:
         known = int(ScriptDirectory.from_config(config).get_current_head() or 0)
         found = MigrationContext.configure(connection).get_current_revision()
         raise UnsupportedFormatError("the database", found=found, known=known) from e
-
-
-def _engine(url: str, *, writing: bool) -> Engine:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        parsed = None
-    if parsed is None or parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        scheme = url.partition("://")[0]  # behind it there may be a password
-        raise SettingsError(
-            f"--database: expected sqlite:///FILE or postgresql://…, found {scheme!r}"
-        )
-    try:
-        engine = create_engine(parsed)
-    except ModuleNotFoundError as e:
-        raise SettingsError(
-            f"--database: PostgreSQL needs the Python package {e.name!r}, which is not installed; "
-            f"run: pip install {e.name}"
-        ) from e
-    except ArgumentError as e:  # postgresql+something
-        raise SettingsError(f"--database: no driver {parsed.drivername!r}") from e
-    if engine.dialect.name == "sqlite":
-        _tune(engine, writing=writing)
-    return engine
-
-
-def _keep_private(engine: Engine) -> None:
-    """Make SQLite's file readable by nobody else; what lies beside it follows."""
-    path = engine.url.database
-    if engine.dialect.name == "sqlite" and path:
-        with storage_errors(Path(path)):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-
-
-def _tune(engine: Engine, *, writing: bool) -> None:
-    """Make SQLite keep what it was told to keep, and let readers read while it writes."""
-
-    @event.listens_for(engine, "connect")
-    def connect(connection: Any, _record: object) -> None:  # noqa: ANN401
-        connection.isolation_level = None  # the driver begins nothing by itself
-        for pragma in (
-            "busy_timeout = 30000",
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-            "query_only = OFF" if writing else "query_only = ON",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -9,7 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
 from littoral.errors import DiskFullError, SettingsError, StorageError, UnsupportedFormatError
 from littoral_console import tables as t
@@ -40,7 +40,7 @@ def test_a_database_is_opened_again_with_what_it_held(tmp_path: Path) -> None:
 
 
 def test_a_reader_cannot_write(database: Database) -> None:
-    with database.reading() as connection, pytest.raises(OperationalError, match="readonly"):
+    with pytest.raises(StorageError, match="readonly"), database.reading() as connection:
         connection.execute(insert(t.settings).values(name="a", value="b"))
 
 
