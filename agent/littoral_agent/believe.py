@@ -217,10 +217,14 @@ class Believer:
         """Believe what is newer wherever it is; return None if anybody knew, else why not."""
         errors: list[LittoralError] = []
         for source in self.sources.all:
+            client = self._client(source)
+            held = client.root.version
             try:
-                self._client(source).refresh()
+                client.refresh()
             except (*REFUSALS, UnreachableError) as e:
-                errors.append(e)
+                # A newer root is news, though a clock that it may set right believes no more of it.
+                if client.root.version == held:
+                    errors.append(e)
         return most_telling(errors) if len(errors) == len(self.sources.all) else None
 
     def _client(self, source: Source | None = None) -> "Client":

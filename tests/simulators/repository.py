@@ -9,6 +9,7 @@
         repo.fetch                                    # a littoral.trust.client.Fetch, over HTTP
         repo.url                                      # what a device would be given
         repo.requests                                 # [("blobs/ab…", "bytes=100-"), …]
+    repo.time = lambda: repo.now                  # it is a console's, too, who is asked the time
 
 The server keeps connections alive and answers Range with 206 or 416. Names are relative to the
 repository, as in ``Fetch``; patterns are those of fnmatch. Faults and overrides act on the wire
@@ -23,7 +24,7 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -36,6 +37,7 @@ from urllib.request import urlopen
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile, Snapshot, Timestamp
 
+from littoral import records
 from littoral.bundle.manifest import (
     FORMAT,
     NAME,
@@ -52,6 +54,7 @@ from littoral.errors import EndlessError, ForgottenError, UnreachableError
 from littoral.trust import writer
 from littoral.trust.beliefs import Anchors, Assignment
 from littoral.trust.keyfiles import load_signer
+from littoral.trust.keys import sign_time
 from littoral.trust.repository import Repository, releases
 from littoral.trust.rules import anchors
 
@@ -93,6 +96,7 @@ class RepositorySimulator:
     fleet: str = "shore"
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     slow_s: float = 0.05
+    time: Callable[[], datetime] | None = None
     override: dict[str, bytes] = field(default_factory=dict)
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     sent: dict[str, int] = field(default_factory=dict)  # bytes of bodies by name
@@ -104,6 +108,8 @@ class RepositorySimulator:
         self._stop = threading.Event()
         self.folder = self.base / "repo"
         self.offline, self.online = self.base / "offline", self.base / "online"
+        if self.folder.exists():
+            return  # a copy of another one's
         writer.init(
             self.folder, offline=self.offline, online=self.online, fleet=self.fleet, now=self.now
         )
@@ -272,6 +278,11 @@ class RepositorySimulator:
     def _body(self, name: str) -> bytes | None:
         if name in self.override:
             return self.override[name]
+        kind, _, nonce = name.partition("?nonce=")
+        if kind == "time" and self.time is not None:
+            utc_ms = round(self.time().timestamp() * 1000)
+            signer = load_signer(self.online / "time.pem")
+            return records.to_json(sign_time(signer, nonce, utc_ms=utc_ms))
         path = (self.folder / name).resolve()
         if not path.is_relative_to(self.folder.resolve()) or not path.is_file():
             return None
