@@ -161,6 +161,7 @@ class Applicant:
             if folder.is_dir() and (not board.exists() or board.read_bytes() != serial.encode()):
                 shutil.rmtree(folder)
             folder.mkdir(mode=0o700, exist_ok=True)
+            durable.sync_folder(folder.parent)  # else the key that used the token may be lost
         if not board.exists():
             durable.replace(board, serial.encode())
 

@@ -91,11 +91,12 @@ class Files:
         return State.ASKING if self.newer.key.exists() else State.STEADY
 
     def sweep(self) -> None:
-        """Remove what other incarnations left. Raises StorageError."""
+        """Remove what other incarnations and kills left, keys above all. Raises StorageError."""
         with durable.storage_errors(self.who.folder):
             for folder in self.who.folder.glob("next-*"):
                 if folder != self.folder:
                     shutil.rmtree(folder)
+        durable.sweep(self.folder)
 
     def pair(self) -> Pair:
         """Return by what to connect now."""
@@ -111,8 +112,6 @@ class Files:
     def keep(self, chain: str) -> None:
         """Put the certificate beside its key. Raises StorageError."""
         durable.replace(self.newer.certificate, chain.encode())
-        with durable.storage_errors(self.who.folder):
-            durable.sync_folder(self.who.folder)  # soon it may be the only pair that counts
 
     def promise(self) -> None:
         """Say durably that the newer pair takes the present one's place. Raises StorageError."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from littoral import durable
+
 DATA: Final = Path("/var/lib/littoral")  # where a device's folder is, unless it is said
 VARIABLE: Final = "LITTORAL_DATA"  # of the environment, by which it can be said
 
@@ -110,8 +112,18 @@ class Tree:
         return self.journals / f"{model}.json"
 
     def make(self) -> None:
-        """Create the folders: 0750, and 0700 what holds keys. Can be done twice."""
+        """Create the folders: 0750, and 0700 what holds keys. Can be done twice.
+
+        What is new survives a power cut: else all that is ever written below it would be gone.
+        """
+        _make(self.root, mode=0o777)
         for folder in (self.blobs, self.parts, self.manifests, self.journals, self.sockets):
-            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            _make(folder, mode=0o750)
         for folder in (self.identity, self.trust, self.metadata):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(folder, mode=0o700)
+
+
+def _make(folder: Path, *, mode: int) -> None:
+    if not folder.is_dir():
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        durable.sync_folder(folder.parent)

@@ -156,6 +156,16 @@ def test_a_cut_while_it_is_dropped_leaves_the_present_pair(
             break
 
 
+def test_a_kill_leaves_no_copy_of_a_newer_key(tmp_path: Path) -> None:
+    files = device(tmp_path)
+    make(files)
+    begun = files.folder / ".device.key.77.new"
+    begun.write_text("key 3, or half of it")
+    files.sweep()
+    assert not begun.exists()
+    assert files.state is State.ASKING
+
+
 def test_what_an_earlier_incarnation_left_is_nobodys(tmp_path: Path) -> None:
     files = device(tmp_path)
     make(files)

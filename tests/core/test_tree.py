@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from littoral import durable
 from littoral.tree import Tree
 
 
@@ -13,6 +16,19 @@ def test_folders_of_keys_are_the_owners_alone(tmp_path: Path) -> None:
         assert folder.stat().st_mode & 0o777 == 0o700
     for folder in (tree.blobs, tree.parts, tree.manifests, tree.journals, tree.sockets):
         assert folder.stat().st_mode & 0o777 & ~0o750 == 0
+
+
+def test_new_folders_survive_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that is fsynced in a folder that is not is gone with it."""
+    synced: list[Path] = []
+    monkeypatch.setattr(durable, "sync_folder", synced.append)
+    tree = Tree(tmp_path / "data")
+    tree.make()
+    assert synced[0] == tmp_path
+    assert {tree.root, tree.blobs, tree.trust} == set(synced[1:])
+    synced.clear()
+    tree.make()
+    assert synced == []
 
 
 def test_a_file_that_still_arrives_is_never_taken_for_a_whole_one(tmp_path: Path) -> None:
