@@ -17,7 +17,7 @@ from faults.crash_disk import State
 from faults.crash_spool import FILES, Bodies, Spools
 from faults.crash_states import Recording, key, survey
 from faults.crash_trace import Step
-from faults.crash_waker import Waker
+from faults.crash_waker import Waker, fill
 from faults.ground import Ground
 from faults.job import DONE, Job
 from faults.scenarios import SCENARIOS, Scenario
@@ -66,7 +66,7 @@ class Updates:
         rest = key({path: held for path, held in state.items() if path not in FILES})
         if rest not in self._rest:
             self._tally.count["looked at"] += 1
-            self._waker.fill(state)
+            fill(self._waker.tree, state)
             found = oracle.at_rest(self._waker.tree, self._scenario)
             self._rest[rest] = [*found, *_unreadable(state)]
         yield from self._rest[rest]
@@ -84,7 +84,7 @@ class Updates:
 
     def _wake(self, state: State) -> tuple[list[str], Bodies]:
         """Wake what lies there; return what is wrong at its end, and the reports that wait then."""
-        self._waker.fill(state)
+        fill(self._waker.tree, state)
         tree = self._waker.tree
         job = Job(
             root=str(tree.root),

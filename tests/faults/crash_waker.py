@@ -17,7 +17,7 @@ from littoral.tree import Tree
 
 
 class Waker:
-    """with Waker(ground) as waker: waker.fill(state); waker.wake(job)."""
+    """with Waker(ground) as waker: fill(waker.tree, state); waker.wake(job)."""
 
     def __init__(self, ground: Ground) -> None:
         self.folder = ground.folder / "woken"
@@ -47,23 +47,6 @@ class Waker:
         self._process.communicate()
         shutil.rmtree(self.folder)
 
-    def fill(self, state: State) -> None:
-        """Make the folder hold ``state``, and nothing else but serve's sockets."""
-        root = self.tree.root
-        for path in root.iterdir():
-            if path.is_dir() and path != self.tree.sockets:
-                shutil.rmtree(path)
-            elif path != self.tree.sockets:
-                path.unlink()
-        for name, held in state.items():
-            where = root / name
-            if held is None:
-                where.mkdir()
-                continue
-            fd = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_EXCL, held.mode)
-            os.write(fd, held.data)
-            os.close(fd)
-
     def wake(self, job: Job) -> Woken:
         """Let an agent live there to its end."""
         assert self._process.stdin is not None
@@ -72,3 +55,21 @@ class Waker:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         return records.from_json(Woken, line.encode(), limit=2**20)
+
+
+def fill(tree: Tree, state: State) -> None:
+    """Make the folder hold ``state``, and nothing else but sockets."""
+    root = tree.root
+    for path in root.iterdir():
+        if path.is_dir() and path != tree.sockets:
+            shutil.rmtree(path)
+        elif path != tree.sockets:
+            path.unlink()
+    for name, held in state.items():
+        where = root / name
+        if held is None:
+            where.mkdir()
+            continue
+        fd = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_EXCL, held.mode)
+        os.write(fd, held.data)
+        os.close(fd)
