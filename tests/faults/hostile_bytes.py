@@ -33,7 +33,7 @@ def truncated(data: bytes, chance: Random) -> bytes:
 def flipped(data: bytes, chance: Random) -> bytes:
     """Flip some bits, near the head in every third."""
     spoiled = bytearray(data)
-    end = 64 if chance.random() < 1 / 3 else len(data)
+    end = min(64, len(data)) if chance.random() < 1 / 3 else len(data)
     for _ in range(chance.choice((1, 1, 1, 2, 4, 16))):
         spoiled[chance.randrange(end)] ^= 1 << chance.randrange(8)
     return bytes(spoiled)

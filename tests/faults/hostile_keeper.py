@@ -103,4 +103,4 @@ def _try(order: trial.Order, descriptors: list[int], *, parent: int) -> NoReturn
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *sys.argv[2:] or [None])
+    main(Path(sys.argv[1]), sys.argv[2] if sys.argv[2:] else None)
