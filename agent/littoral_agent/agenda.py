@@ -108,12 +108,12 @@ class Agenda:
         words = "%s: %s again in %.1f s: %s [%s]"
         log.warning(words, model, deed, pause_s, error, error.code, extra=about(model))
 
-    def again(self, model: str) -> None:
-        """Let serve be brought in line at once: it was started, or runs something else."""
-        task = self._of(model)
-        task.again_s = self._clock()
-        if task.deeds and task.deeds[0] is not Do.FETCH:
-            task.due_s = self._clock()
+    def serve_started(self) -> None:
+        """Let serve be brought in line at once, and asked at once what it could not be."""
+        for task in self._tasks.values():
+            task.again_s = self._clock()
+            if task.deeds and task.deeds[0] is not Do.FETCH:
+                task.due_s = self._clock()
 
     @property
     def idle(self) -> bool:

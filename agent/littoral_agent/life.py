@@ -8,9 +8,7 @@ leaves the journal to say what was promised, and ``wake`` goes on from there.
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from functools import partial
-from typing import Final
 
 from littoral.errors import JournalError, LittoralError, StorageError
 from littoral.journal_log import about
@@ -24,7 +22,7 @@ from littoral_agent.hands import Hands, at_once
 from littoral_agent.promises import Promises
 from littoral_agent.update import TABLE, Do, Event, Outcome, step
 
-REMEMBER_S: Final = 30.0  # how much of a probation a power cut may cost
+Named = Callable[[], Collection[str]]
 
 log = logging.getLogger(__name__)
 
@@ -37,19 +35,12 @@ class Life:
     """
 
     def __init__(
-        self,
-        promises: Promises,
-        means: Means,
-        hands: Hands,
-        *,
-        boot: str,
-        named: Callable[[], Collection[str]] = frozenset,
+        self, promises: Promises, means: Means, hands: Hands, *, boot: str, named: Named
     ) -> None:
         self.promises, self._means, self._hands = promises, means, hands
         self._boot, self._named = boot, named
-        self._agenda = Agenda(means.settings, clock=means.clock)
+        self.agenda = Agenda(means.settings, clock=means.clock)
         self._watching = Watching(means)
-        self._left: dict[str, str] = {}  # by model, what a step took out of probation
 
     def wake(self) -> dict[str, JournalError]:
         """Go on where the journals say; return by model those that cannot be read."""
@@ -59,7 +50,7 @@ class Life:
                 self.take(model, Outcome(event=Event.WOKE))
             except StorageError as e:
                 log.warning("%s: going on, although %s [%s]", model, e, e.code, extra=about(model))
-                self._agenda.put(model, TABLE[held.state, Event.WOKE][1])
+                self.agenda.put(model, TABLE[held.state, Event.WOKE][1])
         return unreadable
 
     def take(self, model: str, outcome: Outcome) -> None:
@@ -69,28 +60,22 @@ class Life:
             StorageError: It cannot be promised, and so did not happen.
 
         """
-        before = self._watched(self.journals.get(model) or Journal(model=model))
+        before = self.journals.get(model) or Journal(model=model)
         taken = step(before, outcome, boot=self._boot, keep=self._means.settings.keep)
         if taken.journal != before or model not in self.journals:
             self.promises.promise(before, taken, outcome)
             self._watching.forget(model)
-        if before.candidate and before.running not in (before.good, taken.journal.running):
-            self._left[model] = before.candidate.manifest
-        self._agenda.put(model, taken.deeds, after_s=outcome.after_s)
+        self.agenda.put(model, taken.deeds, after_s=outcome.after_s)
 
     def work(self) -> None:
         """Begin what is due."""
         self.promises.catch_up()
-        for model, deed in self._agenda.due():
+        for model, deed in self.agenda.due():
             start = at_once if deed is Do.COLLECT else None
-            job = partial(self._do, deed, self._watched(self.journals[model]))
+            job = partial(self._do, deed, self.journals[model])
             came = partial(self._came, model, deed)
             halt = self._hands.begin(f"{model} {deed}", job, came, start=start)
-            self._agenda.began(model, deed, halt)
-
-    def due_in_s(self) -> float:
-        """Return after how many seconds there is something to begin, if nothing ends before."""
-        return self._agenda.due_in_s()
+            self.agenda.began(model, deed, halt)
 
     def _do(self, deed: Do, held: Journal, halt: Halt) -> Outcome | None:
         match deed:
@@ -99,7 +84,7 @@ class Life:
             case Do.TRY:
                 return trying.do(self._means, held, halt)
             case Do.RUN:
-                return running.do(self._means, held, halt, left=self._left.get(held.model))
+                return running.do(self._means, held, halt)
             case Do.WATCH:
                 return self._watching.do(held, halt)
             case Do.STOP:
@@ -109,41 +94,21 @@ class Life:
         return None
 
     def _came(self, model: str, deed: Do, halt: Halt, came: Outcome | LittoralError | None) -> None:
-        if not self._agenda.ended(model, halt):
+        if not self.agenda.ended(model, halt):
             return  # something else happened meanwhile
+        self.promises.watched(model, self._watching.passed_s(model))
         try:
             match came:
                 case Outcome():
                     self.take(model, came)
                 case LittoralError():
-                    self._agenda.later(model, deed, came)
+                    self.agenda.later(model, deed, came)
                 case None:
-                    self._agenda.done(model, deed)
-                    self._remember(self.journals[model])
+                    self.agenda.done(model, deed)
         except StorageError as e:
-            self._agenda.later(model, deed, e)
-
-    def _remember(self, held: Journal) -> None:
-        if self._watching.unwritten_s(held) >= REMEMBER_S:
-            self.promises.remember(self._watched(held))
-            self._watching.written(held.model)
-
-    def serve_started(self) -> None:
-        """See to it that serve runs what the journals say."""
-        for model in self.journals:
-            self._agenda.again(model)
-
-    def rest(self) -> None:
-        """Remember that the agent stops, and that power is not what ends it."""
-        self._hands.halt()
-        for held in list(self.journals.values()):
-            if held.boot is not None:
-                self.promises.rest(self._watched(held))
+            self.agenda.later(model, deed, e)
 
     @property
     def journals(self) -> dict[str, Journal]:
         """Return what is promised of each model."""
         return self.promises.journals
-
-    def _watched(self, held: Journal) -> Journal:
-        return replace(held, watched_s=self._watching.total_s(held))

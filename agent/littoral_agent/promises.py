@@ -6,6 +6,7 @@ it: a power cut between the two neither loses nor doubles it.
 
 import logging
 from dataclasses import replace
+from typing import Final
 
 from littoral.errors import JournalError, StorageError
 from littoral.journal_log import about
@@ -16,6 +17,8 @@ from littoral_agent.reports import Reports
 from littoral_agent.settings import Settings
 from littoral_agent.update import Outcome, Step
 
+REMEMBER_S: Final = 30.0  # how much of a probation a power cut may cost
+
 log = logging.getLogger(__name__)
 
 
@@ -24,6 +27,7 @@ class Promises:
 
     def __init__(self, ledger: Ledger, reports: Reports, settings: Settings) -> None:
         self._ledger, self._reports, self._settings = ledger, reports, settings
+        self._unwritten_s: dict[str, float] = {}
         self.version = 0  # of the director's document that is acted on
 
     @property
@@ -65,23 +69,33 @@ class Promises:
         saying.write_down(log, after, taken.event, outcome)
         self._reports.step(said)
 
-    def remember(self, held: Journal) -> None:
-        """Write ``held``, which is no step. Raises StorageError."""
-        self._ledger.write(held.model, held)
+    def watched(self, model: str, seconds: float) -> None:
+        """Count so much of probation; a power cut may cost some of it."""
+        held = self.journals[model]
+        self.journals[model] = replace(held, watched_s=held.watched_s + seconds)
+        self._unwritten_s[model] = self._unwritten_s.get(model, 0.0) + seconds
+        if self._unwritten_s[model] >= REMEMBER_S:
+            self._unwritten_s[model] = 0.0
+            self._write(self.journals[model], "a power cut costs more of its probation")
 
-    def rest(self, held: Journal) -> None:
-        """Write ``held`` so that the agent's end is not taken for a power cut."""
-        try:
-            self.remember(replace(held, boot=None))
-        except StorageError as e:
-            words = "%s: this stop will be taken for a power cut: %s"
-            log.warning(words, held.model, e, extra=about(held.model))
+    def rest(self) -> None:
+        """Remember that the agent stops, and that power is not what ends it."""
+        for held in list(self.journals.values()):
+            if held.boot is not None:
+                self._write(replace(held, boot=None), "this stop will be taken for a power cut")
 
     def catch_up(self) -> None:
         """Give the disk again what it did not take before."""
         self._reports.flush()
         for model in list(self.journals):
             self._ledger.catch_up(model)
+
+    def _write(self, held: Journal, otherwise: str) -> None:
+        """Write what is no step: it may be done without."""
+        try:
+            self._ledger.write(held.model, held)
+        except StorageError as e:
+            log.warning("%s: %s: %s", held.model, otherwise, e, extra=about(held.model))
 
     def _untold(self, before: Journal) -> tuple[Said, ...]:
         """Return the reports of earlier steps that the disk did not take yet, into the spool."""

@@ -181,9 +181,11 @@ def _begun(journal: Journal, choice: Choice) -> Journal:
 
 
 def _ended(journal: Journal) -> Journal:
+    nothing = journal.state is State.PROBATION and journal.good is None
     return replace(
         journal,
         state=State.IDLE,
+        stopped=journal.stopped or nothing,
         candidate=None,
         tries=0,
         watched_s=0.0,
@@ -196,7 +198,7 @@ def _proven(journal: Journal, keep: int) -> Journal:
     good = journal.candidate
     before = [one for one in (journal.good, *journal.kept) if one is not None]
     kept = [one for one in before if good is None or not same(one, good)]
-    return replace(_ended(journal), good=good, kept=tuple(kept[:keep]))
+    return replace(_ended(journal), good=good, kept=tuple(kept[:keep]), stopped=False)
 
 
 def _quarantined(journal: Journal, code: str) -> Journal:

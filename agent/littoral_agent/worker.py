@@ -28,7 +28,7 @@ class Worker:
         self._life, self._wishes, self._hands, self._changed = life, wishes, hands, changed
         self._lock = threading.Lock()
         self._waiting = threading.Event()
-        self._inbox: bytes | None = None
+        self._inbox: dict[bool, bytes] = {}  # by whether a medium brought it
         self._serve_started = self._stopping = False
         self._thread = threading.Thread(target=self._run, name="update", daemon=True)
         hands.woken = self._waiting.set
@@ -47,10 +47,13 @@ class Worker:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
-    def hear(self, data: bytes) -> None:
-        """Take a document of the director; it replaces one that was not looked at yet."""
+    def hear(self, data: bytes, *, offline: bool = False) -> None:
+        """Take a document of the director; it replaces one that was not looked at yet.
+
+        ``offline`` says that a medium brought it: that one never replaces the console's own.
+        """
         with self._lock:
-            self._inbox = data
+            self._inbox[offline] = data
         self._waiting.set()
 
     def serve_started(self) -> None:
@@ -68,18 +71,19 @@ class Worker:
         """Do all that is due; return for how many seconds nothing will be."""
         if self._serve_started:
             self._serve_started = False
-            self._life.serve_started()
+            self._life.agenda.serve_started()
         with self._lock:
-            heard, self._inbox = self._inbox, None
-        if self._wishes is not None and heard is not None:
-            self._wishes.hear(heard)
+            heard, self._inbox = self._inbox, {}
+        if (wishes := self._wishes) is not None:
+            for offline in sorted(heard):
+                wishes.hear(heard[offline], offline=offline)
         self._work()
         while self._hands.settle():
             self._work()
         if self._wishes is None:
-            return self._life.due_in_s()
+            return self._life.agenda.due_in_s()
         self._wishes.work()  # which may have found something to do
-        return min(self._life.due_in_s(), self._wishes.due_in_s())
+        return min(self._life.agenda.due_in_s(), self._wishes.due_in_s())
 
     def _work(self) -> None:
         if self._wishes is not None:
@@ -93,4 +97,5 @@ class Worker:
             nap_s = self.turn()
             self._changed()
             self._waiting.wait(min(nap_s, IDLE_S))
-        self._life.rest()
+        self._hands.halt()
+        self._life.promises.rest()

@@ -755,3 +755,23 @@ def test_a_model_that_was_removed_stops_although_the_agent_was_killed_before_it_
     device.order("digits", 1)
     device.settle()
     assert device.serve.running == {"digits": 1}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_first_release_that_is_dropped_on_probation_serves_no_more(
+    tmp_path: Path, repo: RepositorySimulator, *, killed: bool
+) -> None:
+    """There is nothing to go back to: with the agent, it was forgotten that it had to stop."""
+    device = Device(tmp_path / "first", repo, settings=replace(QUICK, probation_s=3600.0))
+    device.order("digits", 1)
+    device.settle(lambda: device.serve.running == {"digits": 1})
+    repo.fault("*", Fault.NOT_FOUND)
+    with pytest.MonkeyPatch.context() as patch:
+        if killed:
+            patch.setattr(running, "do", lambda *_: None)
+        device.order("digits", 2)
+        device.settle()
+    device.restart_agent()
+    device.settle()
+    assert device.serve.running == {}
+    device.stop()

@@ -21,7 +21,7 @@ def test_a_console_is_told_how_long_a_candidate_will_still_be_watched(tmp_path: 
         device.order("digits", 1)
         device.settle(lambda: device.serve.calls[-1:] == ["probe"])
         held = device.life.journals["digits"]
-        device.life.promises.remember(replace(held, watched_s=600.0))
+        device.life.promises._ledger.write("digits", replace(held, watched_s=600.0))
         device.reboot()
         assert device.state("digits") is State.PROBATION
         figures = {r.update.event: r.update.figures for r in device.reports if r.update}

@@ -163,7 +163,7 @@ def test_a_document_that_changes_nothing_interrupts_nothing(busy: Fleet) -> None
         busy.order("digits", 3)
         time.sleep(0.05)
     assert len({name for name, _ in blobs(busy)}) == len(blobs(busy)), "each was asked for once"
-    assert [event for event, _ in busy.events("digits")[4:]] == STEPS
+    busy.wait(lambda: [event for event, _ in busy.events("digits")[4:]] == STEPS)
 
 
 def test_a_model_whose_source_says_nothing_keeps_no_other_waiting(busy: Fleet) -> None:
@@ -201,6 +201,7 @@ def test_what_a_second_look_finds_is_done_at_once() -> None:
     """The disk refused the first look of a turn: the second finds what is to be done."""
     looks = Looks()
     wishes = SimpleNamespace(work=looks.look, due_in_s=lambda: math.inf)
-    life = SimpleNamespace(work=lambda: None, due_in_s=lambda: looks.due_s)
+    agenda = SimpleNamespace(due_in_s=lambda: looks.due_s)
+    life = SimpleNamespace(work=lambda: None, agenda=agenda)
     worker = Worker(life, wishes, Hands(), changed=lambda: None)  # type: ignore[arg-type]
     assert worker.turn() == 0.0

@@ -14,17 +14,16 @@ from littoral_agent.update import Outcome
 log = logging.getLogger(__name__)
 
 
-def do(means: Means, journal: Journal, halt: Halt, *, left: str | None = None) -> Outcome | None:
+def do(means: Means, journal: Journal, halt: Halt) -> Outcome | None:
     """Let serve run what the journal says runs. It is done to its end: half is no state.
 
-    Where it says that nothing does, what serves stops if the model was removed, or if it is
-    quarantined or was ``left``; else it stays, for the journal may be younger than it.
+    Where it says that nothing does, what serves stops if the model shall not run, or if it is
+    quarantined; else it stays, for the journal may be younger than it.
     """
     serves = loaded(means.control.state(), journal.model)
     wanted = journal.running
     if wanted is None:
-        bad = {left, *journal.quarantine}
-        if serves is not None and (journal.stopped or serves.manifest in bad):
+        if serves and (journal.stopped or serves.manifest in journal.quarantine):
             means.control.deactivate(journal.model)
         return None
     if serves and (serves.manifest, serves.variant) == (wanted.manifest, wanted.variant):

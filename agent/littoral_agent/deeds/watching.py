@@ -19,7 +19,7 @@ class _Watch:
     manifest: str
     instance: str  # of serve: another one means that it died
     looked_s: float
-    passed_s: float = 0.0  # of probation, which no journal holds yet
+    passed_s: float = 0.0  # since it was asked for
     probe: Tried | None = None
     probed_late: bool = False
 
@@ -55,21 +55,13 @@ class Watching:
         except OrderDeniedError as e:
             return denied(e)
 
-    def total_s(self, journal: Journal) -> float:
-        """Return how long the candidate has been on probation, what is not written included."""
-        return journal.watched_s + self.unwritten_s(journal)
-
-    def unwritten_s(self, journal: Journal) -> float:
-        """Return how much of it no journal holds."""
-        watch = self._watches.get(journal.model)
-        if watch is None or journal.candidate is None:
+    def passed_s(self, model: str) -> float:
+        """Return for how long the candidate has served since this was asked last."""
+        watch = self._watches.get(model)
+        if watch is None:
             return 0.0
-        return watch.passed_s if watch.manifest == journal.candidate.manifest else 0.0
-
-    def written(self, model: str) -> None:
-        """Take note that the journal holds it."""
-        if model in self._watches:
-            self._watches[model].passed_s = 0.0
+        passed_s, watch.passed_s = watch.passed_s, 0.0
+        return passed_s
 
     def forget(self, model: str) -> None:
         self._watches.pop(model, None)
@@ -77,7 +69,7 @@ class Watching:
     def _judge(
         self, journal: Journal, serves: Loaded, watch: _Watch, control: Control
     ) -> Outcome | None:
-        settings, watched_s = self._means.settings, self.total_s(journal)
+        settings, watched_s = self._means.settings, journal.watched_s + watch.passed_s
         over = watched_s >= settings.probation_s
         idle = serves.requests < settings.probation_requests
         if watch.probe is None or (over and idle and not watch.probed_late):

@@ -80,7 +80,7 @@ class Journal:
     tries: int = 0  # how often the candidate was cut short by something not its own fault
     watched_s: float = 0.0  # probation so far, added up over restarts
     quarantine: dict[str, Quarantine] = field(default_factory=dict)  # by manifest sha256
-    stopped: bool = False  # the model shall not run: it was removed, and is not merely unknown
+    stopped: bool = False  # the model shall not run: it is not merely unknown what does
     kept: tuple[Choice, ...] = ()  # proven before, newest first; their files are not collected
     boot: str | None = None  # the boot in which the candidate is run; None: nothing was cut short
     before_p95_us: float | None = None  # of the release that the candidate on probation replaced
