@@ -120,7 +120,7 @@ def _reached(whole: parts.Parts, goal: Goal) -> Callable[[], bool]:
             return False
         if goal.state is State.PROBATION:
             os._exit(DONE)  # power is lost: nothing is put in order
-        return life._agenda.idle
+        return life.agenda.idle
 
     return reached
 
