@@ -33,29 +33,32 @@ class Aim:
 
 
 RUNS = 30_000
+_COUNTING = threading.Lock()
 _MAKING = threading.Lock()  # how a model is read is watched by a change to its reader
 
 
 def run(aim: Aim) -> Iterator[Tally]:
     """Do what ``aim`` says; yield the same tally after each run."""
     tally, done = Tally(), queue.SimpleQueue[Tally | BaseException | None]()
-    lock = threading.Lock()
-    threads = [
-        threading.Thread(target=_Runner(aim, number, tally, lock, done).run, daemon=True)
-        for number in range(aim.lanes)
-    ]
+    runners = [_Runner(aim, number, tally, done) for number in range(aim.lanes)]
+    threads = [threading.Thread(target=runner.run) for runner in runners]
     for thread in threads:
         thread.start()
     left = len(threads)
-    while left:
-        told = done.get()
-        if isinstance(told, BaseException):
-            raise told
-        if told is None:
-            left -= 1
-        else:
-            yield told
-    yield tally
+    try:
+        while left:
+            told = done.get()
+            if isinstance(told, BaseException):
+                raise told
+            if told is None:
+                left -= 1
+            else:
+                yield told
+        yield tally
+    finally:
+        for runner, thread in zip(runners, threads, strict=True):
+            runner.stopped.set()
+            thread.join()
 
 
 class _Runner:
@@ -66,10 +69,10 @@ class _Runner:
         aim: Aim,
         number: int,
         tally: Tally,
-        lock: threading.Lock,
         done: "queue.SimpleQueue[Tally | BaseException | None]",
     ) -> None:
-        self._aim, self._tally, self._lock, self._done = aim, tally, lock, done
+        self._aim, self._tally, self._done = aim, tally, done
+        self.stopped = threading.Event()
         runs = RUNS if aim.runs is None else aim.runs
         self._left = iter(range(aim.first + number, aim.first + runs, aim.lanes))
         self._deaths = 0
@@ -87,6 +90,8 @@ class _Runner:
         with lane(keeper=self._aim.forked, broken=self._aim.broken) as one:
             before, count = one.memory_bytes(), 0
             for number in self._left:
+                if self.stopped.is_set():
+                    return False
                 with _MAKING:
                     made = case(self._aim.seed, number)
                 wrong = one.suffer(made)
@@ -108,7 +113,7 @@ class _Runner:
         wrong = [*one.left(), *one.watch.wrong()]
         if grown > _GROWTH_BYTES:
             wrong.append(f"memory: serve has grown by {grown >> 10} KiB")
-        with self._lock:
+        with _COUNTING:
             self._tally.found += wrong
             self._tally.bad.update({line.partition(":")[0] for line in wrong})
             self._tally.count["answers of the steady model"] += 3 * one.watch.asked
@@ -118,7 +123,7 @@ class _Runner:
             self._tally.count["slowest answer in ms"] = max(held, slowest)
 
     def _blame(self, one: Lane, made: Case, wrong: list[str]) -> None:
-        with self._lock:
+        with _COUNTING:
             told, one.watch.found = one.watch.found, []
             self._tally.blame(made, [*wrong, *told])
             for code, times in one.codes.items():
