@@ -20,6 +20,7 @@ from littoral.errors import (
     NotFoundError,
     StorageError,
     TrustError,
+    UnreachableError,
 )
 from littoral_console.limits import TooManyError
 
@@ -33,6 +34,7 @@ _STATUS: Final[tuple[tuple[type[LittoralError], int], ...]] = (
     (DeniedError, 403),
     (DiskFullError, 507),
     (StorageError, 503),
+    (UnreachableError, 503),
 )
 _BY_STATUS: Final[dict[int, type[LittoralError]]] = {
     401: DeniedError,

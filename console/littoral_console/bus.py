@@ -14,6 +14,14 @@ class Bus:
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._changed: set[str] = set()  # what the one reader has not taken
         self._any = asyncio.Event()
+        self.closed = False  # the console stops: nobody is to wait any longer
+
+    def close(self) -> None:
+        """Wake everybody who waits, because the console stops."""
+        self.closed = True
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
 
     def announce(self, devices: Iterable[str]) -> None:
         """Say that these devices' documents are new ones."""

@@ -26,6 +26,7 @@ from littoral.errors import (
     MalformedError,
     NotFoundError,
     SignatureError,
+    UnreachableError,
 )
 from littoral.trust.identity import check_device
 from littoral.trust.keys import sign_time
@@ -160,7 +161,12 @@ class DeviceEndpoints:
         after: Annotated[int, Query(ge=0, lt=director.MOST)] = 0,
         wait_s: Annotated[float, Query(ge=0, le=MOST_WAIT_S)] = 25.0,
     ) -> Response:
-        """Return the document above version ``after``, once there is one; else 204."""
+        """Return the document above version ``after``, once there is one; else 204.
+
+        Raises:
+            UnreachableError: The console stops.
+
+        """
         proven = await self._proven(request)
         with self._context.bus.listening(proven.device) as announced:
             wanted = await self._context.write(partial(self._polls, proven=proven, after=after))
@@ -169,6 +175,8 @@ class DeviceEndpoints:
             if wanted.document is None:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(announced.wait(), wait_s)
+                if self._context.bus.closed:
+                    raise UnreachableError("the console stops; ask again in a moment")
                 await self._still(proven)
                 wanted = await self._context.look(partial(_wanted, proven=proven, after=after))
         headers = {} if wanted.renew is None else {RENEW_HEADER: wanted.renew.certificate}

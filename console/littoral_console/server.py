@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from littoral_console import revocation
 from littoral_console import tls as certificates
 from littoral_console.app import devices_app, people_app
 from littoral_console.broker import Broker
+from littoral_console.bus import Bus
 from littoral_console.context import CONSOLE, Context, system_clock
 from littoral_console.database import Database, default_url
 from littoral_console.keys import OnlineKeys
@@ -94,8 +96,9 @@ async def _run(
         _server(devices_app(context), context, secure=True),
     ]
     loop = asyncio.get_running_loop()
+    stop = partial(_stop, servers, context.bus)
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _stop, servers)
+        loop.add_signal_handler(number, stop)
     try:
         async with asyncio.TaskGroup() as group:
             work = [group.create_task(keep_up(context))]
@@ -113,7 +116,7 @@ async def _run(
                 await server.up.wait()
             ready(await asyncio.to_thread(_ready, context, people, devices, note=note))
             await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
-            _stop(servers)
+            stop()
             for task in work:
                 task.cancel()
     finally:
@@ -154,7 +157,8 @@ def _server(app: FastAPI, context: Context, *, secure: bool) -> _Server:
     )
 
 
-def _stop(servers: list[_Server]) -> None:
+def _stop(servers: list[_Server], bus: Bus) -> None:
+    bus.close()
     for server in servers:
         server.should_exit = True
 

@@ -1,6 +1,7 @@
 """The devices' listener, asked by real TLS clients."""
 
 import json
+import threading
 import time
 from hashlib import sha256
 
@@ -13,7 +14,7 @@ from littoral.trust.director import accept_director
 from littoral.trust.keys import DEVICE_KEY, check_time, sign_session
 from littoral.wire.enrolment import SessionRequest, SignedTime, Token
 from littoral.wire.messages import Running
-from simulators.console import ConsoleProcess, DeviceSimulator, EnrolmentRefusedError
+from simulators.console import ConsoleProcess, DeviceSimulator, EnrolmentRefusedError, until
 
 
 def test_a_token_carries_whom_to_believe(console: ConsoleProcess) -> None:
@@ -286,3 +287,22 @@ def test_enrolling_needs_a_repository_first(tmp_path_factory: pytest.TempPathFac
             empty.token()
         assert empty.ready["broker"] is None
     assert DeniedError.code == "denied"
+
+
+def test_who_waits_while_the_console_stops_is_told_to_ask_again(fresh: ConsoleProcess) -> None:
+    device = DeviceSimulator(fresh, "patient")
+    found: list[tuple[int, bytes]] = []
+    bearer = device.bearer
+
+    def wait() -> None:
+        found.append(device.ask("GET", "/device/desired?wait_s=20", bearer=bearer))
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    until(lambda: fresh.device("patient")["device"]["online"], "the request")
+    begun = time.monotonic()
+    assert fresh.stop() == 0
+    waiting.join()
+    assert time.monotonic() - begun < 2.0
+    ((status, body),) = found
+    assert (status, json.loads(body)["code"]) == (503, "unreachable")

@@ -29,7 +29,8 @@ from littoral.errors import StorageError
 from littoral_console import audit
 from littoral_console import tables as t
 from littoral_console.database import Database
-from simulators.console import ConsoleProcess, DeviceSimulator, until
+from simulators.console import ConsoleProcess, DeviceSimulator
+from simulators.console import until as found_in_time
 from simulators.postgres import PostgresSimulator, needs_postgres
 from simulators.repository import RepositorySimulator
 
@@ -252,7 +253,7 @@ def test_a_console_that_is_killed_leaves_the_other_no_lock(
     threads = [threading.Thread(target=speak, args=(n,)) for n in range(3)]
     for thread in threads:
         thread.start()
-    until(lambda: len(second.rest.get("history", limit=1000)) > 20, "reports")
+    found_in_time(lambda: len(second.rest.get("history", limit=1000)) > 20, "reports")
     first.kill()
     stop.set()
     for thread in threads:
