@@ -202,7 +202,8 @@ class Believer:
         except UnreachableError as e:
             outage = e
         except RollbackError as e:
-            if not offline:
+            # Media are older as a whole; one in which parts went back lies.
+            if not offline or e.what != "timestamp":
                 raise
             outage = StaleError(str(e))  # it may hold the files all the same
         if outage is not None:

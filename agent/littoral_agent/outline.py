@@ -39,10 +39,21 @@ def outline(data: bytes) -> Outline:
         raise records.RecordError(f"expected a director document: {e}") from e
 
 
+def is_newer(data: bytes, other: bytes) -> bool:
+    """Whether ``data`` says that it is newer than ``other``; what cannot be read is not."""
+    versions = []
+    for one in (data, other):
+        try:
+            versions.append(outline(one).version)
+        except records.RecordError:
+            versions.append(0)
+    return versions[0] > versions[1]
+
+
 def is_named(choice: Choice | None, one: Assignment) -> bool:
     """Whether ``choice`` is what ``one`` asks for; attempts aside."""
-    mine = choice and (choice.manifest, choice.hardware)
-    return mine == (one.manifest_sha256, one.hardware)
+    mine = choice and (choice.manifest, choice.release, choice.hardware)
+    return mine == (one.manifest_sha256, one.release, one.hardware)
 
 
 def settled(journals: Iterable[Journal], named: frozenset[str]) -> bool:

@@ -3,6 +3,7 @@
 import logging
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ from littoral_agent.https import Https
 from littoral_agent.identity import Enrolment
 from littoral_agent.ledger import Ledger
 from littoral_agent.life import Life
+from littoral_agent.media import Media
 from littoral_agent.origin import Origin
 from littoral_agent.preflight import Preflight
 from littoral_agent.promises import Promises
@@ -91,6 +93,7 @@ class Parts:
         if believer is not None:
             self._wishes = Wishes(means, believer, self._life, self._reports, hands)
         self._worker = Worker(self._life, self._wishes, hands, changed=self._changed)
+        self._media = self._watched_media(believer)
         self._sampler = Sampler(tree.root, disk_low_mib=settings.disk_low_bytes / MiB)
         self._sampler.look()
         self._watcher = Watcher(
@@ -116,11 +119,13 @@ class Parts:
             self._spool.waiting = self._changed
         self._worker.start()
         self._watcher.start()
+        self._media.start()
         if self.channel is not None:
             self.channel.start()
 
     def stop(self) -> None:
         """Stop them, the channel last: it says goodbye."""
+        self._media.stop()
         self._worker.stop()
         self._watcher.stop()
         if self.channel is not None:
@@ -155,6 +160,15 @@ class Parts:
     def check(self) -> None:
         """Return when the spool answers, which it does at once or, when it hangs, never."""
         self._lowest()
+
+    def _watched_media(self, believer: Believer | None) -> Media:
+        return Media(
+            believer.sources.folders if believer else (),
+            self._enrolment.device if self._enrolment else "nobody",
+            heard=partial(self._worker.hear, offline=True),
+            unheard=self._unheard,
+            every_s=self._settings.poll_every_s,
+        )
 
     def _channel(self) -> Channel | None:
         enrolment, spool, origin = self._enrolment, self._spool, self._origin

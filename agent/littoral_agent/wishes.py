@@ -29,7 +29,7 @@ from littoral_agent.deeds.means import Means
 from littoral_agent.halting import Halt
 from littoral_agent.hands import Hands
 from littoral_agent.life import Life
-from littoral_agent.outline import MAX_DOCUMENT, Outline, outline, settled
+from littoral_agent.outline import MAX_DOCUMENT, Outline, is_newer, outline, settled
 from littoral_agent.pursuit import Pursuit
 from littoral_agent.refusals import Refusals
 from littoral_agent.reports import Reports
@@ -61,6 +61,7 @@ class Wishes:
         self._held: bytes | None = None  # the document that is believed
         self._heard: bytes | None = None  # one that could not be judged yet
         self._refused: bytes | None = None  # one that was not believed
+        self._carried: bytes | None = None  # the last one that a medium brought, and nobody else
         self._may_pass = False  # it may be, by a newer root or another time
         self._patience = Backoff(settings.refused_retry_s, MOST_PATIENCE_S)
         self._outline = Outline()
@@ -103,10 +104,17 @@ class Wishes:
         if not self._settled:
             self._due_s = self._clock()
 
-    def hear(self, data: bytes) -> None:
-        """Take a document that arrived. The same one again says that somebody can be reached."""
+    def hear(self, data: bytes, *, offline: bool = False) -> None:
+        """Take a document that arrived. The same one again says that somebody can be reached.
+
+        What a medium brought, ``offline``, gives way to what the console said and still waits.
+        """
         if len(data) > MAX_DOCUMENT:
             data = data[: MAX_DOCUMENT + 1]
+        if offline and self._heard is not None and not is_newer(data, self._heard):
+            return
+        if offline or data == self._carried:
+            self._carried = data if offline else None
         known = data in {self._held, self._refused}
         if not known:
             self._heard = data
@@ -132,7 +140,8 @@ class Wishes:
         if waiting is None:
             self._pursue()
             return
-        believe = partial(self._believer.accept, waiting, accepted=self.version)
+        offline = waiting == self._carried
+        believe = partial(self._believer.accept, waiting, accepted=self.version, offline=offline)
         self._begin("director", lambda _: believe(), partial(self._judged, waiting))
 
     def _begin(self, name: str, job: Callable[[Halt], T], then: Callable[..., None]) -> None:

@@ -139,7 +139,7 @@ class RollbackError(TrustError):
         super().__init__(
             f"{what}: version {offered} was offered, but version {accepted} was accepted before"
         )
-        self.offered, self.accepted = offered, accepted
+        self.what, self.offered, self.accepted = what, offered, accepted
 
 
 class FloorError(TrustError):

@@ -65,6 +65,17 @@ def test_a_folder_helps_out_while_the_network_is_down(
         assert pi.good("digits") == 1
 
 
+def test_a_folder_heals_what_a_server_has_wrongly(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    media = stick(repo, tmp_path)
+    repo.fault("blobs/*", Fault.FLIPPED_BIT)
+    with device(tmp_path, repo, "https", f"dir:{media}") as pi:
+        pi.order("digits", 1)
+        pi.settle()
+        assert pi.good("digits") == 1
+
+
 def test_an_older_folder_is_stale_and_still_gives_its_files(
     tmp_path: Path, repo: RepositorySimulator
 ) -> None:
@@ -119,6 +130,33 @@ def test_a_medium_that_is_not_there_is_waited_for(
         assert pi.told("digits") == []
         stick(repo, tmp_path)
         pi.settle(lambda: "digits" in pi.life.journals and pi.good("digits") == 1)
+
+
+def test_an_older_word_on_a_medium_is_stale(tmp_path: Path, repo: RepositorySimulator) -> None:
+    with device(tmp_path, repo, "https") as pi:
+        before = pi.document(repo.assignment("digits", 1))
+        pi.order("digits", 1)
+        pi.settle()
+        pi.hear(before)
+        pi.settle()
+        pi.worker.hear(before + b" ", offline=True)
+        pi.settle()
+        told = [one.code for one in pi.reports if one.kind == "director"]
+        assert told == ["rollback", "stale"]
+
+
+def test_a_medium_does_not_make_the_consoles_word_be_forgotten(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    """Its newer word waits for the network, and will not be said again."""
+    older = stick(repo, tmp_path)
+    repo.publish(repo.bundle("digits", 2))
+    with device(tmp_path, repo, "https") as pi:
+        before = pi.document(repo.assignment("digits", 1))
+        pi.order("digits", 2)
+        pi.worker.hear(before, offline=True)
+        pi.settle()
+        assert (pi.good("digits"), older.is_dir()) == (2, True)
 
 
 def test_an_expired_medium_is_expired(tmp_path: Path, repo: RepositorySimulator) -> None:

@@ -7,6 +7,7 @@ then the switch. Where nothing was proven before, nothing is disturbed by that.
 import hashlib
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from littoral import durable
@@ -30,7 +31,7 @@ from littoral_agent.agenda import FartherError
 from littoral_agent.control import OrderDeniedError
 from littoral_agent.deeds.means import Means, candidate, postponed
 from littoral_agent.halting import Halt
-from littoral_agent.sources import Sources
+from littoral_agent.sources import Source, Sources
 from littoral_agent.update import Event, Outcome
 
 T = TypeVar("T")
@@ -80,7 +81,12 @@ def bring(means: Means, model: str, choice: Choice, halt: Halt, *, mending: bool
         if not any(source.offline for source in sources.all):
             gates.check_bytes(needed)
         gates.check_window()
-    return fetch.bring(files, sources, tree, limits=limits, halt=halt)
+
+    def ask(source: Source) -> int:
+        unmetered = replace(limits, usage=None) if source.offline else limits
+        return fetch.bring(files, source, tree, limits=unmetered, halt=halt)
+
+    return sources.first(ask)
 
 
 def mending(means: Means, model: str, choice: Choice, halt: Halt, *, order: Callable[[], T]) -> T:
