@@ -1,161 +1,97 @@
-"""Crash states: all that a file system may hold after power was lost at any moment of an update.
+"""Crash states: all that a file system may hold after power was lost, at any moment.
 
-An update is written down call by call, with its bytes. After each call every state is made that
-no fsync rules out (faults.crash_disk), and looked at as it lies there; then an agent and a
-serve wake in it, and live to the end. States that differ in nothing that an agent sees are
-woken once: SQLite reads many a torn log as the same.
+What a device does is written down call by call, with its bytes. After each call every state is
+made that no fsync rules out (faults.crash_disk), and judged: that of updates by
+faults.crash_updates, that of who the device is by faults.crash_identity. And every fsync is left
+out once, of each who asks for one: what nobody notices then is not needed, or the states are
+too few.
 """
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
-from faults import crash_record, oracle
-from faults.crash_disk import State
-from faults.crash_spool import FILES, Bodies, Spools
-from faults.crash_states import Recording, key, survey
-from faults.crash_trace import Step
-from faults.crash_waker import Waker, fill
+from faults import crash_identity, crash_updates
+from faults.crash_identity import STORIES, Identities
+from faults.crash_states import Judge, Recording, survey
+from faults.crash_updates import Extent, Updates
+from faults.crash_waker import Waker
 from faults.ground import Ground
-from faults.job import DONE, Job
 from faults.scenarios import SCENARIOS, Scenario
 from faults.tally import Tally
-from littoral.wire.messages import Report
-
-BLOB_MODE: Final = 0o440
-_WOKEN: Final = frozenset({"woke"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aim:
-    """What is tried."""
+    """What is recorded, and how much of it is tried."""
 
     scenarios: tuple[Scenario, ...] = SCENARIOS
     acknowledged: tuple[bool, ...] = (False, True)  # whether a console takes each report at once
-    share: float = 1.0  # of the states are woken; all are looked at
-    limit_s: float = 20.0  # what does not reach its end by then is stuck
+    stories: tuple[str, ...] = STORIES
+    fresh: bool = True  # a board from the beginning to its first model
+    extent: Extent = field(default_factory=Extent)
 
 
-class Updates:
-    """Judges the states of an update."""
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A recording, and who judges its states."""
 
-    def __init__(
-        self, ground: Ground, waker: Waker, aim: Aim, tally: Tally, scenario: Scenario
-    ) -> None:
-        self._ground, self._waker, self._aim, self._tally = ground, waker, aim, tally
-        self._scenario = scenario
-        self._spools = Spools(waker.folder / "spool")
-        self._told: Bodies | None = None  # what a console may have heard
-        self._taken: Bodies = {}  # what one has acknowledged
-        self._rest: dict[bytes, list[str]] = {}
-        self._ends: dict[bytes, tuple[list[str], Bodies]] = {}
-
-    def hear(self, step: Step, now: State) -> None:
-        if self._told is None or step.kind == "told":
-            self._told = {**(self._told or {}), **self._spools.meaning(now).reports}
-        if step.kind == "taken":
-            self._taken = dict(self._told)
-
-    def judge(self, state: State) -> Iterator[str]:
-        """Say what is wrong with ``state``, as it lies there and when all is done."""
-        spool = self._spools.meaning(state)
-        if spool.words is None:
-            yield "damaged: SQLite cannot read the spool"
-        rest = key({path: held for path, held in state.items() if path not in FILES})
-        if rest not in self._rest:
-            self._tally.count["looked at"] += 1
-            fill(self._waker.tree, state)
-            found = oracle.at_rest(self._waker.tree, self._scenario)
-            self._rest[rest] = [*found, *_unreadable(state)]
-        yield from self._rest[rest]
-        end = rest + hashlib.blake2b((spool.words or "damaged").encode(), digest_size=16).digest()
-        if int.from_bytes(end[:4]) >= self._aim.share * 2**32:
-            return
-        if end not in self._ends:
-            self._tally.count["woken"] += 1
-            self._ends[end] = self._wake(state)
-        wrong, reports = self._ends[end]
-        yield from wrong
-        if not any(one.startswith("stuck") for one in wrong):
-            for heard in (self._told or {}, self._taken):
-                yield from _told_wrong(heard, reports, self._scenario)
-
-    def _wake(self, state: State) -> tuple[list[str], Bodies]:
-        """Wake what lies there; return what is wrong at its end, and the reports that wait then."""
-        fill(self._waker.tree, state)
-        tree = self._waker.tree
-        job = Job(
-            root=str(tree.root),
-            document=str(self._ground.documents[self._scenario.wish]),
-            goal=self._scenario.goal,
-            boot="boot-2",
-            limit_s=self._aim.limit_s,
-        )
-        woken = self._waker.wake(job)
-        if woken.stuck is not None:
-            return [f"stuck: {woken.stuck}"], {}
-        reports = oracle.told(tree)
-        wrong = oracle.at_end(tree, self._scenario, woken.serving, reports=[])
-        wrong = [one for one in wrong if not one.startswith("reports")]
-        wrong += [f"damaged: {path.name}" for path in tree.root.rglob("*.unreadable-*")]
-        wrong += oracle.at_rest(tree, self._scenario)
-        return wrong, {one.key: one.to_json() for one in reports}
+    recording: Recording
+    judge: Callable[[Tally, Extent], Judge]
 
 
-def record(ground: Ground, scenario: Scenario, *, acknowledged: bool) -> Recording:
-    """Let a victim live undisturbed, and keep what it did."""
-    name = f"{scenario.name}{', acknowledged' if acknowledged else ''}"
-    with ground.place(scenario) as place:
-        trace = ground.folder / f"{name}.trace"
-        live(ground, place.tree.root, scenario, trace, acknowledged=acknowledged)
-        start = ground._starts[scenario.start]
-        return Recording(name, str(place.tree.root), start, (trace,))
-
-
-def live(
-    ground: Ground, root: Path, scenario: Scenario, trace: Path, *, acknowledged: bool
-) -> None:
-    """Let a victim live in ``root``, and write down what it does."""
-    job = Job(
-        root=str(root),
-        document=str(ground.documents[scenario.wish]),
-        goal=scenario.goal,
-        marks=True,
-        acknowledged=acknowledged,
-    )
-    pid = ground.zygote.begin(job)
-    with crash_record.recorded(pid, trace):
-        ground.zygote.go()
-        code = ground.zygote.end()
-    if code != DONE:
-        raise RuntimeError(f"{scenario.name}, undisturbed: code {code}")
+def subjects(ground: Ground, waker: Waker, aim: Aim) -> Iterator[Subject]:
+    """Record what ``aim`` names."""
+    for story in aim.stories:
+        recording, token = crash_identity.record(ground, story)
+        yield Subject(recording, _identities(ground, story, token))
+    if aim.fresh:
+        first = next(one for one in SCENARIOS if one.start == "empty")
+        yield Subject(crash_updates.record_fresh(ground), _updates(ground, waker, first))
+    for scenario in aim.scenarios:
+        for acknowledged in aim.acknowledged:
+            recording = crash_updates.record(ground, scenario, acknowledged=acknowledged)
+            yield Subject(recording, _updates(ground, waker, scenario))
 
 
 def run(ground: Ground, aim: Aim) -> Iterator[Tally]:
-    """Do what ``aim`` says; yield the same tally after each call of a recording."""
+    """Judge every state; yield the same tally after each call of a recording."""
     tally = Tally()
     with Waker(ground) as waker:
-        for scenario in aim.scenarios:
-            for acknowledged in aim.acknowledged:
-                recording = record(ground, scenario, acknowledged=acknowledged)
-                yield from survey(recording, Updates(ground, waker, aim, tally, scenario), tally)
+        for one in subjects(ground, waker, aim):
+            yield from survey(one.recording, one.judge(tally, aim.extent), tally)
 
 
-def _unreadable(state: State) -> Iterator[str]:
-    """Name the whole files that serve, another user, may not read."""
-    for path, held in state.items():
-        whole = path.startswith("blobs/") and not path.startswith("blobs/.")
-        if whole and held is not None and held.mode != BLOB_MODE:
-            yield f"partial: {path[:18]} has the mode {held.mode:o}"
+def without(ground: Ground, aim: Aim) -> Iterator[Tally]:
+    """Leave out one fsync after the other; what is found is what nobody noticed."""
+    tally = Tally()
+    with Waker(ground) as waker:
+        where: dict[str, list[Subject]] = {}
+        for one in subjects(ground, waker, aim):
+            for site, times in one.recording.sites().items():
+                where.setdefault(site, []).append(one)
+                tally.points[site] += times
+        for site, those in where.items():
+            noticed = _noticed(site, those, aim.extent)
+            tally.blame(site, [] if noticed else ["nothing: nobody notices"])
+            if noticed:
+                tally.count[f"{noticed}: {site}"] += 1
+            yield tally
 
 
-def _told_wrong(heard: Bodies, waiting: Bodies, scenario: Scenario) -> Iterator[str]:
-    """Say what is lost or doubled for a console that has ``heard`` some, and gets the others."""
-    for one in heard.keys() & waiting.keys():
-        if heard[one] != waiting[one]:
-            yield f"reports: {one} is two"
-    reports = [Report.from_json(body) for body in {**waiting, **heard}.values()]
-    reports.sort(key=lambda one: (one.key.stream, one.key.sequence))
-    yield from oracle._told_wrong(reports, scenario, _WOKEN)
+def _noticed(site: str, those: list[Subject], extent: Extent) -> str | None:
+    """Return as what it is noticed that ``site`` asks for no fsync: first by looking alone."""
+    for share in (0.0, extent.share):
+        for one in those:
+            judge = one.judge(Tally(), replace(extent, share=share))
+            for found in survey(one.recording, judge, Tally(), without=site):
+                if found.bad:
+                    return ", ".join(sorted(found.bad))
+    return None
+
+
+def _identities(ground: Ground, story: str, token: str) -> Callable[[Tally, Extent], Judge]:
+    return lambda tally, _: Identities(ground, story, token, tally)
+
+
+def _updates(ground: Ground, waker: Waker, scenario: Scenario) -> Callable[[Tally, Extent], Judge]:
+    return lambda tally, extent: Updates(ground, waker, scenario, tally, extent)

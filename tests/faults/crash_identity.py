@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from cryptography import x509
@@ -18,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from faults import crash_child, crash_record
 from faults.crash_disk import State
-from faults.crash_states import Recording, key, survey
+from faults.crash_states import Recording, key
 from faults.crash_trace import Step
 from faults.crash_waker import fill
 from faults.ground import TESTS, Ground
@@ -125,8 +126,8 @@ class Identities:
 
 def record(ground: Ground, story: str) -> tuple[Recording, str]:
     """Let a device become somebody, and keep what it did; return that, and its token."""
-    root, fleet = ground.folder / story / "device", ground.fleet
-    start = ground.folder / story / "start"
+    folder, fleet = ground.folder / story, ground.fleet
+    start, root, trace = folder / "start", folder / "device", folder / "trace"
     start.mkdir(parents=True)
     token = ""
     if story != "enrolled":
@@ -134,13 +135,24 @@ def record(ground: Ground, story: str) -> tuple[Recording, str]:
         Tree(start).make()
         enroll(fleet.console.url, fleet.console.token("pi-7"), Tree(start), name="pi-7")
     if story == "renewed":
-        words = ["renew", str(root), str(fleet.repo.base)]
+        _record(start, root, trace, ["renew", str(root), str(fleet.repo.base)])
     else:
         fleet.console.incarnations["pi-7"] = int(story == "enrolled anew")
         token = fleet.console.token("pi-7")
-        words = ["enrol", str(root), fleet.console.url, token]
+        _record(start, root, trace, ["enrol", str(root), fleet.console.url, token])
+    return Recording(story, str(root), start, (trace,)), token
+
+
+def record_enrolment(ground: Ground, start: Path, root: Path, trace: Path) -> Path:
+    """Enrol the device in ``root``, which begins as ``start``; return the trace of that."""
+    console = ground.fleet.console
+    console.incarnations.clear()
+    _record(start, root, trace, ["enrol", str(root), console.url, console.token("pi-7")])
+    return trace
+
+
+def _record(start: Path, root: Path, trace: Path, words: list[str]) -> None:
     subprocess.run(["cp", "-a", str(start), str(root)], check=True)
-    trace = ground.folder / story / "trace"
     with _child(words) as process:
         assert process.stdin is not None
         with crash_record.recorded(process.pid, trace):
@@ -148,16 +160,7 @@ def record(ground: Ground, story: str) -> tuple[Recording, str]:
             process.stdin.flush()
             code = process.wait(60)
     if code != 0:
-        raise RuntimeError(f"{story}, undisturbed: code {code}")
-    return Recording(story, str(root), start, (trace,)), token
-
-
-def run(ground: Ground, stories: tuple[str, ...] = STORIES) -> Iterator[Tally]:
-    """Do so with each of ``stories``; yield the same tally after each call of a recording."""
-    tally = Tally()
-    for story in stories:
-        recording, token = record(ground, story)
-        yield from survey(recording, Identities(ground, story, token, tally), tally)
+        raise RuntimeError(f"{words}, undisturbed: code {code}")
 
 
 @contextmanager
@@ -191,7 +194,7 @@ def _misfits(pair: Pair, incarnation: int) -> Iterator[str]:
         yield f"partial: {pair.certificate} is of another key than {pair.key}"
     (found,) = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
     if found.value != str(incarnation):
-        yield f"partial: {pair.certificate} is of incarnation {found.value!r}; expected {incarnation}"
+        yield f"partial: {pair.certificate} is of {found.value!r}; expected {incarnation}"
 
 
 def _left(who: Identity) -> Iterator[str]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from faults.teeth import break_
 from littoral import durable
 from littoral.tree import Tree
-from littoral_agent import fetch, identity, renewal
+from littoral_agent import fetch, identity, renewal, spool
 from littoral_agent.spool import Spool
 
 MARKS: Final = "/littoral-marks/"
@@ -29,7 +29,13 @@ def mark(kind: str, about: object = "") -> None:
 
 
 def begin(*, acknowledged: bool = False) -> None:
-    """Mark all that this process does; ``acknowledged``: a console takes each report at once."""
+    """Mark all that this process does.
+
+    ``acknowledged``: a console takes each report at once, and SQLite folds its log into the file
+    every few pages, as it otherwise does after weeks.
+    """
+    if acknowledged:
+        break_(spool, "_SETUP", f"{spool._SETUP}PRAGMA wal_autocheckpoint = 4;")
     break_(os, "fsync", _sited(os.fsync))
     break_(os, "fdatasync", _sited(os.fdatasync))
     for name in ("replace_from", "remove", "set_aside"):
@@ -40,12 +46,12 @@ def begin(*, acknowledged: bool = False) -> None:
     _keeps(renewal.Files, "keep", lambda one, _: (one.newer.certificate, one.newer.key))
     add = Spool.add
 
-    def told(spool: Spool, *arguments: Any, **more: Any) -> bool:
-        taken = add(spool, *arguments, **more)
+    def told(held: Spool, *arguments: Any, **more: Any) -> bool:
+        taken = add(held, *arguments, **more)
         mark("told")
         if acknowledged:
             mark("taken")
-            spool.acknowledge({one.stream: one.sequence for one in spool.messages({}, limit=999)})
+            held.acknowledge({one.stream: one.sequence for one in held.messages({}, limit=999)})
         return taken
 
     break_(Spool, "add", told)
