@@ -192,9 +192,10 @@ def _misfits(pair: Pair, incarnation: int) -> Iterator[str]:
         return
     if certificate.public_key() != secret.public_key():
         yield f"partial: {pair.certificate} is of another key than {pair.key}"
-    (found,) = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
-    if found.value != str(incarnation):
-        yield f"partial: {pair.certificate} is of {found.value!r}; expected {incarnation}"
+    names = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    found = [one.value for one in names]
+    if found != [str(incarnation)]:
+        yield f"partial: {pair.certificate} is of {found}; expected {incarnation}"
 
 
 def _left(who: Identity) -> Iterator[str]:
