@@ -5,7 +5,7 @@ the device did what it should.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -16,7 +16,7 @@ from littoral_console.health import symptoms
 from littoral_console.outcomes import FELL_BACK
 from littoral_console.queries import Device
 
-Kind = Literal["ending", "frozen", "not-as-wanted", "board", "claim"]
+Kind = Literal["forgery", "ending", "frozen", "not-as-wanted", "board", "claim"]
 
 _MOST: Final = 3  # names in one line
 _ONLINE: Final = frozenset({"snapshot", "timestamp"})
@@ -32,17 +32,36 @@ class Alarm:
 
 
 def alarms(
-    devices: Iterable[Device], *, endings: Iterable[Ending], claims: int, now_ms: int
+    devices: Iterable[Device],
+    *,
+    endings: Iterable[Ending],
+    claims: int,
+    now_ms: int,
+    aside: Sequence[str] = (),
 ) -> tuple[Alarm, ...]:
-    """Return what is the matter with the fleet, the worst first; ``claims`` are those that wait."""
+    """Return what is the matter with the fleet, the worst first.
+
+    ``claims`` are those that wait; ``aside`` is what was forged and lies in DATA/set-aside.
+    """
     known = [device for device in devices if device.revoked_ms is None]
     return (
+        *_forgeries(aside),
         *_endings(list(endings), now_ms=now_ms),
         *_frozen(known),
         *_not_as_wanted(known),
         *_boards(known),
         *_claims(claims),
     )
+
+
+def _forgeries(names: Sequence[str]) -> tuple[Alarm, ...]:
+    if not names:
+        return ()
+    text = (
+        f"{_names(names)}: somebody laid into the repository what nobody signed; it was set aside, "
+        "and no device believed it. Look who could, then empty set-aside/ in the console's folder"
+    )
+    return (Alarm(kind="forgery", text=text, where="/audit"),)
 
 
 def _endings(known: list[Ending], *, now_ms: int) -> tuple[Alarm, ...]:
@@ -132,6 +151,6 @@ def _claims(boards: int) -> tuple[Alarm, ...]:
     return (Alarm(kind="claim", text=f"{who} for an operator", where="/claims", tone="busy"),)
 
 
-def _names(names: list[str]) -> str:
+def _names(names: Sequence[str]) -> str:
     more = len(names) - _MOST
     return ", ".join(names[:_MOST]) + (f" and {more} more" if more > 0 else "")

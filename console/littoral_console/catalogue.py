@@ -3,6 +3,7 @@
 Whether to believe it was decided before (littoral_console.admission).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -41,7 +42,16 @@ def record(
         connection.execute(
             update(t.releases).where(c.model == key[0], c.release == key[1]).values(withdrawn=False)
         )
-    for name, sha256 in admitted.aside.items():
+    tell_aside(connection, admitted.aside, who=who, now_ms=now_ms)
+    for model, number in new:
+        audit.record(connection, "release.add", who=who, subject=f"{model}:{number}", now_ms=now_ms)
+    found = (queries.release(connection, model, number) for model, number in new)
+    return tuple(release for release in found if release is not None)
+
+
+def tell_aside(connection: Connection, aside: Mapping[str, str], *, who: str, now_ms: int) -> None:
+    """Say in the log what forged metadata was set aside, by name and sha256."""
+    for name, sha256 in aside.items():
         audit.record(
             connection,
             "repository.set-aside",
@@ -50,10 +60,6 @@ def record(
             now_ms=now_ms,
             detail={"sha256": sha256},
         )
-    for model, number in new:
-        audit.record(connection, "release.add", who=who, subject=f"{model}:{number}", now_ms=now_ms)
-    found = (queries.release(connection, model, number) for model, number in new)
-    return tuple(release for release in found if release is not None)
 
 
 def _row(release: Release, *, now_ms: int) -> dict[str, Any]:

@@ -158,10 +158,25 @@ class ImageRepository:
                 shutil.rmtree(folder, ignore_errors=True)
             if self.root is None:
                 return None
+            aside |= self._expel()
             if self.stale():
                 self._renew()
             admitted = admit(self._held, keys=self._keys, known=known, now=self._now())
             return replace(admitted, aside=aside)
+
+    def expel(self) -> dict[str, str]:
+        """Set aside what is forged here now; return its names, and the sha256 of each.
+
+        Raises:
+            BundleError, TrustError: Not even the first root can be believed; nothing is moved.
+
+        """
+        with self._lock:
+            return self._expel()
+
+    def aside(self) -> tuple[str, ...]:
+        """Return the names of what was set aside, until somebody takes it away."""
+        return tuple(sorted(path.name for path in self._aside.glob("*")))
 
     def stale(self) -> bool:
         """Return whether the timestamp was signed more than a day ago, or never."""
@@ -176,6 +191,23 @@ class ImageRepository:
         with self._lock:
             if self.root is not None:
                 self._renew()
+
+    def _expel(self) -> dict[str, str]:
+        if self.root is None:
+            return {}
+        found = {name: digest(self.folder / name) for name in forgeries.forged(self._held)}
+        for name, sha256 in found.items():
+            self._set_aside(name, sha256)
+        if found:
+            self._name_root()
+            self._renew()
+        return found
+
+    def _name_root(self) -> None:
+        """Serve the newest root under the name by which who knows none asks for it."""
+        root = self._held.root()
+        newest = self._held.path(Root.type, root.version).read_bytes()
+        durable.replace(self.folder / "metadata" / "root.json", newest, mode=_PUBLIC)
 
     def _renew(self) -> None:
         now = self._now()
@@ -201,9 +233,7 @@ class ImageRepository:
                 sent.chmod(_PUBLIC)
                 os.replace(sent, kept)  # noqa: PTH105 (as durable does, with the folder synced)
                 durable.sync_folder(kept.parent)
-        root = self._held.root()
-        newest = self._held.path(Root.type, root.version).read_bytes()
-        durable.replace(self.folder / "metadata" / "root.json", newest, mode=_PUBLIC)
+        self._name_root()
         self._renew()
         durable.remove(folder / _ADOPT)
         return promise.aside

@@ -8,9 +8,9 @@ from typing import Final
 from sqlalchemy import Connection, case, delete, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from littoral.errors import LittoralError
+from littoral.errors import BundleError, LittoralError, StorageError, TrustError
 from littoral.trust.repository import Repository
-from littoral_console import endings, revocation
+from littoral_console import catalogue, endings, revocation
 from littoral_console import tables as t
 from littoral_console.context import Context
 
@@ -52,6 +52,7 @@ async def once(context: Context) -> None:
     await context.write(partial(_old, now_ms=now_ms))
     renewed = await context.write(partial(context.director.renew, now_ms=now_ms))
     context.bus.announce(renewed)
+    await _expel(context)
     try:
         if await asyncio.to_thread(_stale, context):
             await asyncio.to_thread(context.repository.renew)
@@ -59,6 +60,18 @@ async def once(context: Context) -> None:
         found = await asyncio.to_thread(_endings, context)
         endings.tell(context.endings, found)
         context.endings = found
+
+
+async def _expel(context: Context) -> None:
+    """Set aside what somebody laid into the repository: it hides what is genuine from devices."""
+    try:
+        aside = await asyncio.to_thread(context.repository.expel)
+    except (TrustError, BundleError, StorageError) as e:
+        _log.error("what is forged in the repository is not known: %s [%s]", e, e.code)
+        return
+    if aside:
+        job = partial(catalogue.tell_aside, aside=aside, who="console", now_ms=context.clock())
+        await context.write(job)
 
 
 def _stale(context: Context) -> bool:

@@ -1,5 +1,6 @@
 """What a thief laid into the console's repository does not stand in the way of what is signed."""
 
+import asyncio
 import itertools
 import json
 import shutil
@@ -12,13 +13,17 @@ from typing import Any
 import pytest
 from tuf.api.metadata import Metadata, Targets
 
+from console.coast import settle
 from console.test_repository import copy_of, open_repository, send, sent_to
-from littoral.errors import MixError
+from littoral.errors import BundleError, MixError
 from littoral.trust import writer
 from littoral.trust.keyfiles import load_signer
 from littoral.trust.keys import new_key
 from littoral.trust.repository import Repository
+from littoral_console import queries
+from littoral_console.alarms import alarms
 from littoral_console.forgeries import forged
+from littoral_console.upkeep import once
 from simulators.console import ConsoleProcess
 from simulators.disk import Disk
 from simulators.repository import RepositorySimulator
@@ -176,6 +181,64 @@ def test_a_kill_at_any_moment_leaves_the_forged_or_the_honest(
         if not disk.was_cut:
             break
     assert n > 3
+
+
+@pytest.mark.parametrize(("role", "above"), ROLES)
+def test_a_start_and_upkeep_set_aside_what_is_forged(
+    tmp_path: Path, publisher: RepositorySimulator, role: str, above: int
+) -> None:
+    """It hides what is genuine from devices; nobody has to bring anything first."""
+    folder = tmp_path / "console" / "repo"
+    for look in ("recover", "expel"):
+        made = forge(folder, role, above=above)
+        (folder / "metadata" / "root.json").write_bytes(made.read_bytes())
+        console = open_repository(tmp_path)
+        if look == "recover":
+            admitted = console.recover(known={})
+            assert admitted is not None
+            assert list(admitted.aside) == [f"metadata/{made.name}"]
+        else:
+            assert list(console.expel()) == [f"metadata/{made.name}"]
+        assert not made.exists()
+        assert console.aside()
+        assert console.expel() == {}, "once"
+        writer.verify(folder, now=datetime.now(UTC))
+        newest_root = Repository(folder).path("root", newest(folder, "root"))
+        assert (folder / "metadata" / "root.json").read_bytes() == newest_root.read_bytes()
+    assert publisher.folder.exists()
+
+
+def test_nothing_is_set_aside_where_no_root_is_believed(
+    tmp_path: Path, publisher: RepositorySimulator
+) -> None:
+    folder = tmp_path / "console" / "repo"
+    for path in (folder / "metadata").glob("*root.json"):
+        path.rename(tmp_path / path.name)
+    before = sorted(path.name for path in (folder / "metadata").iterdir())
+    assert open_repository(tmp_path).expel() == {}
+    (folder / "metadata" / "1.root.json").write_bytes(b"{}")
+    with pytest.raises(BundleError):
+        open_repository(tmp_path).expel()
+    (folder / "metadata" / "1.root.json").unlink()
+    assert sorted(path.name for path in (folder / "metadata").iterdir()) == before
+    assert publisher.folder.exists()
+
+
+def test_it_is_an_alarm_until_somebody_looked(tmp_path: Path) -> None:
+    coast = settle(tmp_path)
+    made = forge(coast.context.repository.folder, "targets")
+    asyncio.run(once(coast.context))
+    (name,) = coast.context.repository.aside()
+    assert name.startswith(made.name)
+    found = alarms([], endings=(), claims=0, now_ms=0, aside=(name,))
+    assert [(one.kind, one.text.startswith(f"{name}: somebody")) for one in found] == [
+        ("forgery", True)
+    ]
+    entries = coast.context.read(queries.audit)
+    assert (entries[0].action, entries[0].who) == ("repository.set-aside", "console")
+    asyncio.run(once(coast.context))
+    assert len([e for e in coast.context.read(queries.audit) if "aside" in e.action]) == 1
+    coast.context.database.close()
 
 
 def test_it_stands_in_the_audit_log(console: ConsoleProcess, tmp_path: Path) -> None:

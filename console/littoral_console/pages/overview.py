@@ -75,7 +75,13 @@ def overview(visit: Entered) -> Response:
     return visit.show(
         "overview.html",
         section="/",
-        alarms=alarms(devices, endings=visit.context.endings, claims=claims, now_ms=visit.now_ms),
+        alarms=alarms(
+            devices,
+            endings=visit.context.endings,
+            claims=claims,
+            now_ms=visit.now_ms,
+            aside=visit.context.repository.aside(),
+        ),
         summary=summary,
         shares=shares(devices),
         refusals=refusals,

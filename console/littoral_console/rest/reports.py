@@ -46,6 +46,7 @@ async def alarms(context: Asked, _who: Someone) -> list[Alarm]:
             endings=context.endings,
             claims=queries.claims_waiting(connection),
             now_ms=context.clock(),
+            aside=context.repository.aside(),
         )
 
     return list(await context.look(look))
