@@ -35,6 +35,7 @@ LittoralError
 │   ├── MemoryBudgetError       larger than its budget
 │   ├── CrashError              it ended its process
 │   ├── DeadlineError           it did not finish in time
+│   ├── ThrottledError          it was too slow while the board was slowed down
 │   └── UnhealthyError          it failed while on probation
 ├── BackendError                the model cannot be run here
 │   └── BackendMissingError     this machine has no such runtime or accelerator
@@ -135,9 +136,9 @@ class SignatureError(TrustError):
 class RollbackError(TrustError):
     code = "rollback"
 
-    def __init__(self, what: str, *, offered: int, accepted: int) -> None:
+    def __init__(self, what: str, *, offered: int, accepted: int, counted: str = "version") -> None:
         super().__init__(
-            f"{what}: version {offered} was offered, but version {accepted} was accepted before"
+            f"{what}: {counted} {offered} was offered, but {counted} {accepted} was accepted before"
         )
         self.what, self.offered, self.accepted = what, offered, accepted
 
@@ -270,6 +271,10 @@ class CrashError(TrialError):
 
 class DeadlineError(TrialError):
     code = "deadline"
+
+
+class ThrottledError(TrialError):
+    code = "throttled"
 
 
 class UnhealthyError(TrialError):

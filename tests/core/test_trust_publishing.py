@@ -69,7 +69,7 @@ def test_only_a_greater_release_is_published(repo: RepositorySimulator) -> None:
         bundle = repo.base / f"again-{release}"
         repo.bundle("digits", release + 10).rename(bundle)
         edit(bundle, lambda m, r=release: m.update(release=r))
-        with pytest.raises(RollbackError):
+        with pytest.raises(RollbackError, match=f"release {release} was offered, but release 3"):
             publish(repo, bundle)
     publish(repo, repo.bundle("digits", 9))
 

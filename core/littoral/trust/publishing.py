@@ -122,6 +122,7 @@ def _read(repository: Repository, bundle: Path, *, floor: int | None, hint: str)
             f"{model}: a release must be greater than all that are published",
             offered=found.release,
             accepted=accepted,
+            counted="release",
         )
     if floor is not None:
         check_reached(floor, model, newest=found.release)
