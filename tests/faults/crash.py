@@ -7,13 +7,14 @@ out once, of each who asks for one: what nobody notices then is not needed, or t
 too few.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from faults import crash_identity, crash_updates
+from faults import crash_identity, crash_victims
 from faults.crash_identity import STORIES, Identities
 from faults.crash_states import Judge, Recording, survey
-from faults.crash_updates import Extent, Updates
+from faults.crash_updates import Extent, Left, Updates
 from faults.crash_waker import Waker
 from faults.ground import Ground
 from faults.scenarios import SCENARIOS, Scenario
@@ -46,10 +47,10 @@ def subjects(ground: Ground, waker: Waker, aim: Aim) -> Iterator[Subject]:
         yield Subject(recording, _identities(ground, story, token))
     if aim.fresh:
         first = next(one for one in SCENARIOS if one.start == "empty")
-        yield Subject(crash_updates.record_fresh(ground), _updates(ground, waker, first))
+        yield Subject(crash_victims.record_fresh(ground), _updates(ground, waker, first))
     for scenario in aim.scenarios:
         for acknowledged in aim.acknowledged:
-            recording = crash_updates.record(ground, scenario, acknowledged=acknowledged)
+            recording = crash_victims.record(ground, scenario, acknowledged=acknowledged)
             yield Subject(recording, _updates(ground, waker, scenario))
 
 
@@ -58,7 +59,23 @@ def run(ground: Ground, aim: Aim) -> Iterator[Tally]:
     tally = Tally()
     with Waker(ground) as waker:
         for one in subjects(ground, waker, aim):
-            yield from survey(one.recording, one.judge(tally, aim.extent), tally)
+            judge = one.judge(tally, aim.extent)
+            yield from survey(one.recording, judge, tally)
+            if isinstance(judge, Updates):
+                for left in judge.again:
+                    yield from _again(ground, waker, judge.scenario, left, tally)
+
+
+def _again(
+    ground: Ground, waker: Waker, scenario: Scenario, left: Left, tally: Tally
+) -> Iterator[Tally]:
+    """Judge every state that is left when power is lost once more, while it wakes."""
+    folder = ground.folder / "again"
+    recording = crash_victims.record_again(ground, scenario, left.state, folder)
+    judge = Updates(ground, waker, scenario, tally, Extent(boot="boot-3"), before=left)
+    tally.count["lost twice"] += 1
+    yield from survey(recording, judge, tally)
+    shutil.rmtree(folder)
 
 
 def without(ground: Ground, aim: Aim) -> Iterator[Tally]:
@@ -79,9 +96,13 @@ def without(ground: Ground, aim: Aim) -> Iterator[Tally]:
 
 
 def _noticed(site: str, those: list[Subject], extent: Extent) -> str | None:
-    """Return as what it is noticed that ``site`` asks for no fsync: first by looking alone."""
+    """Return as what it is noticed that ``site`` asks for no fsync.
+
+    It is looked for where little was done first, and by looking alone before anybody wakes.
+    """
+    short = sorted(those, key=lambda one: sum(t.stat().st_size for t in one.recording.traces))
     for share in (0.0, extent.share):
-        for one in those:
+        for one in short:
             judge = one.judge(Tally(), replace(extent, share=share))
             for found in survey(one.recording, judge, Tally(), without=site):
                 if found.bad:

@@ -7,22 +7,19 @@ agent sees are woken once: SQLite reads many a torn log as the same.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from faults import crash_identity, crash_record, oracle
+from faults import oracle
 from faults.crash_disk import State
 from faults.crash_spool import FILES, Bodies, Spools
-from faults.crash_states import Recording, key
+from faults.crash_states import key
 from faults.crash_trace import Step
 from faults.crash_waker import Waker, fill
-from faults.ground import SETTINGS, Ground
-from faults.job import DONE, Job
-from faults.scenarios import SCENARIOS, Scenario
+from faults.ground import Ground
+from faults.job import Job
+from faults.scenarios import Scenario
 from faults.tally import Tally
-from littoral.tree import Tree
 from littoral.wire.messages import Report
-from simulators.serve import ServeSimulator
 
 BLOB_MODE: Final = 0o440
 _WOKEN: Final = frozenset({"woke"})
@@ -34,26 +31,45 @@ class Extent:
 
     share: float = 1.0  # of the states are woken; all are looked at
     limit_s: float = 20.0  # what does not reach its end by then is stuck
+    again: float = 0.0  # of those that are woken, power is lost once more on their way
     boot: str = "boot-2"  # in which they wake
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a power cut left: a folder, and a console that heard some and acknowledged some."""
+
+    state: State
+    told: Bodies
+    taken: Bodies
 
 
 class Updates:
     """Judges the states of an update."""
 
     def __init__(
-        self, ground: Ground, waker: Waker, scenario: Scenario, tally: Tally, extent: Extent
+        self,
+        ground: Ground,
+        waker: Waker,
+        scenario: Scenario,
+        tally: Tally,
+        extent: Extent,
+        *,
+        before: Left | None = None,
     ) -> None:
         self._ground, self._waker, self._tally, self._extent = ground, waker, tally, extent
-        self._scenario = scenario
+        self.scenario, self._before = scenario, before
         self._spools = Spools(waker.folder / "spool")
         self._told: Bodies | None = None  # what a console may have heard
-        self._taken: Bodies = {}  # what one has acknowledged
+        self._taken: Bodies = dict(before.taken) if before else {}  # what one has acknowledged
+        self.again: list[Left] = []  # chosen by chance
         self._rest: dict[bytes, list[str]] = {}
         self._ends: dict[bytes, tuple[list[str], Bodies]] = {}
 
     def hear(self, step: Step, now: State) -> None:
         if self._told is None or step.kind == "told":
-            self._told = {**(self._told or {}), **self._spools.meaning(now).reports}
+            known = self._told or (self._before.told if self._before else {})
+            self._told = {**known, **self._spools.meaning(now).reports}
         if step.kind == "taken":
             self._taken = dict(self._told)
 
@@ -66,7 +82,7 @@ class Updates:
         if rest not in self._rest:
             self._tally.count["looked at"] += 1
             fill(self._waker.tree, state)
-            found = oracle.at_rest(self._waker.tree, self._scenario)
+            found = oracle.at_rest(self._waker.tree, self.scenario)
             self._rest[rest] = [*found, *_unreadable(state)]
         yield from self._rest[rest]
         end = rest + hashlib.blake2b((spool.words or "damaged").encode(), digest_size=16).digest()
@@ -75,11 +91,13 @@ class Updates:
         if end not in self._ends:
             self._tally.count["woken"] += 1
             self._ends[end] = self._wake(state)
+            if int.from_bytes(end[4:8]) < self._extent.again * 2**32:
+                self.again.append(Left(state, dict(self._told or {}), dict(self._taken)))
         wrong, reports = self._ends[end]
         yield from wrong
         if not any(one.startswith("stuck") for one in wrong):
             for heard in (self._told or {}, self._taken):
-                yield from _told_wrong(heard, reports, self._scenario)
+                yield from _told_wrong(heard, reports, self.scenario)
 
     def _wake(self, state: State) -> tuple[list[str], Bodies]:
         """Wake what lies there; return what is wrong at its end, and the reports that wait then."""
@@ -87,8 +105,8 @@ class Updates:
         tree = self._waker.tree
         job = Job(
             root=str(tree.root),
-            document=str(self._ground.documents[self._scenario.wish]),
-            goal=self._scenario.goal,
+            document=str(self._ground.documents[self.scenario.wish]),
+            goal=self.scenario.goal,
             boot=self._extent.boot,
             limit_s=self._extent.limit_s,
         )
@@ -96,57 +114,11 @@ class Updates:
         if woken.stuck is not None:
             return [f"stuck: {woken.stuck}"], {}
         reports = oracle.told(tree)
-        wrong = oracle.at_end(tree, self._scenario, woken.serving, reports=[])
+        wrong = oracle.at_end(tree, self.scenario, woken.serving, reports=[])
         wrong = [one for one in wrong if not one.startswith("reports")]
         wrong += [f"damaged: {path.name}" for path in tree.root.rglob("*.unreadable-*")]
-        wrong += oracle.at_rest(tree, self._scenario)
+        wrong += oracle.at_rest(tree, self.scenario)
         return wrong, {one.key: one.to_json() for one in reports}
-
-
-def record_fresh(ground: Ground) -> Recording:
-    """Let a board be enrolled and get its first model, before its disk had a moment's rest."""
-    folder = ground.folder / "fresh"
-    start, root = folder / "start", folder / "device"
-    start.mkdir(parents=True)
-    (start / "agent.toml").write_text(SETTINGS.format(probation_s=0.02))
-    enrolling = crash_identity.record_enrolment(ground, start, root, folder / "enrolling")
-    first = next(one for one in SCENARIOS if one.start == "empty")
-    serve = ServeSimulator(Tree(root))
-    serve.start()
-    try:
-        live(ground, root, first, folder / "first", acknowledged=False)
-    finally:
-        serve.stop()
-    return Recording("fresh", str(root), start, (enrolling, folder / "first"), judged=1)
-
-
-def record(ground: Ground, scenario: Scenario, *, acknowledged: bool) -> Recording:
-    """Let a victim live undisturbed, and keep what it did."""
-    name = f"{scenario.name}{', acknowledged' if acknowledged else ''}"
-    with ground.place(scenario) as place:
-        trace = ground.folder / f"{name}.trace"
-        live(ground, place.tree.root, scenario, trace, acknowledged=acknowledged)
-        start = ground._starts[scenario.start]
-        return Recording(name, str(place.tree.root), start, (trace,))
-
-
-def live(
-    ground: Ground, root: Path, scenario: Scenario, trace: Path, *, acknowledged: bool
-) -> None:
-    """Let a victim live in ``root``, and write down what it does."""
-    job = Job(
-        root=str(root),
-        document=str(ground.documents[scenario.wish]),
-        goal=scenario.goal,
-        marks=True,
-        acknowledged=acknowledged,
-    )
-    pid = ground.zygote.begin(job)
-    with crash_record.recorded(pid, trace):
-        ground.zygote.go()
-        code = ground.zygote.end()
-    if code != DONE:
-        raise RuntimeError(f"{scenario.name}, undisturbed: code {code}")
 
 
 def _unreadable(state: State) -> Iterator[str]:
