@@ -139,6 +139,41 @@ def test_an_operator_sees_who_waits_and_decides(console: ConsoleProcess, shell: 
     assert (late.returncode, late.stderr.split()[-1]) == (2, "[usage]")
     assert claim["id"] in {c["id"] for c in shell.json("claims", "--state", "enrolled")["claims"]}
     assert "used" in shell("tokens", "list").stdout
+    for listed in (shell("claims", "--state", "all"), shell("claims", "list", "--state", "all")):
+        (line,) = (line for line in listed.stdout.splitlines() if "cli-waits" in line)
+        assert "comes back" not in line, "it is there because of this claim"
+
+
+def test_a_claim_is_decided_by_the_name_that_one_board_asks_for(
+    console: ConsoleProcess, shell: Shell
+) -> None:
+    def ask(serial: str) -> int:
+        token = shell("tokens", "new", "--approve").stdout.strip()
+        with pytest.raises(EnrolmentRefusedError, match="202"):
+            DeviceSimulator(console, "cli-named", serial=serial, token=token)
+        return int(shell.json("claims")["claims"][0]["id"])
+
+    first, second = ask("one"), ask("another")
+    both = shell("claims", "approve", "cli-named")
+    assert both.returncode == 2
+    assert f"claims {second} (" in both.stderr
+    assert f", {first} (" in both.stderr
+    assert shell("claims", "refuse", str(first)).returncode == 0
+    done = shell("claims", "approve", "cli-named")
+    assert done.stdout == f"claim {second}: cli-named is approved\n"
+    assert "no board waits as 'nobody'" in shell("claims", "approve", "nobody").stderr
+
+
+def test_list_is_understood_where_it_may_be_left_out(console: ConsoleProcess, shell: Shell) -> None:
+    DeviceSimulator(console, "cli-listed", token=console.token(labels={"of": "lists"}))
+    to = ("--to", "of=lists")
+    assert shell.json("devices", "list", *to) == shell.json("devices", *to)
+    assert shell.json("rollouts", "list") == shell.json("rollouts")
+    done = shell("rollouts", "all")
+    assert (done.returncode, "expected the number of a rollout, found 'all'" in done.stderr) == (
+        2,
+        True,
+    )
 
 
 def test_a_push_that_waits_exits_with_the_devices_reason(

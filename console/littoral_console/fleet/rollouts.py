@@ -34,12 +34,16 @@ def push(release: str, *, to: str, force: bool, wait_s: float | None, as_json: b
 
 
 @click.command(epilog="Example: littoral fleet rollouts 7")
-@click.argument("rollout", type=int, required=False)
+@click.argument("rollout", required=False)
 @LIMIT
 @JSON
-def rollouts(rollout: int | None, *, limit: int, as_json: bool) -> None:
-    """List the rollouts, or how each device of ROLLOUT fares."""
-    if rollout is not None:
+def rollouts(rollout: str | None, *, limit: int, as_json: bool) -> None:
+    """List the rollouts, or how each device of ROLLOUT fares; 'list' may be left out."""
+    if rollout is not None and rollout != "list":
+        if not (rollout.isascii() and rollout.isdigit()):
+            raise MisuseError(
+                f"expected the number of a rollout, found {rollout!r}; see: littoral fleet rollouts"
+            )
         detail = console().get(f"rollouts/{rollout}")
         rows: list[tuple[object, ...]] = [
             (d["device"], words(d), ago(d["updated_ms"]), d["code"] or "", d["detail"])
