@@ -5,10 +5,16 @@ serves. What a client did wrong, and how long requests queued, do not count agai
 """
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from littoral.errors import DeadlineError, LatencyError, MemoryBudgetError, UnhealthyError
+from littoral.errors import (
+    DeadlineError,
+    LatencyError,
+    MemoryBudgetError,
+    ThrottledError,
+    UnhealthyError,
+)
 from littoral.wire.control import Loaded, Tried
 from littoral.wire.sketch import Sketch
 from littoral_agent.settings import Settings
@@ -17,6 +23,8 @@ from littoral_agent.update import Event, Outcome
 FEW_ERRORS: Final = 3  # up to two may be anything
 # What may be nobody's fault: a busy board, a full memory. The third time it is the model's.
 NOT_ITS_OWN: Final = frozenset({MemoryBudgetError.code, DeadlineError.code})
+_SLOW: Final = frozenset({LatencyError.code, DeadlineError.code})
+_GROWTH: Final = 30.0  # of the pauses between tries: what may pass is given minutes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +37,7 @@ class Seen:
     p95_us: float = 0.0  # of its invokes
     before_p95_us: float | None = None  # of the release before, if that had enough of them
     probe: Tried | None = None  # the last one
+    rested: bool = True  # what cut it short before has had time to pass
 
 
 def judge(seen: Seen, settings: Settings) -> Outcome | None:
@@ -54,7 +63,7 @@ def judge(seen: Seen, settings: Settings) -> Outcome | None:
             figures=figures,
         )
     # (3) It is not much slower than the release before it.
-    if enough and seen.before_p95_us is not None:
+    if enough and seen.rested and seen.before_p95_us is not None:
         most = seen.before_p95_us * settings.probation_p95_ratio + settings.probation_p95_slack_us
         if seen.p95_us > most:
             return Outcome(
@@ -65,7 +74,8 @@ def judge(seen: Seen, settings: Settings) -> Outcome | None:
                 figures=figures,
             )
     # (4) It did so for long enough, and was asked often enough or probed.
-    if seen.watched_s >= settings.probation_s and (enough or seen.probe is not None):
+    long = seen.rested and seen.watched_s >= settings.probation_s
+    if long and (enough or seen.probe is not None):
         return Outcome(event=Event.HEALTHY, figures=figures)
     return None
 
@@ -91,9 +101,27 @@ def verdict(tried: Tried, figures: dict[str, float] | None = None) -> Outcome:
     )
 
 
-def p95_us(loaded: Loaded) -> float:
-    """Return the p95 of the invokes of what serves; 0 before the first."""
-    return _invokes(loaded).quantile(0.95)
+def excused(outcome: Outcome, *, throttled: bool) -> Outcome:
+    """Return ``outcome``; that it was slow on a ``throttled`` board is nobody's fault."""
+    if not throttled or outcome.code not in _SLOW:
+        return outcome
+    detail = f"{outcome.detail}; heat or a weak supply slowed the board down"
+    return replace(outcome, event=Event.STUMBLED, code=ThrottledError.code, detail=detail)
+
+
+def pause_s(settings: Settings, tries: int) -> float:
+    """Return how long what cut a candidate short ``tries`` times is given to pass."""
+    if tries == 0:
+        return 0.0
+    return min(settings.retry_most_s, settings.retry_first_s * _GROWTH**tries)
+
+
+def p95_us(loaded: Loaded, *, since: Loaded | None = None) -> float:
+    """Return the p95 of the invokes of what serves, ``since`` it was so; 0 before the first."""
+    invokes = _invokes(loaded)
+    if since is not None:
+        invokes = invokes.since(_invokes(since))
+    return invokes.quantile(0.95)
 
 
 def measured_p95_us(loaded: Loaded, settings: Settings) -> float | None:

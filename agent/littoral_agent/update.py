@@ -131,6 +131,8 @@ def step(journal: Journal, outcome: Outcome, *, boot: str = "", keep: int = 0) -
             after = replace(_ended(after), good=None, kept=(), stopped=True)
         case Event.REFUSED | Event.DROPPED:
             after = _ended(after)
+        case Event.PASSED:
+            after = replace(after, state=state, before_p95_us=outcome.before_p95_us)
         case Event.WOKE:
             after = replace(after, state=state, waits=journal.waits)
         case _:

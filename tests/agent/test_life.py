@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,7 @@ from littoral.wire.control import Tried
 from littoral.wire.journal import State
 from littoral_agent import fetch, origin, spool
 from littoral_agent.deeds import running
+from simulators.boards import BoardSimulator
 from simulators.device import QUICK, Device
 from simulators.repository import Fault, RepositorySimulator
 from simulators.serve import DeniedOrderError
@@ -774,4 +776,123 @@ def test_a_first_release_that_is_dropped_on_probation_serves_no_more(
     device.restart_agent()
     device.settle()
     assert device.serve.running == {}
+    device.stop()
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> BoardSimulator:
+    board = BoardSimulator(tmp_path / "machine")
+    board.raspberry(throttled=HOT)
+    return board
+
+
+@pytest.fixture
+def hot(tmp_path: Path, repo: RepositorySimulator, board: BoardSimulator) -> Iterator[Device]:
+    """A device on which release 1 is good, busy, and the board slowed down by heat."""
+    settings = replace(QUICK, probation_p95_slack_us=0.0)
+    device = Device(tmp_path / "hot", repo, settings=settings, machine=board.root)
+    device.order("digits", 1)
+    device.settle()
+    device.serve.traffic("digits", requests=50, p95_us=100)
+    yield device
+    device.stop()
+
+
+HOT = 0x4  # of the firmware's bits: throttled now
+
+
+def test_a_self_test_that_was_slow_on_a_throttled_board_gets_three_tries(
+    hot: Device, repo: RepositorySimulator
+) -> None:
+    manifest = repo.assignment("digits", 2).manifest_sha256
+    hot.serve.tried[manifest] = Tried(code="latency", detail="too slow")
+    hot.order("digits", 2)
+    hot.settle()
+    steps = ["stumbled", "stumbled", "failed"]
+    assert hot.told("digits")[-3:] == [(step, "throttled") for step in steps]
+    assert (hot.good("digits"), hot.serve.running) == (1, {"digits": 1})
+
+
+def test_what_was_slow_on_a_throttled_board_alone_is_good_when_it_has_cooled(
+    hot: Device, repo: RepositorySimulator, board: BoardSimulator
+) -> None:
+    manifest = repo.assignment("digits", 2).manifest_sha256
+    hot.serve.tried[manifest] = Tried(code="latency", detail="too slow")
+    hot.order("digits", 2)
+    hot.settle(lambda: hot.life.journals["digits"].tries == 1)
+    board.raspberry()
+    hot.serve.tried.clear()
+    hot.settle()
+    assert hot.good("digits") == 2
+
+
+def test_slow_requests_on_probation_do_not_count_once_the_board_has_cooled(
+    hot: Device, board: BoardSimulator
+) -> None:
+    hot.settings = replace(hot.settings, probation_s=0.5)
+    hot.restart_agent()
+    hot.order("digits", 2)
+    hot.settle(lambda: hot.serve.running == {"digits": 2})
+    hot.serve.traffic("digits", requests=50, p95_us=900)
+    hot.settle(lambda: hot.told("digits")[-1:] == [("stumbled", "throttled")])
+    assert hot.state("digits") is State.PROBATION
+    board.raspberry()
+    hot.serve.traffic("digits", requests=50, p95_us=100)
+    hot.settle()
+    assert hot.told("digits")[-1] == ("healthy", None)
+
+
+def test_slow_requests_on_a_cool_board_are_the_candidates_own_fault(
+    hot: Device, board: BoardSimulator
+) -> None:
+    board.raspberry()
+    hot.settings = replace(hot.settings, probation_s=60.0)
+    hot.restart_agent()
+    hot.order("digits", 2)
+    hot.settle(lambda: hot.serve.running == {"digits": 2})
+    hot.serve.traffic("digits", requests=50, p95_us=900)
+    hot.settle()
+    assert hot.told("digits")[-1] == ("failed", "latency")
+    assert hot.serve.running == {"digits": 1}
+
+
+def test_three_power_cuts_on_probation_end_it(tmp_path: Path, repo: RepositorySimulator) -> None:
+    device = Device(tmp_path / "dark", repo, settings=replace(QUICK, probation_s=3600.0))
+    device.order("digits", 1)
+    for tries in range(3):
+        device.settle(lambda: device.serve.running == {"digits": 1})
+        assert device.life.journals["digits"].tries == tries
+        device.reboot()
+    device.settle()
+    assert device.told("digits")[-1] == ("failed", "unhealthy")
+    assert device.serve.running == {}
+    device.stop()
+
+
+def test_probation_adds_up_over_reboots_that_let_the_agent_stop(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    device = Device(tmp_path / "often", repo, settings=replace(QUICK, probation_s=0.6))
+    device.order("digits", 1)
+    device.settle(lambda: device.serve.running == {"digits": 1})
+    starts = 0
+    while device.good("digits") is None:
+        deadline = time.monotonic() + 0.25
+        device.settle(lambda until=deadline: time.monotonic() > until)
+        device.life.promises.rest()
+        device.reboot()
+        starts += 1
+    assert 2 <= starts <= 5
+    assert device.life.journals["digits"].tries == 0
+    device.stop()
+
+
+def test_a_model_that_nobody_asks_is_probed_at_the_start_and_at_the_end(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    device = Device(tmp_path / "idle", repo, settings=replace(QUICK, probation_s=0.3))
+    device.order("digits", 1)
+    device.settle()
+    assert device.good("digits") == 1
+    assert device.serve.calls.count("probe") == 2
     device.stop()

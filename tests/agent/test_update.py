@@ -151,6 +151,14 @@ def test_tries_add_up_over_testing_and_probation_and_end_with_the_candidate() ->
     assert step(once, Outcome(event=Event.DROPPED)).journal.tries == 0
 
 
+def test_what_a_candidate_is_held_against_is_remembered_while_it_is_watched() -> None:
+    passed = Outcome(event=Event.PASSED, before_p95_us=80.0)
+    watched = step(replace(TESTING, before_p95_us=None), passed).journal
+    assert watched.before_p95_us == 80.0
+    assert step(watched, Outcome(event=Event.STUMBLED)).journal.before_p95_us == 80.0
+    assert step(watched, Outcome(event=Event.HEALTHY)).journal.before_p95_us is None
+
+
 def test_what_was_good_is_kept_as_long_as_it_is_asked_for() -> None:
     journal = GOOD
     for release in (2, 3, 4):

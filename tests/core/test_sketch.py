@@ -109,3 +109,17 @@ def test_a_sketch_too_long_or_cut_short_is_refused(spoil: "type[bytes]") -> None
 def test_a_bucket_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError, match="out of range"):
         Sketch.decode(b"\0\0\x01" + b"\xff\x7f" + b"\x01")
+
+
+def test_what_came_later_is_told_apart() -> None:
+    sketch = Sketch()
+    for value in (0.0, 5.0, 900.0, 900.0):
+        sketch.record(value)
+    earlier = Sketch.decode(sketch.encode())
+    later = Sketch()
+    for value in (5.0, 70.0, 70.0):
+        sketch.record(value)
+        later.record(value)
+    found = sketch.since(earlier)
+    assert (found.bins(), found.zeros, found.count) == (later.bins(), later.zeros, 3)
+    assert found.sum == pytest.approx(later.sum, rel=1e-6)

@@ -53,9 +53,14 @@ _boots = itertools.count()
 
 class Device:
     def __init__(
-        self, root: Path, repo: RepositorySimulator, *, settings: Settings = QUICK
+        self,
+        root: Path,
+        repo: RepositorySimulator,
+        *,
+        settings: Settings = QUICK,
+        machine: Path = Path("/"),
     ) -> None:
-        self.repo, self.settings = repo, settings
+        self.repo, self.settings, self.machine = repo, settings, machine
         self.tree = Tree(root)
         self.tree.make()
         enrolment = Enrolment(device="pi-7", fleet=repo.fleet, incarnation=1, url=repo.url)
@@ -96,6 +101,7 @@ class Device:
             settings=settings,
             control=Control(tree.control),
             sources=believer.sources,
+            root=self.machine,
             gates=gates.of(
                 settings,
                 tree.usage,

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from littoral.errors import (
@@ -53,6 +54,7 @@ class Means:
     sources: Sources | None  # None: the device is nobody's
     turns: Turns = field(default_factory=Turns)  # at one file
     gates: Gates = field(default_factory=Gates)  # what has to be passed before something begins
+    root: Path = Path("/")  # where the board tells how it is
     clock: Callable[[], float] = time.monotonic
 
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 from littoral.errors import BundleError, DeniedError, DiskFullError, PostponedError, TrustError
 from littoral.wire.control import Try
 from littoral.wire.journal import Journal
+from littoral_agent.board import power
 from littoral_agent.control import OrderDeniedError, ServeDownError
 from littoral_agent.deeds import fetching
 from littoral_agent.deeds.means import Means, candidate, denied, died, loaded, postponed
 from littoral_agent.halting import Halt
-from littoral_agent.probation import measured_p95_us, verdict
+from littoral_agent.probation import excused, measured_p95_us, pause_s, verdict
 from littoral_agent.update import Event, Outcome
 
 
@@ -19,6 +20,13 @@ def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
             means.gates.check_window()  # also hours after the last try, or a reboot
     except PostponedError as e:
         return postponed(e, now=means.gates.now())
+    found = _tried(means, journal, halt)
+    if found.event is Event.STUMBLED:
+        return replace(found, after_s=pause_s(means.settings, journal.tries + 1))
+    return found
+
+
+def _tried(means: Means, journal: Journal, halt: Halt) -> Outcome:
     choice, control = candidate(journal), means.control.under(halt)
     order = Try(
         model=journal.model,
@@ -27,7 +35,7 @@ def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
         hardware=choice.hardware,
         deadline_s=means.settings.trial_deadline_s,
     )
-    before = loaded(control.state(), journal.model)
+    before, cool = loaded(control.state(), journal.model), power.look(means.root)
     try:
         tried = fetching.mending(
             means, journal.model, choice, halt, order=lambda: control.try_(order)
@@ -38,7 +46,8 @@ def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
         return denied(e)
     except (TrustError, BundleError, DeniedError, DiskFullError) as e:
         return Outcome(event=Event.REFUSED, code=e.code, detail=str(e))
-    found = verdict(tried)
+    slowed = power.look(means.root, cool)
+    found = excused(verdict(tried), throttled=cool.throttled or slowed.throttled)
     if found.event is not Event.PASSED or before is None:
         return found
     return replace(found, before_p95_us=measured_p95_us(before, means.settings))

@@ -1,27 +1,43 @@
 """WATCH: one look at the candidate on probation, and a probe where it has too few requests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
 
 from littoral.wire.control import Loaded, Tried
 from littoral.wire.journal import Journal
 from littoral_agent.agenda import AstrayError
+from littoral_agent.board import power
 from littoral_agent.control import Control, OrderDeniedError
 from littoral_agent.deeds.means import Means, candidate, denied, died, loaded
 from littoral_agent.halting import Halt
-from littoral_agent.probation import Seen, judge, p95_us
+from littoral_agent.probation import Seen, excused, judge, p95_us, pause_s
 from littoral_agent.update import Outcome
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Watch:
     """What is remembered of a candidate between two looks, and may be forgotten."""
 
     manifest: str
     instance: str  # of serve: another one means that it died
+    begun_s: float
     looked_s: float
     passed_s: float = 0.0  # since it was asked for
+    before: Loaded | None = None  # what it did until it was cut short, which does not count
+    board: power.Seen = field(default_factory=power.Seen)
+    throttled: bool = False
     probe: Tried | None = None
     probed_late: bool = False
+
+    @classmethod
+    def begin(cls, journal: Journal, serves: Loaded | None, *, instance: str, now_s: float) -> Self:
+        return cls(
+            manifest=candidate(journal).manifest,
+            instance=instance,
+            begun_s=now_s,
+            looked_s=now_s,
+            before=serves if journal.tries else None,
+        )
 
 
 class Watching:
@@ -39,21 +55,26 @@ class Watching:
 
         """
         choice, control = candidate(journal), self._means.control.under(halt)
-        state, now = control.state(), self._means.clock()
+        state, now_s = control.state(), self._means.clock()
+        serves = loaded(state, journal.model)
+        ours = serves if serves and serves.manifest == choice.manifest else None
         watch = self._watches.get(journal.model)
         if watch is None or watch.manifest != choice.manifest:
-            watch = self._watches[journal.model] = _Watch(choice.manifest, state.instance, now)
+            watch = _Watch.begin(journal, ours, instance=state.instance, now_s=now_s)
+            self._watches[journal.model] = watch
         if watch.instance != state.instance:
             return died("while the candidate served")
-        serves = loaded(state, journal.model)
-        if serves is None or serves.manifest != choice.manifest:
+        if ours is None:
             raise AstrayError(f"serve does not run release {choice.release}")
-        watch.passed_s += now - watch.looked_s
-        watch.looked_s = now
+        watch.passed_s += now_s - watch.looked_s
+        watch.looked_s = now_s
+        watch.board = power.look(self._means.root, watch.board)
+        watch.throttled = watch.throttled or watch.board.throttled
         try:
-            return self._judge(journal, serves, watch, control)
+            found = self._judge(journal, ours, watch, control)
         except OrderDeniedError as e:
             return denied(e)
+        return found and excused(found, throttled=watch.throttled)
 
     def passed_s(self, model: str) -> float:
         """Return for how long the candidate has served since this was asked last."""
@@ -70,17 +91,19 @@ class Watching:
         self, journal: Journal, serves: Loaded, watch: _Watch, control: Control
     ) -> Outcome | None:
         settings, watched_s = self._means.settings, journal.watched_s + watch.passed_s
+        requests = serves.requests - (watch.before.requests if watch.before else 0)
         over = watched_s >= settings.probation_s
-        idle = serves.requests < settings.probation_requests
+        idle = requests < settings.probation_requests
         if watch.probe is None or (over and idle and not watch.probed_late):
             watch.probe = control.probe(serves.model, settings.trial_deadline_s)
             watch.probed_late = over
         seen = Seen(
             watched_s=watched_s,
-            requests=serves.requests,
-            errors=serves.errors,
-            p95_us=p95_us(serves),
+            requests=requests,
+            errors=serves.errors - (watch.before.errors if watch.before else 0),
+            p95_us=p95_us(serves, since=watch.before),
             before_p95_us=journal.before_p95_us,
             probe=watch.probe,
+            rested=watch.looked_s - watch.begun_s >= pause_s(settings, journal.tries),
         )
         return judge(seen, settings)

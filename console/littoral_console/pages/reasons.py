@@ -131,6 +131,9 @@ _REASONS: Final[dict[str, Reason]] = {
     ),
     "memory": Reason("Larger than its memory budget", "It took more memory than it may have."),
     "crash": Reason("It crashed", "The model ended the process that tried it."),
+    "throttled": Reason(
+        "Too slow, on a slowed board", "Heat or a weak supply slowed the board down meanwhile."
+    ),
     "deadline": Reason("Not done in time", "The trial did not end before its deadline."),
     "unhealthy": Reason(
         "Failed on probation",

@@ -53,6 +53,16 @@ class Sketch:
         self.zeros += other.zeros
         self.sum += other.sum
 
+    def since(self, earlier: "Sketch") -> "Sketch":
+        """Return what was recorded after ``earlier``, which is this one as it was."""
+        later = Sketch()
+        later.zeros = self.zeros - earlier.zeros
+        later.sum = self.sum - earlier.sum
+        for i, n in self._buckets.items():
+            if n > (before := earlier._buckets.get(i, 0)):  # noqa: SLF001 (of its own class)
+                later._buckets[i] = n - before
+        return later
+
     def quantile(self, q: float) -> float:
         """Return the value that a fraction ``q`` of all values does not exceed; 0 when empty."""
         rank = max(1, math.ceil(q * self.count)) - self.zeros
