@@ -117,7 +117,13 @@ def step(journal: Journal, outcome: Outcome, *, boot: str = "", keep: int = 0) -
     if tries >= MOST_TRIES and event in (Event.STUMBLED, Event.WOKE):
         event, code = Event.FAILED, code or UnhealthyError.code
     state, deeds = TABLE[journal.state, event]
-    after = replace(journal, tries=tries, boot=_boot(state, boot), waits=outcome.waits)
+    after = replace(
+        journal,
+        tries=tries,
+        boot=_boot(state, boot),
+        waits=outcome.waits,
+        before_p95_us=outcome.before_p95_us or journal.before_p95_us,
+    )
     match event:
         case Event.DESIRED if choice is not None:
             after = _begun(after, choice)
@@ -131,8 +137,6 @@ def step(journal: Journal, outcome: Outcome, *, boot: str = "", keep: int = 0) -
             after = replace(_ended(after), good=None, kept=(), stopped=True)
         case Event.REFUSED | Event.DROPPED:
             after = _ended(after)
-        case Event.PASSED:
-            after = replace(after, state=state, before_p95_us=outcome.before_p95_us)
         case Event.WOKE:
             after = replace(after, state=state, waits=journal.waits)
         case _:
