@@ -1,0 +1,35 @@
+"""Which parts of the base new bytes may refer to."""
+
+import random
+
+from littoral.bundle.patch import REACH
+from littoral_converter.reach import Base
+
+RNG = random.Random(1)
+WHOLE = RNG.randbytes(REACH + 2**19)
+LARGE = Base(WHOLE)
+
+
+def test_a_small_base_is_a_reach_as_a_whole() -> None:
+    base = RNG.randbytes(5000)
+    assert Base(base).reach(base[1000:3000]) == ((0, 5000),)
+
+
+def test_of_a_large_one_the_likely_blocks_are() -> None:
+    new = WHOLE[1_000_000:1_030_000] + WHOLE[50_000:60_000]
+    reach = LARGE.reach(new)
+    assert sum(size for _, size in reach) < 100_000
+    assert new[:30_000] in LARGE.read(reach)
+    assert new[30_000:] in LARGE.read(reach)
+
+
+def test_no_reach_is_larger_than_is_allowed() -> None:
+    something_of_all = b"".join(WHOLE[at : at + 16] for at in range(0, len(WHOLE), 2**14))
+    reach = LARGE.likely(something_of_all)
+    assert sum(size for _, size in reach) == REACH
+
+
+def test_what_helps_nothing_is_no_reach() -> None:
+    assert Base(b"").reach(b"new") == ()
+    assert Base(RNG.randbytes(5000)).reach(RNG.randbytes(5000)) == ()
+    assert LARGE.reach(b"short") == ()
