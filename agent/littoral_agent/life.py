@@ -61,7 +61,8 @@ class Life:
 
         """
         before = self.journals.get(model) or Journal(model=model)
-        taken = step(before, outcome, boot=self._boot, keep=self._means.settings.keep)
+        keep, pinned = self._means.settings.keep, self._means.settings.pinned_of(model)
+        taken = step(before, outcome, boot=self._boot, keep=keep, pinned=pinned)
         if taken.journal != before or model not in self.journals:
             self.promises.promise(before, taken, outcome)
             self._watching.forget(model)

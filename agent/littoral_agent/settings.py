@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from littoral import settings, tree
-from littoral.bundle.manifest import Hardware
+from littoral.bundle.manifest import Hardware, check_id
 from littoral.tree import Tree
 from littoral_agent.windows import Window
 
@@ -51,6 +51,7 @@ class Settings:
     telemetry_window_s: float = 900.0  # one batch of latencies
     telemetry_probation_window_s: float = 60.0  # while any candidate is on probation
     keep: int = 2  # releases that were good before and whose files stay
+    pinned: tuple[str, ...] = ()  # more of these, as "digits:1", for as long as the model is named
     disk_reserve_bytes: int = 64 * MiB  # of free space that no download touches
     spool_cap_bytes: int = 16 * MiB  # of telemetry that waits for the console, oldest dropped first
     min_rate_bytes_per_s: float = 256.0  # a source that gives less over half a minute is slow
@@ -77,6 +78,16 @@ class Settings:
             raise ValueError("'keepalive_s' should be 5 to 3600")
         if not 0 <= self.keep <= 16:  # noqa: PLR2004
             raise ValueError("'keep' should be 0 to 16")
+
+        for text in self.pinned:
+            try:
+                _pin(text)
+            except ValueError as e:
+                raise ValueError(f"'pinned': expected as 'digits:1', found {text!r} ({e})") from e
+
+    def pinned_of(self, model: str) -> frozenset[int]:
+        """Return the releases of ``model`` that are pinned."""
+        return frozenset(release for name, release in map(_pin, self.pinned) if name == model)
 
     def _check_gates(self) -> None:
         if self.bytes_per_month < 0:
@@ -132,3 +143,9 @@ def places(device: Tree) -> tuple[Path, ...]:
 def data_folder() -> Path:
     """Return where a device's data lies unless it is said: $LITTORAL_DATA, else /var/lib."""
     return Path(os.environ.get(tree.VARIABLE) or DATA)
+
+
+def _pin(text: str) -> tuple[str, int]:
+    model, _, release = text.partition(":")
+    check_id("model", model)
+    return model, int(release)

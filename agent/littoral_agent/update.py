@@ -7,6 +7,7 @@ when nobody says so.
 docs/update.md draws TABLE; tests/agent/test_update.py keeps drawing and table the same.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -97,14 +98,22 @@ class Step:
     event: Event
 
 
-def step(journal: Journal, outcome: Outcome, *, boot: str = "", keep: int = 0) -> Step:
+def step(
+    journal: Journal,
+    outcome: Outcome,
+    *,
+    boot: str = "",
+    keep: int = 0,
+    pinned: Collection[int] = (),
+) -> Step:
     """Return what follows from ``outcome``.
 
     Args:
         journal: What is remembered now.
         outcome: What happened.
         boot: The id of the machine's present boot.
-        keep: How many releases that were good before have their files kept.
+        keep: How many releases that were good before have their files kept, …
+        pinned: … and which have them kept beside those.
 
     Raises:
         ValueError: It cannot happen in this state; the caller is wrong.
@@ -130,7 +139,7 @@ def step(journal: Journal, outcome: Outcome, *, boot: str = "", keep: int = 0) -
         case Event.DESIRED:
             raise ValueError("desired says which release")
         case Event.HEALTHY:
-            after = _proven(after, keep)
+            after = _proven(after, keep, pinned)
         case Event.FAILED:
             after = _ended(_quarantined(after, code or TrialError.code))
         case Event.REMOVED:
@@ -200,11 +209,13 @@ def _ended(journal: Journal) -> Journal:
     )
 
 
-def _proven(journal: Journal, keep: int) -> Journal:
+def _proven(journal: Journal, keep: int, pinned: Collection[int]) -> Journal:
     good = journal.candidate
     before = [one for one in (journal.good, *journal.kept) if one is not None]
-    kept = [one for one in before if good is None or not same(one, good)]
-    return replace(_ended(journal), good=good, kept=tuple(kept[:keep]), stopped=False)
+    others = [one for one in before if good is None or not same(one, good)]
+    newest = [one for one in others if one.release not in pinned][:keep]
+    kept = tuple(one for one in others if one in newest or one.release in pinned)
+    return replace(_ended(journal), good=good, kept=kept, stopped=False)
 
 
 def _quarantined(journal: Journal, code: str) -> Journal:

@@ -316,6 +316,25 @@ def test_files_that_nobody_needs_are_collected(device: Device, repo: RepositoryS
     assert len([path for path in device.tree.blobs.iterdir() if path.is_file()]) == 3 + 2
 
 
+def test_a_pinned_release_is_gone_back_to_without_a_download(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    settings = replace(QUICK, keep=0, pinned=("digits:1", "sounds:2"))
+    device = Device(tmp_path / "pinned", repo, settings=settings)
+    repo.publish(repo.bundle("digits", 3))
+    for release in (1, 2, 3):
+        device.order("digits", release)
+        device.settle()
+    held = {path.stem for path in device.tree.manifests.iterdir()}
+    assert held == {repo.assignment("digits", release).manifest_sha256 for release in (1, 3)}
+    repo.requests.clear()
+    device.order("digits", 1)
+    device.settle()
+    assert device.serve.running == {"digits": 1}
+    assert not [name for name, _ in repo.requests if name.startswith("blobs/")]
+    device.stop()
+
+
 def test_damage_on_the_disk_is_mended(device: Device) -> None:
     for path in device.tree.blobs.iterdir():
         if path.is_file():

@@ -37,6 +37,8 @@ def test_the_file_in_the_data_folder_counts_unless_another_is_named(tmp_path: Pa
         ('windows = ["mon 1:00-5:00"]', r"'windows': expected days and times, as 'mon-fri 01:00"),
         ('windows = ["mon 01:00-05:00", "tue 3-4"]', "'windows'.*'tue 3-4'"),
         ('zone = "Middle/Earth"', "no time zone 'Middle/Earth'"),
+        ('pinned = ["digits"]', "'pinned': expected as 'digits:1', found 'digits'"),
+        ('pinned = ["../etc:1"]', "'pinned'"),
         ('zone = "../../etc/passwd"', "no time zone"),
         ('zone = "/etc/localtime"', "no time zone"),
     ],

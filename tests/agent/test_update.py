@@ -171,6 +171,15 @@ def test_what_was_good_is_kept_as_long_as_it_is_asked_for() -> None:
     ] == [4, 2]
 
 
+def test_what_is_pinned_is_kept_beside_the_newest_and_takes_no_place() -> None:
+    journal = GOOD
+    for release in (2, 3, 4, 5):
+        journal = replace(journal, state=State.PROBATION, candidate=choice(release))
+        healthy = Outcome(event=Event.HEALTHY)
+        journal = step(journal, healthy, keep=1, pinned={1, 3, 9}).journal
+    assert [one.release for one in journal.kept] == [4, 3, 1]
+
+
 @pytest.mark.parametrize(
     ("journal", "named", "event"),
     [
