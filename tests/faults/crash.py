@@ -84,9 +84,11 @@ def without(ground: Ground, aim: Aim) -> Iterator[Tally]:
     with Waker(ground) as waker:
         where: dict[str, list[Subject]] = {}
         for one in subjects(ground, waker, aim):
-            for site, times in one.recording.sites().items():
-                where.setdefault(site, []).append(one)
+            for (kind, site), times in one.recording.sites().items():
                 tally.points[site] += times
+                if kind == "sync":
+                    where.setdefault(site, []).append(one)
+        tally.count["had nothing to keep"] = len(tally.points.keys() - where.keys())
         for site, those in where.items():
             noticed = _noticed(site, those, aim.extent)
             tally.blame(site, [] if noticed else ["nothing: nobody notices"])

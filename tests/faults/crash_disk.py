@@ -98,7 +98,16 @@ class Disk:
         self._newest = None
         if node in self.files:
             self.files[node].sync(mode=mode)
-            return
+        else:
+            self._sync_folder(node)
+
+    def is_loose(self, node: int) -> bool:
+        """Whether an fsync has anything to keep."""
+        if node in self.files:
+            return self.files[node].loose
+        return any(folder == node for one in self._namings for folder, _ in one.after)
+
+    def _sync_folder(self, node: int) -> None:
         slots = {slot for one in self._namings for slot in one.after if slot[0] == node}
         loose = []
         for one in reversed(self._namings):
@@ -137,7 +146,8 @@ class Disk:
             return
         for names in self._names(newest=newest):
             nodes = [*_walk(names, self._folders)]
-            loose = [n for n in dict.fromkeys(n for _, n in nodes) if self._is_loose(n)]
+            files = dict.fromkeys(n for _, n in nodes if n in self.files)
+            loose = [n for n in files if self.files[n].loose]
             new = self._newest if newest and isinstance(self._newest, File) else None
             if new is not None and new not in [self.files[n] for n in loose]:
                 continue  # it has no name here
@@ -148,9 +158,6 @@ class Disk:
                     path: None if n in self._folders else held.get(n) or self.files[n].held()
                     for path, n in nodes
                 }
-
-    def _is_loose(self, node: int) -> bool:
-        return node in self.files and self.files[node].loose
 
     def _found(self, node: int, *, newest: bool) -> list[Held]:
         file = self.files[node]

@@ -4,16 +4,19 @@ Who judges a state is somebody else's business: a Judge is told what happened, a
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from faults import crash_record
 from faults.crash_disk import State
 from faults.crash_promises import Promises
 from faults.crash_trace import Replay, Step
 from faults.tally import Tally
+
+_FSYNCS: Final = ("sync", "idle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +29,14 @@ class Recording:
     traces: tuple[Path, ...]
     judged: int = 0  # from which of the traces on: what was before is another recording's
 
-    def sites(self) -> dict[str, int]:
-        """Return who asks for fsyncs, and how often."""
-        found: dict[str, int] = {}
+    def sites(self) -> Counter[tuple[str, str]]:
+        """Count the fsyncs, by whether they had anything to keep (sync or idle) and who asked."""
+        found: Counter[tuple[str, str]] = Counter()
         replay = Replay(self.root, crash_record.load(self.start))
         for trace in self.traces:
             for step in replay.steps(trace):
-                if step.kind == "sync":
-                    found[step.about] = found.get(step.about, 0) + 1
+                if step.kind in _FSYNCS:
+                    found[step.kind, step.about] += 1
         return found
 
 
@@ -59,7 +62,7 @@ def survey(
     replay = Replay(recording.root, disk, without)
     for n, trace in enumerate(recording.traces):
         for step in replay.steps(trace):
-            if step.kind == "sync":
+            if step.kind in _FSYNCS:
                 continue
             now = disk.now()
             if step.kind == "kept":

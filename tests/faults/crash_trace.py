@@ -33,7 +33,7 @@ _LEFT_OUT: Final = ("run", "-shm")  # sockets and locks; SQLite makes its index 
 class Step:
     """Something that happened: a change, an fsync, or what the process said itself."""
 
-    kind: str  # call, sync, or a mark's
+    kind: str  # call; sync, or idle if there was nothing to keep; or a mark's
     about: str
 
 
@@ -99,9 +99,10 @@ class Replay:
         if held is None:
             return None
         label = site or f"sqlite: {self._called(held.node)}"
+        kind = "sync" if self.disk.is_loose(held.node) else "idle"
         if label != self.without:
             self.disk.sync(held.node, mode=name == "fsync")
-        return Step("sync", label)
+        return Step(kind, label)
 
     # Calls that open and close.
 

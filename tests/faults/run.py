@@ -17,18 +17,21 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from faults.tally import Tally
 
-_TRACING = ("kills", "errors", "whole")
+_TRACING = ("kills", "errors", "whole", "crash", "fsyncs")
+_WHOLE = ("crash", "fsyncs")  # nothing is chosen: all of it is tried
 
 
 def main() -> int:
     """Run the harness that is named, and say what it found."""
     words = argparse.ArgumentParser(prog="make faults ARGS=…", description=__doc__)
-    words.add_argument("name", choices=("kills", "errors", "whole", "models"))
+    words.add_argument("name", choices=(*_TRACING, "models", "attacks", "mutants"))
     words.add_argument("--runs", type=int, help="fewer or more than all")
     words.add_argument("--seed", type=int, default=7, help="which are chosen")
     words.add_argument("--share", type=float, default=1.0, help="of a processor's time")
     words.add_argument("--json", action="store_true", help="one object on stdout")
     asked = words.parse_args()
+    if asked.name in _WHOLE and asked.runs is not None:
+        words.error(f"{asked.name} tries all that there is; leave --runs away")
     if asked.name in _TRACING and shutil.which("strace") is None:
         sys.stderr.write("error: expected strace; apt-get install strace [not-found]\n")
         return 2
@@ -70,6 +73,28 @@ def _harness(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
 
             with ground() as here:
                 yield from errors.run(here, errors.Aim(runs=runs, seed=seed))
+        case "crash":
+            from faults import crash
+            from faults.crash_updates import Extent
+            from faults.ground import ground
+
+            with ground() as here:
+                yield from crash.run(here, crash.Aim(extent=Extent(again=0.02)))
+        case "fsyncs":
+            from faults import crash
+            from faults.ground import ground
+
+            with ground() as here:
+                yield from crash.without(here, crash.Aim())
+        case "attacks":
+            from faults import attacks
+
+            yield from attacks.all_of(runs=runs)
+        case "mutants":
+            from faults import mutants
+
+            with mutants.world() as here:
+                yield from mutants.run(here, mutants.Aim(runs=runs, seed=seed))
         case "models":
             from faults import hostile
 
