@@ -30,15 +30,15 @@ def parse_json(data: bytes, *, limit: int) -> Any:  # noqa: ANN401
     """Return the value in ``data``, at most ``limit`` bytes of JSON, no key twice in an object.
 
     Raises:
-        RecordError: It is too long, no JSON, says a key twice, or says what another program
-            could not keep: a number beyond 64 bits, half a character.
+        RecordError: It is too long, no JSON in UTF-8, says a key twice, or says what another
+            program could not keep: a number beyond 64 bits, half a character.
 
     """
     if len(data) > limit:
         raise RecordError(f"expected at most {limit} bytes, found {len(data)}")
     try:
         value = json.loads(
-            data,
+            data.decode(),  # of bytes it would guess that they are UTF-16, too
             object_pairs_hook=_once,
             parse_constant=_no_constant,
             parse_float=_finite,

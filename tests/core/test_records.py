@@ -150,3 +150,12 @@ def test_whatever_arrives_is_a_record_or_refused(value: object) -> None:
     except RecordError:
         return
     assert isinstance(drawing, Drawing)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_json_is_utf_8(encoding: str) -> None:
+    """Of bytes in UTF-16 the half characters in them would not be seen."""
+    with pytest.raises(RecordError, match="expected JSON"):
+        records.parse_json('{"a": "\\ud800"}'.encode(encoding), limit=1000)
+    with pytest.raises(RecordError, match="expected JSON"):
+        records.parse_json('{"a": 1}'.encode(encoding), limit=1000)
