@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from littoral.errors import LittoralError, UnreachableError
 from littoral.trust.beliefs import Assignment, Desired
-from littoral.wire.journal import Choice, Journal
+from littoral.wire.journal import Choice, Journal, State
 from littoral_agent.life import Life
 from littoral_agent.outline import is_named
 from littoral_agent.refusals import Refusals
@@ -28,7 +28,7 @@ class Pursuit:
         for model, held in list(self._life.journals.items()):
             one = named.get(model)
             if held.candidate is not None and not (one and is_named(held.candidate, one)):
-                self._life.take(model, Outcome(event=Event.DROPPED))
+                self._life.take(model, Outcome(event=Event.DROPPED, detail=_left(held)))
 
     def follow(self, desired: Desired) -> list[Assignment]:
         """Do what is ``desired``, as far as it is known; return what has to be looked up.
@@ -82,3 +82,13 @@ class Pursuit:
                     self._refusals.release(one, held, chosen, version=version)
         if outage is not None:
             raise outage
+
+
+def _left(held: Journal) -> str:
+    """Say what runs when the candidate of ``held`` is given up, if anything changes."""
+    if held.candidate is None or held.state is not State.PROBATION:
+        return ""
+    was = f"release {held.candidate.release} was on probation"
+    if held.good is None:
+        return f"{was}, and none before it is proven here: nothing runs"
+    return f"{was}; release {held.good.release}, which is proven, runs again"

@@ -77,12 +77,18 @@ def write_down(log: logging.Logger, after: Journal, event: Event, outcome: Outco
         after.state,
         candidate.release if candidate else "none",
         good.release if good else "none",
-        f": {outcome.detail} [{outcome.code}]" if outcome.code else "",
+        _why(outcome),
         extra=journal_log.about(
             after.model,
             release=after.said.update.release if after.said else None,
             code=outcome.code,
         ),
+    )
+
+
+def _why(outcome: Outcome) -> str:
+    return (f": {outcome.detail}" if outcome.detail else "") + (
+        f" [{outcome.code}]" if outcome.code else ""
     )
 
 

@@ -915,3 +915,21 @@ def test_a_model_that_nobody_asks_is_probed_at_the_start_and_at_the_end(
     assert device.good("digits") == 1
     assert device.serve.calls.count("probe") == 2
     device.stop()
+
+
+def test_what_runs_when_a_third_release_comes_while_the_second_is_on_probation(
+    device: Device, repo: RepositorySimulator
+) -> None:
+    """The proven one, and nothing else, until the third has proven itself; and it is said."""
+    repo.publish(repo.bundle("digits", 3))
+    device.settings = replace(QUICK, probation_s=3600.0)
+    device.restart_agent()
+    device.order("digits", 2)
+    device.settle(lambda: device.serve.running == {"digits": 2})
+    repo.fault("blobs/*", Fault.BROKEN)
+    device.order("digits", 3)
+    device.settle(lambda: device.state("digits") is State.FETCHING)
+    device.settle(lambda: device.serve.running == {"digits": 1})
+    dropped = [one.update for one in device.reports if one.update][-2]
+    assert (dropped.event, dropped.release, dropped.running) == ("dropped", 2, 1)
+    assert dropped.detail == "release 2 was on probation; release 1, which is proven, runs again"
