@@ -10,11 +10,13 @@ from typing import Final
 
 import click
 
+from littoral import waits
 from littoral.commands.output import table
 from littoral.errors import WaitingError
 from littoral.sizes import mib
 from littoral.wire.board import Board, Reading
 from littoral.wire.control import Serving
+from littoral.wire.messages import Running
 from littoral.wire.sketch import Sketch
 from littoral_agent.state import Found, Live
 from littoral_agent.telemetry import Speed
@@ -38,7 +40,7 @@ def lines(found: Found, *, now_s: float | None = None) -> Iterator[str]:
         yield _bad(f"{model}: its journal cannot be read; the agent proves the model again")
     if found.models:
         yield ""
-        yield table(_MODELS, list(_models(found)))
+        yield table(_MODELS, list(_models(found, now_s)))
 
 
 def _rows(found: Found, now_s: float) -> Iterator[tuple[str, str]]:
@@ -105,7 +107,13 @@ def _figures(board: Board, now: Reading) -> Iterator[str]:
         yield f"up {_long(now.uptime_s)}"
 
 
-def _models(found: Found) -> Iterator[tuple[object, ...]]:
+def _state(m: Running, now_s: float) -> str:
+    if m.waits is None:
+        return m.state
+    return f"{m.state}, {waits.words(m.waits, m.waits_until_ms, now_ms=round(now_s * 1000))}"
+
+
+def _models(found: Found, now_s: float) -> Iterator[tuple[object, ...]]:
     told = {(s.model, s.release): s for s in (found.agent.speeds if found.agent else ())}
     since = {(s.model, s.release): s for s in _since_start(found.serve)}
     for m in found.models:
@@ -114,7 +122,7 @@ def _models(found: Found) -> Iterator[tuple[object, ...]]:
         if speed is None:
             speed, of = since.get(named), "all since it serves"
         yield (
-            *(m.model, m.state, m.release, m.good, m.candidate, m.variant),
+            *(m.model, _state(m, now_s), m.release, m.good, m.candidate, m.variant),
             *((_us(speed.p50_us), _us(speed.p95_us), of) if speed else (None, None, "no requests")),
         )
 

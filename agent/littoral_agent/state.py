@@ -68,6 +68,8 @@ def running(held: Iterable[Journal], serving: Serving | None) -> tuple[Running, 
             variant=loaded[one.model].variant if one.model in loaded else None,
             good=one.good.release if one.good else None,
             candidate=one.candidate.release if one.candidate else None,
+            waits=one.waits.code if one.waits else None,
+            waits_until_ms=one.waits.until_ms if one.waits else None,
         )
         for one in sorted(held, key=lambda one: one.model)
     )

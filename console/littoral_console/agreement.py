@@ -26,6 +26,8 @@ class Agreement:
     good: int | None
     candidate: int | None
     state: str | None
+    waits: str | None  # a code
+    waits_until_ms: int | None
     verdict: Verdict
     since_ms: int | None  # since when it is so, None: as long as it is known
 
@@ -55,6 +57,8 @@ def _agreement(
         good=reported.good if reported else None,
         candidate=reported.candidate if reported else None,
         state=reported.state if reported else None,
+        waits=reported.waits if reported else None,
+        waits_until_ms=reported.waits_until_ms if reported else None,
         verdict=_verdict(wanted, reported, told=told),
         since_ms=_since_ms(wanted, reported),
     )

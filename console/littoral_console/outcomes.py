@@ -29,7 +29,8 @@ class Outcome(StrEnum):
 BAD: Final = (Outcome.REFUSED, Outcome.FAILED)
 ASKED: Final = "asked"  # a step that nobody reports: a person asked for it
 FELL_BACK: Final = "fell-back"  # a step that nobody reports: what was proven is so no longer
-LEFT: Final = "probation_left_s"  # a figure of a device's report
+POSTPONED: Final = "postponed"  # a step of a device's report: it waits
+LEFT: Final = {"probation": "probation_left_s", POSTPONED: "waits_left_s"}  # figures of reports
 _MOST_LEFT_S: Final = 365 * 24 * 3600.0
 _HEALTHY: Final = "healthy"
 _STATED: Final = "status"  # it is proven by a status; reports of before that may still come
@@ -53,7 +54,7 @@ def heard_update(connection: Connection, report: Report, *, now_ms: int) -> None
             "outcome": outcome,
             "step": said.event[:16],
             "state": said.state[:16],
-            "until_ms": watched_until(said, time_ms=report.time_ms, now_ms=now_ms),
+            "until_ms": goes_on_at(said, time_ms=report.time_ms, now_ms=now_ms),
             "code": said.code[:32] if said.code and outcome is not Outcome.HEALTHY else None,
             "detail": said.detail[:_DETAIL],
         }
@@ -75,13 +76,15 @@ def heard_status(connection: Connection, status: Status, *, now_ms: int) -> None
             _conclude(connection, asked, rest, now_ms=now_ms)
 
 
-def watched_until(said: Update, *, time_ms: int, now_ms: int) -> int | None:
-    """Return when the device will have watched the candidate for long enough, if it said so.
+def goes_on_at(said: Update, *, time_ms: int, now_ms: int) -> int | None:
+    """Return when the device will have watched the candidate for long enough, or waited.
 
-    It counts from when the device said it, by its own clock where that can be believed.
+    None if it did not say so. It counts from when the device said it, by its own clock where that
+    can be believed.
     """
-    left_s = said.figures.get(LEFT, math.nan)
-    if said.state != State.PROBATION or not 0 <= left_s <= _MOST_LEFT_S:
+    figure = LEFT.get(POSTPONED if said.event == POSTPONED else said.state, "")
+    left_s = said.figures.get(figure, math.nan)
+    if not 0 <= left_s <= _MOST_LEFT_S:
         return None
     began_ms = time_ms if now_ms - _MOST_LATE_MS <= time_ms <= now_ms else now_ms
     return began_ms + round(left_s * 1000)

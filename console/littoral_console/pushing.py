@@ -73,7 +73,7 @@ def _unfinished(name: str, detail: Mapping[str, Any], *, after_s: float) -> Unfi
 def words(d: Mapping[str, Any]) -> str:
     """Return how a device of a rollout fares."""
     now_ms = round(time.time() * 1000)
-    found = phase(d["outcome"], d["state"], d["until_ms"], now_ms=now_ms)
+    found = phase(d["outcome"], d["state"], d["until_ms"], waits=d["waits"], now_ms=now_ms)
     return found + (f" [{d['code']}]" if d["code"] else "")
 
 

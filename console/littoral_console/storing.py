@@ -113,6 +113,8 @@ def models(connection: Connection, device: str, running: Sequence[Running], *, n
             "variant": m.variant and m.variant[:64],
             "good": whole(m.good),
             "candidate": whole(m.candidate),
+            "waits": m.waits and m.waits[:32],
+            "waits_until_ms": whole(m.waits_until_ms),
         }
         known = before.get(m.model, {})
         same = row.items() <= known.items()

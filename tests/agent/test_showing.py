@@ -1,6 +1,8 @@
 """One screen that says how the device is, from what was found."""
 
 import base64
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import click
 import pytest
@@ -112,6 +114,15 @@ def test_all_is_well_on_one_screen() -> None:
         "faces   idle   1       1     -          cpu      5.03 ms  5.03 ms  all since it serves",
         "new     idle   1       1     -          cpu      -        -        no requests",
     ]
+
+
+def test_what_waits_says_until_when() -> None:
+    until_ms = round(NOW_S * 1000) + 60_000
+    model = Running(model="digits", state="fetching", good=3, candidate=4, waits="window")
+    shown = screen(found(models=(replace(model, waits_until_ms=until_ms),)))
+    at = datetime.fromtimestamp(until_ms / 1000, UTC)
+    assert f"digits  fetching, waits for its window until {at:%H:%M} UTC " in shown
+    assert "fetching, waits for its window  " in screen(found(models=(model,)))
 
 
 def test_what_is_wrong_stands_where_it_belongs_in_red() -> None:

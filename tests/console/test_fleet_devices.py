@@ -46,6 +46,19 @@ def test_show_may_be_left_out(console: ConsoleProcess, shell: Shell) -> None:
     assert (done.returncode, "not-found" in done.stderr) == (2, True)
 
 
+def test_what_waits_is_shown_with_until_when(console: ConsoleProcess, shell: Shell) -> None:
+    device = DeviceSimulator(console, "cli-night")
+    runs = Running(model="digits", state="fetching", release=1, good=1, candidate=2)
+    waits = replace(runs, waits="window", waits_until_ms=4_000_000_000_000)
+    device.post(status=device.status(waits))
+    (model,) = shell.json("cli-night")["device"]["models"]
+    assert (model["waits"], model["waits_until_ms"]) == ("window", 4_000_000_000_000)
+    said = "digits:1 fetching, waits for its window until 2096-10-02 07:06 UTC"
+    assert said in shell("cli-night").stdout
+    device.post(status=device.status(runs))
+    assert "waits" not in shell("cli-night").stdout
+
+
 def test_what_fell_back_is_shown_with_why_and_is_an_alarm(
     console: ConsoleProcess, shell: Shell
 ) -> None:

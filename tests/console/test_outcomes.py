@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from littoral.wire.messages import Running, Update
-from littoral_console.outcomes import watched_until
+from littoral_console.outcomes import goes_on_at
 from simulators.console import ConsoleProcess, DeviceSimulator
 
 NOW_MS = 1_767_268_800_000
@@ -17,7 +17,7 @@ HOUR_MS = 3_600_000
 
 def until(time_ms: int = NOW_MS, *, state: str = "probation", **figures: float) -> int | None:
     said = Update(model="digits", event="passed", state=state, release=2, figures=figures)
-    return watched_until(said, time_ms=time_ms, now_ms=NOW_MS)
+    return goes_on_at(said, time_ms=time_ms, now_ms=NOW_MS)
 
 
 def test_it_counts_from_when_the_device_said_so() -> None:
@@ -33,6 +33,13 @@ def test_a_clock_that_cannot_be_right_does_not_count() -> None:
 @pytest.mark.parametrize("left_s", [-1.0, float("nan"), float("inf"), 1e300])
 def test_nonsense_is_no_time(left_s: float) -> None:
     assert until(probation_left_s=left_s) is None
+
+
+def test_what_waits_goes_on_when_the_device_says() -> None:
+    figures = {"waits_left_s": 3600.0}
+    said = Update(model="digits", event="postponed", state="fetching", release=2, figures=figures)
+    assert goes_on_at(said, time_ms=NOW_MS, now_ms=NOW_MS) == NOW_MS + HOUR_MS
+    assert until(state="fetching", waits_left_s=3600.0) is None, "nothing waits any more"
 
 
 def test_who_does_not_say_it_is_not_guessed_for() -> None:

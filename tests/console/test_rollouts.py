@@ -1,5 +1,7 @@
 """What a push asks of whom, and what becomes of it."""
 
+import time
+
 import pytest
 
 from littoral.errors import FloorError, MisuseError, NotFoundError
@@ -89,6 +91,20 @@ def test_a_status_never_undoes_what_a_report_said(console: ConsoleProcess) -> No
     runs = Running(model="digits", state="idle", release=2, good=2)
     device.post(status=device.status(runs))
     assert console.outcome(number, "said")["outcome"] == "failed"
+
+
+def test_what_waits_for_its_time_is_pending_and_says_until_when(console: ConsoleProcess) -> None:
+    device = DeviceSimulator(console, "night")
+    number = console.push("digits:2", to="night")
+    opens_ms = round(time.time() * 1000) + 3_600_000
+    said = device.report("postponed", release=2, code="window", figures={"waits_left_s": 3600.0})
+    device.post(said)
+    found = console.outcome(number, "night")
+    assert (found["outcome"], found["code"], found["waits"]) == ("pending", "window", "window")
+    assert abs(found["until_ms"] - opens_ms) < 60_000
+    device.post(device.report("fetched", release=2))
+    found = console.outcome(number, "night")
+    assert (found["outcome"], found["waits"], found["until_ms"]) == ("pending", None, None)
 
 
 def test_only_whom_the_selector_means_is_asked(console: ConsoleProcess) -> None:

@@ -53,6 +53,7 @@ WAIT_S: Final = 20.0
 _STATES: Final = {  # of a model after an event, where the event does not end the update
     "desired": "fetching",
     "fetched": "testing",
+    "postponed": "fetching",
     "passed": "probation",
     "woke": "probation",
 }

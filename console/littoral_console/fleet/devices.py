@@ -1,10 +1,12 @@
 """``littoral fleet status|devices|label``: which devices there are, what they run, who they are."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from littoral import waits
 from littoral.commands.output import JSON, Group, emit
 from littoral.errors import MisuseError
 from littoral_console.figures import many, utc
@@ -106,7 +108,7 @@ def _device(d: Mapping[str, Any]) -> Sequence[str]:
         d["id"],
         _online(d),
         ago(d["last_seen_ms"]),
-        " ".join(f"{m['model']}:{m['release'] or '-'} {m['state']}" for m in d["models"]),
+        " ".join(f"{m['model']}:{m['release'] or '-'} {_state(m)}" for m in d["models"]),
         " ".join(f"{w['model']}:{w['release']} {w['code'] or w['outcome']}" for w in d["wanted"]),
         " ".join(d["hardware"]),
         labelled(d["labels"]),
@@ -127,6 +129,13 @@ def _wanted(w: Mapping[str, Any], d: Mapping[str, Any]) -> Sequence[str]:
         w["code"] or "",
         w["detail"],
     )
+
+
+def _state(m: Mapping[str, Any]) -> str:
+    if m["waits"] is None:
+        return str(m["state"])
+    now_ms = round(time.time() * 1000)
+    return f"{m['state']}, {waits.words(m['waits'], m['waits_until_ms'], now_ms=now_ms)}"
 
 
 def _online(d: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
+from littoral import waits
 from littoral.errors import LittoralError, MisuseError, NotFoundError, TrustError
 from littoral.sizes import size
 from littoral_console import answers, figures, queries
@@ -271,6 +272,7 @@ def _templates() -> Environment:
         "number": figures.number,
         "percent": figures.percent,
         "phase": phase,
+        "waits": waits.words,
         "reason": reason,
         "said": figures.said,
         "size": size,

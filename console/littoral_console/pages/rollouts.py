@@ -5,6 +5,7 @@ from fastapi import APIRouter, Response
 from littoral.errors import NotFoundError
 from littoral_console import queries
 from littoral_console.pages.frame import Entered, PageRoute
+from littoral_console.phases import waiting
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -23,5 +24,10 @@ def rollout(visit: Entered, number: int) -> Response:
     if found is None:
         raise NotFoundError(f"there is no rollout {number}")
     return visit.show(
-        "rollout.html", section="/rollouts", r=found.rollout, found=found.devices, every=2
+        "rollout.html",
+        section="/rollouts",
+        r=found.rollout,
+        found=found.devices,
+        waiting=waiting(found.devices, now_ms=visit.now_ms),
+        every=2,
     )

@@ -24,6 +24,8 @@ class Running:
     variant: str | None
     good: int | None  # what is proven
     candidate: int | None
+    waits: str | None = None  # why the candidate goes on later: a code of littoral.errors
+    waits_until_ms: int | None = None
     since_ms: int  # all of this is so
 
 
@@ -190,6 +192,8 @@ def _running(row: Row[*tuple[object, ...]]) -> Running:
         variant=row.variant,
         good=row.good,
         candidate=row.candidate,
+        waits=row.waits,
+        waits_until_ms=row.waits_until_ms,
         since_ms=row.since_ms,
     )
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from littoral.bundle.manifest import Manifest
 from littoral_console import tables as t
+from littoral_console.outcomes import POSTPONED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,8 @@ class RolloutDevice:
     outcome: str
     step: str  # the last event that the device reported
     state: str  # of the model after it; empty before the first
-    until_ms: int | None  # when probation should end
+    until_ms: int | None  # when probation, or waiting, should end
+    waits: str | None  # for what it goes on later: a code of littoral.errors
     code: str | None
     detail: str
     updated_ms: int
@@ -112,6 +114,7 @@ def rollout(connection: Connection, number: int) -> RolloutDetail | None:
                 step=row.step,
                 state=row.state,
                 until_ms=row.until_ms,
+                waits=row.code if row.step == POSTPONED else None,
                 code=row.code,
                 detail=row.detail,
                 updated_ms=row.updated_ms,

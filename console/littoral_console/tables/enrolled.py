@@ -116,6 +116,8 @@ device_models: Final = Table(
     Column("variant", ID),
     Column("good", BigInteger),
     Column("candidate", BigInteger),
+    Column("waits", String(32)),  # for what the candidate goes on later: a code
+    Column("waits_until_ms", BigInteger),
     Column("since_ms", BigInteger, nullable=False),  # all of that is as it is now
     Index("ix_device_models_release", "model", "release"),
 )

@@ -80,8 +80,9 @@ class Key:
 class Update:
     """One step of an update's life, as it happened on the device.
 
-    Events: desired, dropped, removed, fetched, refused, passed, failed, stumbled, healthy, woke.
-    On probation ``figures`` has ``probation_left_s``: for how long it will still be watched.
+    Events: desired, dropped, removed, fetched, postponed, refused, passed, failed, stumbled,
+    healthy, woke. On probation ``figures`` has ``probation_left_s``: for how long it will still be
+    watched; with postponed ``waits_left_s``: for how long it waits, where that is known.
     """
 
     model: str
@@ -124,6 +125,8 @@ class Running:
     variant: str | None = None
     good: int | None = None
     candidate: int | None = None
+    waits: str | None = None  # why the candidate goes on later: a PostponedError's code
+    waits_until_ms: int | None = None  # None: nobody can tell yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

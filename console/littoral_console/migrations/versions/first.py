@@ -184,6 +184,8 @@ def upgrade() -> None:
         sa.Column("variant", sa.String(length=64), nullable=True),
         sa.Column("good", sa.BigInteger(), nullable=True),
         sa.Column("candidate", sa.BigInteger(), nullable=True),
+        sa.Column("waits", sa.String(length=32), nullable=True),
+        sa.Column("waits_until_ms", sa.BigInteger(), nullable=True),
         sa.Column("since_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["device"], ["devices.id"], name=op.f("fk_device_models_device_devices")

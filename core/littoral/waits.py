@@ -1,0 +1,26 @@
+"""For what an update waits, and until when, in every terminal and on every page."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from littoral.errors import ClosedError, SpentError
+
+_WHAT: Final = {
+    ClosedError.code: "waits for its window",
+    SpentError.code: "waits for next month's bytes",
+}
+
+
+def words(code: str, until_ms: int | None, *, now_ms: int) -> str:
+    """Return for what it waits, by its code, and until when, where that is known."""
+    what = _WHAT.get(code, "waits")
+    if until_ms is None:
+        return what
+    until = at(until_ms, now_ms)
+    return f"{what} until {until}" if until_ms > now_ms else f"{what}, due at {until}"
+
+
+def at(when_ms: int, now_ms: int) -> str:
+    """Return a time of UTC, with its day where that is another one than now's."""
+    when, now = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (when_ms, now_ms))
+    return f"{when:%H:%M} UTC" if when.date() == now.date() else f"{when:%Y-%m-%d %H:%M} UTC"
