@@ -3,7 +3,8 @@
 Reports are never dropped. Telemetry is capped by bytes: the oldest goes first, and what was
 dropped is counted and, once somebody listens, reported. A message leaves on the console's
 acknowledgement alone. A stream's name is random and lies in the same file as its counter: a
-lost file begins new streams, and no sequence is ever used twice.
+lost file begins new streams. A file that was restored from a copy counts again what was counted
+before; the first acknowledgement shows that, and new streams begin.
 """
 
 import logging
@@ -129,6 +130,9 @@ class Spool:
     def acknowledge(self, acks: Mapping[str, int]) -> int:
         """Forget, by stream, what is committed up to a sequence; return how many messages.
 
+        Where more is committed than was ever counted here, the file is an older copy. The console
+        has taken its reports by what they are, and its telemetry perhaps: that counts as dropped.
+
         Raises:
             StorageError: The disk refuses; they will be sent, and acknowledged, again.
 
@@ -136,10 +140,14 @@ class Spool:
         gone = 0
         with self._change() as db:
             for stream, sequence in acks.items():
+                restored = _outrun(db, stream, sequence)
                 found = db.execute(
                     "DELETE FROM messages WHERE stream = ? AND sequence <= ?", (stream, sequence)
                 )
                 gone += found.rowcount
+                if restored is not None:
+                    db.execute("DELETE FROM streams WHERE name = ?", (stream,))
+                    _count_dropped(db, found.rowcount if restored == "telemetry" else 0)
         return gone
 
     def lowest(self) -> dict[str, int]:
@@ -317,6 +325,18 @@ def _streams(db: sqlite3.Connection, incarnation: int) -> list[tuple[Kind, str]]
     return db.execute(
         "SELECT kind, name FROM streams WHERE incarnation = ? ORDER BY kind", (incarnation,)
     ).fetchall()
+
+
+def _outrun(db: sqlite3.Connection, stream: str, sequence: int) -> Kind | None:
+    """Return of what kind the stream is, if it was never counted as far as ``sequence``."""
+    row = db.execute(
+        "SELECT kind FROM streams WHERE name = ? AND last < ?", (stream, sequence)
+    ).fetchone()
+    if row is None:
+        return None
+    log.warning("the spool is an older copy: %s goes on as another stream", stream)
+    found: Kind = row[0]
+    return found
 
 
 def _first(db: sqlite3.Connection, once: str) -> bool:

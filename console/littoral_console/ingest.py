@@ -100,8 +100,9 @@ class _Batch:
             case Status():
                 self._status(one, one.said)
             case Report():
-                if self._first(one.said.key):
-                    storing.report(self._connection, one.said, now_ms=self._now_ms)
+                # Also under a key that was taken: a spool that is restored counts anew.
+                self._first(one.said.key)
+                storing.report(self._connection, one.said, now_ms=self._now_ms)
             case Telemetry():
                 if self._first(one.said.key):
                     storing.telemetry(self._connection, one.said)

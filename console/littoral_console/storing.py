@@ -29,7 +29,7 @@ _RUNTIMES: Final = 16
 def report(connection: Connection, said: Report, *, now_ms: int) -> None:
     """Keep a report, and what it means for what was asked of the device.
 
-    One that is here under another key, of before the device was enrolled anew, changes nothing.
+    One that is here already, under whatever key, changes nothing.
     """
     row: dict[str, Any] = {
         **_key(said.key),

@@ -77,6 +77,21 @@ def test_a_message_leaves_on_the_acknowledgement_alone(spool: Spool) -> None:
     assert [m.sequence for m in spool.messages({}, limit=10)] == [6]
 
 
+def test_a_spool_that_is_an_older_copy_goes_on_in_new_streams(spool: Spool) -> None:
+    """Its card was restored: it counted to 2, and the console has committed up to 7 and 5."""
+    for n in range(2):
+        spool.add("report", boot(n))
+        spool.add("telemetry", body)
+    before = {m.kind: m.stream for m in spool.messages({}, limit=9)}
+    assert spool.acknowledge({before["report"]: 7, before["telemetry"]: 5}) == 4
+    assert spool.messages({}, limit=9) == []
+    assert spool.tell_dropped(lambda _, count: b"%d" % count)
+    spool.add("telemetry", body)
+    found = spool.messages({}, limit=9)
+    assert next((m.kind, m.sequence, m.body) for m in found) == ("report", 1, b"2")
+    assert not set(before.values()) & {m.stream for m in found}
+
+
 def test_what_was_sent_is_not_sent_again_until_it_is_asked_for(spool: Spool) -> None:
     for _ in range(4):
         spool.add("report", body)

@@ -1,5 +1,6 @@
 """No report is counted twice, whatever was lost between the device and the console."""
 
+import shutil
 from pathlib import Path
 
 from littoral.wire.journal import Said
@@ -67,3 +68,27 @@ def test_two_devices_may_say_the_same(console: ConsoleProcess, tmp_path: Path) -
         device.post(*said(spool))
         spool.close()
         assert history(console, device) == ["desired"]
+
+
+def test_a_card_that_is_restored_loses_no_report(console: ConsoleProcess, tmp_path: Path) -> None:
+    """Its spool counts again what was counted before, and says other things by those numbers."""
+    device = DeviceSimulator(console, "restored")
+    spool = opened(tmp_path, device)
+    tell(spool, "desired")
+    spool.close()
+    shutil.copytree(tmp_path, copy := tmp_path / "copy", ignore=shutil.ignore_patterns("devices"))
+    spool = opened(tmp_path, device)
+    tell(spool, "fetched", "passed", "healthy")
+    spool.acknowledge(device.post(*said(spool)))
+    spool.close()
+    spool = opened(copy, device)
+    tell(spool, "woke")  # number 2, which was "fetched"
+    for _ in range(2):  # times that its answer is lost
+        acks = device.post(*said(spool))
+    spool.acknowledge(acks)
+    tell(spool, "dropped")
+    spool.acknowledge(device.post(*said(spool)))
+    assert said(spool) == ()
+    spool.close()
+    events = ["desired", "fetched", "passed", "healthy", "woke", "dropped"]
+    assert history(console, device) == events

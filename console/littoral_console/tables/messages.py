@@ -46,7 +46,7 @@ reports: Final = Table(
     Column("incarnation", Integer, nullable=False),
     Column("stream", ID, nullable=False),
     Column("sequence", BigInteger, nullable=False),
-    Column("once", String(64), nullable=False),  # the same under whatever key it comes
+    Column("once", String(64), nullable=False),  # what counts: a key may come again with another
     Column("time_ms", BigInteger, nullable=False),  # by the device's clock
     Column("received_ms", BigInteger, nullable=False),
     Column("kind", String(16), nullable=False),
@@ -61,7 +61,6 @@ reports: Final = Table(
     Column("running", BigInteger),
     Column("code", String(32)),
     Column("figures", JSON, nullable=False),
-    UniqueConstraint("device", "incarnation", "stream", "sequence"),
     UniqueConstraint("device", "once"),
     Index("ix_reports_device_id", "device", "id"),
     Index("ix_reports_model_id", "model", "id"),

@@ -14,7 +14,9 @@ inserts that key in the transaction that applies the message and acknowledges af
 cumulatively per stream; only then does the message leave the device's spool. So a replay is
 harmless, a gap is seen, and a broker's own acknowledgement means nothing. A report that was not
 acknowledged before its device was enrolled anew gets another key; it keeps its ``once``, by which
-the console applies it one time under whatever keys it comes. What the device had to
+the console applies it one time under whatever keys it comes, and tells it from another under its
+key: a spool that is restored from a copy counts anew, until an acknowledgement goes beyond what it
+ever counted, and then begins new streams. What the device had to
 drop is said by its status: by stream, the lowest sequence that its spool still holds (the next one
 to come, when it is empty). The console counts what is missing below that as lost and acknowledges
 over it; a gap that the device can still fill holds the acknowledgement back.

@@ -299,13 +299,6 @@ def upgrade() -> None:
         sa.Column("figures", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["device"], ["devices.id"], name=op.f("fk_reports_device_devices")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reports")),
-        sa.UniqueConstraint(
-            "device",
-            "incarnation",
-            "stream",
-            "sequence",
-            name=op.f("uq_reports_device_incarnation_stream_sequence"),
-        ),
         sa.UniqueConstraint("device", "once", name=op.f("uq_reports_device_once")),
     )
     op.create_index("ix_reports_device_id", "reports", ["device", "id"], unique=False)
