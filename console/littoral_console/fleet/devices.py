@@ -52,8 +52,19 @@ class _Devices(Group):
 @click.pass_context
 def devices(context: click.Context, *, to: str, as_json: bool) -> None:
     """List the devices and what they run; show one, or order what it shall be."""
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        _list(to, as_json=as_json)
+
+
+@devices.command("list", epilog="Example: littoral fleet devices list --to site=berlin")
+@TO
+@JSON
+def list_devices(*, to: str, as_json: bool) -> None:
+    """List the devices and what they run; 'list' may be left out."""
+    _list(to, as_json=as_json)
+
+
+def _list(to: str, *, as_json: bool) -> None:
     found = console().get("devices", to=to)
     emit({"devices": found}, as_json=as_json, text=table(_DEVICE, [_device(d) for d in found]))
 
