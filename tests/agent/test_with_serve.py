@@ -1,7 +1,11 @@
 """The agent and serve, both real: what the one orders, the other runs."""
 
+import os
+import signal
+import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +15,7 @@ pytest.importorskip("ai_edge_litert")
 pytest.importorskip("httptools")
 
 from littoral.errors import LittoralError
+from littoral.wire.journal import State
 from littoral_agent.control import Control
 from simulators.fleet import Fleet
 from simulators.served import Device, model, serving
@@ -78,3 +83,35 @@ def test_releases_are_proven_served_and_come_back_by_themselves(sea: Sea) -> Non
             sea.wait(lambda: sea.good("digits") == 1)
             assert sea.runs == {"digits": 1}
     assert [event for event, _ in sea.events("digits")].count("healthy") == 3
+
+
+def test_a_trial_that_is_no_longer_wanted_is_ended_within_a_second_and_counts_nothing(
+    sea: Sea,
+) -> None:
+    with sea.agent(), serving("--data", str(sea.tree.root)) as process:
+        sea.order("digits", 1)
+        sea.wait(lambda: sea.good("digits") == 1)
+        sea.order("digits", 2)
+        sea.wait(lambda: trials(process.process.pid))
+        (trial,) = trials(process.process.pid)
+        os.kill(trial, signal.SIGSTOP)  # it would go on until its deadline, a minute later
+        before = time.monotonic()
+        sea.order("digits", 1)
+        sea.wait(lambda: not trials(process.process.pid))
+        sea.wait(lambda: sea.journal("digits").state is State.IDLE)
+        assert time.monotonic() - before < 1.0
+        assert sea.runs == {"digits": 1}
+        assert not sea.journal("digits").quarantine
+        sea.order("digits", 2)
+        sea.wait(lambda: sea.good("digits") == 2)
+
+
+def trials(serve: int) -> list[int]:
+    """Return the processes in which ``serve`` tries a candidate."""
+    children = Path(f"/proc/{serve}/task/{serve}/children").read_text().split()
+    found = []
+    for child in children:
+        with suppress(OSError):
+            if b"littoral_serve.trial" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(int(child))
+    return found
