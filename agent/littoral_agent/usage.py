@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from littoral import durable, records
-from littoral.errors import OverBudgetError, SpentError, StorageError
+from littoral.errors import OverAllowanceError, SpentError, StorageError
 from littoral.sizes import size
 from littoral_agent.origin import CHUNK_BYTES
 
@@ -61,12 +61,12 @@ class Usage:
         """Do nothing if ``needed`` bytes may be brought this month.
 
         Raises:
-            OverBudgetError: They are more than any month has.
+            OverAllowanceError: They are more than any month has.
             SpentError: They are more than what is left of this one.
 
         """
         if needed > self._most:
-            raise OverBudgetError(
+            raise OverAllowanceError(
                 f"it takes {size(needed)}, and bytes_per_month allows {size(self._most)}; "
                 "raise that, or bring it on a stick"
             )

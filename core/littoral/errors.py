@@ -25,7 +25,7 @@ LittoralError
 │   ├── WrongRuntimeError       its runtime is of another version than the release requires
 │   ├── OperatorsError          its runtime does not know an operator, or not in that version
 │   ├── ShortMemoryError        it has less free memory than the release requires
-│   └── OverBudgetError         it may not bring so many bytes in any month
+│   └── OverAllowanceError      it may not bring so many bytes in any month
 ├── PostponedError              not now: it waits, and is taken up again when its time comes
 │   ├── ClosedError             no maintenance window is open
 │   └── SpentError              this month's bytes are used up
@@ -37,6 +37,7 @@ LittoralError
 │   ├── DeadlineError           it did not finish in time
 │   ├── ThrottledError          it was too slow while the board was slowed down
 │   └── UnhealthyError          it failed while on probation
+│       └── FellBackError       it was proven, and is so no longer; nobody ordered that
 ├── BackendError                the model cannot be run here
 │   └── BackendMissingError     this machine has no such runtime or accelerator
 ├── ConversionError             the model cannot be converted, or not as it was asked
@@ -223,8 +224,8 @@ class ShortMemoryError(UnfitError):
     code = "short-memory"
 
 
-class OverBudgetError(UnfitError):
-    code = "over-budget"
+class OverAllowanceError(UnfitError):
+    code = "over-allowance"
 
 
 class PostponedError(LittoralError):
@@ -240,7 +241,7 @@ class ClosedError(PostponedError):
 
 
 class SpentError(PostponedError):
-    code = "budget"
+    code = "allowance"
 
 
 class TrialError(LittoralError):

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from littoral.errors import ClosedError, OverBudgetError
+from littoral.errors import ClosedError, OverAllowanceError
 from littoral_agent import gates
 from littoral_agent.gates import Gates
 from littoral_agent.settings import Settings
@@ -58,7 +58,7 @@ def test_a_months_bytes_are_those_of_the_settings(tmp_path: Path) -> None:
     clock = Clock(datetime(2026, 7, 1, 2, tzinfo=UTC))
     found = made(tmp_path, clock, Settings(bytes_per_month=1000, max_rate_bytes_per_s=5000))
     found.check_bytes(1000)
-    with pytest.raises(OverBudgetError):
+    with pytest.raises(OverAllowanceError):
         found.check_bytes(1001)
     assert found.rate is not None
     assert found.rate.took(10_000) == pytest.approx(1.0, abs=0.1)

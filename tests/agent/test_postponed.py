@@ -225,14 +225,14 @@ def test_a_months_bytes_are_kept_to(device: Device, repo: RepositorySimulator) -
     configure(device, bytes_per_month=needed - 1)
     device.order("digits", 2)
     settle(device)
-    assert device.told("digits") == [("desired", None), ("refused", "over-budget")]
+    assert device.told("digits") == [("desired", None), ("refused", "over-allowance")]
     configure(device, bytes_per_month=needed)
     spent = Usage(device.tree.usage, most_bytes=needed, now=device.clock.now, sure=lambda: True)
     list(spent.counted(iter([b"x"]), expected=1))
     configure(device, bytes_per_month=needed)
     device.order("digits", 2)
     settle(device)
-    assert device.told("digits")[-1] == ("postponed", "budget")
+    assert device.told("digits")[-1] == ("postponed", "allowance")
     assert blobs(repo) == []
     waits = held(device).waits
     assert waits is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from littoral import durable
-from littoral.errors import DiskFullError, OverBudgetError, SpentError
+from littoral.errors import DiskFullError, OverAllowanceError, SpentError
 from littoral_agent.origin import CHUNK_BYTES
 from littoral_agent.usage import BLOCK_BYTES, Usage
 
@@ -110,7 +110,7 @@ def test_what_is_too_much_waits_or_is_refused_before_the_first_byte(
     held.check(6 * MB)
     with pytest.raises(SpentError, match=r"10 MB 6 MB are left"):
         held.check(6 * MB + 1)
-    with pytest.raises(OverBudgetError, match=r"allows 10 MB; raise that"):
+    with pytest.raises(OverAllowanceError, match=r"allows 10 MB; raise that"):
         held.check(10 * MB + 1)
 
 

@@ -37,7 +37,7 @@ def test_what_goes_on_is_called_as_the_field_calls_it(
         ("window", NOW_MS + 3_600_000, "waits for its window until 13:00 UTC"),
         ("window", NOW_MS - 60_000, "waits for its window, due at 11:59 UTC"),
         ("window", None, "waits for its window"),
-        ("budget", NOW_MS + 31 * 86_400_000, "waits for next month's bytes until 2026-02-01 12:00"),
+        ("allowance", NOW_MS + 31 * 86_400_000, "waits for next month's bytes until 2026-02-01"),
         ("moonlight", NOW_MS + 3_600_000, "waits until 13:00 UTC"),  # a newer device's
     ],
 )

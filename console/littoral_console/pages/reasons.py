@@ -103,7 +103,7 @@ _REASONS: Final[dict[str, Reason]] = {
         "Too little free memory",
         "The release requires more memory than the device has free. It is looked at again.",
     ),
-    "over-budget": Reason(
+    "over-allowance": Reason(
         "More than a month's bytes",
         "The download is larger than all that the device may bring in a month.",
     ),
@@ -113,7 +113,7 @@ _REASONS: Final[dict[str, Reason]] = {
         "No maintenance window of the device is open. It goes on by itself when one is.",
         "calm",
     ),
-    "budget": Reason(
+    "allowance": Reason(
         "Waits for next month",
         "The device has used up the bytes that it may bring in a month (of UTC).",
         "calm",
