@@ -219,7 +219,32 @@ def attacks(name: str) -> str:
     return "\n".join(lines)
 
 
+def refusals() -> str:
+    """Return which attack is refused by which reason code, and which cannot be."""
+    sys.path.insert(0, str(HERE.parent / "tests"))
+    table = importlib.import_module("faults.attacks")
+    heads = [f"{role}, {source}" for role in table.ROLES for source in table.SOURCES]
+    lines = [f"| attack | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    notes: list[str] = []
+    for attack in table.ATTACKS:
+        cells = [cell for cell in table.CELLS if cell.attack == attack]
+        shown = []
+        for cell in sorted(cells, key=lambda c: heads.index(f"{c.role}, {c.source}")):
+            why = table.NONE.get((cell.attack, cell.role, cell.source))
+            if why is not None and why not in notes:
+                notes.append(why)
+            shown.append(f"`{cell.code}`" if why is None else f"none ({notes.index(why) + 1})")
+        lines.append(f"| {attack} | {' | '.join(shown)} |")
+    lines += ["", *(f"{i}. {why}." for i, why in enumerate(notes, 1))]
+    lines += ["", f"| attack | {' | '.join(table.ROLES)} |", "|---|---|---|"]
+    for attack, tries in table.ATTACKS.items():
+        said = (inspect.getdoc(tries[role].do) if role in tries else "" for role in table.ROLES)
+        lines.append(f"| {attack} | {' | '.join(words or '' for words in said)} |")
+    return "\n".join(lines)
+
+
 PARTS: dict[str, Callable[[], str]] = {
+    "attacks": refusals,
     "attacks-broker": lambda: attacks("test_isolation"),
     "attacks-https": lambda: attacks("test_https"),
     "attacks-stolen": lambda: attacks("test_lives"),
