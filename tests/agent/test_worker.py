@@ -114,8 +114,10 @@ def a_trial(fleet: Fleet) -> None:
 
 def a_probe(fleet: Fleet) -> None:
     fleet.serve.held.add("probe")
+    before = fleet.serve.calls.count("probe")
     fleet.order("digits", 2)
-    fleet.wait(lambda: fleet.serve.calls.count("probe") == 2)
+    fleet.wait(lambda: fleet.serve.calls.count("probe") > before)
+    assert fleet.serve.running == {"digits": 2}
 
 
 def asked_for_blobs(fleet: Fleet) -> list[str]:
