@@ -61,6 +61,8 @@ class Origin:
         from urllib3 import PoolManager, disable_warnings
         from urllib3.exceptions import InsecureRequestWarning, SystemTimeWarning
 
+        from littoral_agent import heads
+
         with self._lock:
             if self._made is None:
                 disable_warnings(SystemTimeWarning)  # the system's clock is not what TLS goes by
@@ -73,6 +75,7 @@ class Origin:
                     ssl_context=tls.context(self._ca) if secured else None,
                     headers={"User-Agent": "littoral-agent", "Accept-Encoding": "identity"},
                 )
+                self._made.pool_classes_by_scheme = heads.BY_SCHEME
             return self._made
 
     def close(self) -> None:

@@ -1,6 +1,10 @@
-"""Answers that come too slowly, whatever they began with."""
+"""Answers that come too slowly, whatever they began with, and those that never begin."""
 
+import socket
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,3 +54,34 @@ def test_metadata_that_drips_is_not_waited_for(
 def test_who_is_slow_and_steady_is_heard_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     found, answer = read(monkeypatch, *[(10_000, 25.0)] * 400)
     assert (found, answer.now_s) == (4_000_000, 10_000.0)
+
+
+@contextmanager
+def dripping(every_s: float) -> Iterator[str]:
+    """Answer each request letter by letter, and never come to the end of the head."""
+    ended = threading.Event()
+
+    def drip(link: socket.socket) -> None:
+        with link, suppress(OSError):
+            link.recv(4096)
+            link.sendall(b"HTTP/1.1 200 OK\r\nX-Never: ")
+            while not ended.wait(every_s):
+                link.sendall(b"a")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=lambda: drip(server.accept()[0]))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            ended.set()
+            thread.join(10)
+
+
+def test_a_head_that_drips_is_not_waited_for() -> None:
+    """Each letter is in time, and there may be six millions of them."""
+    with dripping(0.05) as url, closing(origin.Origin(url, ca=None)) as asked:
+        begun = time.monotonic()
+        with pytest.raises(SlowError, match="did not begin within 1 s"):
+            asked.get("metadata/timestamp.json", limit=1000, read_s=0.5)
+        assert time.monotonic() - begun < 5

@@ -1,0 +1,71 @@
+"""Connections on which the head of an answer has to come in time, however slowly it drips.
+
+A socket's timeout begins anew with each byte: one header that comes letter by letter would keep a
+thread of the agent for years. Bodies are judged by their rate, where they are read.
+"""
+
+import contextlib
+import http.client
+import socket
+import threading
+from typing import Final
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from littoral.errors import SlowError
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer whose head may take twice as long as one read of the socket."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        debuglevel: int = 0,
+        method: str | None = None,
+        url: str | None = None,
+    ) -> None:
+        super().__init__(sock, debuglevel, method, url)
+        self._from, self._late = sock, False
+
+    def begin(self) -> None:
+        """Read the head. Raises SlowError."""
+        most_s = 2 * (self._from.gettimeout() or 0.0)
+        timer = threading.Timer(most_s, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            super().begin()
+        except (OSError, http.client.HTTPException):
+            if not self._late:
+                raise
+        finally:
+            timer.cancel()
+            del self._from
+        if self._late:
+            raise SlowError(f"an answer did not begin within {most_s:.0f} s")
+
+    def _cut(self) -> None:
+        self._late = True
+        with contextlib.suppress(OSError, AttributeError):  # it came at this very moment
+            self._from.shutdown(socket.SHUT_RD)
+
+
+class _Plain(HTTPConnection):
+    response_class = _Answer
+
+
+class _Secured(HTTPSConnection):
+    response_class = _Answer
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecuredPool(HTTPSConnectionPool):
+    ConnectionCls = _Secured
+
+
+BY_SCHEME: Final = {"http": _PlainPool, "https": _SecuredPool}  # as a PoolManager asks for them
