@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,32 @@ def test_who_was_killed_before_anybody_was_told_is_told_by_the_same_command(
         console.rest.post("devices/pi-7/revoke")
         with pytest.raises(DeniedError, match="used already"):
             enroll(url, token, tree, name="pi-7")
+
+
+@needs_broker
+@pytest.mark.slow
+def test_what_waits_for_its_window_is_pending_in_the_console_and_no_byte_comes(
+    coast: Coast,
+) -> None:
+    opens = (datetime.now(UTC) + timedelta(hours=2)).replace(second=0, microsecond=0)
+    window = f"mon-sun {opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}"
+    coast.tree.settings.write_text(f'{SETTINGS}\nwindows = ["{window}"]\nzone = "UTC"\n')
+    number = coast.console.push("digits:1")
+    with coast.agent():
+        coast.until(lambda: coast.console.outcome(number, "pi-7")["waits"], "it waits")
+        found = coast.console.outcome(number, "pi-7")
+        assert (found["outcome"], found["waits"]) == ("pending", "window")
+        assert abs(found["until_ms"] - opens.timestamp() * 1000) < 5_000
+
+        def waits() -> bool:
+            models = coast.device()["device"]["models"]
+            return [(m["waits"], m["waits_until_ms"]) for m in models] == [
+                ("window", int(opens.timestamp() * 1000))
+            ]
+
+        coast.until(waits, "its status says so")
+        assert not list(coast.tree.parts.iterdir())
+    coast.tree.settings.write_text(SETTINGS)
+    with coast.agent():
+        coast.until(lambda: coast.runs(1), "release 1 runs")
+        coast.until(lambda: coast.console.outcome(number, "pi-7")["outcome"] == "healthy", "proven")

@@ -6,6 +6,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -14,11 +15,13 @@ import pytest
 pytest.importorskip("ai_edge_litert")
 pytest.importorskip("httptools")
 
+from littoral.bundle.manifest import Requires
 from littoral.errors import LittoralError
 from littoral.wire.journal import State
 from littoral_agent.control import Control
+from littoral_converter import check
 from simulators.fleet import Fleet
-from simulators.served import Device, model, serving
+from simulators.served import HARDWARE, Device, model, serving
 
 SERVE = "window_s = 0.2\n"
 
@@ -31,10 +34,21 @@ class Sea(Fleet):
         self.serve.stop()
         return self
 
-    def publish(self, release: int, *, data: bytes, golden_of: bytes | None = None) -> None:
+    def publish(
+        self,
+        release: int,
+        *,
+        data: bytes,
+        golden_of: bytes | None = None,
+        requires: Requires | None = None,
+    ) -> None:
         """Publish a real model with golden outputs of its own, or of another one."""
         press = Device(self.repo.base / "press")
         made = press.add("digits", release=release, data=data, golden_of=golden_of or data)
+        if requires is not None:
+            (variant,) = made.manifest.variants
+            variants = (replace(variant, requires=requires),)
+            made = press.put(replace(made.manifest, variants=variants))
         bundle = self.repo.base / "made" / str(release)
         bundle.mkdir(parents=True)
         (bundle / "manifest.json").write_bytes(made.manifest.to_json())
@@ -60,6 +74,26 @@ def sea(tmp_path: Path) -> Iterator[Sea]:
         sea.publish(3, data=model("tiny_int8"), golden_of=model("tiny_int8_b"))
         sea.enrol()
         yield sea
+
+
+def test_what_a_real_runtime_does_not_know_is_refused_before_a_byte_of_it(sea: Sea) -> None:
+    """What the converter writes of a model is what the same runtime says that it knows."""
+    used = check.read(model("tiny_int8")).versions
+    known = Requires(hardware=(HARDWARE,), runtime="litert>=1.0", operators=used, memory_bytes=1)
+    name = next(iter(used))
+    sea.publish(11, data=model("tiny_int8"), requires=known)
+    sea.publish(12, data=model("tiny_int8_b"), requires=replace(known, runtime="litert>=99"))
+    newer = replace(known, operators=used | {name: 99})
+    sea.publish(13, data=model("tiny_int8_b"), requires=newer)
+    with sea.agent(), serving("--data", str(sea.tree.root)):
+        sea.order("digits", 11)
+        sea.wait(lambda: sea.good("digits") == 11)
+        sea.repo.requests.clear()
+        for release, code in ((12, "wrong-runtime"), (13, "operators")):
+            sea.order("digits", release)
+            sea.wait(lambda code=code: ("refused", code) in sea.events("digits"))  # type: ignore[misc]
+        assert not [asked for asked, _ in sea.repo.requests if asked.startswith("blobs/")]
+        assert sea.runs == {"digits": 11}
 
 
 def test_releases_are_proven_served_and_come_back_by_themselves(sea: Sea) -> None:
