@@ -183,7 +183,7 @@ class ImageRepository:
         found = self._held.newest(Timestamp, Timestamp.type)
         if found is None:
             return True
-        signed = found.signed.expires - writer.TIMESTAMP_LIFE
+        signed = found.signed.expires - writer.ONLINE_LIFE
         return self._now() >= signed + RENEW_EVERY
 
     def renew(self) -> None:

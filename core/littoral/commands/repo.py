@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from littoral.commands import ceremony, drafting
+from littoral.commands import ceremony, drafting, exporting
 from littoral.commands.output import JSON, Group, emit, table
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def verify(folder: Path, *, as_json: bool) -> None:
     emit(value, as_json=as_json, text=f"{_table(rows)}\n{folder}: all of it holds")
 
 
-for _command in (drafting.found, drafting.draft):
+for _command in (exporting.export, drafting.found, drafting.draft):
     repo.add_command(_command)
 for _command in (ceremony.review, ceremony.sign, ceremony.collect):
     repo.add_command(_command)

@@ -137,7 +137,7 @@ def _add(
     copied = [
         size
         for source, sha256, size in _files(bundle, found)
-        if _copy(source, repository.blob_path(sha256), sha256=sha256, size=size)
+        if copy_blob(source, repository.blob_path(sha256), sha256=sha256, size=size)
     ]
     sha256 = hashlib.sha256(release.data).hexdigest()
     path = repository.manifest_path(model, found.release, sha256=sha256)
@@ -177,7 +177,7 @@ def _files(bundle: Path, found: Manifest) -> Iterator[tuple[Path, str, int]]:
             yield bundle / encoding.sha256, encoding.sha256, encoding.size
 
 
-def _copy(source: Path, into: Path, *, sha256: str, size: int) -> bool:
+def copy_blob(source: Path, into: Path, *, sha256: str, size: int) -> bool:
     """Copy ``source`` unless its bytes are there; return whether it was copied."""
     if into.exists() and _whole(into, sha256):
         return False

@@ -36,8 +36,7 @@ from littoral.trust.rotation import Rotated, extend, raise_floor, rotate
 from littoral.trust.signing import TARGETS_LIFE, find_signers, write
 from littoral.trust.survey import Row, status, verify
 
-SNAPSHOT_LIFE: Final = timedelta(days=14)
-TIMESTAMP_LIFE: Final = timedelta(days=14)
+ONLINE_LIFE: Final = timedelta(days=14)  # of snapshot and timestamp
 DIRECTOR_LIFE: Final = timedelta(days=14)
 KEEP_SNAPSHOTS: Final = 8
 
@@ -95,7 +94,12 @@ def delegate(folder: Path, model: str, *, offline: Path, now: datetime | None = 
 
 
 def renew(
-    folder: Path, *, online: Path, now: datetime | None = None, least: int = 1
+    folder: Path,
+    *,
+    online: Path,
+    now: datetime | None = None,
+    least: int = 1,
+    life: timedelta = ONLINE_LIFE,
 ) -> tuple[int, int]:
     """Sign a snapshot and a timestamp of what is in ``folder``; return their versions.
 
@@ -110,7 +114,7 @@ def renew(
     versions = repository.versions().get(Snapshot.type, [])
     snapshot = Snapshot(
         version=max(max(versions, default=0) + 1, least),
-        expires=now + SNAPSHOT_LIFE,
+        expires=now + life,
         meta=snapshot_meta(repository, roles),
     )
     signers = find_signers(root.roles[Snapshot.type], online, Snapshot.type)
@@ -118,7 +122,7 @@ def renew(
     before = repository.newest(Timestamp, Timestamp.type)
     timestamp = Timestamp(
         version=max((before.signed.version if before else 0) + 1, least),
-        expires=now + TIMESTAMP_LIFE,
+        expires=now + life,
         snapshot_meta=MetaFile(
             snapshot.version, length=len(data), hashes={"sha256": hashlib.sha256(data).hexdigest()}
         ),
