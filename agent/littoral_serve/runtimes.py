@@ -14,7 +14,7 @@ def find(needs: Needs) -> Runtime:
 
     """
     match backend_named(needs.engine, needs.delegate):
-        case "litert":
+        case "litert" | "edgetpu":  # what is not compiled for an Edge TPU runs in LiteRT
             return Runtime(
                 name="litert",
                 version=registered.version(),

@@ -39,6 +39,7 @@ LittoralError
 │   └── UnhealthyError          it failed while on probation
 │       └── FellBackError       it was proven, and is so no longer; nobody ordered that
 ├── BackendError                the model cannot be run here
+│   ├── NotDelegatedError       the accelerator that it is for would run nothing of it
 │   └── BackendMissingError     this machine has no such runtime or accelerator
 ├── ConversionError             the model cannot be converted, or not as it was asked
 ├── UnreachableError            a server does not answer: wait, and try again
@@ -288,6 +289,10 @@ class FellBackError(UnhealthyError):
 
 class BackendError(LittoralError):
     code = "backend"
+
+
+class NotDelegatedError(BackendError):
+    code = "not-delegated"
 
 
 class BackendMissingError(BackendError):

@@ -97,6 +97,7 @@ class Device:
         data: bytes | None = None,
         golden_of: bytes | None = None,
         repeat: int = 1,
+        backend: str = "litert",
         **changes: Any,
     ) -> Release:
         """Put a release of ``name`` here; its golden outputs are those of ``golden_of``.
@@ -104,7 +105,7 @@ class Device:
         ``repeat`` makes many of the four golden samples, and so a long self-test.
         """
         data = model("tiny_int8") if data is None else data
-        session = open_session("litert", model("tiny_int8") if golden_of is None else golden_of)
+        session = open_session(backend, model("tiny_int8") if golden_of is None else golden_of)
         inputs = noise(session.inputs, 4)
         outputs = [session.run(*sample) for sample in inputs]
         manifest = Manifest(

@@ -146,6 +146,9 @@ _REASONS: Final[dict[str, Reason]] = {
     ),
     # the model cannot be run or made
     "backend": Reason("It cannot be run here", "The runtime on the device refused the model."),
+    "not-delegated": Reason(
+        "Not compiled for this accelerator", "It would have run on the processor instead."
+    ),
     "backend-missing": Reason(
         "Runtime or accelerator missing",
         "The device has no runtime for this variant, or its accelerator does not answer.",
@@ -245,6 +248,7 @@ _WORDS: Final[dict[str, Word]] = {
     "dropped": Word("called off", "calm"),
     "removed": Word("removed", "calm"),
     "fetched": Word("files arrived", "busy"),
+    "postponed": Word("waits", "calm"),
     "passed": Word("passed its trial", "busy"),
     "stumbled": Word("cut short", "busy"),
     "woke": Word("woke up", "calm"),

@@ -6,7 +6,7 @@ from littoral.bundle.manifest import Variant
 from littoral.errors import BackendMissingError
 from littoral.model.backends.base import Array, Session
 
-NAMES: Final = ("litert", "reference")
+NAMES: Final = ("litert", "edgetpu", "reference")
 
 __all__ = ["NAMES", "Array", "Session", "backend_for", "open_session"]
 
@@ -16,6 +16,7 @@ def open_session(backend: str, model: bytes, *, threads: int = 1) -> Session:
 
     Raises:
         BackendMissingError: This machine has no such runtime or accelerator.
+        NotDelegatedError: The accelerator would run nothing of it.
         BackendError: The runtime is here and refuses this model.
 
     """
@@ -24,6 +25,10 @@ def open_session(backend: str, model: bytes, *, threads: int = 1) -> Session:
             from littoral.model.backends.litert import LiteRTSession
 
             return LiteRTSession(model, threads=threads)
+        case "edgetpu":
+            from littoral.model.backends.edgetpu import EdgeTpuSession
+
+            return EdgeTpuSession(model, threads=threads)
         case "reference":
             from littoral.model.backends.reference import ReferenceSession
 
@@ -50,6 +55,8 @@ def backend_named(engine: str, delegate: str | None) -> str:
     match engine, delegate:
         case "tflite", None:
             return "litert"
+        case "tflite", "edgetpu":
+            return "edgetpu"
         case _:
             what = f"{engine} with {delegate}" if delegate else engine
             raise BackendMissingError(f"no backend runs {what} here")

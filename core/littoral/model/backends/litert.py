@@ -15,7 +15,7 @@ _DTYPES = get_args(Tensor.__annotations__["dtype"])
 class LiteRTSession:
     """An Interpreter with its tensors allocated."""
 
-    def __init__(self, model: bytes, *, threads: int = 1) -> None:
+    def __init__(self, model: bytes, *, threads: int = 1, delegates: tuple[Any, ...] = ()) -> None:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as e:
@@ -23,7 +23,9 @@ class LiteRTSession:
                 f"LiteRT is not installed ({e}); run: pip install 'littoral[serve]'"
             ) from e
         try:
-            interpreter = Interpreter(model_content=model, num_threads=threads)
+            interpreter = Interpreter(
+                model_content=model, num_threads=threads, experimental_delegates=delegates or None
+            )
             interpreter.allocate_tensors()
             ins, outs = interpreter.get_input_details(), interpreter.get_output_details()
             names = _signature_names(interpreter)
@@ -34,6 +36,12 @@ class LiteRTSession:
         self._out = tuple(int(d["index"]) for d in outs)
         self.inputs = tuple(_spec(d, names) for d in ins)
         self.outputs = tuple(_spec(d, names) for d in outs)
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """Return the model's operators, one name for each that it has."""
+        details = self._interpreter._get_ops_details()  # noqa: SLF001 (there is no other way)
+        return tuple(one["op_name"] for one in details if one["op_name"] != "DELEGATE")
 
     def run(self, *inputs: Array) -> tuple[Array, ...]:
         interpreter = self._interpreter
