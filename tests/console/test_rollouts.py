@@ -102,6 +102,8 @@ def test_what_waits_for_its_time_is_pending_and_says_until_when(console: Console
     found = console.outcome(number, "night")
     assert (found["outcome"], found["code"], found["waits"]) == ("pending", "window", "window")
     assert abs(found["until_ms"] - opens_ms) < 60_000
+    assert console.rest.get("history", device="night", refused="true") == []
+    assert [c["event"] for c in console.rest.get("history", device="night")] == ["postponed"]
     device.post(device.report("fetched", release=2))
     found = console.outcome(number, "night")
     assert (found["outcome"], found["waits"], found["until_ms"]) == ("pending", None, None)

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, func, select
 
 from littoral_console import tables as t
+from littoral_console.outcomes import POSTPONED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,10 @@ def history(
     before: int | None = None,
     limit: int = 100,
 ) -> tuple[Change, ...]:
-    """Return the newest reports, newest first: those with a reason code, or all below an id."""
+    """Return the newest reports, newest first, of those that are asked for.
+
+    ``refused`` are those with a reason code, but for what merely waits.
+    """
     c = t.reports.c
     found = select(t.reports).order_by(c.id.desc()).limit(limit)
     if device is not None:
@@ -78,7 +82,7 @@ def history(
     if code is not None:
         found = found.where(c.code == code)
     if refused:
-        found = found.where(c.code.is_not(None))
+        found = found.where(c.code.is_not(None), c.event.is_distinct_from(POSTPONED))
     if before is not None:
         found = found.where(c.id < before)
     return tuple(_change(row) for row in connection.execute(found))
