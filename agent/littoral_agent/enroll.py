@@ -160,8 +160,7 @@ class Applicant:
         with durable.storage_errors(folder):
             if folder.is_dir() and (not board.exists() or board.read_bytes() != serial.encode()):
                 shutil.rmtree(folder)
-            folder.mkdir(mode=0o700, exist_ok=True)
-            durable.sync_folder(folder.parent)  # else the key that used the token may be lost
+            durable.make_folder(folder, mode=0o700)  # else the key that used the token may be lost
         if not board.exists():
             durable.replace(board, serial.encode())
 

@@ -170,8 +170,7 @@ class Renewer:
     def _make(self) -> None:
         """Make the newer key, unless it is there, and its request."""
         with durable.storage_errors(self.files.folder):
-            self.files.folder.mkdir(mode=0o700, exist_ok=True)
-            durable.sync_folder(self.files.folder.parent)
+            durable.make_folder(self.files.folder, mode=0o700)
         self._csr = self._child("request", self.files.folder, self._enrolment.device)
         self._again.reset()
         self.wake()

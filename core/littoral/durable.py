@@ -84,6 +84,18 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def make_folder(folder: Path, *, mode: int = 0o777) -> None:
+    """Make ``folder``, and those above it, be there and survive a power cut. Can be done twice.
+
+    Else what is written into it durably is gone with it.
+    """
+    if folder.is_dir():
+        return
+    make_folder(folder.parent, mode=mode)
+    folder.mkdir(mode=mode, exist_ok=True)
+    sync_folder(folder.parent)
+
+
 def remove(path: Path) -> None:
     """Make ``path`` not exist. Can be done twice.
 

@@ -116,14 +116,8 @@ class Tree:
 
         What is new survives a power cut: else all that is ever written below it would be gone.
         """
-        _make(self.root, mode=0o777)
+        durable.make_folder(self.root)
         for folder in (self.blobs, self.parts, self.manifests, self.journals, self.sockets):
-            _make(folder, mode=0o750)
+            durable.make_folder(folder, mode=0o750)
         for folder in (self.identity, self.trust, self.metadata):
-            _make(folder, mode=0o700)
-
-
-def _make(folder: Path, *, mode: int) -> None:
-    if not folder.is_dir():
-        folder.mkdir(mode=mode, parents=True, exist_ok=True)
-        durable.sync_folder(folder.parent)
+            durable.make_folder(folder, mode=0o700)

@@ -49,6 +49,18 @@ def test_a_folder_that_is_not_there_is_an_error_of_the_storage(tmp_path: Path) -
         durable.replace(tmp_path / "none" / "file", b"")
 
 
+def test_a_new_folder_survives_a_power_cut_and_so_do_those_above_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(durable, "sync_folder", synced.append)
+    durable.make_folder(tmp_path / "a" / "b", mode=0o700)
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+    assert synced == [tmp_path, tmp_path / "a"]
+    durable.make_folder(tmp_path / "a" / "b")
+    assert len(synced) == 2
+
+
 def test_a_file_is_removed_as_often_as_one_likes(tmp_path: Path) -> None:
     path = tmp_path / "part"
     durable.replace(path, b"")

@@ -24,7 +24,7 @@ def test_new_folders_survive_a_power_cut(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(durable, "sync_folder", synced.append)
     tree = Tree(tmp_path / "data")
     tree.make()
-    assert synced[0] == tmp_path
+    assert synced[0] == tmp_path, "its own name, too"
     assert {tree.root, tree.blobs, tree.trust} == set(synced[1:])
     synced.clear()
     tree.make()

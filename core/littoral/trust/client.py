@@ -59,7 +59,7 @@ def bootstrap(folder: Path, root: bytes, *, sha256: str | None = None) -> None:
     rules.held_root(root)
     path = folder / "root.json"
     if not path.exists():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        durable.make_folder(folder, mode=0o700)
         durable.replace(path, root)
 
 

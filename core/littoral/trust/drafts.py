@@ -126,7 +126,7 @@ def merge(drafts: Iterable[Draft]) -> tuple[Draft, ...]:
 
 def save(folder: Path, draft: Draft) -> Path:
     """Write ``draft`` into ``folder`` under its own name; return where."""
-    folder.mkdir(parents=True, exist_ok=True)
+    durable.make_folder(folder)
     path = folder / draft.name
     write(path, draft)
     return path

@@ -8,6 +8,7 @@ from typing import Final
 from securesystemslib.signer import Key
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
+from littoral import durable
 from littoral.bundle.manifest import check_id
 from littoral.errors import MisuseError
 from littoral.trust import certificates, rules
@@ -108,7 +109,7 @@ def check_thresholds(root: Root) -> None:
 def make_folders(repository: Repository) -> None:
     """Make what a repository consists of. Can be done twice."""
     for below in (repository.metadata, repository.blobs, repository.folder / "targets"):
-        below.mkdir(mode=0o755, parents=True, exist_ok=True)
+        durable.make_folder(below, mode=0o755)
 
 
 def _nothing(folder: Path) -> Repository:
@@ -161,7 +162,7 @@ def _make_keys(
         for stem in stems:
             if not (path := folder / f"{stem}.pem").exists():
                 new_key(path)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        durable.make_folder(folder, mode=0o700)
         folder.chmod(0o700)
     device_ca = certificates.new_ca(
         offline / "device-ca.pem",

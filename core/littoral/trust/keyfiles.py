@@ -125,7 +125,7 @@ def new(path: Path, kind: Kind = "ed25519", *, passphrase: str | None = None) ->
         new_key(path, kind)
         return read(path)
     _free(path)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_folder(path.parent, mode=0o700)
     durable.replace(path, _sealed(generate(kind), passphrase))
     return read(path)
 
@@ -162,7 +162,7 @@ def new_on_token(path: Path, address: str) -> KeyFile:
 
 def _link(path: Path, address: str, public: ec.EllipticCurvePublicKey) -> KeyFile:
     _free(path)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_folder(path.parent, mode=0o700)
     beside = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     durable.replace(path, address.encode() + b"\n" + beside)
     return read(path)

@@ -52,7 +52,7 @@ def new_key(path: Path, kind: Kind = "ed25519") -> None:
     """
     if path.exists():
         raise MisuseError(f"{path}: a key is there, and is never overwritten; name another file")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_folder(path.parent, mode=0o700)
     durable.replace(path, private_pem(generate(kind)), mode=0o600)
 
 

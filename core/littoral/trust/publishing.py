@@ -141,7 +141,7 @@ def _add(
     ]
     sha256 = hashlib.sha256(release.data).hexdigest()
     path = repository.manifest_path(model, found.release, sha256=sha256)
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    durable.make_folder(path.parent, mode=0o755)
     durable.replace(path, release.data, mode=PUBLIC)
     target = _target(found, length=len(release.data), sha256=sha256)
     signed.targets[target.path] = target
