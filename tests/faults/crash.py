@@ -2,17 +2,18 @@
 
 What a device does is written down call by call, with its bytes. After each call every state is
 made that no fsync rules out (faults.crash_disk), and judged: that of updates by
-faults.crash_updates, that of who the device is by faults.crash_identity. And every fsync is left
-out once, of each who asks for one: what nobody notices then is not needed, or the states are
-too few.
+faults.crash_updates, that of who the device is by faults.crash_identity, that of a repository by
+faults.crash_publisher. And every fsync is left out once, of each who asks for one: what nobody
+notices then is not needed, or the states are too few.
 """
 
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from faults import crash_identity, crash_victims
+from faults import crash_identity, crash_publisher, crash_victims
 from faults.crash_identity import STORIES, Identities
+from faults.crash_publisher import Publications
 from faults.crash_states import Judge, Recording, survey
 from faults.crash_updates import Extent, Left, Updates
 from faults.crash_waker import Waker
@@ -28,6 +29,7 @@ class Aim:
     scenarios: tuple[Scenario, ...] = SCENARIOS
     acknowledged: tuple[bool, ...] = (False, True)  # whether a console takes each report at once
     stories: tuple[str, ...] = STORIES
+    publisher: tuple[str, ...] = crash_publisher.STORIES
     fresh: bool = True  # a board from the beginning to its first model
     extent: Extent = field(default_factory=Extent)
 
@@ -42,6 +44,9 @@ class Subject:
 
 def subjects(ground: Ground, waker: Waker, aim: Aim) -> Iterator[Subject]:
     """Record what ``aim`` names."""
+    for story in aim.publisher:
+        recording = crash_publisher.record(ground, story)
+        yield Subject(recording, _publications(ground, story))
     for story in aim.stories:
         recording, token = crash_identity.record(ground, story)
         yield Subject(recording, _identities(ground, story, token))
@@ -110,6 +115,10 @@ def _noticed(site: str, those: list[Subject], extent: Extent) -> str | None:
                 if found.bad:
                     return ", ".join(sorted(found.bad))
     return None
+
+
+def _publications(ground: Ground, story: str) -> Callable[[Tally, Extent], Judge]:
+    return lambda tally, _: Publications(ground, story, tally)
 
 
 def _identities(ground: Ground, story: str, token: str) -> Callable[[Tally, Extent], Judge]:

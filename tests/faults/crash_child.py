@@ -1,7 +1,10 @@
-"""A process that becomes somebody, to be written down: python -m faults.crash_child STORY ROOT …
+"""A process that does one thing, to be written down: python -m faults.crash_child STORY ROOT …
 
     enrol ROOT URL TOKEN      enrols the device there
     renew ROOT BASE           gives it a newer key, which the authority in BASE certifies
+    found, rotate ROOT        as faults.crash_deeds
+    publish ROOT BUNDLE
+    follow ROOT REPO
 
 It waits for a byte before it begins: whoever traces it is attached by then.
 """
@@ -13,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from faults import crash_marks
+from faults import crash_deeds, crash_marks
 from faults.crash_marks import mark
 from faults.teeth import break_
 from littoral.tree import Tree
@@ -43,6 +46,8 @@ def main(story: str, root: str, *words: str) -> int:
             become = partial(enroll, url, token, tree, name="pi-7")
         case "renew", (base,):
             become = partial(renew, tree, Path(base))
+        case (("found" | "rotate" | "publish" | "follow"), _):
+            become = partial(getattr(crash_deeds, story), tree.root, *map(Path, words))
         case _:
             return 2
     sys.stdout.write("ready\n")

@@ -135,11 +135,11 @@ def record(ground: Ground, story: str) -> tuple[Recording, str]:
         Tree(start).make()
         enroll(fleet.console.url, fleet.console.token("pi-7"), Tree(start), name="pi-7")
     if story == "renewed":
-        _record(start, root, trace, ["renew", str(root), str(fleet.repo.base)])
+        record_child(start, root, trace, ["renew", str(root), str(fleet.repo.base)])
     else:
         fleet.console.incarnations["pi-7"] = int(story == "enrolled anew")
         token = fleet.console.token("pi-7")
-        _record(start, root, trace, ["enrol", str(root), fleet.console.url, token])
+        record_child(start, root, trace, ["enrol", str(root), fleet.console.url, token])
     return Recording(story, str(root), start, (trace,)), token
 
 
@@ -147,11 +147,12 @@ def record_enrolment(ground: Ground, start: Path, root: Path, trace: Path) -> Pa
     """Enrol the device in ``root``, which begins as ``start``; return the trace of that."""
     console = ground.fleet.console
     console.incarnations.clear()
-    _record(start, root, trace, ["enrol", str(root), console.url, console.token("pi-7")])
+    record_child(start, root, trace, ["enrol", str(root), console.url, console.token("pi-7")])
     return trace
 
 
-def _record(start: Path, root: Path, trace: Path, words: list[str]) -> None:
+def record_child(start: Path, root: Path, trace: Path, words: list[str]) -> None:
+    """Let faults.crash_child do what ``words`` say in ``root``, which begins as ``start``."""
     subprocess.run(["cp", "-a", str(start), str(root)], check=True)
     with _child(words) as process:
         assert process.stdin is not None

@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from faults.teeth import break_
 from littoral import durable
-from littoral.tree import Tree
 from littoral_agent import fetch, identity, renewal, spool
 from littoral_agent.spool import Spool
 
@@ -38,10 +37,9 @@ def begin(*, acknowledged: bool = False) -> None:
         break_(spool, "_SETUP", f"{spool._SETUP}PRAGMA wal_autocheckpoint = 4;")
     break_(os, "fsync", _sited(os.fsync))
     break_(os, "fdatasync", _sited(os.fdatasync))
-    for name in ("replace_from", "remove", "set_aside"):
-        break_(durable, name, _kept(getattr(durable, name), lambda path, *_: (path,)))
+    for name in ("replace_from", "remove", "set_aside", "make_folder"):
+        break_(durable, name, _kept(getattr(durable, name), lambda path, *_, **__: (path,)))
     _keeps(fetch._Part, "keep", lambda part: (part._whole,))
-    _keeps(Tree, "make", lambda tree: (tree.journals, tree.blobs, tree.manifests, tree.metadata))
     _keeps(identity.Identity, "adopt", lambda who: who.files)
     _keeps(renewal.Files, "keep", lambda one, _: (one.newer.certificate, one.newer.key))
     add = Spool.add
@@ -65,7 +63,7 @@ def _kept(function: Callable[..., Any], paths: Callable[..., tuple[Path, ...]]) 
     @wraps(function)
     def marked(*arguments: Any, **more: Any) -> Any:
         result = function(*arguments, **more)
-        for path in paths(*arguments):
+        for path in paths(*arguments, **more):
             mark("kept", path)
         return result
 
@@ -82,12 +80,13 @@ def _sited(function: Callable[[int], None]) -> Any:
 
 def _site() -> str:
     """Return which function of durable asks, and on whose behalf."""
-    names = []
+    names: list[str] = []
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         module = str(frame.f_globals.get("__name__"))
         if module not in {__name__, "contextlib"}:
-            names.append(f"{module.removeprefix('littoral.')}.{frame.f_code.co_qualname}")
+            name = f"{module.removeprefix('littoral.')}.{frame.f_code.co_qualname}"
+            names += [name] if names[-1:] != [name] else []  # it may call itself
             if module not in _PASSED_ON:
                 break
         frame = frame.f_back

@@ -19,8 +19,12 @@ class Promises:
         """From here on, ``path`` is as it is ``now``, or newer."""
         self._may[path] = {_content(now, path)}
 
-    def moved(self, now: State) -> None:
-        """Something changed: a power cut may leave that, too."""
+    def moved(self, call: str, now: State) -> None:
+        """Something changed by ``call``: a power cut may leave that, too.
+
+        What is written where it stands, a part that arrives, may be anything from there on.
+        """
+        self._may.pop(call.partition(" ")[2].rpartition(", ")[0], None)
         for path, may in self._may.items():
             may.add(_content(now, path))
 

@@ -68,7 +68,7 @@ def survey(
             if step.kind == "kept":
                 promises.kept(step.about, now)
             elif step.kind == "call":
-                promises.moved(now)
+                promises.moved(step.about, now)
             judge.hear(step, now)
             if n < recording.judged:
                 continue

@@ -172,6 +172,12 @@ class Replay:
         self.disk.chmod(held.node, int(mode, 8))
         return f"{self._called(held.node)}, {mode}"
 
+    def _chmod(self, _: int, path: str, mode: str) -> None:
+        slot = self._slot("AT_FDCWD", path)
+        node = self.disk.at(slot) if slot else None
+        if node in self.disk.files:
+            raise ValueError(f"not known here: chmod {path} {mode}")
+
     # Calls that change names.
 
     def _rename(self, _: int, source: str, target: str) -> str | None:
