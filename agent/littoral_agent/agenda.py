@@ -64,6 +64,12 @@ class Agenda:
         task.deeds, task.due_s = list(deeds), self._clock() + after_s
         task.backoff.reset()
 
+    def also(self, deed: Do) -> None:
+        """Let ``deed`` be done for a model that has nothing else to do, if there is one."""
+        task = next((one for one in self._tasks.values() if not (one.deeds or one.doing)), None)
+        if task is not None:
+            task.deeds, task.due_s = [deed], self._clock()
+
     def due(self) -> Iterator[tuple[str, Do]]:
         """Walk what is to be begun now; whoever begins it says so before the next."""
         for model, task in list(self._tasks.items()):

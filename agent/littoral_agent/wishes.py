@@ -33,6 +33,7 @@ from littoral_agent.outline import MAX_DOCUMENT, Outline, is_newer, outline, set
 from littoral_agent.pursuit import Pursuit
 from littoral_agent.refusals import Refusals
 from littoral_agent.reports import Reports
+from littoral_agent.update import Do
 
 NEVER: Final = math.inf
 MOST_PATIENCE_S: Final = 24 * 3600.0  # between two looks at what is refused
@@ -173,7 +174,10 @@ class Wishes:
             self._patience.reset()
         self._desired, self._refused, self._may_pass = desired, None, False
         manifests = frozenset(one.manifest_sha256 for one in desired.assignments)
+        unnamed = self.named - manifests
         self._keep(data, Outline(version=desired.version, manifests=manifests))
+        if unnamed:
+            self._life.agenda.also(Do.COLLECT)  # what was ended before is kept while it is named
         log.info("document %d of the director is believed", desired.version)
 
     def _disbelieve(self, data: bytes, error: LittoralError) -> None:

@@ -316,6 +316,24 @@ def test_files_that_nobody_needs_are_collected(device: Device, repo: RepositoryS
     assert len([path for path in device.tree.blobs.iterdir() if path.is_file()]) == 3 + 2
 
 
+def test_what_was_ended_by_a_document_that_was_not_believed_yet_is_collected_once_it_is(
+    device: Device, repo: RepositorySimulator
+) -> None:
+    """It is ended at once, and named until somebody was asked: its files stayed for ever."""
+    device.settings = replace(QUICK, probation_s=3600.0)
+    device.restart_agent()
+    device.order("digits", 2)
+    device.settle(lambda: device.state("digits") is State.PROBATION)
+    device.wishes.hear(device.document(repo.assignment("digits", 1)))
+    for _ in range(3):
+        device.life.work()
+        device.worker._hands.settle()
+    assert device.told("digits")[-1] == ("dropped", None)
+    device.settle()
+    left = repo.assignment("digits", 2).manifest_sha256
+    assert not device.tree.manifest(left).exists()
+
+
 def test_a_pinned_release_is_gone_back_to_without_a_download(
     tmp_path: Path, repo: RepositorySimulator
 ) -> None:
