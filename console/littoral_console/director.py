@@ -7,7 +7,7 @@ second console makes it go backwards.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from securesystemslib.signer import Signer
@@ -35,7 +35,14 @@ class Director:
 
     signer: Signer
 
-    def issue(self, connection: Connection, device: str, *, now_ms: int) -> int:
+    def issue(
+        self,
+        connection: Connection,
+        device: str,
+        *,
+        now_ms: int,
+        life: timedelta = writer.DIRECTOR_LIFE,
+    ) -> int:
         """Sign and store a document of all that ``device`` shall run; return its version."""
         held = connection.execute(
             select(t.devices.c.incarnation, t.devices.c.director)
@@ -53,8 +60,9 @@ class Director:
             incarnation=held.incarnation,
             version=version,
             now=now,
+            life=life,
         )
-        expires_ms = now_ms + int(writer.DIRECTOR_LIFE.total_seconds() * 1000)
+        expires_ms = now_ms + int(life.total_seconds() * 1000)
         row = {
             "device": device,
             "version": version,

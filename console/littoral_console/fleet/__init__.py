@@ -8,6 +8,7 @@ import click
 from littoral.commands.output import Group
 from littoral_console.fleet.claims import claims
 from littoral_console.fleet.devices import devices, label, status
+from littoral_console.fleet.exporting import export
 from littoral_console.fleet.login import login
 from littoral_console.fleet.people import api_tokens, users
 from littoral_console.fleet.releases import releases
@@ -30,6 +31,7 @@ for _command in (
     tokens,
     claims,
     releases,
+    export,
     push,
     rollouts,
     history,
