@@ -1,6 +1,7 @@
 """Which hostile model comes next: the n-th one of a seed is always the same."""
 
 import contextlib
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -8,7 +9,17 @@ from typing import Any, Final
 
 from faults import hostile_bytes, hostile_crafted, hostile_graph, hostile_sources
 from faults.hostile_sources import Source
-from littoral.bundle.manifest import Tensor, Tolerance
+from littoral.bundle.manifest import (
+    FORMAT,
+    File,
+    Manifest,
+    Requires,
+    Selftest,
+    Tensor,
+    Tolerance,
+    Variant,
+)
+from simulators.served import HARDWARE
 
 LARGER_EVERY: Final = 50  # a mutant of a real model, where there is one
 
@@ -28,6 +39,33 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.number} ({self.family} of {self.source.name})"
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        inputs, outputs = self.golden
+        return {"model.tflite": self.data, "inputs.bin": inputs, "outputs.bin": outputs}
+
+    def manifest(self, model: str, release: int) -> Manifest:
+        """Return what is signed of it under this name."""
+        test: dict[str, Any] = {"count": 4, "tolerance": TOLERANCE, **self.test}
+        requires = Requires(hardware=(HARDWARE,))
+        return Manifest(
+            format=FORMAT,
+            model=model,
+            release=release,
+            label=f"{self.number}",
+            task="classification",
+            inputs=self.inputs,
+            outputs=self.outputs,
+            files={
+                name: File(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+                for name, data in self.files.items()
+            },
+            variants=(
+                Variant(id="cpu", engine="tflite", files=("model.tflite",), requires=requires),
+            ),
+            selftest=Selftest(inputs="inputs.bin", outputs="outputs.bin", **test),
+        )
 
 
 def case(seed: int, number: int) -> Case:

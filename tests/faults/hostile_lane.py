@@ -20,22 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from faults.ground import SHM, TESTS
-from faults.hostile_cases import TOLERANCE, Case
+from faults.hostile_cases import Case
 from faults.hostile_sources import small
-from faults.hostile_watch import STEADY, Watch, predict
-from littoral.bundle.manifest import (
-    Manifest,
-    Requires,
-    Selftest,
-    Tensor,
-    Variant,
-)
+from faults.hostile_watch import STEADY, Watch, wrong_answers
 from littoral.errors import LittoralError
-from littoral.model import selftest
-from littoral.model.backends import Array
 from littoral.wire.control import Activate, Try
 from littoral_agent.control import Control, OrderDeniedError, ServeDownError
 from littoral_serve import trial
@@ -101,31 +90,13 @@ class Lane:
             yield f"dead: no answer to an activation: {e}"
             return
         try:
-            yield from self._wrong(release)
+            yield from wrong_answers(self.device.tree, release.manifest)
             done = control.probe(NAME, self.deadline_s)
             if done.code is not None:
                 yield f"outputs: the probe says {done.code}: {done.detail}"
             control.deactivate(NAME)
         except LittoralError as e:
             yield f"dead: {e}"
-
-    def _wrong(self, release: Release) -> Iterator[str]:
-        """Ask as a client does, and compare the answers with the golden outputs by hand."""
-        told = release.manifest
-        test, files = told.selftest, told.files
-        given, wanted = (
-            selftest.unpack(
-                self.device.tree.blob(files[name].sha256).read_bytes(), specs, count=test.count
-            )
-            for name, specs in ((test.inputs, told.inputs), (test.outputs, told.outputs))
-        )
-        names = [spec.name for spec in (*told.inputs, *told.outputs)]
-        for sample, expected in zip(given, wanted, strict=True):
-            found = predict(self.device.tree.serve, NAME, names, sample)
-            for spec, got, right in zip(told.outputs, found, expected, strict=True):
-                far = _distance(got, right, spec)
-                if not far <= test.tolerance.max_abs:
-                    yield f"outputs: {spec.name} is {far:g} away from its golden output"
 
     def left(self) -> list[str]:
         """Return what trials left behind: files, processes, descriptors."""
@@ -150,38 +121,10 @@ class Lane:
 
     def _put(self, case: Case) -> Release:
         """Write the files that an agent would have fetched."""
-        inputs, outputs = case.golden
-        test: dict[str, object] = {"count": 4, "tolerance": TOLERANCE, **case.test}
-        manifest = Manifest(
-            format=1,
-            model=NAME,
-            release=case.number + 1,
-            label="1",
-            task="classification",
-            inputs=case.inputs,
-            outputs=case.outputs,
-            files={
-                "model.tflite": self.device.blob(case.data),
-                "inputs.bin": self.device.blob(inputs),
-                "outputs.bin": self.device.blob(outputs),
-            },
-            variants=(
-                Variant(
-                    id="cpu",
-                    engine="tflite",
-                    files=("model.tflite",),
-                    requires=Requires(hardware=(HARDWARE,)),
-                ),
-            ),
-            selftest=Selftest(inputs="inputs.bin", outputs="outputs.bin", **test),  # type: ignore[arg-type]
-        )
-        return self.device.put(manifest)
-
-
-def _distance(got: object, right: Array, spec: Tensor) -> float:
-    found = np.asarray(got).astype(right.dtype)  # JSON's numbers have no width
-    apart = np.abs(found.astype(np.float64) - right.astype(np.float64))
-    return float(np.max(np.nan_to_num(apart, nan=np.inf), initial=0.0)) * (spec.scale or 1.0)
+        told = case.manifest(NAME, case.number + 1)
+        for data in case.files.values():
+            self.device.blob(data)
+        return self.device.put(told)
 
 
 @contextmanager

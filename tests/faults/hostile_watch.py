@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -15,8 +15,12 @@ from typing import Any, Final, Self
 import numpy as np
 
 from faults.hostile_sources import Source
+from littoral.bundle.manifest import Manifest, Tensor
 from littoral.errors import LittoralError
+from littoral.model import selftest
+from littoral.model.backends import Array
 from littoral.model.selftest import Sample
+from littoral.tree import Tree
 from littoral_agent.control import Control
 from simulators.served import Device, Serve, ask
 
@@ -104,3 +108,25 @@ def predict(where: Path | str, model: str, names: Sequence[str], given: Sample) 
         raise ValueError(f"{model}: {status}: {reply}")
     found, outputs = reply["outputs"], names[len(given) :]
     return [found[name] for name in outputs] if isinstance(found, dict) else [found]
+
+
+def wrong_answers(tree: Tree, told: Manifest) -> Iterator[str]:
+    """Ask the model that serves for its golden inputs, and compare the answers by hand."""
+    test, files = told.selftest, told.files
+    given, wanted = (
+        selftest.unpack(tree.blob(files[name].sha256).read_bytes(), specs, count=test.count)
+        for name, specs in ((test.inputs, told.inputs), (test.outputs, told.outputs))
+    )
+    names = [spec.name for spec in (*told.inputs, *told.outputs)]
+    for sample, expected in zip(given, wanted, strict=True):
+        found = predict(tree.serve, told.model, names, sample)
+        for spec, got, right in zip(told.outputs, found, expected, strict=True):
+            far = _distance(got, right, spec)
+            if not far <= test.tolerance.max_abs:
+                yield f"outputs: {spec.name} is {far:g} away from its golden output"
+
+
+def _distance(got: object, right: Array, spec: Tensor) -> float:
+    found = np.asarray(got).astype(right.dtype)  # JSON's numbers have no width
+    apart = np.abs(found.astype(np.float64) - right.astype(np.float64))
+    return float(np.max(np.nan_to_num(apart, nan=np.inf), initial=0.0)) * (spec.scale or 1.0)

@@ -253,7 +253,7 @@ def _payload(signed: Any) -> bytes:
     except Exception:  # noqa: BLE001 (it is no metadata, which is what is wanted)
         pass
     try:
-        return bytes(encode_canonical(signed).encode())
+        return (encode_canonical(signed) or "").encode()
     except Exception:  # noqa: BLE001
         return data
 

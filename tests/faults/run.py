@@ -24,7 +24,7 @@ _WHOLE = ("crash", "fsyncs")  # nothing is chosen: all of it is tried
 def main() -> int:
     """Run the harness that is named, and say what it found."""
     words = argparse.ArgumentParser(prog="make faults ARGS=…", description=__doc__)
-    words.add_argument("name", choices=(*_TRACING, "models", "attacks", "mutants"))
+    words.add_argument("name", choices=(*_TRACING, "models", "models-whole", "attacks", "mutants"))
     words.add_argument("--runs", type=int, help="fewer or more than all")
     words.add_argument("--seed", type=int, default=7, help="which are chosen")
     words.add_argument("--share", type=float, default=1.0, help="of a processor's time")
@@ -99,6 +99,10 @@ def _harness(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
             from faults import hostile
 
             yield from hostile.run(hostile.Aim(runs=runs, seed=seed))
+        case "models-whole":
+            from faults import hostile_whole
+
+            yield from hostile_whole.run(hostile_whole.Aim(runs=runs, seed=seed))
         case _:
             from faults import whole
             from faults.shore import shore

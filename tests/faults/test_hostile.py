@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("ai_edge_litert")
 pytest.importorskip("httptools")
 
-from faults import hostile, hostile_crafted, hostile_teeth
+from faults import hostile, hostile_crafted, hostile_teeth, hostile_whole
 from faults.hostile_cases import FAMILIES, Case, case
 from faults.hostile_lane import Lane, lane
 from faults.hostile_sources import small
@@ -36,6 +36,12 @@ def test_models_that_mean_harm_hurt_nobody() -> None:
 def test_models_hurt_nobody_whose_trials_serve_starts_by_itself() -> None:
     tally = list(hostile.run(hostile.Aim(runs=8, lanes=1, forked=False)))[-1]
     assert not tally.found, tally.found
+
+
+def test_models_hurt_nobody_on_the_whole_way() -> None:
+    tally = list(hostile_whole.run(hostile_whole.Aim(runs=8)))[-1]
+    assert not tally.found, tally.found
+    assert tally.runs == 8
 
 
 @pytest.mark.parametrize(
