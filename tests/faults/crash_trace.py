@@ -3,7 +3,6 @@
 What changes a file and is not known here is an error: nothing is left out unsaid.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import Final
 from faults.crash_disk import Disk, Slot
 from faults.crash_file import Write
 from faults.crash_marks import MARKS
+from faults.crash_words import Words
 
-_CALL: Final = re.compile(r"^\d+ +(\w+)\((.*)\) += (-?\d+|\?|0x[0-9a-f]+)(?: .*)?$", re.DOTALL)
-_ARGUMENT: Final = re.compile(r'"(?:\\x[0-9a-f]{2})*"(?:\.\.\.)?|[^,\s][^,]*')
 # These leave nothing that a power cut could change, or what they leave is nobody's: locks, times.
 _PASSIVE: Final = {
     name
@@ -53,6 +51,7 @@ class Replay:
     without: str | None = None
     _open: dict[int, _Open] = field(default_factory=dict)
     _site: str | None = None
+    _words: Words = field(default_factory=Words)
 
     def steps(self, trace: Path) -> Iterator[Step]:
         """Do one call after the other; yield after each that changed or said anything."""
@@ -63,13 +62,10 @@ class Replay:
                     yield step
 
     def _line(self, line: str) -> Step | None:
-        if "<unfinished" in line or "resumed>" in line:
-            raise ValueError(f"two threads at once: {line[:200]}")
-        call = _CALL.match(line)
-        if call is None or call[3] == "?":
+        call = self._words.call(line)
+        if call is None:
             return None
-        name, result = call[1], int(call[3], 0)
-        arguments = [_plain(one) for one in _ARGUMENT.findall(call[2])]
+        name, arguments, result = call
         if name in ("access", "faccessat2") and (mark := self._mark(arguments)):
             return mark
         if result < 0:
@@ -247,10 +243,3 @@ _ROOT: Final[Slot] = (-1, "")
 def left_out(path: str) -> bool:
     """Whether ``path``, below the root, is not looked at."""
     return path.split("/", maxsplit=1)[0] == _LEFT_OUT[0] or path.endswith(_LEFT_OUT[1])
-
-
-def _plain(argument: str) -> str:
-    """Return what stands between quotes, a character for each byte."""
-    if not argument.startswith('"'):
-        return argument.strip()
-    return bytes.fromhex(argument.strip('".').replace("\\x", "")).decode("latin-1")
