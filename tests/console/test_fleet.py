@@ -139,8 +139,8 @@ def test_an_operator_sees_who_waits_and_decides(console: ConsoleProcess, shell: 
     assert (late.returncode, late.stderr.split()[-1]) == (2, "[usage]")
     assert claim["id"] in {c["id"] for c in shell.json("claims", "--state", "enrolled")["claims"]}
     assert "used" in shell("tokens", "list").stdout
-    for listed in (shell("claims", "--state", "all"), shell("claims", "list", "--state", "all")):
-        (line,) = (line for line in listed.stdout.splitlines() if "cli-waits" in line)
+    for every in (shell("claims", "--state", "all"), shell("claims", "list", "--state", "all")):
+        (line,) = (line for line in every.stdout.splitlines() if "cli-waits" in line)
         assert "comes back" not in line, "it is there because of this claim"
 
 

@@ -36,6 +36,11 @@ from simulators.repository import RepositorySimulator
 
 pytestmark = needs_postgres
 
+_HANG_UP = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresSimulator]:
@@ -161,6 +166,20 @@ def test_a_server_that_is_started_anew_is_one_refusal() -> None:
         put_one("after")
         assert count() == 2
         found.close()
+
+
+def test_a_server_that_takes_nothing_is_one_refusal(server: PostgresSimulator, url: str) -> None:
+    """It is somebody's stand-by, or an administrator made it so."""
+    found = Database(url)
+    name = url.partition("@/")[2].partition("?")[0]
+    server.sql(url, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    server.sql(url, _HANG_UP)
+    with pytest.raises(StorageError, match="read-only"):
+        found.writer.write(lambda c: c.execute(insert(t.settings).values(name="a", value="")))
+    writable = "SET default_transaction_read_only = off"
+    server.sql(url, writable, f"ALTER DATABASE {name} RESET ALL", _HANG_UP)
+    found.writer.write(lambda c: c.execute(insert(t.settings).values(name="a", value="")))
+    found.close()
 
 
 def at_once(work: Callable[[int], object], many: int) -> None:

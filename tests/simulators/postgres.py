@@ -79,11 +79,11 @@ class PostgresSimulator:
         self._run("createdb", "-h", str(self._folder), name)
         return self._url(name)
 
-    def sql(self, url: str, words: str) -> str:
-        """Return what psql prints."""
-        return self._run(
-            "psql", "-X", "-q", "-A", "-t", "-h", str(self._folder), "-c", words, _name(url)
-        )
+    def sql(self, url: str, *statements: str) -> str:
+        """Return what psql prints; each statement is a transaction of one session."""
+        words = [part for one in statements for part in ("-c", one)]
+        arguments = ("-X", "-q", "-A", "-t", "-h", str(self._folder), *words, _name(url))
+        return self._run("psql", *arguments)
 
     def save(self, url: str) -> str:
         """Return a backup of the database."""
