@@ -1,0 +1,153 @@
+"""What is to be done, and when: whoever waits keeps nobody else waiting."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from littoral.errors import StorageError
+from littoral_agent.agenda import Agenda, AstrayError, FartherError
+from littoral_agent.halting import Halt
+from littoral_agent.settings import Settings
+from littoral_agent.update import Do
+
+SETTINGS = Settings(retry_first_s=1.0, retry_most_s=64.0, serve_poll_s=2.0, poll_every_s=30.0)
+
+
+@dataclass
+class Clock:
+    now_s: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def agenda(clock: Clock) -> Agenda:
+    return Agenda(SETTINGS, clock=clock)
+
+
+def begin(agenda: Agenda) -> dict[tuple[str, Do], Halt]:
+    """Begin what is due."""
+    begun = {}
+    for model, deed in agenda.due():
+        begun[model, deed] = Halt()
+        agenda.began(model, deed, begun[model, deed])
+    return begun
+
+
+def end(agenda: Agenda, begun: dict[tuple[str, Do], Halt]) -> None:
+    """Let all that was begun go well."""
+    for (model, deed), halt in begun.items():
+        assert agenda.ended(model, halt)
+        agenda.done(model, deed)
+
+
+def test_deeds_are_done_one_after_the_other(agenda: Agenda) -> None:
+    agenda.put("digits", (Do.RUN, Do.COLLECT))
+    first = begin(agenda)
+    assert list(first) == [("digits", Do.RUN)]
+    assert begin(agenda) == {}
+    end(agenda, first)
+    end(agenda, begin(agenda))
+    assert agenda.idle
+
+
+def test_models_do_not_wait_for_each_other_but_serve_does_one_heavy_thing_at_a_time(
+    agenda: Agenda,
+) -> None:
+    agenda.put("digits", (Do.TRY,))
+    agenda.put("sounds", (Do.TRY,))
+    agenda.put("faces", (Do.FETCH,))
+    agenda.put("gates", (Do.FETCH,))
+    first = begin(agenda)
+    assert list(first) == [("digits", Do.TRY), ("faces", Do.FETCH), ("gates", Do.FETCH)]
+    assert agenda.due_in_s() == float("inf"), "whoever ends wakes us"
+    end(agenda, {("digits", Do.TRY): first["digits", Do.TRY]})
+    assert list(begin(agenda)) == [("sounds", Do.TRY)]
+
+
+def test_serve_is_brought_in_line_beside_a_download(agenda: Agenda) -> None:
+    agenda.put("digits", (Do.FETCH,))
+    begin(agenda)
+    agenda.serve_started()
+    assert list(begin(agenda)) == [("digits", Do.RUN)]
+
+
+def test_what_is_put_halts_what_is_done_and_waits_for_its_end_unless_it_is_a_download(
+    agenda: Agenda,
+) -> None:
+    for deed, waits in ((Do.TRY, True), (Do.WATCH, True), (Do.FETCH, False)):
+        agenda.put("digits", (deed,))
+        begun = begin(agenda)
+        agenda.put("digits", (Do.COLLECT,))
+        assert begun["digits", deed].said
+        assert (begin(agenda) == {}) is waits
+        assert not agenda.ended("digits", begun["digits", deed]), "nobody asks how it ended"
+
+
+def test_a_loading_that_is_no_longer_meant_is_made_good_afterwards(agenda: Agenda) -> None:
+    agenda.put("digits", (Do.RUN, Do.WATCH))
+    begun = begin(agenda)
+    agenda.put("digits", (Do.COLLECT,))
+    assert begin(agenda) == {}
+    agenda.ended("digits", begun["digits", Do.RUN])
+    assert list(begin(agenda)) == [("digits", Do.RUN)]
+
+
+def test_pauses_grow_and_begin_anew_where_there_is_progress(agenda: Agenda, clock: Clock) -> None:
+    def pause_s(error: StorageError | FartherError) -> float:
+        (halt,) = begin(agenda).values()
+        agenda.ended("digits", halt)
+        agenda.later("digits", Do.FETCH, error)
+        paused_s = agenda.due_in_s()
+        clock.now_s += paused_s
+        return paused_s
+
+    agenda.put("digits", (Do.FETCH,))
+    pauses = [pause_s(StorageError("the disk refuses")) for _ in range(6)]
+    assert pauses[5] > 8 * pauses[0]
+    assert pause_s(FartherError("cut off")) <= 1.0
+
+
+def test_a_watch_is_done_again_and_again_and_not_after_growing_pauses(
+    agenda: Agenda, clock: Clock
+) -> None:
+    agenda.put("digits", (Do.WATCH,))
+    for _ in range(5):
+        end(agenda, begin(agenda))
+        assert agenda.due_in_s() == 2.0
+        clock.now_s += 2.0
+    (halt,) = begin(agenda).values()
+    agenda.ended("digits", halt)
+    agenda.later("digits", Do.WATCH, AstrayError("serve runs another"))
+    assert list(begin(agenda)) == [("digits", Do.RUN)], "serve is brought in line at once"
+
+
+def test_a_start_of_serve_ends_the_pauses_of_what_it_was_needed_for(
+    clock: Clock,
+) -> None:
+    agenda = Agenda(replace(SETTINGS, retry_first_s=60.0), clock=clock)
+    for model, deed in (("digits", Do.TRY), ("faces", Do.FETCH)):
+        agenda.put(model, (deed,))
+        (halt,) = begin(agenda).values()
+        agenda.ended(model, halt)
+        agenda.later(model, deed, StorageError("not now"))
+    agenda.serve_started()
+    begun = begin(agenda)
+    end(agenda, begun)
+    begun |= begin(agenda)
+    assert ("digits", Do.TRY) in begun
+    assert ("faces", Do.FETCH) not in begun
+
+
+def test_what_is_put_for_later_is_not_due_before(agenda: Agenda, clock: Clock) -> None:
+    agenda.put("digits", (Do.TRY,), after_s=30.0)
+    assert begin(agenda) == {}
+    assert agenda.due_in_s() == 30.0
+    clock.now_s += 30.0
+    assert list(begin(agenda)) == [("digits", Do.TRY)]
