@@ -128,9 +128,13 @@ class _Part:
         self.file, self._path, self._whole = file, tree.part(file.sha256), tree.blob(file.sha256)
         self._unsynced = 0
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
+        """Begin it, or go on with it; hashing what is here of it is left to ``with``."""
         with durable.storage_errors(self._path):
             self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def __enter__(self) -> Self:
+        with durable.storage_errors(self._path):
             try:
                 self._hash_held()
             except OSError:
@@ -219,7 +223,10 @@ def _download(file: File, source: Source, tree: Tree, *, limits: Limits, halt: H
     """Bring one file; return how many bytes came."""
     came = strikes = 0
     while strikes < MOST_STRIKES:
-        with _Part(file, tree) as part:
+        part = _Part(file, tree)
+        with halt.going():
+            part.open()
+        with part:
             try:
                 # What is here already may be what a power cut left of it: nobody's fault.
                 strikes += part.held == 0
