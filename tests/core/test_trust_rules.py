@@ -228,6 +228,16 @@ def test_a_role_that_nobody_delegates_has_no_signers() -> None:
             )
 
 
+@pytest.mark.parametrize("name", [None, True, 7, "", [], "x" * 65])
+def test_a_role_is_called_by_a_name_that_a_file_can_have(name: Any) -> None:
+    key = KEYS[0].public_key
+    role = DelegatedRole("digits", [key.keyid], 1, terminating=True, paths=["bundles/digits/*/*"])
+    delegator = Targets(delegations=Delegations({key.keyid: key}, roles={"digits": role}))
+    role.name = name
+    with pytest.raises(MalformedError, match="no role's name"):
+        rules.delegates(delegator, "bundles/digits/1/manifest.json")
+
+
 # (8) sizes
 
 

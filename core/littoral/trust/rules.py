@@ -61,6 +61,7 @@ __all__ = [
 
 MAX_ROOTS: Final = 256  # rotations that one refresh follows
 MAX_DELEGATIONS: Final = 32  # roles that one lookup asks, beside the first
+MOST_NAME_BYTES: Final = 64  # of a role: files are called so, and quoted it is three times as long
 FLOORS: Final = "x-floors"
 ISSUED: Final = "x-issued"
 ISO: Final = "%Y-%m-%dT%H:%M:%SZ"
@@ -196,6 +197,8 @@ def delegates(targets: Targets, path: str) -> tuple[Sequence[str], bool]:
     if targets.delegations is None:
         return names, False
     for name, terminating in targets.delegations.get_roles_for_target(path):
+        if not isinstance(name, str) or not 0 < len(name.encode()) <= MOST_NAME_BYTES:
+            raise MalformedError(f"a delegation to {str(name)[:80]!r}, which is no role's name")
         if name in TOP_LEVEL_ROLE_NAMES:
             raise MalformedError(f"{name}: a delegation to a role of the top level")
         names.append(name)
