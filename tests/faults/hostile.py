@@ -16,7 +16,7 @@ from faults.tally import Tally
 
 _LANES = 2
 _LOOK_EVERY = 500
-_GROWTH_BYTES = 8 * 2**20
+_GROWTH_BYTES = 16 * 2**20  # were only the files of what was activated kept: twice as much
 _MOST_DEATHS = 20
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
 
-from faults import hostile_bytes, hostile_crafted, hostile_graph, hostile_sources
+from faults import hostile_bytes, hostile_crafted, hostile_edits, hostile_graph, hostile_sources
 from faults.hostile_sources import Source
 from littoral.bundle.manifest import (
     FORMAT,
@@ -182,7 +182,7 @@ FAMILIES: Final[dict[str, tuple[float, Callable[[Case, Random], Case]]]] = {
     "moved": (8, _model(hostile_bytes.moved)),
     "broken": (16, _model(hostile_bytes.broken)),
     "spliced": (2, spliced),
-    "edited": (26, _model(hostile_graph.edited)),
+    "edited": (26, _model(hostile_edits.edited)),
     "agreeing": (4, agreeing),
     "golden": (3, golden),
     "manifest": (2, manifest),

@@ -8,7 +8,9 @@ import struct
 from random import Random
 from typing import Any, Final
 
-from faults.hostile_graph import EDGES, constant, packed, unpacked
+from faults.hostile_added import constant
+from faults.hostile_graph import packed, unpacked
+from faults.hostile_tensors import EDGES
 
 _FLOAT, _INT32, _BOOL = 0, 2, 6
 _NEVER: Final = 2**31 - 1

@@ -1,31 +1,11 @@
-"""Mutants that are valid flatbuffers, and say something else: a graph with one thing changed."""
+"""Edits of a model's operators, of their options and order, and of what the graph is given."""
 
-import contextlib
-import struct
-from collections.abc import Callable, Iterator
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-EDGES: Final = (-1, 0, 1, 2, 7, 255, 256, 30_000, 65_536, 2**30, 2**31 - 2, 2**31 - 1, -2, -(2**31))
-REALS: Final = (0.0, -1.0, 1e-45, 1e-30, 1e30, 3e38, float("nan"), float("inf"), -float("inf"))
-
-Edit = Callable[[Any, Random], None]
-
-
-def edited(data: bytes, chance: Random) -> bytes:
-    """Change one thing or two in the graph of ``data``."""
-    for _ in range(100):
-        root = unpacked(data)
-        # What the schema's writer cannot write is no flatbuffer.
-        with contextlib.suppress(
-            ValueError, TypeError, IndexError, AttributeError, OverflowError, struct.error
-        ):
-            for _ in range(chance.choice((1, 1, 1, 2))):
-                chance.choice(EDITS)(root, chance)
-            return packed(root)
-    raise RuntimeError("a hundred edits, and none that can be written")
+from faults.hostile_tensors import EDGES, REALS
 
 
 def unpacked(data: bytes) -> Any:
@@ -42,87 +22,8 @@ def packed(root: Any) -> bytes:
     return bytes(builder.Output())
 
 
-def _tensor(root: Any, chance: Random) -> Any:
-    return chance.choice(chance.choice(root.subgraphs).tensors)
-
-
 def _operator(root: Any, chance: Random) -> Any:
     return chance.choice(chance.choice(root.subgraphs).operators)
-
-
-def shape(root: Any, chance: Random) -> None:
-    tensor = _tensor(root, chance)
-    dims = [int(n) for n in (tensor.shape if tensor.shape is not None else ())]
-    match chance.randrange(4):
-        case 0:
-            dims.insert(chance.randrange(len(dims) + 1), chance.choice(EDGES))
-        case 1 if dims:
-            dims.pop(chance.randrange(len(dims)))
-        case 2:
-            dims += [chance.choice((1, 2, 65_536))] * chance.choice((1, 4, 9, 300))
-        case _:
-            dims[-1:] = [chance.choice(EDGES)]
-    tensor.shape = dims
-
-
-def kind(root: Any, chance: Random) -> None:
-    _tensor(root, chance).type = chance.randrange(-1, 22)
-
-
-def buffer_of(root: Any, chance: Random) -> None:
-    count = len(root.buffers)
-    _tensor(root, chance).buffer = chance.choice((0, count, 2**31, 2**32 - 1, *range(count)))
-
-
-def scale(root: Any, chance: Random) -> None:
-    quantization = _quantized(root, chance)
-    held = [float(x) for x in quantization.scale]
-    if chance.random() < 0.3:
-        held = held[: chance.randrange(len(held) + 1)] + [0.5] * chance.choice((0, 1, 50))
-    else:
-        held[chance.randrange(len(held))] = chance.choice(REALS)
-    quantization.scale = held
-
-
-def zero_point(root: Any, chance: Random) -> None:
-    quantization = _quantized(root, chance)
-    edges = (-129, -1, 0, 1, 127, 128, 255, 2**31 - 1, -(2**31), 2**63 - 1, -(2**63))
-    held = [int(x) for x in quantization.zeroPoint]
-    held[chance.randrange(len(held))] = chance.choice(edges)
-    quantization.zeroPoint = held if chance.random() < 0.8 else held * chance.choice((0, 3))
-
-
-def channel(root: Any, chance: Random) -> None:
-    _quantized(root, chance).quantizedDimension = chance.choice(EDGES)
-
-
-def _quantized(root: Any, chance: Random) -> Any:
-    tensors = [t for sub in root.subgraphs for t in sub.tensors]
-    known = [t.quantization for t in tensors if t.quantization is not None]
-    return chance.choice([one for one in known if one.scale is not None and len(one.scale)])
-
-
-def variable(root: Any, chance: Random) -> None:
-    _tensor(root, chance).isVariable = True
-
-
-def sparse(root: Any, chance: Random) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
-    tensor, sparsity = _tensor(root, chance), schema.SparsityParametersT()
-    sparsity.traversalOrder = [chance.choice((0, 1, 2, *EDGES)) for _ in range(chance.randrange(5))]
-    sparsity.blockMap = [chance.choice((0, 1, *EDGES)) for _ in range(chance.randrange(3))]
-    sparsity.dimMetadata = []
-    for _ in range(chance.randrange(5)):
-        one = schema.DimensionMetadataT()
-        one.format, one.denseSize = chance.randrange(2), chance.choice(EDGES)
-        sparsity.dimMetadata.append(one)
-    tensor.sparsity = sparsity
-
-
-def name(root: Any, chance: Random) -> None:
-    names = (b"", b"\0", b"\xff\xfe", b"x" * 100_000, b"../../etc", b"%s%n")
-    _tensor(root, chance).name = chance.choice(names)
 
 
 def operands(root: Any, chance: Random) -> None:
@@ -223,33 +124,6 @@ def border(root: Any, chance: Random) -> None:
     setattr(sub, which, held)
 
 
-def contents(root: Any, chance: Random) -> None:
-    """Another buffer: shorter, longer, other bytes, or somewhere behind the flatbuffer."""
-    buffer = chance.choice([one for one in root.buffers if one.data is not None and len(one.data)])
-    data = bytes(np.asarray(buffer.data, np.uint8).tobytes())
-    match chance.randrange(5):
-        case 0:
-            data = data[: chance.randrange(len(data))]
-        case 1:
-            data += bytes(chance.choice((1, 3, 4096)))
-        case 2:
-            data = chance.randbytes(len(data))
-        case 3:
-            data = chance.choice((b"\0", b"\xff", b"\x7f", b"\x80")) * len(data)
-        case _:
-            buffer.offset = chance.choice((1, 2, 8, 2**31, 2**40, 2**63, 2**64 - 1))
-            buffer.size = chance.choice((0, 1, len(data), 2**31, 2**63, 2**64 - 1))
-            data = b""
-    buffer.data = np.frombuffer(data, np.uint8)
-
-
-def swapped(root: Any, chance: Random) -> None:
-    """Two tensors in each other's place."""
-    tensors = chance.choice(root.subgraphs).tensors
-    a, b = (chance.randrange(len(tensors)) for _ in range(2))
-    tensors[a], tensors[b] = tensors[b], tensors[a]
-
-
 def signature(root: Any, chance: Random) -> None:
     one = chance.choice(root.signatureDefs)
     match chance.randrange(4):
@@ -273,92 +147,3 @@ def graphs(root: Any, chance: Random) -> None:
             root.buffers = root.buffers[: chance.randrange(len(root.buffers))]
         case _:
             root.version = chance.choice((0, 1, 2, 4, 2**32 - 1))
-
-
-def added(root: Any, chance: Random) -> None:
-    """Any operator at all beside the others, with constants of any kind, and any options."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    sub, operator, one = root.subgraphs[0], schema.OperatorT(), schema.OperatorCodeT()
-    one.builtinCode = chance.randrange(210)
-    one.deprecatedBuiltinCode = min(one.builtinCode, 127)
-    one.version = chance.choice((1, 1, 1, 2, 3, 4))
-    root.operatorCodes.append(one)
-    operator.opcodeIndex = len(root.operatorCodes) - 1
-    operator.inputs = [_operand(root, chance) for _ in range(chance.randrange(5))]
-    operator.outputs = [constant(root, chance, [], None) for _ in range(chance.randrange(1, 3))]
-    operator.builtinOptions = chance.choice(list(_every_options(schema)))()
-    operator.builtinOptionsType = _number_of(schema, type(operator.builtinOptions).__name__)
-    sub.operators.insert(chance.randrange(len(sub.operators) + 1), operator)
-    if chance.random() < 0.5:
-        option(root, chance)
-
-
-def _operand(root: Any, chance: Random) -> int:
-    sub = root.subgraphs[0]
-    if chance.random() < 0.4:
-        return chance.randrange(-1, len(sub.tensors))
-    dims = [chance.choice((0, 1, 2, 3, 8)) for _ in range(chance.randrange(5))]
-    which = chance.choice((0, 2, 3, 4, 6, 7, 9))  # of TensorType, by its bytes below
-    count = int(np.prod(dims, dtype=np.int64)) * {0: 4, 2: 4, 3: 1, 4: 8, 6: 1, 7: 2, 9: 1}[which]
-    words = b"".join(
-        struct.pack("<i", chance.choice((0, 1, 2, 3, -1, *EDGES))) for _ in range(count // 4 + 1)
-    )
-    return constant(root, chance, dims, words[:count], which=which)
-
-
-def constant(
-    root: Any, chance: Random, dims: list[int], data: bytes | None, *, which: int | None = None
-) -> int:
-    """Add a tensor to the first graph, with its buffer; return its index."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    tensor, buffer = schema.TensorT(), schema.BufferT()
-    buffer.data = None if data is None else np.frombuffer(data, np.uint8)
-    root.buffers.append(buffer)
-    tensor.name, tensor.shape, tensor.buffer = b"added", dims, len(root.buffers) - 1
-    tensor.type = chance.choice((0, 2, 6, 9, 9)) if which is None else which
-    root.subgraphs[0].tensors.append(tensor)
-    return len(root.subgraphs[0].tensors) - 1
-
-
-def _every_options(schema: Any) -> Iterator[Any]:
-    for key in vars(schema.BuiltinOptions):
-        made = getattr(schema, f"{key}T", None)
-        if made is not None:
-            yield made
-
-
-def _number_of(schema: Any, class_name: str) -> int:
-    return int(getattr(schema.BuiltinOptions, class_name.removesuffix("T")))
-
-
-EDITS: Final[tuple[Edit, ...]] = (
-    shape,
-    kind,
-    buffer_of,
-    scale,
-    zero_point,
-    channel,
-    variable,
-    sparse,
-    name,
-    operands,
-    operands,
-    code_of,
-    code,
-    option,
-    option,
-    options_of_another,
-    no_options,
-    custom_options,
-    order,
-    border,
-    contents,
-    swapped,
-    signature,
-    graphs,
-    added,
-    added,
-    added,
-)
