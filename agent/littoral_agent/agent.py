@@ -166,7 +166,7 @@ def main(tree: Tree, settings: Settings, *, ready: Callable[[], None] | None = N
 
 def _sweep(tree: Tree) -> None:
     """Remove what kills left beside files that nobody else writes."""
-    for folder in (tree.journals, tree.manifests, tree.trust, tree.sockets):
+    for folder in (tree.root, tree.journals, tree.manifests, tree.trust, tree.sockets):
         try:
             durable.sweep(folder)
         except StorageError as e:

@@ -205,7 +205,9 @@ def test_enrolling_while_it_runs_is_noticed(tmp_path: Path) -> None:
 
 
 def test_what_kills_left_beside_files_is_gone_after_a_start(coast: Fleet) -> None:
-    left = [coast.tree.journals / ".digits.json.4937.new", coast.tree.manifests / ".ab.json.7.new"]
+    tree = coast.tree
+    left = [tree.journals / ".digits.json.4937.new", tree.manifests / ".ab.json.7.new"]
+    left.append(tree.root / ".usage.json.77.new")
     for path in left:
         path.write_bytes(b"half of it")
     with coast.agent():

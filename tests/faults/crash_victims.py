@@ -1,5 +1,6 @@
 """Victims that nobody disturbs, and all that they do, written down."""
 
+import shutil
 from pathlib import Path
 
 from faults import crash_identity, crash_record
@@ -45,12 +46,19 @@ def record_again(ground: Ground, scenario: Scenario, state: State, folder: Path)
 
 
 def record(ground: Ground, scenario: Scenario, *, acknowledged: bool) -> Recording:
-    """Let a victim live undisturbed, and keep what it did."""
+    """Let a victim live undisturbed, and keep what it did.
+
+    One that is ``acknowledged`` also counts what it brings in a month.
+    """
     name = f"{scenario.name}{', acknowledged' if acknowledged else ''}"
+    folder = ground.folder / name
+    start, trace = folder / "start", folder / "trace"
     with ground.place(scenario) as place:
-        trace = ground.folder / f"{name}.trace"
+        if acknowledged:
+            with place.tree.settings.open("a") as settings:
+                settings.write("bytes_per_month = 10_000_000\n")
+        shutil.copytree(place.tree.root, start, ignore=shutil.ignore_patterns("*.sock"))
         live(ground, place.tree.root, scenario, trace, acknowledged=acknowledged)
-        start = ground._starts[scenario.start]
         return Recording(name, str(place.tree.root), start, (trace,))
 
 
