@@ -69,11 +69,11 @@ def heard_status(connection: Connection, status: Status, *, now_ms: int) -> None
     running = {one.model: one for one in status.models}
     for asked in _asked(connection, status.device):
         said = running.get(asked.model)
-        if said is None or said.state != State.IDLE:
+        found = _stated(asked, said) if said is not None else {}
+        if said is None or not found:
             continue
-        rest = _at_rest(asked, good=said.good, step=_STATED)
-        if rest and (asked.outcome == Outcome.PENDING or _is_later(connection, status, said)):
-            _conclude(connection, asked, rest, now_ms=now_ms)
+        if asked.outcome == Outcome.PENDING or _is_later(connection, status, said):
+            _conclude(connection, asked, found, now_ms=now_ms)
 
 
 def goes_on_at(said: Update, *, time_ms: int, now_ms: int) -> int | None:
@@ -100,6 +100,19 @@ def _outcome(said: Update) -> Outcome:
             return Outcome.FAILED
         case _:
             return Outcome.PENDING
+
+
+def _stated(asked: Row[*tuple[Any, ...]], said: Running) -> dict[str, object]:
+    """Return what changes because a status says this; often nothing."""
+    if said.state == State.IDLE:
+        return _at_rest(asked, good=said.good, step=_STATED)
+    anew = said.candidate == asked.release != said.good
+    if not anew or asked.outcome != Outcome.HEALTHY:
+        return {}
+    # What it reports of that are the words of the first time, which count once.
+    detail = f"it had proven release {asked.release}, and does so anew"
+    state = {"state": said.state[:16], "until_ms": None, "detail": detail}
+    return state | {"outcome": Outcome.PENDING, "step": _STATED}
 
 
 def _at_rest(

@@ -95,6 +95,18 @@ def test_a_report_that_another_release_is_good_says_so_with_its_reason(
     assert counted(console, number) == {"healthy": 1}
 
 
+def test_what_is_proven_anew_is_under_way(console: ConsoleProcess) -> None:
+    """A restored card: its first reports are those of the first time, and count once."""
+    device, number = proven(console, "redone")
+    runs = Running(model="digits", state="fetching", release=1, good=1, candidate=2)
+    device.post(status=device.status(runs, spool={device.stream: 1}))
+    assert counted(console, number) == {"healthy": 1}, "of before, as far as the console knows"
+    device.post(status=device.status(runs, spool={device.stream: 2}))
+    assert counted(console, number) == {"pending": 1}
+    steady(device, 2, spool={device.stream: 2})
+    assert counted(console, number) == {"healthy": 1}
+
+
 def test_what_fell_back_is_asked_for_again_under_a_greater_attempt(console: ConsoleProcess) -> None:
     device, number = proven(console, "anew")
     steady(device, 1, spool={device.stream: 2})
