@@ -59,7 +59,7 @@ class Agent:
         """
         with durable.storage_errors(self._tree.root):
             self._tree.make()
-        with _alone(self._tree):
+        with alone(self._tree):
             _sweep(self._tree)
             while not self._stopped.is_set():
                 self._live_as_enrolled()
@@ -174,7 +174,7 @@ def _sweep(tree: Tree) -> None:
 
 
 @contextlib.contextmanager
-def _alone(tree: Tree) -> Iterator[None]:
+def alone(tree: Tree) -> Iterator[None]:
     """Be the only agent that changes ``tree``: the lock ends with the process."""
     path = lock_path(tree)
     with durable.storage_errors(path):

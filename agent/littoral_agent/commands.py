@@ -141,5 +141,35 @@ def status(data: Path, as_json: bool) -> None:
     emit({**whole, "data": data}, as_json=as_json, text="\n".join(lines(found)))
 
 
+@click.command(epilog="Example: littoral install /media/stick")
+@click.argument("medium", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(0, 3600),
+    default=120.0,
+    show_default=True,
+    help="Seconds to wait until what is on it was tried.",
+)
+@DATA
+@JSON
+def install(*, medium: Path, wait_s: float, data: Path, as_json: bool) -> int:
+    """Take releases from the folder DIR: a stick, or a share, as 'littoral repo export' makes it.
+
+    The agent that runs here takes them, by the same rules as from the network; where none runs,
+    this command does, and the agent goes on when it starts.
+    """
+    from littoral_agent import install as installing
+
+    tree = Tree(data)
+    if _agent_runs(tree):
+        taken = installing.hand_over(tree, medium, wait_s=wait_s)
+    else:
+        found = configured.read(tree)
+        taken = installing.by_itself(tree, found, medium, wait_s=wait_s)
+    emit(taken, as_json=as_json, text=installing.text(taken))
+    return 0 if taken.well else 1
+
+
 def _say(ready: dict[str, object]) -> None:
     click.echo(json.dumps(ready))

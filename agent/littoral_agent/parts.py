@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from littoral import __version__
-from littoral.errors import DefectError, LittoralError, StorageError
+from littoral.errors import DefectError, LittoralError, MisuseError, StorageError
 from littoral.tree import Tree
 from littoral.trust.clock import TrustedClock
 from littoral.wire.board import Board
@@ -21,6 +21,8 @@ from littoral_agent.board.sampler import Sampler
 from littoral_agent.channel import Auto, Channel, Ends
 from littoral_agent.control import Control
 from littoral_agent.deeds.means import Means
+from littoral_agent.desk import Desk
+from littoral_agent.folder import Folder
 from littoral_agent.hands import Hands
 from littoral_agent.https import Https
 from littoral_agent.identity import Enrolment
@@ -36,6 +38,7 @@ from littoral_agent.saying import MOST_DETAIL
 from littoral_agent.settings import MiB, Settings
 from littoral_agent.spool import Spool
 from littoral_agent.state import running
+from littoral_agent.taking import Taken, Taking, View
 from littoral_agent.telemetry import Speed
 from littoral_agent.watcher import Watcher
 from littoral_agent.wishes import Wishes
@@ -50,8 +53,16 @@ class Parts:
     """Everything that knows who the device is, wired together."""
 
     def __init__(
-        self, tree: Tree, settings: Settings, enrolment: Enrolment | None, *, instance: str = ""
+        self,
+        tree: Tree,
+        settings: Settings,
+        enrolment: Enrolment | None,
+        *,
+        instance: str = "",
+        offline: bool = False,
     ) -> None:
+        """Make them; ``offline`` ones speak with nobody."""
+        self._offline = offline
         self._tree, self._settings, self._enrolment = tree, settings, enrolment
         self._boot, self._instance = kernel.boot(Path("/")) or "unknown", instance
         self._hardware = settings.hardware or hardware.detect()
@@ -94,6 +105,8 @@ class Parts:
             self._wishes = Wishes(means, believer, self._life, self._reports, hands)
         self._worker = Worker(self._life, self._wishes, hands, changed=self._changed)
         self._media = self._watched_media(believer)
+        self._taking = self._takes(believer)
+        self._desk = Desk(tree.desk, self.take)
         self._sampler = Sampler(tree.root, disk_low_mib=settings.disk_low_bytes / MiB)
         self._sampler.look()
         self._watcher = Watcher(
@@ -120,11 +133,13 @@ class Parts:
         self._worker.start()
         self._watcher.start()
         self._media.start()
+        self._desk.start()
         if self.channel is not None:
             self.channel.start()
 
     def stop(self) -> None:
         """Stop them, the channel last: it says goodbye."""
+        self._desk.stop()
         self._media.stop()
         self._worker.stop()
         self._watcher.stop()
@@ -145,6 +160,7 @@ class Parts:
         if not self._worker.alive or not self._watcher.alive:
             raise DefectError(RuntimeError("a thread of the agent ended; its log says why"))
         self._reports.flush()
+        self._desk.tick()
         if self.channel is not None:
             self.channel.tick()
         if self._renewer is not None:
@@ -170,9 +186,36 @@ class Parts:
             every_s=self._settings.poll_every_s,
         )
 
+    def take(self, folder: Folder, wait_s: float) -> Taken:
+        """Take a medium that somebody holds out.
+
+        Raises:
+            MisuseError: The device is nobody's, and no word can be for it.
+
+        """
+        if self._taking is None:
+            raise MisuseError("this device is not enrolled; run 'littoral enroll'")
+        return self._taking.take(folder, wait_s=wait_s)
+
+    def _takes(self, believer: Believer | None) -> Taking | None:
+        if believer is None or self._enrolment is None:
+            return None
+        hear = partial(self._worker.hear, offline=True)
+        return Taking(self._enrolment.device, believer.sources, hear=hear, view=self._view)
+
+    def _view(self) -> View:
+        wishes = self._wishes
+        return View(
+            resting=self._worker.resting,
+            disbelieved=wishes.disbelieved if wishes else None,
+            journals=dict(self._life.journals),
+            refused=dict(wishes.refused) if wishes else {},
+            serving=self._watcher.serving is not None,
+        )
+
     def _channel(self) -> Channel | None:
         enrolment, spool, origin = self._enrolment, self._spool, self._origin
-        if enrolment is None or spool is None or origin is None:
+        if self._offline or enrolment is None or spool is None or origin is None:
             return None
         who = identity.of(self._tree)
         ends = Ends(

@@ -9,6 +9,7 @@ from littoral.wire.journal import Journal, Quarantine
 from littoral.wire.messages import Update
 from littoral_agent.reports import Reports
 from littoral_agent.saying import MOST_DETAIL, condemned
+from littoral_agent.taking import Refused
 from littoral_agent.update import Event
 
 log = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ class Refusals:
 
     def __init__(self, reports: Reports) -> None:
         self._reports = reports
+        self.known: dict[str, Refused] = {}  # by model: what was told last
 
     def document(self, error: LittoralError, *, version: int) -> None:
         """Tell that a document is not believed."""
@@ -37,6 +39,9 @@ class Refusals:
     ) -> None:
         """Tell that a release may not be run here."""
         once = f"refused/{version}/{one.model}/{one.attempt}/{error.code}"
+        self.known[one.model] = Refused(
+            version=version, release=one.release, code=error.code, detail=str(error)
+        )
         self._tell(one, held, code=error.code, detail=str(error), once=once)
 
     def condemned(self, one: Assignment, held: Journal, bad: Quarantine, *, version: int) -> None:
@@ -46,6 +51,9 @@ class Refusals:
             "it is tried again under a greater one"
         )
         once = condemned(version, one.model, one.manifest_sha256, one.attempt)
+        self.known[one.model] = Refused(
+            version=version, release=one.release, code=bad.code, detail=detail
+        )
         self._tell(one, held, code=bad.code, detail=detail, once=once)
 
     def _tell(

@@ -7,7 +7,7 @@ cannot be reached is no verdict, and is looked at again with growing pauses.
 
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final, TypeVar
 
@@ -33,6 +33,7 @@ from littoral_agent.outline import MAX_DOCUMENT, Outline, is_newer, outline, set
 from littoral_agent.pursuit import Pursuit
 from littoral_agent.refusals import Refusals
 from littoral_agent.reports import Reports
+from littoral_agent.taking import Refused
 from littoral_agent.update import Do
 
 NEVER: Final = math.inf
@@ -64,6 +65,7 @@ class Wishes:
         self._refused: bytes | None = None  # one that was not believed
         self._carried: bytes | None = None  # the last one that a medium brought, and nobody else
         self._may_pass = False  # it may be, by a newer root or another time
+        self._why: LittoralError | None = None  # … it was not
         self._patience = Backoff(settings.refused_retry_s, MOST_PATIENCE_S)
         self._outline = Outline()
         self._desired: Desired | None = None  # None: not looked at since the agent started
@@ -75,6 +77,21 @@ class Wishes:
     def version(self) -> int:
         """Return the version of the document that is believed, 0 for none."""
         return self._outline.version
+
+    @property
+    def disbelieved(self) -> tuple[bytes, LittoralError] | None:
+        """Return the last document that was not believed, and why."""
+        return (self._refused, self._why) if self._refused and self._why else None
+
+    @property
+    def refused(self) -> Mapping[str, Refused]:
+        """Return by model what was refused last, and why."""
+        return self._refusals.known
+
+    @property
+    def looking(self) -> bool:
+        """Whether something is being looked up."""
+        return self._looking is not None
 
     @property
     def named(self) -> frozenset[str]:
@@ -120,7 +137,9 @@ class Wishes:
         if not known:
             self._heard = data
             self._foretell(data)
-        if not known or self._unreached:
+        # Somebody who holds out a medium again has perhaps mended it.
+        anew = offline and (not self._settled or (self._may_pass and data == self._refused))
+        if not known or self._unreached or anew:
             self._backoff.reset()
             self._due_s = self._clock()
 
@@ -183,7 +202,7 @@ class Wishes:
     def _disbelieve(self, data: bytes, error: LittoralError) -> None:
         self._refusals.document(error, version=self.version)
         self._life.promises.version = self.version
-        self._refused = data
+        self._refused, self._why = data, error
         self._may_pass = isinstance(error, SignatureError | ExpiredError)
 
     def _pursue(self) -> None:

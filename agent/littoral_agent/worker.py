@@ -30,6 +30,7 @@ class Worker:
         self._waiting = threading.Event()
         self._inbox: dict[bool, bytes] = {}  # by whether a medium brought it
         self._serve_started = self._stopping = False
+        self._resting = False
         self._thread = threading.Thread(target=self._run, name="update", daemon=True)
         hands.woken = self._waiting.set
 
@@ -44,6 +45,12 @@ class Worker:
             self._thread.join(within_s)
 
     @property
+    def resting(self) -> bool:
+        """Whether all that was heard was looked at, and nothing is being looked up or due."""
+        looking = self._wishes is not None and self._wishes.looking
+        return self._resting and not looking
+
+    @property
     def alive(self) -> bool:
         return self._thread.is_alive()
 
@@ -54,6 +61,7 @@ class Worker:
         """
         with self._lock:
             self._inbox[offline] = data
+            self._resting = False
         self._waiting.set()
 
     def serve_started(self) -> None:
@@ -94,7 +102,10 @@ class Worker:
         self.wake()
         while not self._stopping:
             self._waiting.clear()
+            self._resting = False
             nap_s = self.turn()
+            with self._lock:
+                self._resting = nap_s > 0 and not self._inbox
             self._changed()
             self._waiting.wait(min(nap_s, IDLE_S))
         self._hands.halt()

@@ -95,6 +95,11 @@ class Tree:
         return self.sockets / "serve.sock"
 
     @property
+    def desk(self) -> Path:
+        """Return the socket at which the agent is handed a medium."""
+        return self.sockets / "install.sock"
+
+    @property
     def trial(self) -> Path:
         """Return the socket on which systemd starts trials; nobody else listens on it."""
         return self.sockets / "trial.sock"

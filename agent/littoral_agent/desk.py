@@ -1,0 +1,99 @@
+"""A socket at which somebody at the board hands the agent a medium: ``littoral install``.
+
+What is handed over is the opened folder itself: so it need not lie where the agent may look. Only
+root and the agent's own user are heard; which medium is believed is decided as for any other.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from littoral import records
+from littoral.errors import LittoralError
+from littoral_agent.folder import Folder
+from littoral_agent.taking import Taken
+
+MOST_BYTES: Final = 64 * 1024
+MOST_WAIT_S: Final = 3600.0
+_ASK_S: Final = 5.0  # for the request, which is one line
+
+log = logging.getLogger(__name__)
+
+
+class Desk:
+    """Listens on ``path``, and hands on what it is given to ``take``: folder and seconds.
+
+    No thread waits for what hardly ever comes: ``tick`` sees who is there.
+    """
+
+    def __init__(self, path: Path, take: Callable[[Folder, float], Taken]) -> None:
+        self._path, self._take = path, take
+        self._one = threading.Lock()  # medium at a time
+        self._listener: socket.socket | None = None
+
+    def start(self) -> None:
+        """Listen, if the socket can be made: a device does without."""
+        try:
+            self._path.unlink(missing_ok=True)
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            listener.settimeout(0)
+            listener.bind(str(self._path))
+            self._path.chmod(0o660)
+            listener.listen(1)
+        except OSError as e:
+            log.warning("%s: no medium can be handed over: %s", self._path, e)
+            return
+        self._listener = listener
+
+    def stop(self) -> None:
+        """Listen no more; whom somebody is answering just now is left to that."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+            self._path.unlink(missing_ok=True)
+
+    def tick(self) -> None:
+        """Answer who came since the last time, in a thread."""
+        if self._listener is None:
+            return
+        with contextlib.suppress(BlockingIOError):
+            peer, _ = self._listener.accept()
+            threading.Thread(target=self._answer, args=(peer,), name="desk", daemon=True).start()
+
+    def _answer(self, peer: socket.socket) -> None:
+        with peer, self._one:
+            try:
+                self._serve(peer)
+            except (OSError, ValueError) as e:
+                log.warning("a medium was not taken: %s", e)
+
+    def _serve(self, peer: socket.socket) -> None:
+        peer.settimeout(_ASK_S)
+        line, fds, _, _ = socket.recv_fds(peer, 64, 1)
+        try:
+            if not _known(peer) or len(fds) != 1:
+                return
+            wait_s = min(float(line), MOST_WAIT_S)
+            folder = Folder(Path(f"/proc/self/fd/{fds[0]}"), called="the medium")
+            log.info("somebody at the board hands over a medium")
+            try:
+                taken = self._take(folder, wait_s)
+            except LittoralError as e:
+                taken = Taken(code=e.code, detail=str(e))
+            peer.sendall(records.to_json(taken))
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+
+def _known(peer: socket.socket) -> bool:
+    """Whether it is root, or this process' own user, who asks."""
+    data = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", data)
+    return uid in (0, os.geteuid())
