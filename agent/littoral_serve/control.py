@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import logging
 import os
 import secrets
 import time
@@ -10,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
+from typing import Final, NoReturn
 from urllib.parse import parse_qs
 
-from littoral import records
+from littoral import journal_log, records
 from littoral.errors import BackendError, LittoralError, StorageError
 from littoral.model import selftest
 from littoral.tree import Tree
@@ -35,6 +37,11 @@ from littoral_serve.http import Request, Response
 from littoral_serve.live import Live, Models
 from littoral_serve.settings import Settings
 from littoral_serve.timings import Timings
+
+_LOAD_S: Final = 110.0  # the agent waits for two minutes; nothing else is loaded meanwhile
+_STUCK: Final = 70
+
+log = logging.getLogger(__name__)
 
 
 class Control:
@@ -105,7 +112,10 @@ class Control:
             held = self._models.held(order.model, **which)
             if held is None:
                 work = partial(self._load, order.model, **which)
-                held = await asyncio.get_running_loop().run_in_executor(self._loader, work)
+                loading = asyncio.get_running_loop().run_in_executor(self._loader, work)
+                if not (await asyncio.wait({loading}, timeout=_LOAD_S))[0]:
+                    _end(order)
+                held = await loading
                 self._switch(held)
             elif held is not self._models.get(order.model):
                 self._switch(held.again())
@@ -172,6 +182,17 @@ class Control:
         instance = records.to_json(self._instance)
         body = b'{"instance":%s,"windows":%s}' % (instance, self._timings.above(after))
         return Response(HTTPStatus.OK, body)
+
+
+def _end(order: Activate) -> NoReturn:
+    """End this process: no thread can be made to let go of a model that never comes to an end."""
+    log.critical(
+        "%s: manifest %s… is still being loaded after %.0f s; serve ends, and starts again with "
+        "what is proven",
+        *(order.model, order.manifest[:12], _LOAD_S),
+        extra=journal_log.about(order.model),
+    )
+    os._exit(_STUCK)
 
 
 def _loaded(one: Live) -> Loaded:

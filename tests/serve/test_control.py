@@ -1,5 +1,6 @@
 """The agent's orders, over the control socket of a real serve, while clients keep asking."""
 
+import asyncio
 import base64
 import os
 import socket
@@ -23,6 +24,10 @@ from littoral.model import tensors
 from littoral.model.backends import open_session
 from littoral.wire.control import Activated, Runtime, Serving, Timings, Tried
 from littoral.wire.sketch import Sketch
+from littoral_serve import control, live
+from littoral_serve.http import Request
+from littoral_serve.settings import Settings
+from littoral_serve.timings import Timings as MeterTimings
 from simulators.served import (
     HARDWARE,
     Device,
@@ -416,3 +421,30 @@ def test_what_nothing_runs_here_is_said_to_be_so(device: Device) -> None:
     status, reply = ask(device.tree.control, "POST", "/control/runtime", needs)
     assert (status, reply["code"]) == (409, "backend-missing")
     assert "onnx with cuda" in reply["error"]
+
+
+def test_a_load_that_never_ends_ends_serve_which_starts_with_what_is_proven(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing could be loaded any more, not even the release before."""
+    released, ended = threading.Event(), []
+
+    def end(code: int) -> None:
+        ended.append(code)
+        released.set()
+        raise SystemExit
+
+    monkeypatch.setattr(live, "load", lambda *_, **__: released.wait(60))
+    monkeypatch.setattr(control, "_LOAD_S", 0.05)
+    monkeypatch.setattr(os, "_exit", end)
+    asked = control.Control(
+        device.tree.root,
+        models=live.Models(keep_previous_free_bytes=0),
+        timings=MeterTimings(backlog_bytes=1000),
+        settings=Settings(),
+        http="127.0.0.1:0",
+    )
+    body = records.to_json(device.add("digits").order)
+    with pytest.raises(SystemExit):
+        asyncio.run(asked.handle(Request("POST", b"/control/activate", {}, body, False, 0)))  # noqa: FBT003
+    assert ended == [70]
