@@ -3,11 +3,13 @@
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from faults import crash
+from faults import crash, crash_publisher
 from faults.crash import Aim
+from faults.crash_identity import STORIES
 from faults.crash_updates import Extent
 from faults.ground import Ground, ground
 from faults.scenarios import SCENARIOS
@@ -31,6 +33,7 @@ def test_power_cuts_leave_nothing_that_an_agent_does_not_mend(here: Ground) -> N
         scenarios=(BY_NAME["removed"], BY_NAME["rolled-back"]),
         acknowledged=(True,),
         stories=("renewed",),
+        publisher=("published again",),
         fresh=False,
     )
     for tally in crash.run(here, aim):
@@ -45,6 +48,7 @@ def test_power_cuts_while_it_wakes_are_mended_too(here: Ground) -> None:
         scenarios=(BY_NAME["replaced"],),
         acknowledged=(False,),
         stories=(),
+        publisher=(),
         fresh=False,
         extent=extent,
     )
@@ -54,7 +58,9 @@ def test_power_cuts_while_it_wakes_are_mended_too(here: Ground) -> None:
 
 
 def test_every_fsync_that_is_left_out_is_missed_by_somebody(here: Ground) -> None:
-    aim = Aim(scenarios=(BY_NAME["proven"],), acknowledged=(True,), stories=(), fresh=False)
+    aim = Aim(
+        scenarios=(BY_NAME["proven"],), acknowledged=(True,), stories=(), publisher=(), fresh=False
+    )
     for tally in crash.without(here, aim):
         assert not tally.found, tally.found
     assert {site.partition(" ")[0] for site in tally.points} >= {
@@ -63,3 +69,10 @@ def test_every_fsync_that_is_left_out_is_missed_by_somebody(here: Ground) -> Non
         "sqlite:",
     }
     assert tally.runs >= 6
+
+
+def test_what_is_recorded_is_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "faults.md").read_text()
+    told = page.partition("## Crash states")[2].partition("\n## ")[0]
+    for name in (*STORIES, *crash_publisher.STORIES, "fresh"):
+        assert f"`{name}`" in told
