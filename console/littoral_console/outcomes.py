@@ -111,7 +111,7 @@ def _stated(asked: Row[*tuple[Any, ...]], said: Running) -> dict[str, object]:
         return {}
     # What it reports of that are the words of the first time, which count once.
     detail = f"it had proven release {asked.release}, and does so anew"
-    state = {"state": said.state[:16], "until_ms": None, "detail": detail}
+    state: dict[str, object] = {"state": said.state[:16], "until_ms": None, "detail": detail}
     return state | {"outcome": Outcome.PENDING, "step": _STATED}
 
 
