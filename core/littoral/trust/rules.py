@@ -197,8 +197,9 @@ def delegates(targets: Targets, path: str) -> tuple[Sequence[str], bool]:
     if targets.delegations is None:
         return names, False
     for name, terminating in targets.delegations.get_roles_for_target(path):
-        if not isinstance(name, str) or not 0 < len(name.encode()) <= MOST_NAME_BYTES:
-            raise MalformedError(f"a delegation to {str(name)[:80]!r}, which is no role's name")
+        found: object = name  # the format's library does not look
+        if not isinstance(found, str) or not 0 < len(found.encode()) <= MOST_NAME_BYTES:
+            raise MalformedError(f"a delegation to {str(found)[:80]!r}, which is no role's name")
         if name in TOP_LEVEL_ROLE_NAMES:
             raise MalformedError(f"{name}: a delegation to a role of the top level")
         names.append(name)
