@@ -83,7 +83,7 @@ def _live(job: Job) -> None:
     teeth.break_(worker_room, "IDLE_S", 0.05)
     tree = Tree(Path(job.root))
     tree.make()
-    with agent._alone(tree):
+    with agent.alone(tree):
         agent._sweep(tree)
         who = identity.of(tree)
         who.settle()
