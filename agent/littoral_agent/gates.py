@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from littoral.errors import ClosedError
 from littoral_agent import windows
@@ -77,7 +76,7 @@ def of(
     most, rate = settings.bytes_per_month, settings.max_rate_bytes_per_s
     return Gates(
         opening=tuple(map(Window.parse, settings.windows)),
-        zone=place(settings.zone),
+        zone=place(settings.zone) if settings.windows else UTC,
         usage=Usage(path, most_bytes=most, now=now, sure=sure) if most else None,
         rate=Rate(rate) if rate else None,
         now=now,
@@ -87,6 +86,8 @@ def of(
 
 def place(zone: str, *, local: Path = LOCAL) -> tzinfo:
     """Return the time zone of that name; of no name, the system's, which may have none."""
+    from zoneinfo import ZoneInfo  # what most devices need not load
+
     if zone:
         return ZoneInfo(zone)
     try:
