@@ -8,6 +8,7 @@ import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 
+from faults.crash_marks import mark
 from littoral.errors import ForgottenError, MisuseError, RollbackError
 from littoral.trust import rotation, writer
 from littoral.trust.client import Client
@@ -42,7 +43,8 @@ def publish(base: Path, bundle: Path) -> None:
 def rotate(base: Path) -> None:
     """Give the timestamp another key."""
     offline, online = base / "offline", base / "online"
-    rotation.rotate(base / "repo", "timestamp", offline=offline, online=online, now=_now())
+    new = rotation.rotate(base / "repo", "timestamp", offline=offline, online=online, now=_now())
+    mark("kept", new.path)
     _renew(base)
 
 
