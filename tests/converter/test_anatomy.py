@@ -70,6 +70,17 @@ def test_arrays_are_in_order_and_apart_and_know_their_numbers() -> None:
     assert widths["zero point", 8]
 
 
+def test_bytes_that_two_share_are_told_once() -> None:
+    model = schema.ModelT.InitFromPackedBuf(with_large_buffers(), 0)
+    large = [buffer for buffer in model.buffers if buffer.offset > 1 and buffer.size >= 64]
+    size = len(packed(model))
+    for k, buffer in enumerate(large):
+        buffer.offset, buffer.size = size + 8 * k, 64
+    found = arrays(packed(model, bytes(64 + 8 * len(large))))
+    assert all(a.end <= b.at for a, b in pairwise(found))
+    assert sum(a.at >= size for a in found) < len(large)
+
+
 def test_what_a_compiler_put_in_is_found() -> None:
     model = schema.ModelT.InitFromPackedBuf(TINY, 0)
     model.subgraphs[0].operators[0].customOptions = np.arange(100, dtype=np.uint8)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from converter.test_anatomy import packed, with_large_buffers
 from littoral.bundle import frames, patch
-from littoral.bundle.patch import PIECE
+from littoral.bundle.patch import PIECE, Deed, Run
 from littoral_converter import patches
 from littoral_converter.anatomy import Array, arrays
 
@@ -117,6 +117,36 @@ def test_no_table_is_too_long_for_a_device(monkeypatch: pytest.MonkeyPatch) -> N
     there = [Array(16 * at, 16, 1, "data", str(k)) for at, k in enumerate(order)]
     monkeypatch.setattr(patches, "arrays", lambda data: here if data is base else there)
     made(base, file)
+
+
+def test_a_wide_number_is_never_cut() -> None:
+    runs = [Run(Deed.NEW, 3), Run(Deed.NEW, 2 * PIECE, 0, 4), Run(Deed.COPY, 5, 7)]
+    pieces = list(patches._pieces(runs))
+    assert all(run.size % run.width == 0 for piece in pieces for run in piece)
+    assert [sum(run.size for run in piece) for piece in pieces] == [PIECE - 1, PIECE, 9]
+
+
+def test_a_few_equal_bytes_between_differences_need_no_run() -> None:
+    runs = [Run(Deed.ADD, 100, 0), Run(Deed.COPY, 12, 100), Run(Deed.ADD, 100, 112)]
+    assert list(patches._joined(runs)) == [Run(Deed.ADD, 212, 0)]
+    long = [Run(Deed.ADD, 100, 0), Run(Deed.COPY, 1000, 100), Run(Deed.ADD, 100, 1100)]
+    assert list(patches._joined(long)) == long
+
+
+def test_a_long_stretch_is_like_its_base_to_the_end() -> None:
+    base = RNG.bytes(300_000)
+    file = np.frombuffer(base, np.uint8).copy()
+    file[::50] += 1
+    assert made(base, file.tobytes()) < 30_000
+
+
+def test_new_numbers_that_are_wide_travel_first_bytes_first() -> None:
+    root: Any = schema.ModelT.InitFromPackedBuf(TINY, 0)
+    root.buffers[1].data = RNG.normal(0, 1, 20_000).astype("<f4").view(np.uint8)
+    root.subgraphs[0].tensors[0].buffer = 1
+    root.subgraphs[0].tensors[0].type = schema.TensorType.FLOAT32
+    file = packed(root)
+    assert made(b"", file) < 0.97 * len(frames.encode(file))
 
 
 def test_bytes_that_are_no_model_refer_to_the_base() -> None:

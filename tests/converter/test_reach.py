@@ -29,6 +29,12 @@ def test_no_reach_is_larger_than_is_allowed() -> None:
     assert sum(size for _, size in reach) == REACH
 
 
+def test_the_blocks_that_share_most_come_first() -> None:
+    something_of_all = b"".join(WHOLE[at : at + 16] for at in range(0, len(WHOLE), 2**14))
+    reach = LARGE.read(LARGE.likely(something_of_all + WHOLE[-5000:]))
+    assert WHOLE[-5000:] in reach
+
+
 def test_what_helps_nothing_is_no_reach() -> None:
     assert Base(b"").reach(b"new") == ()
     assert Base(RNG.randbytes(5000)).reach(RNG.randbytes(5000)) == ()

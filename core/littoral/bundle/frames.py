@@ -25,7 +25,6 @@ _MAGIC: Final = b"\x28\xb5\x2f\xfd"
 # What the byte behind it says, and in how many bytes the size follows: one segment, no checksum,
 # no dictionary's number. A size in two bytes begins at 256.
 _SIZES: Final = {0x20: (1, 0), 0x60: (2, 256), 0xA0: (4, 0)}
-_BLOCK: Final = 128 * 1024  # zstd's own limit
 _RAW, _RUN, _COMPRESSED = range(3)
 _LEAST: Final = {_RAW: 1, _RUN: 1, _COMPRESSED: 2}  # an empty block would be no progress
 
@@ -136,7 +135,7 @@ def _blocks(read: Read, *, most: int) -> Iterator[bytes]:
         head = exactly(read, 3)
         word = int.from_bytes(head, "little")
         last, kind, size = bool(word & 1), word >> 1 & 3, word >> 3
-        if not _LEAST.get(kind, _BLOCK + 1) <= size <= _BLOCK:
+        if kind not in _LEAST or size < _LEAST[kind]:
             raise MalformedError(f"a frame: no block is of kind {kind} and {size} bytes")
         travels = 1 if kind == _RUN else size
         most -= 3 + travels
