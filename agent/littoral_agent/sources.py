@@ -58,6 +58,11 @@ class Sources:
         """Return those that the settings name and that are folders."""
         return tuple(one for one in self._configured if isinstance(one, Folder))
 
+    @property
+    def held_out(self) -> bool:
+        """Whether somebody at the board holds a medium out just now."""
+        return bool(self._lent)
+
     @contextmanager
     def lent(self, folder: Folder) -> Iterator[None]:
         """Ask ``folder`` before all others, until this ends."""

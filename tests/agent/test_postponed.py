@@ -127,6 +127,19 @@ def test_a_candidate_whose_files_are_here_waits_before_its_trial(
     assert device.good("digits") == 2
 
 
+def test_whoever_holds_a_medium_out_waits_for_no_window_and_no_month(
+    device: Device, repo: RepositorySimulator
+) -> None:
+    closed(device)
+    device.settings = replace(device.settings, bytes_per_month=1)
+    device.restart_agent()
+    with device.sources.lent(Folder(repo.folder)):
+        device.order("digits", 2)
+        device.settle()
+    assert device.good("digits") == 2
+    assert blobs(repo) == []
+
+
 def cut_off(device: Device, repo: RepositorySimulator, state: State, *, tries: int = 0) -> None:
     """Cut the power while release 2 is under way, and give it back outside of every window."""
     for release in (2, 1):

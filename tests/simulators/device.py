@@ -96,6 +96,7 @@ class Device:
                 ask=Control(tree.control).runtime, free_bytes=lambda: self.free_bytes
             ),
         )
+        self.sources = believer.sources
         means = Means(
             tree=tree,
             settings=settings,

@@ -29,7 +29,7 @@ from littoral.wire.journal import Choice, Journal
 from littoral_agent import fetch, holdings
 from littoral_agent.agenda import FartherError
 from littoral_agent.control import OrderDeniedError
-from littoral_agent.deeds.means import Means, candidate, postponed
+from littoral_agent.deeds.means import Means, candidate, check_window, postponed
 from littoral_agent.halting import Halt
 from littoral_agent.sources import Source, Sources
 from littoral_agent.update import Event, Outcome
@@ -45,7 +45,7 @@ def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
     try:
         came = bring(means, journal.model, choice, halt)
         if journal.good is not None:
-            means.gates.check_window()
+            check_window(means)
     except (TrustError, BundleError, DeniedError, DiskFullError, UnfitError) as e:
         return Outcome(event=Event.REFUSED, code=e.code, detail=str(e))
     except PostponedError as e:
@@ -80,7 +80,7 @@ def bring(means: Means, model: str, choice: Choice, halt: Halt, *, mending: bool
     if needed and not mending:
         if not any(source.offline for source in sources.all):
             gates.check_bytes(needed)
-        gates.check_window()
+        check_window(means)
 
     def ask(source: Source) -> int:
         unmetered = replace(limits, usage=None) if source.offline else limits

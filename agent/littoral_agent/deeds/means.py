@@ -30,7 +30,7 @@ from littoral_agent.turns import Turns
 from littoral_agent.update import Event, Outcome
 
 LEFT: Final = "waits_left_s"  # the figure by which a console knows when waiting ends
-_LOOK_AGAIN_S: Final = 600.0  # clocks are set right, and settings are read anew by a restart
+_LOOK_AGAIN_S: Final = 60.0  # clocks are set right, and somebody may come with a stick
 _SOON_S: Final = 30.0  # where nobody can tell for how long
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -75,6 +75,15 @@ def denied(error: OrderDeniedError) -> Outcome:
     else:
         event = Event.FAILED if error.reason in _ITS_OWN else Event.STUMBLED
     return Outcome(event=event, code=error.reason, detail=str(error))
+
+
+def check_window(means: Means) -> None:
+    """Do nothing if this device may be disturbed now. Raises ClosedError.
+
+    Whoever holds a medium out stands beside it, and says by that when it may.
+    """
+    if means.sources is None or not means.sources.held_out:
+        means.gates.check_window()
 
 
 def postponed(error: PostponedError, *, now: datetime) -> Outcome:

@@ -8,7 +8,15 @@ from littoral.wire.journal import Journal
 from littoral_agent.board import power
 from littoral_agent.control import OrderDeniedError, ServeDownError
 from littoral_agent.deeds import fetching
-from littoral_agent.deeds.means import Means, candidate, denied, died, loaded, postponed
+from littoral_agent.deeds.means import (
+    Means,
+    candidate,
+    check_window,
+    denied,
+    died,
+    loaded,
+    postponed,
+)
 from littoral_agent.halting import Halt
 from littoral_agent.probation import excused, measured_p95_us, pause_s, verdict
 from littoral_agent.update import Event, Outcome
@@ -17,7 +25,7 @@ from littoral_agent.update import Event, Outcome
 def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
     try:
         if journal.good is not None:
-            means.gates.check_window()  # also hours after the last try, or a reboot
+            check_window(means)  # also hours after the last try, or a reboot
     except PostponedError as e:
         return postponed(e, now=means.gates.now())
     found = _tried(means, journal, halt)
