@@ -149,7 +149,7 @@ def enter(browser: Browser, url: str, signed_in: Path) -> Iterator[Open]:
 
 def test_every_page_loads_without_an_error_and_fits_a_telephone(enter: Open) -> None:
     watched = enter()
-    for path in PAGES.values():
+    for path in (*PAGES.values(), "/devices/quay-cam-1"):  # which has an accelerator, too
         page = watched.go(path)
         for width in (400, 1280):
             page.set_viewport_size({"width": width, "height": 800})
