@@ -65,17 +65,10 @@ class Agenda:
         task.backoff.reset()
 
     def also(self, deed: Do) -> None:
-        """Let ``deed`` be done once, when the model that has least to do has done that.
-
-        One on probation has no end of its own: what comes of it brings deeds of its own.
-        """
-        tasks = [task for task in self._tasks.values() if Do.WATCH not in task.deeds]
-        task = min(tasks, key=lambda one: len(one.deeds), default=None)
-        if task is None or deed in task.deeds:
-            return
-        if not task.deeds:
-            task.due_s = self._clock()
-        task.deeds.append(deed)
+        """Let ``deed``, with which every life ends, be done now if a model has nothing to do."""
+        task = next((one for one in self._tasks.values() if not (one.deeds or one.doing)), None)
+        if task is not None:
+            task.deeds, task.due_s = [deed], self._clock()
 
     def due(self) -> Iterator[tuple[str, Do]]:
         """Walk what is to be begun now; whoever begins it says so before the next."""

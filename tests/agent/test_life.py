@@ -18,7 +18,7 @@ import pytest
 
 from littoral import durable
 from littoral.bundle.manifest import Hardware
-from littoral.errors import DiskFullError, StorageError
+from littoral.errors import StorageError
 from littoral.wire import journal
 from littoral.wire.control import Tried
 from littoral.wire.journal import State
@@ -332,35 +332,6 @@ def test_what_was_ended_by_a_document_that_was_not_believed_yet_is_collected_onc
     device.settle()
     left = repo.assignment("digits", 2).manifest_sha256
     assert not device.tree.manifest(left).exists()
-
-
-def test_what_a_disk_did_not_keep_of_a_document_is_collected_in_the_next_life(
-    device: Device, repo: RepositorySimulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What it ended stood in the journal, and the document before was the one that was kept."""
-    device.settings = replace(QUICK, probation_s=3600.0)
-    device.restart_agent()
-    device.order("digits", 2)
-    device.settle(lambda: device.state("digits") is State.PROBATION)
-    document = device.document(repo.assignment("digits", 1))
-    with monkeypatch.context() as full:
-        full.setattr(durable, "replace", _unless_director(durable.replace))
-        device.hear(document)
-        device.settle(lambda: device.told("digits")[-1] == ("dropped", None))
-    device.restart_agent()
-    device.hear(document)
-    device.settle()
-    left = repo.assignment("digits", 2).manifest_sha256
-    assert not device.tree.manifest(left).exists()
-
-
-def _unless_director(write: Callable[..., None]) -> Callable[..., None]:
-    def refuse(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-        if path.name == "director.json":
-            raise DiskFullError(f"{path}: no space left")
-        write(path, data, mode=mode)
-
-    return refuse
 
 
 def test_a_pinned_release_is_gone_back_to_without_a_download(

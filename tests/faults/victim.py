@@ -120,7 +120,8 @@ def _reached(whole: parts.Parts, goal: Goal) -> Callable[[], bool]:
             return False
         if goal.state is State.PROBATION:
             os._exit(DONE)  # power is lost: nothing is put in order
-        return life.agenda.idle
+        judged = whole._wishes is not None and whole._wishes._heard is None
+        return life.agenda.idle and judged
 
     return reached
 
