@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -292,3 +293,41 @@ def test_an_unknown_command_is_told(world: World) -> None:
     assert code == 2
     assert "did you mean 'fleet'?" in line
     assert line.endswith("[usage]")
+
+
+def test_a_card_that_is_restored_is_seen_to_have_fallen_back_and_proves_it_anew(
+    world: World, tmp_path: Path
+) -> None:
+    """Its folder is one of before the last update: nobody ordered that, and nobody is lied to.
+
+    The last test of the file: what it says again, in the words of the first time, is there once, so
+    that its new stream of reports has gaps.
+    """
+    world.stage.stop("device")
+    copy = tmp_path / "copy"
+    shutil.copytree(world.device_data, copy, ignore=shutil.ignore_patterns("run"))
+    world.start_device()
+    world.push(2)
+    world.wait_running(2)
+
+    def met(*, wanted: bool) -> dict[str, object] | None:
+        (found,) = world.device()["wanted"]
+        if found["met"] is not wanted:
+            raise UnmetError(f"met: {wanted}", found)
+        return dict(found)
+
+    def proven() -> int:
+        return sum(e["event"] == "healthy" and e["release"] == 2 for e in world.history())
+
+    wait_for("what is wanted", partial(met, wanted=True), within_s=20)
+    before = proven()
+    world.stage.stop("device")
+    shutil.rmtree(world.device_data)
+    shutil.copytree(copy, world.device_data)
+    world.start_device()
+    wait_for("what runs instead", partial(met, wanted=False), within_s=20)
+    wait_for("what is wanted", partial(met, wanted=True), within_s=60)
+    assert version(world) == "2"
+    assert proven() == before + 1
+    streams = world.rest(f"/devices/{DEVICE}")["streams"]
+    assert all(one["acked"] == one["highest"] for one in streams)
