@@ -136,8 +136,8 @@ def test_a_few_equal_bytes_between_differences_need_no_run() -> None:
 def test_a_long_stretch_is_like_its_base_to_the_end() -> None:
     base = RNG.bytes(300_000)
     file = np.frombuffer(base, np.uint8).copy()
-    file[::50] += 1
-    assert made(base, file.tobytes()) < 30_000
+    file[::5] += 1
+    assert made(base, file.tobytes()) < 1000
 
 
 def test_new_numbers_that_are_wide_travel_first_bytes_first() -> None:
