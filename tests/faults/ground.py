@@ -38,6 +38,7 @@ probation_s = {probation_s}
 serve_poll_s = 0.005
 retry_first_s = 0.005
 retry_most_s = 0.05
+poll_every_s = 0.05
 refused_retry_s = 0.05
 disk_reserve_bytes = 0
 """
