@@ -11,6 +11,7 @@ console is the real one, behind who listens in between; serve is simulated over 
 """
 
 import hashlib
+import itertools
 import shutil
 import threading
 import time
@@ -67,7 +68,7 @@ class Stage:
         for model in (MODEL, OTHER):
             self.publisher.publish(self.publisher.bundle(model, 1))
         self.console = ConsoleProcess(folder, self.publisher, arguments=("--broker", "none"))
-        self._one = threading.Lock()
+        self._one, self._numbers = threading.Lock(), itertools.count(1)
         self._impatience = patch.object(origin, "SLOW_OVER_S", SLOW_OVER_S)
 
     def __enter__(self) -> Self:
@@ -85,6 +86,7 @@ class Stage:
     @contextmanager
     def scene(self, name: str, *, source: Source) -> Iterator["Scene"]:
         """Enrol a device whose repository is a copy of its own, with the same keys."""
+        name = f"{name}-{next(self._numbers)}"  # enrolled once, whatever was tried before
         folder = self.folder / name
         base = Path(shutil.copytree(self.publisher.base, folder / "publisher"))
         with (
