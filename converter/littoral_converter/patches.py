@@ -24,7 +24,7 @@ from littoral_converter.reach import Base
 
 _WEIGHED: Final = 2**16  # bytes that one choice is made for
 _FEW: Final = 32  # bytes
-_MOST_RUNS: Final = 4096  # of a piece: its table is never too long for a device
+_MOST_RUNS: Final = 4096  # of a piece: its table is never too long, and it never too small
 _LEVEL: Final = 9  # of zstd, when a choice is weighed
 
 

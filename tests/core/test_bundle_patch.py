@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from littoral.bundle import frames, patch
 from littoral.bundle.adding import WIDTHS
-from littoral.bundle.patch import MAGIC, PIECE, REACH, Deed, Run, Table
+from littoral.bundle.patch import LEAST, MAGIC, PIECE, REACH, Deed, Run, Table
 from littoral.errors import EndlessError, MalformedError
 
 BASE = random.Random(1).randbytes(1000)
@@ -51,11 +51,21 @@ def test_runs_of_several_widths_share_a_frame_narrow_ones_first() -> None:
 
 
 def test_a_reach_goes_on_until_there_is_another() -> None:
-    new = BASE[100:400]
-    later = frames.compress(Table((Run(Deed.NEW, 300),)).to_bytes()) + frames.compress(new, BASE)
-    data = MAGIC + piece(Run(Deed.NEW, 300), new=new, reach=BASE) + later
+    base = random.Random(2).randbytes(2 * LEAST)
+    new = base[100:400]
+    first = piece(Run(Deed.NEW, 300), Run(Deed.COPY, LEAST, 1), new=new, reach=base[:1000])
+    later = Table((Run(Deed.NEW, 300),))
+    data = MAGIC + first + frames.compress(later.to_bytes()) + frames.compress(new, base[:1000])
     assert len(data) < 150
-    assert applied(data, 600) == new * 2
+    assert applied(data, LEAST + 600, base) == new + base[1 : LEAST + 1] + new
+
+
+def test_a_piece_that_makes_little_is_refused_unless_it_is_the_last() -> None:
+    base = bytes(LEAST + 1)
+    assert applied(MAGIC + piece(Run(Deed.COPY, 9)), 9, base) == bytes(9)
+    pieces = piece(Run(Deed.COPY, LEAST - 1)) + piece(Run(Deed.COPY, 2))
+    with pytest.raises(MalformedError, match="a piece that makes 32767 bytes of 32769"):
+        applied(MAGIC + pieces, LEAST + 1, base)
 
 
 def test_pieces_follow_one_another() -> None:
@@ -101,7 +111,6 @@ def words(*numbers: int) -> bytes:
 COPY_EIGHT = 8 << 4
 TABLES = {
     "empty": b"",
-    "no run": words(0),
     "a run without its place": words(0, COPY_EIGHT),
     "a place before the base": words(0, COPY_EIGHT, 1),
     "a place behind every file": words(0, COPY_EIGHT, 2**40),
@@ -128,6 +137,7 @@ def test_a_table_that_nobody_honest_makes_is_refused(what: str) -> None:
 HONEST = MAGIC + piece(Run(Deed.NEW, 5), Run(Deed.COPY, 5, 7), new=b"fresh")
 REFUSED = {
     "nothing": b"",
+    "a piece of no runs": MAGIC + frames.compress(words(0)),
     "another magic": b"lpt2" + HONEST[4:],
     "only the magic": MAGIC,
     "a frame too few": HONEST[:-14],

@@ -110,12 +110,15 @@ class Reader:
 def exactly(read: Read, size: int) -> bytes:
     """Return ``size`` bytes of ``read``, which may give fewer at a time. Raises MalformedError."""
     found = read(size)
-    while len(found) < size:
-        more = read(size - len(found))
-        if not more:
-            raise MalformedError(f"it ends early: {size - len(found)} bytes are missing")
-        found += more
-    return found
+    if len(found) == size:
+        return found
+    parts, missing = [found], size - len(found)
+    while missing:
+        parts.append(read(missing))
+        if not parts[-1]:
+            raise MalformedError(f"it ends early: {missing} bytes are missing")
+        missing -= len(parts[-1])
+    return b"".join(parts)
 
 
 def _head(read: Read) -> tuple[int, bytes]:

@@ -24,6 +24,7 @@ from littoral.wire import varint
 
 MAGIC: Final = b"lpt1"
 PIECE: Final = 2**18  # the most that a piece makes of the file
+LEAST: Final = 2**15  # the least, of all pieces but the last: each may read a reach of its own
 REACH: Final = 2**20  # the most that its new bytes may refer to
 _TABLE: Final = 2**16
 
@@ -89,12 +90,9 @@ class Table:
         numbers = _numbers(data)
         try:
             reach = _reach(numbers)
-            table = cls(tuple(_runs(numbers, most=most)), reach)
+            return cls(tuple(_runs(numbers, most=most)), reach)
         except (ValueError, IndexError) as e:
             raise MalformedError(f"a patch's table cannot be read: {e}") from e
-        if not table.runs:
-            raise MalformedError("a patch's table: a piece that makes nothing")
-        return table
 
 
 def _numbers(data: bytes) -> Iterator[int]:
@@ -154,6 +152,8 @@ def apply(read: frames.Read, base: Base, *, size: int) -> Iterator[bytes]:
     plain = reaching = frames.Reader()
     while size:
         table = Table.from_bytes(plain.frame(read, most=_TABLE), most=min(size, PIECE))
+        if table.size < min(size, LEAST):
+            raise MalformedError(f"a patch: a piece that makes {table.size} bytes of {size}")
         if table.reach is not None:
             reaching = frames.Reader(b"".join(_part(base, *part) for part in table.reach))
         rows = _added(read, base, plain, table) | _new(read, reaching, table)
