@@ -61,10 +61,11 @@ def by_itself(tree: Tree, settings: Settings, medium: Path, *, wait_s: float) ->
             owner.become(tree.root)
             tree.make()
         with alone(tree):
-            parts = Parts(tree, settings, identity.of(tree).read(), offline=True)
+            folder = Folder(Path(f"/proc/self/fd/{fd}"), called=str(medium))
+            parts = Parts(tree, settings, identity.of(tree).read(), alone=True)
             parts.start()
             try:
-                return parts.take(Folder(Path(f"/proc/self/fd/{fd}"), called=str(medium)), wait_s)
+                return parts.offline.take(folder, wait_s)
             finally:
                 parts.stop()
 

@@ -3,12 +3,11 @@
 import logging
 import math
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from littoral import __version__
-from littoral.errors import DefectError, LittoralError, MisuseError, StorageError
+from littoral.errors import DefectError, LittoralError, StorageError
 from littoral.tree import Tree
 from littoral.trust.clock import TrustedClock
 from littoral.wire.board import Board
@@ -21,14 +20,12 @@ from littoral_agent.board.sampler import Sampler
 from littoral_agent.channel import Auto, Channel, Ends
 from littoral_agent.control import Control
 from littoral_agent.deeds.means import Means
-from littoral_agent.desk import Desk
-from littoral_agent.folder import Folder
 from littoral_agent.hands import Hands
 from littoral_agent.https import Https
 from littoral_agent.identity import Enrolment
 from littoral_agent.ledger import Ledger
 from littoral_agent.life import Life
-from littoral_agent.media import Media
+from littoral_agent.offline import Offline
 from littoral_agent.origin import Origin
 from littoral_agent.preflight import Preflight
 from littoral_agent.promises import Promises
@@ -38,7 +35,6 @@ from littoral_agent.saying import MOST_DETAIL
 from littoral_agent.settings import MiB, Settings
 from littoral_agent.spool import Spool
 from littoral_agent.state import running
-from littoral_agent.taking import Taken, Taking, View
 from littoral_agent.telemetry import Speed
 from littoral_agent.watcher import Watcher
 from littoral_agent.wishes import Wishes
@@ -59,10 +55,9 @@ class Parts:
         enrolment: Enrolment | None,
         *,
         instance: str = "",
-        offline: bool = False,
+        alone: bool = False,
     ) -> None:
-        """Make them; ``offline`` ones speak with nobody."""
-        self._offline = offline
+        """Make them; ``alone``, they speak with nobody."""
         self._tree, self._settings, self._enrolment = tree, settings, enrolment
         self._boot, self._instance = kernel.boot(Path("/")) or "unknown", instance
         self._hardware = settings.hardware or hardware.detect()
@@ -104,9 +99,6 @@ class Parts:
         if believer is not None:
             self._wishes = Wishes(means, believer, self._life, self._reports, hands)
         self._worker = Worker(self._life, self._wishes, hands, changed=self._changed)
-        self._media = self._watched_media(believer)
-        self._taking = self._takes(believer)
-        self._desk = Desk(tree.desk, self.take)
         self._sampler = Sampler(tree.root, disk_low_mib=settings.disk_low_bytes / MiB)
         self._sampler.look()
         self._watcher = Watcher(
@@ -119,7 +111,15 @@ class Parts:
             ahead_s=lambda: self._clock.system_ahead_s,
             sampler=self._sampler,
         )
-        self.channel = self._channel()
+        self.offline = Offline(
+            tree,
+            enrolment.device if enrolment else None,
+            believer.sources if believer else None,
+            parts=(self._worker, self._wishes, self._life, self._watcher),
+            unheard=self._unheard,
+            every_s=settings.poll_every_s,
+        )
+        self.channel = None if alone else self._channel()
         if self._renewer is not None and self.channel is not None:
             self._renewer.wake, self._renewer.anew = self.channel.wake, self.channel.anew
 
@@ -132,15 +132,13 @@ class Parts:
             self._spool.waiting = self._changed
         self._worker.start()
         self._watcher.start()
-        self._media.start()
-        self._desk.start()
+        self.offline.start()
         if self.channel is not None:
             self.channel.start()
 
     def stop(self) -> None:
         """Stop them, the channel last: it says goodbye."""
-        self._desk.stop()
-        self._media.stop()
+        self.offline.stop()
         self._worker.stop()
         self._watcher.stop()
         if self.channel is not None:
@@ -160,7 +158,7 @@ class Parts:
         if not self._worker.alive or not self._watcher.alive:
             raise DefectError(RuntimeError("a thread of the agent ended; its log says why"))
         self._reports.flush()
-        self._desk.tick()
+        self.offline.tick()
         if self.channel is not None:
             self.channel.tick()
         if self._renewer is not None:
@@ -177,45 +175,9 @@ class Parts:
         """Return when the spool answers, which it does at once or, when it hangs, never."""
         self._lowest()
 
-    def _watched_media(self, believer: Believer | None) -> Media:
-        return Media(
-            believer.sources.folders if believer else (),
-            self._enrolment.device if self._enrolment else "nobody",
-            heard=partial(self._worker.hear, offline=True),
-            unheard=self._unheard,
-            every_s=self._settings.poll_every_s,
-        )
-
-    def take(self, folder: Folder, wait_s: float) -> Taken:
-        """Take a medium that somebody holds out.
-
-        Raises:
-            MisuseError: The device is nobody's, and no word can be for it.
-
-        """
-        if self._taking is None:
-            raise MisuseError("this device is not enrolled; run 'littoral enroll'")
-        return self._taking.take(folder, wait_s=wait_s)
-
-    def _takes(self, believer: Believer | None) -> Taking | None:
-        if believer is None or self._enrolment is None:
-            return None
-        hear = partial(self._worker.hear, offline=True)
-        return Taking(self._enrolment.device, believer.sources, hear=hear, view=self._view)
-
-    def _view(self) -> View:
-        wishes = self._wishes
-        return View(
-            resting=self._worker.resting,
-            disbelieved=wishes.disbelieved if wishes else None,
-            journals=dict(self._life.journals),
-            refused=dict(wishes.refused) if wishes else {},
-            serving=self._watcher.serving is not None,
-        )
-
     def _channel(self) -> Channel | None:
         enrolment, spool, origin = self._enrolment, self._spool, self._origin
-        if self._offline or enrolment is None or spool is None or origin is None:
+        if enrolment is None or spool is None or origin is None:
             return None
         who = identity.of(self._tree)
         ends = Ends(

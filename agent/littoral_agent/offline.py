@@ -1,0 +1,74 @@
+"""What an agent hears and takes without any network: folders that it looks into, and its desk."""
+
+from collections.abc import Callable
+from functools import partial
+
+from littoral.errors import LittoralError, MisuseError
+from littoral.tree import Tree
+from littoral_agent.desk import Desk
+from littoral_agent.folder import Folder
+from littoral_agent.life import Life
+from littoral_agent.media import Media
+from littoral_agent.sources import Sources
+from littoral_agent.taking import Taken, Taking, View
+from littoral_agent.watcher import Watcher
+from littoral_agent.wishes import Wishes
+from littoral_agent.worker import Worker
+
+
+class Offline:
+    """Of ``device``; None: it is nobody's, and no word is for it."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        device: str | None,
+        sources: Sources | None,
+        *,
+        parts: tuple[Worker, Wishes | None, Life, Watcher],
+        unheard: Callable[[LittoralError], None],
+        every_s: float,
+    ) -> None:
+        self._worker, self._wishes, self._life, self._watcher = parts
+        hear = partial(self._worker.hear, offline=True)
+        folders = sources.folders if sources else ()
+        self._media = Media(
+            folders, device or "nobody", heard=hear, unheard=unheard, every_s=every_s
+        )
+        self._taking: Taking | None = None
+        if device is not None and sources is not None:
+            self._taking = Taking(device, sources, hear=hear, view=self._view)
+        self._desk = Desk(tree.desk, self.take)
+
+    def start(self) -> None:
+        self._media.start()
+        self._desk.start()
+
+    def stop(self) -> None:
+        self._desk.stop()
+        self._media.stop()
+
+    def tick(self) -> None:
+        """See who came to the desk."""
+        self._desk.tick()
+
+    def take(self, folder: Folder, wait_s: float) -> Taken:
+        """Take a medium that somebody holds out.
+
+        Raises:
+            MisuseError: The device is nobody's, and no word can be for it.
+
+        """
+        if self._taking is None:
+            raise MisuseError("this device is not enrolled; run 'littoral enroll'")
+        return self._taking.take(folder, wait_s=wait_s)
+
+    def _view(self) -> View:
+        wishes = self._wishes
+        return View(
+            resting=self._worker.resting,
+            disbelieved=wishes.disbelieved if wishes else None,
+            journals=dict(self._life.journals),
+            refused=dict(wishes.refused) if wishes else {},
+            serving=self._watcher.serving is not None,
+        )
