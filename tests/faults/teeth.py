@@ -108,8 +108,14 @@ def woken_to_nothing() -> None:
     for (state, event), (after, _) in list(TABLE.items()):
         if event is Event.WOKE:
             TABLE[state, event] = (after, (Do.RUN,))
-    break_(Wishes, "_settled", lambda _: True)
-    break_(Wishes, "hear", lambda *_: None)
+    break_(Wishes, "_settled", property(lambda _: True))
+    hear = Wishes.hear
+
+    def deaf(wishes: Wishes, data: bytes, **more: bool) -> None:
+        if not any(held.candidate for held in wishes._life.journals.values()):
+            hear(wishes, data, **more)
+
+    break_(Wishes, "hear", deaf)
 
 
 def blind() -> None:
