@@ -208,3 +208,18 @@ def test_the_real_clocks_run() -> None:
     assert system_clock() > BUILT
     first = since_boot_s()
     assert since_boot_s() >= first > 0
+
+
+def test_whoever_asks_the_time_while_another_forgets_who_said_it_is_answered(
+    tmp_path: Path,
+) -> None:
+    board = Board(tmp_path, TRUE)
+    board.ask(TRUE + DAY)
+
+    def since_boot_s() -> float:
+        board.clock.forget_others(())  # as a thread does that believes a newer root
+        return board.up_s
+
+    board.clock._boottime = since_boot_s
+    assert board.clock.now() == TRUE + DAY
+    assert board.clock.now() == TRUE

@@ -58,7 +58,7 @@ class _Answer:
 
 
 class TrustedClock:
-    """The only clock by which expiry is judged. Not safe to share between threads."""
+    """The only clock by which expiry is judged. One thread learns; any may ask what time it is."""
 
     def __init__(
         self,
@@ -74,10 +74,11 @@ class TrustedClock:
 
     def now(self) -> datetime:
         """Return the time: never below the floor, and the console's if it was asked."""
-        if self._answer is None:
+        answer = self._answer  # another thread may forget it at any moment
+        if answer is None:
             return max(self._system(), self.floor)
-        passed = timedelta(seconds=self._boottime() - self._answer.since_boot_s)
-        return max(self._answer.when + passed, self.floor)
+        passed = timedelta(seconds=self._boottime() - answer.since_boot_s)
+        return max(answer.when + passed, self.floor)
 
     @property
     def floor(self) -> datetime:
