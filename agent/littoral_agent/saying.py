@@ -9,11 +9,10 @@ from typing import Final
 
 from littoral import journal_log
 from littoral.wire.journal import Choice, Journal, Said, State
-from littoral.wire.messages import Update
+from littoral.wire.messages import PROBATION_LEFT, Update
 from littoral_agent.update import Event, Outcome, Step
 
 MOST_DETAIL: Final = 500  # characters of a report's detail
-LEFT: Final = "probation_left_s"  # the figure by which a console knows when probation ends
 # Reports of these say the same each time under one document: when a refused release is looked at
 # again, or when a step back was taken that the disk could not keep, and the agent was killed.
 _SAME_AGAIN: Final = frozenset(
@@ -38,7 +37,7 @@ def said(
     about = after.candidate or before.candidate or before.good
     figures = dict(outcome.figures)
     if after.state is State.PROBATION:
-        figures[LEFT] = max(probation_s - after.watched_s, 0.0)
+        figures[PROBATION_LEFT] = max(probation_s - after.watched_s, 0.0)
     update = Update(
         model=after.model,
         event=taken.event,

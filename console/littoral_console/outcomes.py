@@ -14,7 +14,14 @@ from sqlalchemy import Connection, Row, select, update
 
 from littoral.errors import FellBackError
 from littoral.wire.journal import State
-from littoral.wire.messages import Report, Running, Status, Update
+from littoral.wire.messages import (
+    PROBATION_LEFT,
+    WAITS_LEFT,
+    Report,
+    Running,
+    Status,
+    Update,
+)
 from littoral_console import tables as t
 
 
@@ -30,7 +37,7 @@ BAD: Final = (Outcome.REFUSED, Outcome.FAILED)
 ASKED: Final = "asked"  # a step that nobody reports: a person asked for it
 FELL_BACK: Final = "fell-back"  # a step that nobody reports: what was proven is so no longer
 POSTPONED: Final = "postponed"  # a step of a device's report: it waits
-LEFT: Final = {"probation": "probation_left_s", POSTPONED: "waits_left_s"}  # figures of reports
+_LEFT: Final = {"probation": PROBATION_LEFT, POSTPONED: WAITS_LEFT}  # by state, or step
 _MOST_LEFT_S: Final = 365 * 24 * 3600.0
 _HEALTHY: Final = "healthy"
 _STATED: Final = "status"  # it is proven by a status; reports of before that may still come
@@ -82,7 +89,7 @@ def goes_on_at(said: Update, *, time_ms: int, now_ms: int) -> int | None:
     None if it did not say so. It counts from when the device said it, by its own clock where that
     can be believed.
     """
-    figure = LEFT.get(POSTPONED if said.event == POSTPONED else said.state, "")
+    figure = _LEFT.get(POSTPONED if said.event == POSTPONED else said.state, "")
     left_s = said.figures.get(figure, math.nan)
     if not 0 <= left_s <= _MOST_LEFT_S:
         return None

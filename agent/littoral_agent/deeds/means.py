@@ -22,6 +22,7 @@ from littoral.errors import (
 from littoral.tree import Tree
 from littoral.wire.control import Loaded, Serving
 from littoral.wire.journal import Choice, Journal, Waits
+from littoral.wire.messages import WAITS_LEFT
 from littoral_agent.control import Control, OrderDeniedError
 from littoral_agent.gates import Gates
 from littoral_agent.settings import Settings
@@ -29,7 +30,6 @@ from littoral_agent.sources import Sources
 from littoral_agent.turns import Turns
 from littoral_agent.update import Event, Outcome
 
-LEFT: Final = "waits_left_s"  # the figure by which a console knows when waiting ends
 _LOOK_AGAIN_S: Final = 60.0  # clocks are set right, and somebody may come with a stick
 _SOON_S: Final = 30.0  # where nobody can tell for how long
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -94,7 +94,7 @@ def postponed(error: PostponedError, *, now: datetime) -> Outcome:
     else:
         left_s = max((error.until - now).total_seconds(), 0.0)
         until_ms = round((error.until - _EPOCH).total_seconds() * 1000)
-        waits, figures = Waits(code=error.code, until_ms=until_ms), {LEFT: round(left_s, 3)}
+        waits, figures = Waits(code=error.code, until_ms=until_ms), {WAITS_LEFT: round(left_s, 3)}
     return Outcome(
         event=Event.POSTPONED,
         code=error.code,

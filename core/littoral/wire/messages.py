@@ -37,6 +37,8 @@ TOPICS: Final = "littoral/devices"
 UP: Final = ("up/status", "up/report", "up/telemetry", "up/renew")  # brokers let pass no other
 
 MOST_ONCE: Final = 64  # characters
+PROBATION_LEFT: Final = "probation_left_s"  # a figure of an Update: when probation ends
+WAITS_LEFT: Final = "waits_left_s"  # … and when it goes on
 
 Kind = Literal["update", "boot", "journal", "dropped", "clock", "director"]
 
