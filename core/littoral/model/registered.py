@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping
 from typing import Final
 
-from littoral.errors import BackendMissingError
+from littoral.model.backends.litert import missing
 
 MOST_VERSION: Final = 1000  # none is beyond 20 so far
 
@@ -66,7 +66,7 @@ def version() -> str:
     try:
         import ai_edge_litert
     except ImportError as e:
-        raise BackendMissingError(f"LiteRT is not installed ({e})") from e
+        raise missing(e) from e
     return str(ai_edge_litert.__version__)
 
 
@@ -95,7 +95,7 @@ def _runs(name: str, needed: int) -> bool:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as e:
-        raise BackendMissingError(f"LiteRT is not installed ({e})") from e
+        raise missing(e) from e
     number = _NUMBERS.get(name)
     if number is None or name in _NOT_RUN or not 0 < needed <= MOST_VERSION:
         return False

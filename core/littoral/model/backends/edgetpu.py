@@ -4,7 +4,7 @@ import ctypes
 from typing import Any, Final
 
 from littoral.errors import BackendError, BackendMissingError, NotDelegatedError
-from littoral.model.backends.litert import LiteRTSession
+from littoral.model.backends.litert import LiteRTSession, missing
 
 LIBRARY: Final = "libedgetpu.so.1"
 _COMPILED: Final = "edgetpu-custom-op"  # what the compiler made of the operators that it mapped
@@ -32,9 +32,7 @@ def _delegate() -> Any:  # noqa: ANN401
     try:
         from ai_edge_litert.interpreter import load_delegate
     except ImportError as e:
-        raise BackendMissingError(
-            f"LiteRT is not installed ({e}); run: pip install 'littoral[serve]'"
-        ) from e
+        raise missing(e) from e
     try:
         ctypes.CDLL(LIBRARY)  # where it is not, LiteRT's own class complains of itself, too
         return load_delegate(LIBRARY)

@@ -12,6 +12,13 @@ from littoral.model.backends.base import Array
 _DTYPES = get_args(Tensor.__annotations__["dtype"])
 
 
+def missing(error: ImportError) -> BackendMissingError:
+    """Return what it means that LiteRT cannot be imported."""
+    return BackendMissingError(
+        f"LiteRT is not installed ({error}); run: pip install 'littoral[serve]'"
+    )
+
+
 class LiteRTSession:
     """An Interpreter with its tensors allocated."""
 
@@ -19,9 +26,7 @@ class LiteRTSession:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as e:
-            raise BackendMissingError(
-                f"LiteRT is not installed ({e}); run: pip install 'littoral[serve]'"
-            ) from e
+            raise missing(e) from e
         try:
             interpreter = Interpreter(
                 model_content=model, num_threads=threads, experimental_delegates=delegates or None
