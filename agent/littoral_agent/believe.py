@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class Believer:
-    """What this device believes. One thread at a time."""
+    """What this device believes. One thread at a time; another may ``foretell`` beside it."""
 
     def __init__(
         self,

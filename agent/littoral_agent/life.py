@@ -72,6 +72,7 @@ class Life:
         """Begin what is due."""
         self.promises.catch_up()
         for model, deed in self.agenda.due():
+            # What is collected is what no journal names: none may change meanwhile.
             start = at_once if deed is Do.COLLECT else None
             job = partial(self._do, deed, self.journals[model])
             came = partial(self._came, model, deed)

@@ -53,7 +53,7 @@ class Outcome:
     figures: dict[str, float] = field(default_factory=dict)
     before_p95_us: float | None = None  # with PASSED: of the release that is to be replaced
     waits: Waits | None = None  # with POSTPONED: for what
-    after_s: float = 0.0  # with POSTPONED: when to look again
+    after_s: float = 0.0  # with POSTPONED and STUMBLED: in how many seconds to go on
 
 
 _BACK: Final = (State.IDLE, (Do.RUN, Do.COLLECT))
