@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from littoral import records
-from littoral.errors import ForgottenError, LittoralError
+from littoral.errors import ForgottenError, LittoralError, MalformedError
 from littoral.wire.journal import Journal, State
 from littoral_agent.folder import Folder
 from littoral_agent.media import word
@@ -96,11 +96,10 @@ class Taking:
         except LittoralError as e:
             return Taken(device=self._device, code=e.code, detail=str(e))
         except records.RecordError as e:
-            return Taken(device=self._device, code="malformed", detail=str(e))
+            return Taken(device=self._device, code=MalformedError.code, detail=str(e))
         until = self._clock() + wait_s
         with self._sources.lent(folder):
             self._hear(data)
-            time.sleep(POLL_S)
             while not _ended(view := self._view()) and self._clock() < until:
                 time.sleep(POLL_S)
         taken = Taken(device=self._device, version=said.version)
