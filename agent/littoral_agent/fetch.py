@@ -25,13 +25,12 @@ from littoral.errors import (
 )
 from littoral.tree import Tree
 from littoral_agent.halting import Halt
-from littoral_agent.origin import CHUNK_BYTES, Stream
+from littoral_agent.origin import CHUNK_BYTES, SLOW_OVER_S, Stream
 from littoral_agent.pace import Rate
 from littoral_agent.turns import Turns
 from littoral_agent.usage import Usage
 
 MOST_STRIKES: Final = 2  # how often a source may send other bytes for one file
-SLOW_OVER_S: Final = 30.0  # over how long the lowest rate is judged
 SYNC_BYTES: Final = 8 * 2**20  # what a power cut may cost of a download
 
 

@@ -24,7 +24,6 @@ from littoral.errors import DiskFullError, MalformedError, StorageError
 from littoral.wire.messages import Key, Report
 
 Kind = Literal["report", "telemetry"]
-KINDS: Final[tuple[Kind, ...]] = ("report", "telemetry")
 MOST_IDS: Final = 4096  # of messages that were taken, kept so that none is taken twice
 
 _DROPPED: Final = "dropped"

@@ -39,7 +39,6 @@ from littoral_serve.settings import Settings
 from littoral_serve.timings import Timings
 
 _LOAD_S: Final = 110.0  # the agent waits for two minutes; nothing else is loaded meanwhile
-_STUCK: Final = 70
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +191,7 @@ def _end(order: Activate) -> NoReturn:
         *(order.model, order.manifest[:12], _LOAD_S),
         extra=journal_log.about(order.model),
     )
-    os._exit(_STUCK)
+    os._exit(os.EX_SOFTWARE)
 
 
 def _loaded(one: Live) -> Loaded:

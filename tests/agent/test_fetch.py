@@ -27,7 +27,7 @@ from littoral.errors import (
     UnreachableError,
 )
 from littoral.tree import Tree
-from littoral_agent import fetch
+from littoral_agent import fetch, origin
 from littoral_agent.fetch import Limits, arrived, drop_damaged
 from littoral_agent.halting import Halt, HaltedError
 from littoral_agent.origin import Origin, Repository, Stream
@@ -222,7 +222,7 @@ def test_the_lowest_rate_holds_in_every_window(
     limits = Limits(min_rate_bytes_per_s=256, clock=lambda: source.now_s)
     with pytest.raises(SlowError, match="expected at least 256"):
         bring([model], source, tree, limits=limits)
-    assert source.now_s <= found_s + fetch.SLOW_OVER_S / 2
+    assert source.now_s <= found_s + origin.SLOW_OVER_S / 2
 
 
 def test_who_is_slow_and_steady_is_not_given_up(tree: Tree, model: File, data: bytes) -> None:
@@ -331,11 +331,13 @@ def test_whoever_waits_for_another_goes_on_when_that_one_is_halted(
     first = threading.Thread(target=lambda: given_up(fetch.bring, [model], source, tree, **left))
     first.start()
     until(lambda: repo.requests)
-    threading.Thread(
-        target=lambda: bring([model], source, tree, limits=LIMITS) and came.set()
-    ).start()
-    time.sleep(0.3)
-    assert not came.is_set()
+
+    def second() -> None:
+        assert bring([model], source, tree, limits=LIMITS) == model.size
+        came.set()
+
+    threading.Thread(target=second).start()
+    assert not came.wait(0.3)
     halt.say()
     assert came.wait(5)
 
