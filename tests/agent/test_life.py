@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -270,7 +271,7 @@ def test_a_newer_wish_supersedes_a_running_download(
     device.order("digits", 3)
 
     repo.fault("blobs/*", Fault.CUT, times=1)
-    device.settle(lambda: list(device.tree.parts.iterdir()))
+    device.settle(lambda: any(device.tree.parts.iterdir()))
     assert device.state("digits") is State.FETCHING
     device.order("digits", 2)
     device.settle()
@@ -906,6 +907,10 @@ def test_three_power_cuts_on_probation_end_it(tmp_path: Path, repo: RepositorySi
     device.stop()
 
 
+def _past(deadline_s: float) -> bool:
+    return time.monotonic() > deadline_s
+
+
 def test_probation_adds_up_over_reboots_that_let_the_agent_stop(
     tmp_path: Path, repo: RepositorySimulator
 ) -> None:
@@ -914,8 +919,7 @@ def test_probation_adds_up_over_reboots_that_let_the_agent_stop(
     device.settle(lambda: device.serve.running == {"digits": 1})
     starts = 0
     while device.good("digits") is None:
-        deadline = time.monotonic() + 0.25
-        device.settle(lambda until=deadline: time.monotonic() > until)
+        device.settle(partial(_past, time.monotonic() + 0.25))
         device.life.promises.rest()
         device.reboot()
         starts += 1

@@ -153,7 +153,7 @@ def test_a_stolen_key_that_says_2099_is_forgotten_with_its_root(board: Device, r
 
 
 def steal(repo: RepositorySimulator, role: str) -> None:
-    """Sign, with the stolen key, metadata that says it is of 2099; what another signs is of today."""
+    """Sign, with the stolen key, metadata that says it is of 2099; all other is of today."""
     if role == "snapshot":
         writer.renew(repo.folder, online=repo.online, now=THIEVES)
     timestamp: Metadata[Timestamp] = Metadata.from_bytes(repo.read(TIMESTAMP))
