@@ -55,9 +55,6 @@ class Disk:
         """Return which node a name means."""
         return self._now.get(slot)
 
-    def is_folder(self, node: int) -> bool:
-        return node in self._folders
-
     def make_file(self, slot: Slot, mode: int) -> int:
         node = next(self._counter)
         self.files[node] = File(kept_mode=mode, mode=mode)

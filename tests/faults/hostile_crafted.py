@@ -196,6 +196,3 @@ def _schema() -> Any:
     from ai_edge_litert import schema_py_generated
 
     return schema_py_generated
-
-
-CRAFTED: Final = {one.__name__: one for one in (endless, endless_on_zeros, recursive, huge, beyond)}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from securesystemslib.signer import CryptoSigner, Signer
-from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Timestamp
 
 from littoral.trust import writer
 from littoral.trust.keyfiles import load_signer
@@ -125,12 +125,6 @@ def rotate(repo: RepositorySimulator, role: str) -> None:
     """Take the stolen key of ``role`` from everybody, as its owner can."""
     writer.rotate(repo.folder, role, offline=repo.offline, online=repo.online, now=repo.now)
     repo.renew()
-
-
-def role_of(repo: RepositorySimulator, model: str) -> Targets:
-    _, path = newest(repo, model)
-    found: Metadata[Targets] = Metadata.from_bytes(path.read_bytes())
-    return found.signed
 
 
 def read_timestamp(repo: RepositorySimulator) -> Metadata[Timestamp]:

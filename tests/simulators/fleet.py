@@ -9,7 +9,6 @@ with Fleet(tmp_path) as fleet:
 Serve is simulated over its real socket; everything else is what a device meets outside.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -66,11 +65,6 @@ class AgentProcess:
         code = self.process.wait(30)
         self._log.close()
         return code
-
-    @property
-    def rss_bytes(self) -> int:
-        status = Path(f"/proc/{self.process.pid}/statm").read_text()
-        return int(status.split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class Fleet:
