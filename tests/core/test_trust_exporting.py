@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from littoral.errors import ExpiredError, HashError, MisuseError
+from littoral.errors import ExpiredError, HashError, MisuseError, StorageError
 from littoral.trust import writer
 from littoral.trust.client import Client, bootstrap
 from littoral.trust.exporting import LIFE, Exported, export
@@ -112,6 +112,12 @@ def test_another_fleet_s_medium_is_left_alone(repo: RepositorySimulator, tmp_pat
     shutil.copytree(other.folder, repo.base / "stick")
     with pytest.raises(MisuseError, match="another one"):
         stick(repo)
+
+
+def test_what_takes_no_folder_is_no_medium(repo: RepositorySimulator, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="file/blobs"):
+        export(repo.folder, tmp_path / "file", online=repo.online)
 
 
 def test_what_is_damaged_is_not_carried(repo: RepositorySimulator) -> None:

@@ -51,6 +51,7 @@ def export(
         MisuseError: There is no such model or release, a key is missing, or ``target`` holds the
             repository of another fleet.
         HashError: A file is not the one that its manifest names.
+        StorageError: The medium does not take it: it is full, or may not be written.
 
     """
     source, medium = Repository(folder), Repository(target)
@@ -104,7 +105,7 @@ def _choose(
 def _copy_release(source: Repository, medium: Repository, model: str, target: TargetFile) -> int:
     """Copy the blobs of one release, then its manifest; return how many bytes that were."""
     manifest = source.read_manifest(model, target)
-    medium.blobs.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _make(medium.blobs)
     copied = 0
     for file in manifest.files.values():
         travels = [(one.sha256, one.size) for one in file.encodings]
@@ -113,7 +114,7 @@ def _copy_release(source: Repository, medium: Repository, model: str, target: Ta
             copied += size * copy_blob(*paths, sha256=sha256, size=size)
     where = {"sha256": target.hashes["sha256"]}
     path = medium.manifest_path(model, manifest.release, **where)
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _make(path.parent)
     data = read(source.manifest_path(model, manifest.release, **where))
     durable.replace(path, data, mode=PUBLIC)
     return copied
@@ -121,7 +122,7 @@ def _copy_release(source: Repository, medium: Repository, model: str, target: Ta
 
 def _copy_metadata(source: Repository, medium: Repository, models: Mapping[str, Targets]) -> None:
     """Copy every root, and the newest of all other roles: a snapshot names them all."""
-    medium.metadata.mkdir(mode=0o755, parents=True, exist_ok=True)
+    _make(medium.metadata)
     versions = source.versions()
     named = [(role, versions[role][-1]) for role in (*models, Targets.type)]
     named += [(Root.type, version) for version in versions[Root.type]]
@@ -130,6 +131,11 @@ def _copy_metadata(source: Repository, medium: Repository, models: Mapping[str, 
         durable.replace(medium.path(role, version), data, mode=PUBLIC)
     newest = read(source.path(Root.type, versions[Root.type][-1]))
     durable.replace(medium.metadata / "root.json", newest, mode=PUBLIC)
+
+
+def _make(folder: Path) -> None:
+    with durable.storage_errors(folder):
+        durable.make_folder(folder, mode=0o755)
 
 
 def _online_versions(source: Repository) -> tuple[int, int]:
