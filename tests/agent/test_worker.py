@@ -160,10 +160,12 @@ def test_a_document_that_changes_nothing_interrupts_nothing(busy: Fleet) -> None
     busy.repo.publish(busy.repo.bundle("digits", 3, files=big))
     busy.repo.slow_s = 0.02
     busy.repo.fault("blobs/*", Fault.SLOW)
-    busy.order("digits", 3)
-    while busy.good("digits") != 3:
+
+    def good_while_it_is_said_again() -> bool:
         busy.order("digits", 3)
-        time.sleep(0.05)
+        return busy.good("digits") == 3
+
+    busy.wait(good_while_it_is_said_again)
     assert len({name for name, _ in blobs(busy)}) == len(blobs(busy)), "each was asked for once"
     busy.wait(lambda: [event for event, _ in busy.events("digits")[4:]] == STEPS)
 
