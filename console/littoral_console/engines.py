@@ -44,19 +44,14 @@ def engine(url: str, *, writing: bool) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        parsed = None
-    match parsed.get_backend_name() if parsed is not None else None:
-        case "sqlite" if parsed is not None:
-            found = create_engine(parsed)
-            _tune(found, writing=writing)
-        case "postgresql" if parsed is not None:
-            found = _postgresql(parsed, writing=writing)
+        raise _unknown(url) from None
+    match parsed.get_backend_name():
+        case "sqlite":
+            return _sqlite(parsed, writing=writing)
+        case "postgresql":
+            return _postgresql(parsed, writing=writing)
         case _:
-            scheme = url.partition("://")[0]  # behind it there may be a password
-            raise SettingsError(
-                f"--database: expected sqlite:///FILE or postgresql://…, found {scheme!r}"
-            )
-    return found
+            raise _unknown(url)
 
 
 def keep_private(found: Engine) -> None:
@@ -85,6 +80,11 @@ def _state(error: OperationalError) -> str | None:
     return getattr(error.orig, "sqlstate", None)
 
 
+def _unknown(url: str) -> SettingsError:
+    scheme = url.partition("://")[0]  # behind it there may be a password
+    return SettingsError(f"--database: expected sqlite:///FILE or postgresql://…, found {scheme!r}")
+
+
 def _postgresql(parsed: URL, *, writing: bool) -> Engine:
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
@@ -111,8 +111,9 @@ def _postgresql(parsed: URL, *, writing: bool) -> Engine:
     return found
 
 
-def _tune(found: Engine, *, writing: bool) -> None:
+def _sqlite(parsed: URL, *, writing: bool) -> Engine:
     """Make SQLite keep what it was told to keep, and let readers read while it writes."""
+    found = create_engine(parsed)
 
     @event.listens_for(found, "connect")
     def connect(connection: Any, _record: object) -> None:  # noqa: ANN401
@@ -129,3 +130,5 @@ def _tune(found: Engine, *, writing: bool) -> None:
     @event.listens_for(found, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return found
