@@ -183,6 +183,12 @@ def test_a_model_needs_a_name_of_its_own(people: People, name: str) -> None:
         draft_targets(people.repo, people.trusting(**{name: "emil"}), now=NOW)
 
 
+@pytest.mark.parametrize("role", ["snapshot", "director"])
+def test_what_the_console_signs_has_no_draft(people: People, role: str) -> None:
+    with pytest.raises(MisuseError, match="the console signs that"):
+        draft_model(people.repo, role, now=NOW)
+
+
 def test_a_life_may_be_as_long_as_people_want(people: People) -> None:
     draft = draft_root(people.repo, Changes(life=timedelta(days=30)), now=NOW)
     assert draft.metadata.signed.expires == NOW + timedelta(days=30)

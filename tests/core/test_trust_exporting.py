@@ -114,6 +114,16 @@ def test_another_fleet_s_medium_is_left_alone(repo: RepositorySimulator, tmp_pat
         stick(repo)
 
 
+@pytest.mark.parametrize("role", ["snapshot", "timestamp"])
+def test_without_the_console_s_keys_nothing_is_written(
+    repo: RepositorySimulator, role: str
+) -> None:
+    (repo.online / f"{role}.pem").unlink()
+    with pytest.raises(MisuseError, match=f"{role}, found 0; they are the console's"):
+        stick(repo)
+    assert not (repo.base / "stick").exists()
+
+
 def test_what_takes_no_folder_is_no_medium(repo: RepositorySimulator, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="file/blobs"):

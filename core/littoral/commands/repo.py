@@ -176,13 +176,19 @@ def verify(folder: Path, *, as_json: bool) -> None:
 
     rows = writer.verify(folder, now=datetime.now(UTC))
     value = {"ok": True, "roles": [_plain(row) for row in rows]}
-    emit(value, as_json=as_json, text=f"{_table(rows)}\n{folder}: all of it holds")
+    emit(value, as_json=as_json, text=f"{_table(rows)}\n{folder}: {_holds(rows)}")
 
 
 for _command in (exporting.export, drafting.found, drafting.draft):
     repo.add_command(_command)
 for _command in (ceremony.review, ceremony.sign, ceremony.collect):
     repo.add_command(_command)
+
+
+def _holds(rows: tuple["Row", ...]) -> str:
+    if "timestamp" in {row.role for row in rows}:
+        return "all of it holds"
+    return "all of it holds; the console signs snapshot and timestamp, before devices take any"
 
 
 def _table(rows: tuple["Row", ...]) -> str:

@@ -29,7 +29,7 @@ from littoral.trust.founding import check_thresholds
 from littoral.trust.metadata import verify
 from littoral.trust.publishing import check_model, propose
 from littoral.trust.repository import Repository, releases
-from littoral.trust.rotation import ANCHORED, TOP_LEVEL, check_reached, set_floor
+from littoral.trust.rotation import ANCHORED, ONLINE, TOP_LEVEL, check_reached, set_floor
 from littoral.trust.signing import ROOT_LIFE, TARGETS_LIFE, stamp
 
 _PREFIX: Final = 6
@@ -134,6 +134,11 @@ def draft_model(
     repository = Repository(folder)
     by = repository.targets(repository.root())
     held = repository.models(by.signed)
+    if model in {*ONLINE, *ANCHORED}:
+        raise MisuseError(
+            f"expected root, targets or a model, found {model!r}: the console signs that; "
+            "with which key is said by: littoral repo draft DIR root"
+        )
     if model not in held:
         raise MisuseError(f"no model {model!r}; there are: {', '.join(held) or 'none'}")
     before = held[model]

@@ -58,6 +58,7 @@ def export(
     now = now or datetime.now(UTC)
     root = source.root()
     _check_fleet(source, medium)
+    writer.find_online(root, online)  # before anything is written
     models = {m: one.signed for m, one in source.models(source.targets(root).signed).items()}
     chosen = dict(_choose(models, wanted))
     copied = sum(

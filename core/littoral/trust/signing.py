@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from securesystemslib.signer import Signer
-from tuf.api.metadata import Metadata, Role, Root
+from tuf.api.metadata import Metadata, Role, Root, Snapshot, Timestamp
 
 from littoral import durable
 from littoral.errors import MisuseError
@@ -17,6 +17,8 @@ from littoral.trust.rules import ISO, ISSUED
 PUBLIC: Final = 0o644  # what any web server may read
 ROOT_LIFE: Final = timedelta(days=3 * 365)
 TARGETS_LIFE: Final = timedelta(days=365)
+_APART: Final = "where they lie apart: littoral repo draft"
+_ONLINE: Final = "they are the console's: its DATA/keys"
 
 
 def write(
@@ -59,9 +61,10 @@ def find_signers(role: Role, folder: Path, what: str) -> list[Signer]:
     here = {found.public.keyid: found.path for found in _keys(folder)}
     paths = [here[keyid] for keyid in role.keyids if keyid in here]
     if len(paths) < role.threshold:
+        hint = _ONLINE if what in (Snapshot.type, Timestamp.type) else _APART
         raise MisuseError(
             f"{folder}: expected {role.threshold} of the {len(role.keyids)} keys that sign "
-            f"{what}, found {len(paths)}; where they lie apart: littoral repo draft"
+            f"{what}, found {len(paths)}; {hint}"
         )
     return [load_signer(path) for path in paths]
 

@@ -17,6 +17,7 @@ from tuf.api.metadata import (
     Delegations,
     Metadata,
     MetaFile,
+    Root,
     Snapshot,
     TargetFile,
     Targets,
@@ -108,6 +109,7 @@ def renew(
     """
     repository, now = Repository(folder), now or datetime.now(UTC)
     root = repository.root()
+    by = find_online(root, online)
     targets = repository.targets(root).signed
     roles = {Targets.type: targets}
     roles |= {model: m.signed for model, m in repository.models(targets).items()}
@@ -117,8 +119,7 @@ def renew(
         expires=now + life,
         meta=snapshot_meta(repository, roles),
     )
-    signers = find_signers(root.roles[Snapshot.type], online, Snapshot.type)
-    data = write(repository, Snapshot.type, Metadata(snapshot), signers=signers, now=now)
+    data = write(repository, Snapshot.type, Metadata(snapshot), signers=by[0], now=now)
     before = repository.newest(Timestamp, Timestamp.type)
     timestamp = Timestamp(
         version=max((before.signed.version if before else 0) + 1, least),
@@ -127,11 +128,23 @@ def renew(
             snapshot.version, length=len(data), hashes={"sha256": hashlib.sha256(data).hexdigest()}
         ),
     )
-    signers = find_signers(root.roles[Timestamp.type], online, Timestamp.type)
-    write(repository, Timestamp.type, Metadata(timestamp), signers=signers, now=now)
+    write(repository, Timestamp.type, Metadata(timestamp), signers=by[1], now=now)
     for version in versions[: -KEEP_SNAPSHOTS + 1]:
         durable.remove(repository.path(Snapshot.type, version))
     return snapshot.version, timestamp.version
+
+
+def find_online(root: Root, online: Path) -> tuple[list[Signer], list[Signer]]:
+    """Return the keys in ``online`` that sign snapshot, and those that sign timestamp.
+
+    Raises:
+        MisuseError: They are fewer than must sign.
+
+    """
+    return (
+        find_signers(root.roles[Snapshot.type], online, Snapshot.type),
+        find_signers(root.roles[Timestamp.type], online, Timestamp.type),
+    )
 
 
 def director(
