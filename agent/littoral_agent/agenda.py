@@ -20,7 +20,8 @@ from littoral_agent.update import Do
 
 # Serve tries one candidate at a time and loads one model at a time: who waits for the other
 # must not take that for a serve which does not answer.
-_ONE_AT_A_TIME: Final = frozenset({Do.TRY, Do.RUN})
+_AT_ONCE: Final = {Do.TRY: 1, Do.RUN: 1}
+_MOST_AT_ONCE: Final = 8  # of any other deed: a download is two threads, and an agent may have 64
 _MAY_BE_LEFT: Final = frozenset({Do.FETCH})  # halted, it changes nothing: nobody waits for its end
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Agenda:
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings, self._clock = settings, clock
         self._tasks: dict[str, _Task] = {}
+        self._left: dict[Halt, Do] = {}  # what is halted, not waited for, and has not ended
 
     def put(self, model: str, deeds: tuple[Do, ...], *, after_s: float = 0.0) -> None:
         """Let ``deeds`` be all that is to be done; what is being done is no longer wanted."""
@@ -58,7 +60,7 @@ class Agenda:
         for halt, deed in list(task.doing.items()):
             halt.say()
             if deed in _MAY_BE_LEFT:
-                del task.doing[halt]
+                self._left[halt] = task.doing.pop(halt)
             if deed is Do.RUN and deed not in deeds:
                 task.again_s = self._clock()  # serve may come to run what is no longer meant
         task.deeds, task.due_s = list(deeds), self._clock() + after_s
@@ -71,8 +73,11 @@ class Agenda:
             task.deeds, task.due_s = [deed], self._clock()
 
     def due(self) -> Iterator[tuple[str, Do]]:
-        """Walk what is to be begun now; whoever begins it says so before the next."""
-        for model, task in list(self._tasks.items()):
+        """Walk what is to be begun now, what is due longest first.
+
+        Whoever begins it says so before the next.
+        """
+        for model, task in sorted(self._tasks.items(), key=lambda one: one[1].due_s):
             if task.again_s <= self._clock() and self._free(task, Do.RUN, beside=_MAY_BE_LEFT):
                 task.again_s = math.inf
                 yield model, Do.RUN
@@ -85,6 +90,7 @@ class Agenda:
     def ended(self, model: str, halt: Halt) -> bool:
         """Take note that it is no longer being done; return whether it is still wanted."""
         self._of(model).doing.pop(halt, None)
+        self._left.pop(halt, None)
         return not halt.said
 
     def done(self, model: str, deed: Do) -> None:
@@ -139,8 +145,10 @@ class Agenda:
         """Whether nothing is being done for which ``deed`` has to wait."""
         if not beside >= set(task.doing.values()):
             return False
-        others = {done for other in self._tasks.values() for done in other.doing.values()}
-        return deed not in _ONE_AT_A_TIME & others
+        going = [*self._left.values()]
+        for other in self._tasks.values():
+            going += other.doing.values()
+        return going.count(deed) < _AT_ONCE.get(deed, _MOST_AT_ONCE)
 
     def _of(self, model: str) -> _Task:
         settings = self._settings

@@ -71,6 +71,39 @@ def test_models_do_not_wait_for_each_other_but_serve_does_one_heavy_thing_at_a_t
     assert list(begin(agenda)) == [("sounds", Do.TRY)]
 
 
+def test_however_many_models_there_are_few_are_brought_at_once_and_each_has_its_turn(
+    agenda: Agenda, clock: Clock
+) -> None:
+    """An agent's threads are counted: who began them all at once would begin none any more."""
+    for n in range(100):
+        agenda.put(f"m{n}", (Do.FETCH,))
+    brought: list[str] = []
+    while len(brought) < 100:
+        begun = begin(agenda)
+        assert 0 < len(begun) <= 8
+        clock.now_s += 30.0  # who answers none of them answers none of the next
+        for (model, deed), halt in begun.items():
+            brought.append(model)
+            agenda.ended(model, halt)
+            agenda.later(model, deed, StorageError("nobody answers"))
+    assert len(set(brought)) == 100
+
+
+def test_a_download_that_was_left_and_has_not_ended_still_counts(agenda: Agenda) -> None:
+    left: list[Halt] = []
+    for _ in range(8):
+        agenda.put("digits", (Do.FETCH,))
+        left += begin(agenda).values()
+    agenda.put("digits", (Do.FETCH,))
+    assert begin(agenda) == {}
+    assert agenda.due_in_s() == float("inf"), "whoever ends wakes us"
+    agenda.serve_started()
+    assert list(begin(agenda)) == [("digits", Do.RUN)], "what serves waits for none of them"
+    agenda.ended("digits", left[0])
+    agenda.put("faces", (Do.FETCH,))
+    assert list(begin(agenda)) == [("faces", Do.FETCH)]
+
+
 def test_serve_is_brought_in_line_beside_a_download(agenda: Agenda) -> None:
     agenda.put("digits", (Do.FETCH,))
     begin(agenda)
