@@ -58,7 +58,6 @@ class Media:
                 log.debug("%s", e)  # no stick, or none for this device
                 continue
             except LittoralError as e:
-                log.warning("%s [%s]", e, e.code)
                 self._unheard(e)
                 continue
             if data != self._seen.get(str(folder)):

@@ -25,11 +25,14 @@ class Offline:
         device: str | None,
         sources: Sources | None,
         *,
-        parts: tuple[Worker, Wishes | None, Life, Watcher],
+        worker: Worker,
+        wishes: Wishes | None,
+        life: Life,
+        watcher: Watcher,
         unheard: Callable[[LittoralError], None],
         every_s: float,
     ) -> None:
-        self._worker, self._wishes, self._life, self._watcher = parts
+        self._worker, self._wishes, self._life, self._watcher = worker, wishes, life, watcher
         hear = partial(self._worker.hear, offline=True)
         folders = sources.folders if sources else ()
         self._media = Media(

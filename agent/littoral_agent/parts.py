@@ -29,9 +29,9 @@ from littoral_agent.offline import Offline
 from littoral_agent.origin import Origin
 from littoral_agent.preflight import Preflight
 from littoral_agent.promises import Promises
+from littoral_agent.refusals import Refusals
 from littoral_agent.renewer import Renewer
 from littoral_agent.reports import Reports
-from littoral_agent.saying import MOST_DETAIL
 from littoral_agent.settings import MiB, Settings
 from littoral_agent.spool import Spool
 from littoral_agent.state import running
@@ -86,6 +86,7 @@ class Parts:
                 preflight=Preflight(ask=control.runtime, free_bytes=kernel.free_bytes),
             )
         self._reports = Reports(self._spool, now_ms=self._now_ms)
+        self._refusals = Refusals(self._reports)
         means = Means(
             tree=tree,
             settings=settings,
@@ -97,7 +98,7 @@ class Parts:
         self._life = Life(promises, means, hands, boot=self._boot, named=self._named)
         self._wishes: Wishes | None = None
         if believer is not None:
-            self._wishes = Wishes(means, believer, self._life, self._reports, hands)
+            self._wishes = Wishes(means, believer, self._life, self._refusals, hands)
         self._worker = Worker(self._life, self._wishes, hands, changed=self._changed)
         self._sampler = Sampler(tree.root, disk_low_mib=settings.disk_low_bytes / MiB)
         self._sampler.look()
@@ -115,7 +116,10 @@ class Parts:
             tree,
             enrolment.device if enrolment else None,
             believer.sources if believer else None,
-            parts=(self._worker, self._wishes, self._life, self._watcher),
+            worker=self._worker,
+            wishes=self._wishes,
+            life=self._life,
+            watcher=self._watcher,
             unheard=self._unheard,
             every_s=settings.poll_every_s,
         )
@@ -213,9 +217,7 @@ class Parts:
 
     def _unheard(self, error: LittoralError) -> None:
         """Tell that the director's word came in a way that nobody can take."""
-        version = self._wishes.version if self._wishes else 0
-        once = f"director/{version}/{error.code}"
-        self._reports.tell("director", str(error)[:MOST_DETAIL], code=error.code, once=once)
+        self._refusals.document(error, version=self._wishes.version if self._wishes else 0)
 
     def _moved(self, broker: str) -> None:
         """Remember that the console's broker is elsewhere: the agent begins anew with that."""

@@ -16,14 +16,17 @@ log = logging.getLogger(__name__)
 
 
 class Refusals:
-    """Told to ``reports``; ``version`` is that of the document that is believed."""
+    """Told to ``reports``; ``version`` is that of the document that is believed.
+
+    One thread at a time, but for ``document``.
+    """
 
     def __init__(self, reports: Reports) -> None:
         self._reports = reports
         self.known: dict[str, Refused] = {}  # by model: what was told last
 
     def document(self, error: LittoralError, *, version: int) -> None:
-        """Tell that a document is not believed."""
+        """Tell that a document is not believed, or came in a way that nobody can take."""
         log.warning("the director's document is refused: %s [%s]", error, error.code)
         once = f"director/{version}/{error.code}"
         self._reports.tell("director", str(error)[:MOST_DETAIL], code=error.code, once=once)

@@ -32,7 +32,6 @@ from littoral_agent.life import Life
 from littoral_agent.outline import MAX_DOCUMENT, Outline, is_newer, outline, settled
 from littoral_agent.pursuit import Pursuit
 from littoral_agent.refusals import Refusals
-from littoral_agent.reports import Reports
 from littoral_agent.taking import Refused
 from littoral_agent.update import Do
 
@@ -52,13 +51,12 @@ class Wishes:
         means: Means,
         believer: Believer,
         life: Life,
-        reports: Reports,
+        refusals: Refusals,
         hands: Hands,
     ) -> None:
         self._tree, self._clock, settings = means.tree, means.clock, means.settings
         self._believer, self._life, self._hands = believer, life, hands
-        self._refusals = Refusals(reports)
-        self._pursuit = Pursuit(life, self._refusals)
+        self._refusals, self._pursuit = refusals, Pursuit(life, refusals)
         self._backoff = Backoff(settings.retry_first_s, settings.retry_most_s)
         self._held: bytes | None = None  # the document that is believed
         self._heard: bytes | None = None  # one that could not be judged yet

@@ -29,6 +29,7 @@ from littoral_agent.life import Life
 from littoral_agent.origin import Origin
 from littoral_agent.preflight import Preflight
 from littoral_agent.promises import Promises
+from littoral_agent.refusals import Refusals
 from littoral_agent.reports import Reports
 from littoral_agent.settings import Settings
 from littoral_agent.spool import Spool
@@ -112,7 +113,7 @@ class Device:
         )
         promises, hands = Promises(Ledger(tree), reports, settings), Hands(start=at_once)
         self.life = Life(promises, means, hands, boot=boot, named=lambda: self.wishes.named)
-        self.wishes = Wishes(means, believer, self.life, reports, hands)
+        self.wishes = Wishes(means, believer, self.life, Refusals(reports), hands)
         self.worker = Worker(self.life, self.wishes, hands, changed=lambda: None)
         self.worker.wake()
 
