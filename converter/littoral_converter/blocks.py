@@ -15,10 +15,7 @@ from littoral.bundle import frames
 
 _GRID: Final = 2**11  # bytes: a block is a multiple of it
 _MOST: Final = 2**17 - _GRID  # zstd itself ends one at 128 KiB
-_CODE: Final = (
-    24,
-    0.3,
-)  # bytes that a block's code takes, or about that: fixed, and per byte's value
+_CODE: Final = 24, 0.3  # bytes that a block's code takes, about: fixed, and for each byte's value
 
 
 def compress(plain: bytes, reach: bytes = b"") -> bytes:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from littoral.bundle import frames
 from littoral.bundle.adding import WIDTHS
-from littoral.bundle.patch import MAGIC, PIECE, Deed, Run, Table
+from littoral.bundle.patch import MAGIC, PIECE, Run, Table, Way
 from littoral_converter import blocks
 from littoral_converter.anatomy import Array, arrays
 from littoral_converter.reach import Base
@@ -44,13 +44,13 @@ def make(base: bytes, file: bytes) -> bytes:
     for runs in _pieces(_joined(_runs(base, file))):
         table = Table(runs)
         plain = file[at : at + table.size]
-        new = _planes(table, Deed.NEW, base, plain)
+        new = _planes(table, Way.NEW, base, plain)
         reach = whole.reach(new) if new else ()
         frame = blocks.compress(new, whole.read(reach)) if new else b""
         if new and reach != last:
             last, table = reach, replace(table, reach=reach)
         out += [frames.compress(table.to_bytes())]
-        added = _planes(table, Deed.ADD, base, plain)
+        added = _planes(table, Way.ADD, base, plain)
         out += [blocks.compress(added) if added else b"", frame]
         at += table.size
     return b"".join(out)
@@ -115,10 +115,10 @@ def _cheapest(
 ) -> Run:
     size = len(plain)
     if like is not None and base[like : like + size] == plain:
-        return Run(Deed.COPY, size, like)
-    choices = [Run(Deed.NEW, size, 0, w) for w in sorted({1, width})]
+        return Run(Way.COPY, size, like)
+    choices = [Run(Way.NEW, size, 0, w) for w in sorted({1, width})]
     if like is not None:
-        choices += [Run(Deed.ADD, size, like, w) for w in sorted({1, width})]
+        choices += [Run(Way.ADD, size, like, w) for w in sorted({1, width})]
     return min(choices, key=lambda run: len(zstd.compress(_rows([run], run.width, base, plain))))
 
 
@@ -139,9 +139,9 @@ def _joined(runs: Iterable[Run]) -> Iterator[Run]:
     """Walk ``runs``, with one for several that go on where the one before ends."""
     last: Run | None = None
     for run in runs:
-        deed = _together(last, run)
-        if last is not None and deed is not None:
-            last = last._replace(deed=deed, size=last.size + run.size)
+        way = _together(last, run)
+        if last is not None and way is not None:
+            last = last._replace(way=way, size=last.size + run.size)
             continue
         if last is not None:
             yield last
@@ -150,17 +150,17 @@ def _joined(runs: Iterable[Run]) -> Iterator[Run]:
         yield last
 
 
-def _together(last: Run | None, run: Run) -> Deed | None:
+def _together(last: Run | None, run: Run) -> Way | None:
     """Return as what ``last`` and ``run`` are one run, None if they are none."""
     if last is None or last.width != run.width:
         return None
-    if run.deed is Deed.NEW or last.deed is Deed.NEW:
-        return run.deed if run.deed is last.deed else None
+    if run.way is Way.NEW or last.way is Way.NEW:
+        return run.way if run.way is last.way else None
     if run.at != last.at + last.size:
         return None
     # A few equal bytes beside differences travel as zeros, in less than a run of their own takes.
-    short = min((r.size for r in (last, run) if r.deed is Deed.COPY), default=0)
-    return run.deed if run.deed is last.deed else Deed.ADD if short <= _FEW else None
+    short = min((r.size for r in (last, run) if r.way is Way.COPY), default=0)
+    return run.way if run.way is last.way else Way.ADD if short <= _FEW else None
 
 
 def _pieces(runs: Iterable[Run]) -> Iterator[tuple[Run, ...]]:
@@ -174,7 +174,7 @@ def _pieces(runs: Iterable[Run]) -> Iterator[tuple[Run, ...]]:
             if size:
                 piece.append(rest._replace(size=size))
             room -= size
-            at = rest.at if rest.deed is Deed.NEW else rest.at + size
+            at = rest.at if rest.way is Way.NEW else rest.at + size
             rest = rest._replace(at=at, size=rest.size - size) if size < rest.size else None
             if rest is not None or not room or len(piece) == _MOST_RUNS:
                 yield tuple(piece)
@@ -183,8 +183,8 @@ def _pieces(runs: Iterable[Run]) -> Iterator[tuple[Run, ...]]:
         yield tuple(piece)
 
 
-def _planes(table: Table, deed: Deed, base: bytes, plain: bytes) -> bytes:
-    """Return what the piece's frame of ``deed`` holds."""
+def _planes(table: Table, way: Way, base: bytes, plain: bytes) -> bytes:
+    """Return what the piece's frame of ``way`` holds."""
     at, places = 0, []
     for run in table.runs:
         places.append((run, plain[at : at + run.size]))
@@ -192,14 +192,14 @@ def _planes(table: Table, deed: Deed, base: bytes, plain: bytes) -> bytes:
     return b"".join(
         _rows([run for run, _ in mine], width, base, b"".join(part for _, part in mine))
         for width in WIDTHS
-        if (mine := [(run, part) for run, part in places if (run.deed, run.width) == (deed, width)])
+        if (mine := [(run, part) for run, part in places if (run.way, run.width) == (way, width)])
     )
 
 
 def _rows(runs: list[Run], width: int, base: bytes, plain: bytes) -> bytes:
-    """Return the numbers that travel for ``runs``, which are of one deed: first bytes first."""
+    """Return the numbers that travel for ``runs``, which are of one way: first bytes first."""
     numbers = np.frombuffer(plain, f"<u{width}")
-    if runs[0].deed is Deed.ADD:
+    if runs[0].way is Way.ADD:
         like = b"".join(base[run.at : run.at + run.size] for run in runs)
         numbers = _folded(numbers - np.frombuffer(like, f"<u{width}"), width)
     return numbers.view(np.uint8).reshape(-1, width).T.tobytes()

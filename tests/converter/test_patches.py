@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from converter.test_anatomy import packed, with_large_buffers
 from littoral.bundle import frames, patch
-from littoral.bundle.patch import PIECE, Deed, Run
+from littoral.bundle.patch import PIECE, Run, Way
 from littoral_converter import patches
 from littoral_converter.anatomy import Array, arrays
 
@@ -120,16 +120,16 @@ def test_no_table_is_too_long_for_a_device(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_wide_number_is_never_cut() -> None:
-    runs = [Run(Deed.NEW, 3), Run(Deed.NEW, 2 * PIECE, 0, 4), Run(Deed.COPY, 5, 7)]
+    runs = [Run(Way.NEW, 3), Run(Way.NEW, 2 * PIECE, 0, 4), Run(Way.COPY, 5, 7)]
     pieces = list(patches._pieces(runs))
     assert all(run.size % run.width == 0 for piece in pieces for run in piece)
     assert [sum(run.size for run in piece) for piece in pieces] == [PIECE - 1, PIECE, 9]
 
 
 def test_a_few_equal_bytes_between_differences_need_no_run() -> None:
-    runs = [Run(Deed.ADD, 100, 0), Run(Deed.COPY, 12, 100), Run(Deed.ADD, 100, 112)]
-    assert list(patches._joined(runs)) == [Run(Deed.ADD, 212, 0)]
-    long = [Run(Deed.ADD, 100, 0), Run(Deed.COPY, 1000, 100), Run(Deed.ADD, 100, 1100)]
+    runs = [Run(Way.ADD, 100, 0), Run(Way.COPY, 12, 100), Run(Way.ADD, 100, 112)]
+    assert list(patches._joined(runs)) == [Run(Way.ADD, 212, 0)]
+    long = [Run(Way.ADD, 100, 0), Run(Way.COPY, 1000, 100), Run(Way.ADD, 100, 1100)]
     assert list(patches._joined(long)) == long
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from littoral.bundle import encodings, frames, patch
 from littoral.bundle.manifest import Encoding, File
-from littoral.bundle.patch import Deed, Run, Table
+from littoral.bundle.patch import Run, Table, Way
 from littoral.errors import BundleError, HashError, MalformedError, TrustError
 
 SEED = random.Random(5)
@@ -29,7 +29,7 @@ def encoding(kind: str, data: bytes) -> Encoding:
 
 def made_patch() -> bytes:
     table = Table(
-        (Run(Deed.COPY, 2000), Run(Deed.ADD, 2000, 2000), Run(Deed.NEW, NEW)), ((0, len(BASE)),)
+        (Run(Way.COPY, 2000), Run(Way.ADD, 2000, 2000), Run(Way.NEW, NEW)), ((0, len(BASE)),)
     )
     added = bytes((a - b) % 256 for a, b in zip(PLAIN[2000:4000], BASE[2000:4000], strict=True))
     new = frames.compress(PLAIN[4000:], BASE)
@@ -101,7 +101,7 @@ def retabled(_: bytes, rng: random.Random) -> bytes:
     """Write a patch of sound frames whose table says something else."""
     runs = tuple(
         Run(
-            rng.choice(tuple(Deed)),
+            rng.choice(tuple(Way)),
             8 * rng.choice((1, 250, 500, NEW // 8, 2**15)),
             rng.choice((0, 2000, 5999, 2**31)),
             rng.choice((1, 2, 4, 8)),

@@ -1,4 +1,4 @@
-"""A patch by hand: what its deeds do, and what is refused of one that nobody honest made."""
+"""A patch by hand: what its runs make, and what is refused of one that nobody honest made."""
 
 import io
 import random
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from littoral.bundle import frames, patch
 from littoral.bundle.adding import WIDTHS
-from littoral.bundle.patch import LEAST, MAGIC, PIECE, REACH, Deed, Run, Table
+from littoral.bundle.patch import LEAST, MAGIC, PIECE, REACH, Run, Table, Way
 from littoral.errors import EndlessError, MalformedError
 
 BASE = random.Random(1).randbytes(1000)
@@ -30,7 +30,7 @@ def piece(*runs: Run, added: bytes = b"", new: bytes = b"", reach: bytes = b"") 
 
 
 def test_what_is_copied_added_and_new() -> None:
-    runs = Run(Deed.COPY, 10, 500), Run(Deed.ADD, 4, 20), Run(Deed.NEW, 5), Run(Deed.COPY, 1, 0)
+    runs = Run(Way.COPY, 10, 500), Run(Way.ADD, 4, 20), Run(Way.NEW, 5), Run(Way.COPY, 1, 0)
     made = applied(MAGIC + piece(*runs, added=b"\x01\x00\xff\x02", new=b"fresh"), 20)
     sums = bytes((b + d) % 256 for b, d in zip(BASE[20:24], (1, 0, 255, 2), strict=True))
     assert made == BASE[500:510] + sums + b"fresh" + BASE[:1]
@@ -40,21 +40,21 @@ def test_wide_numbers_travel_first_bytes_first_and_differences_folded() -> None:
     base = (1000).to_bytes(4, "little") + (70000).to_bytes(4, "little")
     # 1 less is folded to 1, 256 more to 512.
     added = bytes((1, 0, 0, 2, 0, 0, 0, 0))
-    runs = Run(Deed.ADD, 8, 0, 4), Run(Deed.NEW, 4, 0, 2)
+    runs = Run(Way.ADD, 8, 0, 4), Run(Way.NEW, 4, 0, 2)
     made = applied(MAGIC + piece(*runs, added=added, new=b"acbd"), 12, base)
     assert made == (999).to_bytes(4, "little") + (70256).to_bytes(4, "little") + b"abcd"
 
 
 def test_runs_of_several_widths_share_a_frame_narrow_ones_first() -> None:
-    runs = Run(Deed.NEW, 2, 0, 2), Run(Deed.NEW, 3), Run(Deed.NEW, 2, 0, 2)
+    runs = Run(Way.NEW, 2, 0, 2), Run(Way.NEW, 3), Run(Way.NEW, 2, 0, 2)
     assert applied(MAGIC + piece(*runs, new=b"abc" + b"1324"), 7) == b"12abc34"
 
 
 def test_a_reach_goes_on_until_there_is_another() -> None:
     base = random.Random(2).randbytes(2 * LEAST)
     new = base[100:400]
-    first = piece(Run(Deed.NEW, 300), Run(Deed.COPY, LEAST, 1), new=new, reach=base[:1000])
-    later = Table((Run(Deed.NEW, 300),))
+    first = piece(Run(Way.NEW, 300), Run(Way.COPY, LEAST, 1), new=new, reach=base[:1000])
+    later = Table((Run(Way.NEW, 300),))
     data = MAGIC + first + frames.compress(later.to_bytes()) + frames.compress(new, base[:1000])
     assert len(data) < 150
     assert applied(data, LEAST + 600, base) == new + base[1 : LEAST + 1] + new
@@ -62,15 +62,15 @@ def test_a_reach_goes_on_until_there_is_another() -> None:
 
 def test_a_piece_that_makes_little_is_refused_unless_it_is_the_last() -> None:
     base = bytes(LEAST + 1)
-    assert applied(MAGIC + piece(Run(Deed.COPY, 9)), 9, base) == bytes(9)
-    pieces = piece(Run(Deed.COPY, LEAST - 1)) + piece(Run(Deed.COPY, 2))
+    assert applied(MAGIC + piece(Run(Way.COPY, 9)), 9, base) == bytes(9)
+    pieces = piece(Run(Way.COPY, LEAST - 1)) + piece(Run(Way.COPY, 2))
     with pytest.raises(MalformedError, match="a piece that makes 32767 bytes of 32769"):
         applied(MAGIC + pieces, LEAST + 1, base)
 
 
 def test_pieces_follow_one_another() -> None:
     base = bytes(2 * PIECE)
-    data = MAGIC + piece(Run(Deed.COPY, PIECE)) + piece(Run(Deed.COPY, 7, 3))
+    data = MAGIC + piece(Run(Way.COPY, PIECE)) + piece(Run(Way.COPY, 7, 3))
     assert applied(data, PIECE + 7, base) == bytes(PIECE + 7)
 
 
@@ -79,10 +79,10 @@ tables = st.builds(
     Table,
     st.lists(
         st.builds(
-            lambda deed, count, at, width: Run(
-                deed, count * width, 0 if deed is Deed.NEW else at, width
+            lambda way, count, at, width: Run(
+                way, count * width, 0 if way is Way.NEW else at, width
             ),
-            st.sampled_from(Deed),
+            st.sampled_from(Way),
             st.integers(1, 1000),
             st.integers(0, 2**31),
             st.sampled_from(WIDTHS),
@@ -115,7 +115,7 @@ TABLES = {
     "a place before the base": words(0, COPY_EIGHT, 1),
     "a place behind every file": words(0, COPY_EIGHT, 2**40),
     "a run of nothing": words(0, 0, 0),
-    "an unknown deed": words(0, 8 << 4 | 3, 0),
+    "an unknown way": words(0, 8 << 4 | 3, 0),
     "numbers cut in two": words(0, 7 << 4 | 1 << 2 | 2),
     "more than there is to make": words(0, 9 << 4, 0),
     "as much as no file has": words(0, 2**62, 0),
@@ -134,17 +134,17 @@ def test_a_table_that_nobody_honest_makes_is_refused(what: str) -> None:
         Table.from_bytes(TABLES[what], most=8)
 
 
-HONEST = MAGIC + piece(Run(Deed.NEW, 5), Run(Deed.COPY, 5, 7), new=b"fresh")
+HONEST = MAGIC + piece(Run(Way.NEW, 5), Run(Way.COPY, 5, 7), new=b"fresh")
 REFUSED = {
     "nothing": b"",
     "a piece of no runs": MAGIC + frames.compress(words(0)),
     "another magic": b"lpt2" + HONEST[4:],
     "only the magic": MAGIC,
     "a frame too few": HONEST[:-14],
-    "too much in a frame": MAGIC + piece(Run(Deed.NEW, 10), new=b"eleven, oh!"),
-    "a copy beyond the base": MAGIC + piece(Run(Deed.COPY, 10, 995)),
-    "a difference from beyond the base": MAGIC + piece(Run(Deed.ADD, 10, 995), added=b"x" * 10),
-    "a reach beyond the base": MAGIC + piece(Run(Deed.NEW, 10), new=b"x" * 10, reach=bytes(1001)),
+    "too much in a frame": MAGIC + piece(Run(Way.NEW, 10), new=b"eleven, oh!"),
+    "a copy beyond the base": MAGIC + piece(Run(Way.COPY, 10, 995)),
+    "a difference from beyond the base": MAGIC + piece(Run(Way.ADD, 10, 995), added=b"x" * 10),
+    "a reach beyond the base": MAGIC + piece(Run(Way.NEW, 10), new=b"x" * 10, reach=bytes(1001)),
     "a table of more than 64 KiB": MAGIC + frames.compress(words(0) + words(16, 0) * 40_000),
 }
 
@@ -167,6 +167,6 @@ def test_what_goes_on_behind_the_file_is_endless() -> None:
 
 
 def test_a_piece_of_more_than_is_held_in_memory_is_refused() -> None:
-    data = MAGIC + piece(Run(Deed.COPY, PIECE + 1))
+    data = MAGIC + piece(Run(Way.COPY, PIECE + 1))
     with pytest.raises(MalformedError, match="1 too many"):
         applied(data, PIECE + 1, bytes(PIECE + 1))

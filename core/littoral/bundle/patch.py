@@ -1,6 +1,6 @@
 """A patch: how a file comes about from an older one, its base. docs/encodings.md draws it.
 
-The device knows three deeds and nothing of models: a run of bytes is copied from the base, added
+The device knows three ways and nothing of models: a run of bytes is copied from the base, added
 to the base's, or new. What makes a patch small, the knowledge of tensors, was the publisher's.
 
 A patch is ``lpt1`` and then pieces, each of at most 256 KiB of the file, in the file's order. A
@@ -32,7 +32,7 @@ Base = Callable[[int, int], bytes]  # (at, size): what the base holds there; les
 Range = tuple[int, int]  # at, size
 
 
-class Deed(IntEnum):
+class Way(IntEnum):
     COPY = 0  # as it stands in the base
     ADD = 1  # to what stands in the base
     NEW = 2
@@ -41,13 +41,13 @@ class Deed(IntEnum):
 class Run(NamedTuple):
     """Bytes of the file that come about in one way."""
 
-    deed: Deed
+    way: Way
     size: int
     at: int = 0  # in the base; of what is new, 0
     width: int = 1  # of its numbers
 
 
-_DEEDS: Final = tuple(Deed)
+_WAYS: Final = tuple(Way)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Table:
     def size(self) -> int:
         return sum(run.size for run in self.runs)
 
-    def of(self, deed: Deed, width: int) -> list[Run]:
-        return [run for run in self.runs if run.deed is deed and run.width == width]
+    def of(self, way: Way, width: int) -> list[Run]:
+        return [run for run in self.runs if run.way is way and run.width == width]
 
     def to_bytes(self) -> bytes:
         out, here = bytearray(), 0
@@ -73,8 +73,8 @@ class Table:
             here = at + size
         here = 0
         for run in self.runs:
-            varint.write(out, run.size << 4 | WIDTHS.index(run.width) << 2 | run.deed)
-            if run.deed is not Deed.NEW:
+            varint.write(out, run.size << 4 | WIDTHS.index(run.width) << 2 | run.way)
+            if run.way is not Way.NEW:
                 varint.write(out, varint.fold(run.at - here))
                 here = run.at + run.size
         return bytes(out)
@@ -129,14 +129,14 @@ def _reach(numbers: Iterator[int]) -> tuple[Range, ...] | None:
 def _runs(numbers: Iterator[int], *, most: int) -> Iterator[Run]:
     here = 0
     for word in numbers:
-        deed, width, size, at = _DEEDS[word & 3], WIDTHS[word >> 2 & 3], word >> 4, 0
+        way, width, size, at = _WAYS[word & 3], WIDTHS[word >> 2 & 3], word >> 4, 0
         most -= size
         if most < 0 or not size or size % width:
             raise ValueError(f"a run of {size} bytes, {width} each, {-most} too many")
-        if deed is not Deed.NEW:
+        if way is not Way.NEW:
             at = _place(here, _one(numbers))
             here = at + size
-        yield Run(deed, size, at, width)
+        yield Run(way, size, at, width)
 
 
 def apply(read: frames.Read, base: Base, *, size: int) -> Iterator[bytes]:
@@ -158,41 +158,41 @@ def apply(read: frames.Read, base: Base, *, size: int) -> Iterator[bytes]:
             reaching = frames.Reader(b"".join(_part(base, *part) for part in table.reach))
         rows = _added(read, base, plain, table) | _new(read, reaching, table)
         for run in table.runs:
-            if run.deed is Deed.COPY:
+            if run.way is Way.COPY:
                 yield _part(base, run.at, run.size)
             else:
-                yield rows[run.deed, run.width].read(run.size)
+                yield rows[run.way, run.width].read(run.size)
         size -= table.size
     if read(1):
         raise EndlessError("the patch", limit=0)
 
 
-_Rows = dict[tuple[Deed, int], BytesIO]
+_Rows = dict[tuple[Way, int], BytesIO]
 
 
 def _added(read: frames.Read, base: Base, reader: frames.Reader, table: Table) -> _Rows:
     rows: _Rows = {}
-    for width, planes in _planes(read, reader, table, Deed.ADD):
+    for width, planes in _planes(read, reader, table, Way.ADD):
         other = adding.gathered(planes, width=width)
         if width > 1:
             other = adding.unfolded(other, width=width)
-        row = b"".join(_part(base, run.at, run.size) for run in table.of(Deed.ADD, width))
-        rows[Deed.ADD, width] = BytesIO(adding.add(row, other, width=width))
+        row = b"".join(_part(base, run.at, run.size) for run in table.of(Way.ADD, width))
+        rows[Way.ADD, width] = BytesIO(adding.add(row, other, width=width))
     return rows
 
 
 def _new(read: frames.Read, reader: frames.Reader, table: Table) -> _Rows:
     return {
-        (Deed.NEW, width): BytesIO(adding.gathered(planes, width=width))
-        for width, planes in _planes(read, reader, table, Deed.NEW)
+        (Way.NEW, width): BytesIO(adding.gathered(planes, width=width))
+        for width, planes in _planes(read, reader, table, Way.NEW)
     }
 
 
 def _planes(
-    read: frames.Read, reader: frames.Reader, table: Table, deed: Deed
+    read: frames.Read, reader: frames.Reader, table: Table, way: Way
 ) -> Iterator[tuple[int, bytes]]:
-    """Walk what the piece's frame of ``deed`` holds, by the width of its numbers."""
-    sizes = {width: sum(run.size for run in table.of(deed, width)) for width in WIDTHS}
+    """Walk what the piece's frame of ``way`` holds, by the width of its numbers."""
+    sizes = {width: sum(run.size for run in table.of(way, width)) for width in WIDTHS}
     frame = b""
     if sum(sizes.values()):
         frame = reader.frame(read, size=sum(sizes.values()))
