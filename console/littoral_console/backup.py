@@ -75,7 +75,7 @@ def restore(data: Path, source: Path) -> Saved:
         raise MisuseError(f"{data}: a console is there already; name another folder")
     if not source.is_file():
         raise MisuseError(f"{source}: no such file")
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_folder(data, mode=0o700)
     count, with_keys = 0, False
     with storage_errors(data):
         try:
@@ -134,7 +134,7 @@ def _members(tar: tarfile.TarFile, source: Path) -> Iterator[tuple[PurePosixPath
 
 def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
     secret = into.name == DATABASE or into.parent.name in _SECRET
-    into.parent.mkdir(mode=0o700 if secret else 0o755, exist_ok=True, parents=True)
+    durable.make_folder(into.parent, mode=0o700 if secret else 0o755)
     found = tar.extractfile(member)
     if found is None:
         raise MalformedError(f"{member.name}: is no file")

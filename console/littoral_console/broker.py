@@ -123,7 +123,7 @@ class Broker:
             UnreachableError: It does not come up; says what it said.
 
         """
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        durable.make_folder(self.folder, mode=0o700)
         await asyncio.to_thread(_end_stale, self.folder / "pid", self.folder / "mosquitto.conf")
         self.port = _port(self.folder / "port", self.host)
         self._write()

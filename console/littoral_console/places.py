@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from littoral import durable
 from littoral.errors import MisuseError, PortInUseError, SettingsError
 from littoral_console.options import split_address
 
@@ -37,7 +38,7 @@ def listening(option: str, address: str) -> Iterator[socket.socket]:
 @contextmanager
 def only_console(data: Path) -> Iterator[None]:
     """Hold the data folder. Raises MisuseError when another console does."""
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_folder(data, mode=0o700)
     with (data / "console.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -136,6 +136,7 @@ class ImageRepository:
                 raise MixError(f"root: for the fleet {admitted.anchors.fleet!r}, not this one")
             aside = {forged: digest(self.folder / forged) for forged in sorted(held.forged)}
             promise = _Promise(names=tuple(_worth(upload.wanted, admitted)), aside=aside)
+            upload.settle()
             durable.replace(upload.folder / _ADOPT, records.to_json(promise))
             self._adopt(upload.folder)
         self.discard(number)
@@ -229,7 +230,7 @@ class ImageRepository:
         for name in sorted(promise.names, key=_order):
             sent, kept = folder / name, self.folder / name
             if sent.exists():
-                kept.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+                durable.make_folder(kept.parent, mode=0o755)
                 sent.chmod(_PUBLIC)
                 os.replace(sent, kept)  # noqa: PTH105 (as durable does, with the folder synced)
                 durable.sync_folder(kept.parent)
@@ -243,7 +244,7 @@ class ImageRepository:
         path = self.folder / name
         if not path.exists() or digest(path) != sha256:
             return
-        self._aside.mkdir(mode=0o700, exist_ok=True)
+        durable.make_folder(self._aside, mode=0o700)
         kept = self._aside / f"{path.name}.{sha256[:16]}"
         os.replace(path, kept)  # noqa: PTH105 (as durable does, with the folders synced)
         durable.sync_folder(self._aside)

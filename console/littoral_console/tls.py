@@ -15,6 +15,7 @@ from typing import Final
 
 from cryptography import x509
 
+from littoral import durable
 from littoral.errors import MisuseError
 from littoral.trust import certificates
 from littoral.trust.identity import digest
@@ -66,7 +67,7 @@ def prepare(
     folder: Path, *, names: Iterable[str], now: datetime, replica: str = REPLICAS[0]
 ) -> Tls:
     """Make what is missing in ``folder``, and anew what is for other names or soon over."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_folder(folder, mode=0o700)
     wanted = tuple(dict.fromkeys((*_ALWAYS, socket.gethostname(), *names)))
     ca = certificates.new_ca(
         folder / "console-ca.key", folder / "console-ca.crt", name="littoral console CA", now=now

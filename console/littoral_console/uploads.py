@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from littoral import durable
 from littoral.bundle.manifest import MAX_BYTES as MANIFEST_BYTES
 from littoral.bundle.manifest import MAX_FILE_BYTES
 from littoral.durable import storage_errors
@@ -67,6 +68,13 @@ class Upload:
     def missing(self) -> tuple[str, ...]:
         return tuple(name for name in self.wanted if name not in self.arrived)
 
+    def settle(self) -> None:
+        """Make the names of all that arrived survive a power cut; the bytes do already."""
+        with storage_errors(self.folder):
+            for folder, _, _ in os.walk(self.folder, topdown=False):
+                durable.sync_folder(Path(folder))
+            durable.sync_folder(self.folder.parent)
+
     def discard(self) -> None:
         """Forget it. Can be done twice."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -94,7 +102,7 @@ def begin(offers: Sequence[Offer], *, held: Genuine, folder: Path, who: str, now
     for offer in offers:
         _check(offer)
     wanted = {offer.name: offer for offer in _news(offers, held)}
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_folder(folder, mode=0o700)
     room = shutil.disk_usage(folder).free - _RESERVE
     needed = sum(offer.size for offer in wanted.values())
     if needed > room:

@@ -1,16 +1,19 @@
 """What the console adopts of what it is sent, what it refuses, and what a kill leaves."""
 
+import asyncio
 import itertools
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from tuf.api.metadata import Metadata, Targets, Timestamp
 
+from littoral import durable
 from littoral.errors import (
     EndlessError,
     ForgottenError,
@@ -24,6 +27,7 @@ from littoral.errors import (
 from littoral.trust import writer
 from littoral.trust.keyfiles import load_signer
 from littoral.trust.repository import Repository
+from littoral_console import uploads
 from littoral_console.context import system_clock
 from littoral_console.keys import OnlineKeys
 from littoral_console.repository import ImageRepository
@@ -234,16 +238,18 @@ def open_repository(base: Path, *, hours: float = 0) -> ImageRepository:
     return ImageRepository(base / "console", keys=keys, clock=clock)
 
 
-def sent_to(repository: ImageRepository, folder: Path) -> str:
-    """Put everything of a publisher's folder where an upload leaves it."""
-    offers = []
+def offered(folder: Path) -> Iterator[Offer]:
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
         if name.endswith(("timestamp.json", "snapshot.json", "/root.json")):
             continue
         data = path.read_bytes()
-        offers.append(Offer(name=name, sha256=sha256(data).hexdigest(), size=len(data)))
-    begun = repository.begin(offers, who="test")
+        yield Offer(name=name, sha256=sha256(data).hexdigest(), size=len(data))
+
+
+def sent_to(repository: ImageRepository, folder: Path) -> str:
+    """Put everything of a publisher's folder where an upload leaves it."""
+    begun = repository.begin(list(offered(folder)), who="test")
     for name in begun.missing:
         (begun.folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / name, begun.folder / name)
@@ -251,7 +257,23 @@ def sent_to(repository: ImageRepository, folder: Path) -> str:
     return begun.id
 
 
-def test_a_kill_at_any_moment_of_an_adoption_leaves_the_old_or_the_new(tmp_path: Path) -> None:
+async def received(repository: ImageRepository, folder: Path) -> str:
+    """Send everything of a publisher's folder as the console takes it."""
+
+    async def chunks(data: bytes) -> AsyncIterator[bytes]:
+        yield data
+
+    begun = repository.begin(list(offered(folder)), who="test")
+    for name in begun.missing:
+        await uploads.receive(begun, name, chunks((folder / name).read_bytes()))
+    return begun.id
+
+
+@pytest.mark.parametrize("keeps", ["all", "synced"])
+def test_a_cut_at_any_moment_of_an_upload_leaves_the_old_or_the_new(
+    tmp_path: Path, keeps: Literal["all", "synced"]
+) -> None:
+    """Killed, or without power: what was never fsynced into its folder is not there then."""
     publisher = RepositorySimulator(tmp_path)
     publisher.publish(publisher.bundle("digits", 1))
     first = open_repository(tmp_path)
@@ -263,9 +285,8 @@ def test_a_kill_at_any_moment_of_an_adoption_leaves_the_old_or_the_new(tmp_path:
         shutil.rmtree(tmp_path / "console")
         shutil.copytree(tmp_path / "before", tmp_path / "console")
         killed = open_repository(tmp_path)
-        number = sent_to(killed, publisher.folder)
-        with Disk(tmp_path / "console", cut_at=n) as disk:
-            killed.commit(number, known={})
+        with Disk(tmp_path / "console", cut_at=n, keeps=keeps) as disk:
+            killed.commit(asyncio.run(received(killed, publisher.folder)), known={})
         admitted = open_repository(tmp_path).recover(known={})
         assert admitted is not None
         releases = {release.manifest.release for release in admitted.releases}
@@ -276,6 +297,40 @@ def test_a_kill_at_any_moment_of_an_adoption_leaves_the_old_or_the_new(tmp_path:
         if not disk.was_cut:
             break
     assert seen == {1, 2}
+
+
+def test_what_is_promised_to_be_adopted_has_its_name_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a power cut leaves the promise, and takes a blob that its metadata names."""
+    publisher = RepositorySimulator(tmp_path)
+    publisher.publish(publisher.bundle("digits", 1))
+    repository = open_repository(tmp_path)
+    number = asyncio.run(received(repository, publisher.folder))
+    folder = repository.upload(number).folder
+    folders = {path.parent for path in folder.rglob("*") if path.is_file()}
+    assert {path.name for path in folders} == {"blobs", "metadata", "1"}
+    needed = folders | {
+        above for path in folders for above in path.parents if folder in above.parents
+    }
+    synced: list[Path] = []
+    at_promise: list[set[Path]] = []
+    sync, replace = durable.sync_folder, durable.replace
+
+    def settled(path: Path) -> None:
+        sync(path)
+        synced.append(path)
+
+    def replaced(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+        if path.parent == folder:
+            at_promise.append(set(synced))
+        replace(path, data, mode=mode)
+
+    monkeypatch.setattr(durable, "sync_folder", settled)
+    monkeypatch.setattr(durable, "replace", replaced)
+    repository.commit(number, known={})
+    assert len(at_promise) == 1
+    assert at_promise[0] >= needed | {folder, folder.parent}
 
 
 def test_the_timestamp_is_signed_anew_every_day_and_never_goes_back(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@
 Counted is every write, fsync, rename and removal below ``folder``, through ``os`` as
 littoral.durable does it. ``keeps`` says what survives: ``all`` that was written, as a kill
 leaves it; only what was ``synced``, as a power cut may leave it: names that were not fsynced
-with their folder are the old ones; or ``names``: they are new, but bytes that were not fsynced
-before are gone.
+with their folder are the old ones, and what was moved from another folder lies there still; or
+``names``: they are new, but bytes that were not fsynced before are gone.
 """
 
 import os
@@ -38,7 +38,8 @@ class Disk:
         self.was_cut = False
         self._paths: dict[int, str] = {}  # of what is open
         self._loose: set[str] = set()  # files whose bytes were not fsynced
-        self._before: list[tuple[str, bytes | None]] = []  # what names meant, until fsynced
+        # What names meant, until a folder is fsynced.
+        self._before: list[tuple[str, bytes | None, Path]] = []
         self._os: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in _PATCHED}
 
     def __enter__(self) -> Self:
@@ -61,7 +62,7 @@ class Disk:
                 if Path(path).exists():
                     Path(path).write_bytes(b"")
         if self._keeps == "synced":
-            for path, data in reversed(self._before):
+            for path, data, _ in reversed(self._before):
                 _restore(Path(path), data)
         return kind is not None and issubclass(kind, PowerCutError)
 
@@ -101,14 +102,16 @@ class Disk:
             self._step()
             path = self._paths[fd]
             self._loose.discard(path)
-            self._before = [(p, d) for p, d in self._before if str(Path(p).parent) != path]
+            self._before = [one for one in self._before if one[2] != Path(path)]
         self._os["fsync"](fd)
 
     def _replace(self, source: Any, target: Any, **kwargs: Any) -> None:
         new, old = self._mine(target), self._mine(source)
         if new and old:
             self._step()
-            self._remember(new)
+            if Path(old).parent != Path(new).parent:
+                self._remember(old, until=Path(new).parent)
+            self._remember(new, until=Path(new).parent)
             if old in self._loose:
                 self._loose.discard(old)
                 self._loose.add(new)
@@ -118,11 +121,12 @@ class Disk:
         mine = self._mine(path)
         if mine:
             self._step()
-            self._remember(mine)
+            self._remember(mine, until=Path(mine).parent)
         self._os["unlink"](path, **kwargs)
 
-    def _remember(self, path: str) -> None:
-        self._before.append((path, Path(path).read_bytes() if Path(path).exists() else None))
+    def _remember(self, path: str, *, until: Path) -> None:
+        data = Path(path).read_bytes() if Path(path).exists() else None
+        self._before.append((path, data, until))
 
 
 def _restore(path: Path, data: bytes | None) -> None:
