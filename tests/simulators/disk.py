@@ -62,7 +62,7 @@ class Disk:
                 if Path(path).exists():
                     Path(path).write_bytes(b"")
         if self._keeps == "synced":
-            for path, data, _ in reversed(self._before):
+            for path, data, _until in reversed(self._before):
                 _restore(Path(path), data)
         return kind is not None and issubclass(kind, PowerCutError)
 
