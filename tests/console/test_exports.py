@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from littoral.errors import NotFoundError
+from littoral.trust import exporting
 from littoral.trust.director import accept_director
 from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator, Done, littoral
 
@@ -59,6 +60,24 @@ def test_what_is_carried_is_what_is_said_and_the_next_word_is_newer(
     console.push("digits:2", to="carried-3")
     _, said = device.ask("GET", "/device/desired?after=0&wait_s=0", bearer=device.bearer)
     assert json.loads(said)["signed"]["version"] > carried["version"]
+
+
+def test_who_comes_back_from_a_stick_finds_a_newer_repository(
+    console: ConsoleProcess, tmp_path: Path
+) -> None:
+    """Else all that the console offers is a rollback, until it signs its timestamp anew."""
+    DeviceSimulator(console, "carried-5")
+    console.push("digits:1", to="carried-5")
+    stick, repo = tmp_path / "stick", console.data / "repo"
+    exporting.export(repo, stick, online=console.data / "keys")
+    console.rest.post("exports", {"to": "carried-5"})
+    for role, version in versions(stick).items():
+        assert versions(repo)[role] > version
+
+
+def versions(folder: Path) -> dict[str, int]:
+    found = json.loads((folder / "metadata/timestamp.json").read_bytes())["signed"]
+    return {"timestamp": found["version"], "snapshot": found["meta"]["snapshot.json"]["version"]}
 
 
 def test_nothing_is_carried_to_whom_nothing_was_ever_wanted_of(console: ConsoleProcess) -> None:

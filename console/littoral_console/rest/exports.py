@@ -1,5 +1,6 @@
 """What devices that reach no console shall run, in documents that a stick carries to them."""
 
+import asyncio
 from datetime import timedelta
 from functools import partial
 from typing import Annotated
@@ -13,6 +14,7 @@ from littoral_console import audit, queries, selectors
 from littoral_console import director as documents
 from littoral_console.access import Administrator, Asked
 from littoral_console.director import Director
+from littoral_console.repository import ImageRepository
 
 router = APIRouter(tags=["releases"])
 
@@ -38,7 +40,11 @@ class Exported(BaseModel):
 
 @router.post("/exports", status_code=201)
 async def export(body: Export, context: Asked, who: Administrator) -> Exported:
-    """Sign anew, for longer, what each device shall run of which anything was ever wanted."""
+    """Sign anew, for longer, what each device shall run of which anything was ever wanted.
+
+    The repository's snapshot and timestamp are signed anew too: those on the medium may be of this
+    hour, and who comes back from it would take yesterday's for a rollback.
+    """
     meant = selectors.parse(body.to)
     names = [
         found.id
@@ -59,8 +65,15 @@ async def export(body: Export, context: Asked, who: Administrator) -> Exported:
         raise NotFoundError(
             f"nothing was ever wanted of whom {body.to!r} means; push a release there first"
         )
+    await asyncio.to_thread(_pass, context.repository)
     context.bus.announce([one.device for one in signed])
     return Exported(documents=signed)
+
+
+def _pass(repository: ImageRepository) -> None:
+    """Sign above a medium of this second: that is at one above what was signed before."""
+    repository.renew()
+    repository.renew()
 
 
 def _sign(
