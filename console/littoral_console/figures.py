@@ -1,10 +1,10 @@
 """How times and numbers are written, on pages and in terminals. Values in, text out."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from littoral.sizes import size
+from littoral.waits import moment
 
 _AGES: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
 _JUST: Final = 1_000  # ms within which a moment is now
@@ -12,12 +12,12 @@ _JUST: Final = 1_000  # ms within which a moment is now
 
 def utc(ms: int) -> str:
     """Return the moment in UTC, to the second."""
-    return f"{_moment(ms):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{moment(ms):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def iso(ms: int) -> str:
     """Return the moment as programs read it."""
-    return f"{_moment(ms):%Y-%m-%dT%H:%M:%S}Z"
+    return f"{moment(ms):%Y-%m-%dT%H:%M:%S}Z"
 
 
 def age(ms: int, now_ms: int) -> str:
@@ -81,7 +81,3 @@ def said(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value)
-
-
-def _moment(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)

@@ -9,6 +9,7 @@ _WHAT: Final = {
     ClosedError.code: "waits for its window",
     SpentError.code: "waits for next month's bytes",
 }
+_LAST_MS: Final = 253_402_300_799_000  # the end of 9999, where calendars end
 
 
 def words(code: str, until_ms: int | None, *, now_ms: int) -> str:
@@ -22,5 +23,10 @@ def words(code: str, until_ms: int | None, *, now_ms: int) -> str:
 
 def at(when_ms: int, now_ms: int) -> str:
     """Return a time of UTC, with its day where that is another one than now's."""
-    when, now = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (when_ms, now_ms))
+    when, now = moment(when_ms), moment(now_ms)
     return f"{when:%H:%M} UTC" if when.date() == now.date() else f"{when:%Y-%m-%d %H:%M} UTC"
+
+
+def moment(ms: int) -> datetime:
+    """Return a time that somebody else said: what no calendar has is the nearest that it has."""
+    return datetime.fromtimestamp(min(max(ms, 0), _LAST_MS) / 1000, UTC)

@@ -1,0 +1,93 @@
+"""A device whose words are absurd, and well-formed, keeps nobody from looking at the fleet."""
+
+import http
+
+import pytest
+import requests
+
+from littoral.errors import LittoralError
+from littoral.wire.board import Board
+from littoral.wire.messages import Report, Running, Update
+from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator
+
+MOST = 2**53 - 1  # the greatest number that a message may say
+LONG = "ä<blink>\u202e\n" * 500
+PAGES = ("", "devices", "devices/{}", "rollouts", "rollouts/{}", "history", "telemetry", "releases")
+RECORDS = ("devices", "devices/{}", "rollouts", "rollouts/{}", "fleet", "alarms", "history")
+BOARD = Board(
+    model=LONG,
+    boot=LONG,
+    accelerators=(LONG,) * 100,
+    runtimes={LONG: LONG},
+    alarms=(LONG,) * 100,
+)
+
+
+RUNNING = {
+    "late": Running(
+        model="digits", state="fetching", candidate=1, waits="window", waits_until_ms=MOST
+    ),
+    "early": Running(
+        model="digits", state="fetching", candidate=1, waits="window", waits_until_ms=0
+    ),
+    "long": Running(
+        model="digits", state=LONG, variant=LONG, manifest=LONG, waits=LONG, release=MOST, good=MOST
+    ),
+    "beyond": Running(model="digits", state="idle", good=-5, waits="allowance", waits_until_ms=-1),
+}
+
+
+def reports(device: DeviceSimulator, time_ms: int) -> list[Report]:
+    """Return one report of each kind of absurdity."""
+    found = []
+    events, states = (
+        ("postponed", "passed", LONG, "refused"),
+        ("fetching", "probation", LONG, "idle"),
+    )
+    for n, left_s in enumerate((1e308, -1e308, 0.0, 3.1e7)):
+        figures = {"waits_left_s": left_s, "probation_left_s": left_s, LONG: left_s}
+        update = Update(
+            model="digits",
+            event=events[n],
+            state=states[n],
+            release=(1, 1, MOST, 1)[n],
+            code=LONG,
+            detail=LONG,
+            figures=figures,
+        )
+        key = device.key()
+        found.append(
+            Report(key=key, once=f"{time_ms}/{n}", time_ms=time_ms, kind="update", update=update)
+        )
+    return found
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_whatever_a_device_says_every_page_and_every_record_can_be_had(
+    console: ConsoleProcess, name: str
+) -> None:
+    device = DeviceSimulator(console, f"absurd-{name}")
+    rollout = console.push("digits:1", to=device.name)
+    spool = {device.stream: MOST, "x" * 32: 1}
+    status = device.status(
+        RUNNING[name], board=BOARD, heard_every_s=MOST, director=MOST, spool=spool, instance=LONG
+    )
+    device.post(status=status)
+    for time_ms in (0, 1_000, MOST):
+        device.post(*reports(device, time_ms), status=status)
+    session = requests.Session()
+    url = console.ready["http"]
+    session.post(f"{url}/login", data={"username": "admin", "password": PASSWORD})
+    wrong: list[object] = []
+    for path in PAGES:
+        where = path.format(rollout if "rollouts" in path else device.name)
+        found = session.get(f"{url}/{where}", timeout=30)
+        if found.status_code != http.HTTPStatus.OK or "/login" in found.url:
+            wrong.append((where, found.status_code))
+        assert "<blink>" not in found.text
+    for path in RECORDS:
+        try:
+            console.rest.get(path.format(rollout if "rollouts" in path else device.name))
+        except LittoralError as e:
+            wrong.append((path, e))
+    assert wrong == []
