@@ -149,6 +149,26 @@ def test_an_answer_is_for_one_nonce_by_a_key_that_root_names(tmp_path: Path) -> 
     assert board.clock.source == "system"
 
 
+def test_a_claim_of_the_last_moment_there_is_ends_nobody(tmp_path: Path) -> None:
+    """There is no later one to reckon with: an hour more is an error of the calendar."""
+    last = datetime.max.replace(microsecond=0, tzinfo=UTC)
+    board = Board(tmp_path, TRUE)
+    for _ in range(2):
+        board.ask(last, rtt_s=3.0)
+        board.clock.raise_floor(last, "stolen")
+        board.wait(400 * DAY)
+        assert board.clock.now().year in {9000, 9001}
+        board.ask(last)
+        board.boot()
+        assert board.clock.floor.year == 9000
+    (tmp_path / "clock.json").write_bytes(b'{"floors_ms":{"k":253402300799000}}')
+    board.boot()
+    board.ask(TRUE)
+    assert board.clock.now().year == 9000
+    board.clock.forget_others(set())
+    assert board.clock.now() == board.system
+
+
 def test_an_answer_that_took_long_says_little(tmp_path: Path) -> None:
     board = Board(tmp_path, TRUE)
     with pytest.raises(SlowError):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 BUILT: Final = datetime(2025, 11, 1, tzinfo=UTC)  # it is later than this: raised by releases
 MAX_RTT_S: Final = 10.0
 PERSIST_EVERY: Final = timedelta(hours=1)
+LAST: Final = datetime(9000, 1, 1, tzinfo=UTC)  # a later claim is this: calendars end at 9999
 _MAX_BYTES: Final = 64 * 1024
 
 Source = Literal["floor-only", "system", "signed"]
@@ -98,6 +99,7 @@ class TrustedClock:
 
     def raise_floor(self, when: datetime, keyid: str) -> None:
         """Remember that the key ``keyid`` said it is at least ``when``; lower says nothing."""
+        when = min(when, LAST)
         if when > self._floors.get(keyid, self._built):
             self._keep({**self._floors, keyid: when})
 
@@ -114,7 +116,7 @@ class TrustedClock:
         when = check_time(signed, nonce, keys=anchors.time)
         if not 0 <= rtt_s < MAX_RTT_S:
             raise SlowError(f"time: the answer took {rtt_s:.1f} s; {MAX_RTT_S:.0f} are too many")
-        when += timedelta(seconds=rtt_s / 2)
+        when = min(when, LAST) + timedelta(seconds=rtt_s / 2)
         self._answer = _Answer(when, self._boottime(), signed.keyid)
         if when >= self._floors.get(signed.keyid, self._built) + PERSIST_EVERY:
             self.raise_floor(when, signed.keyid)
@@ -144,7 +146,8 @@ class TrustedClock:
 def _read(path: Path) -> dict[str, datetime]:
     try:
         kept = records.from_json(_Floors, path.read_bytes(), limit=_MAX_BYTES)
-        return {k: datetime.fromtimestamp(ms / 1000, UTC) for k, ms in kept.floors_ms.items()}
+        found = {k: datetime.fromtimestamp(ms / 1000, UTC) for k, ms in kept.floors_ms.items()}
+        return {k: min(when, LAST) for k, when in found.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, OverflowError) as e:
