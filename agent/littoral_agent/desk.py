@@ -21,6 +21,7 @@ from littoral_agent.taking import Taken
 
 MOST_BYTES: Final = 64 * 1024
 MOST_WAIT_S: Final = 3600.0
+_MOST_PEERS: Final = 16  # that are sent away at a time
 _ASK_S: Final = 5.0  # for the request, which is one line
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,15 @@ class Desk:
         if self._listener is None:
             return
         with contextlib.suppress(BlockingIOError):
-            peer, _ = self._listener.accept()
-            threading.Thread(target=self._answer, args=(peer,), name="desk", daemon=True).start()
+            for _ in range(_MOST_PEERS):
+                peer = self._listener.accept()[0]
+                if not _known(peer):  # before it can keep anybody waiting
+                    peer.close()
+                    continue
+                threading.Thread(
+                    target=self._answer, args=(peer,), name="desk", daemon=True
+                ).start()
+                return
 
     def _answer(self, peer: socket.socket) -> None:
         with peer, self._one:
@@ -77,7 +85,7 @@ class Desk:
         peer.settimeout(_ASK_S)
         line, fds, _, _ = socket.recv_fds(peer, 64, 1)
         try:
-            if not _known(peer) or len(fds) != 1:
+            if len(fds) != 1:
                 return
             wait_s = min(float(line), MOST_WAIT_S)
             folder = Folder(Path(f"/proc/self/fd/{fds[0]}"), called="the medium")

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,25 @@ def test_without_serve_the_files_come_and_the_rest_waits(fleet: Fleet) -> None:
         fleet.wait(lambda: fleet.good("digits") == 1)
 
 
+def test_what_only_serve_could_tell_is_not_called_taken_without_it(fleet: Fleet) -> None:
+    """What runs already is not what came of the medium."""
+    assert install(fleet, stick(fleet))["exit"] == 0
+    path = fleet.repo.bundle("digits", 2) / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    for variant in manifest["variants"]:
+        variant["requires"]["operators"] = {"ADD": 1}
+    path.write_text(json.dumps(manifest))
+    fleet.repo.publish(path.parent)
+    fleet.serve.stop()
+    folder = stick(fleet, 2)
+    found = install(fleet, folder)
+    assert (found["exit"], found["code"], found["models"]) == (1, "unreachable", [])
+    done = littoral("install", folder, "--data", fleet.tree.root)
+    assert done.stdout.startswith("not yet: serve does not answer"), done.stdout
+    fleet.serve.start()
+    assert [m["release"] for m in install(fleet, folder)["models"]] == [2]
+
+
 def test_a_medium_for_another_device_is_refused_as_a_whole(fleet: Fleet) -> None:
     folder = stick(fleet)
     wanted = fleet.repo.assignment("digits", 1)
@@ -137,22 +157,50 @@ def test_a_folder_that_is_none_is_a_misuse(fleet: Fleet) -> None:
         hand_over(fleet.tree, fleet.repo.base / "none", wait_s=1)
 
 
+def opened_to_all(fleet: Fleet) -> None:
+    fleet.tree.desk.chmod(0o666)
+    for path in (fleet.repo.base, *fleet.repo.base.parents):
+        if path.stat().st_uid == 0 and str(path).startswith("/tmp/"):
+            path.chmod(0o755)
+    fleet.tree.root.chmod(0o755)
+    fleet.tree.sockets.chmod(0o755)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_who_is_neither_root_nor_the_agent_keeps_nobody_waiting(fleet: Fleet) -> None:
+    folder = stick(fleet)
+    with fleet.agent():
+        up(fleet)
+        opened_to_all(fleet)
+        script = (
+            "import socket, sys, os; os.setuid(65534)\n"
+            "held = [socket.socket(socket.AF_UNIX) for _ in range(4)]\n"
+            "for one in held: one.connect(sys.argv[1])\n"
+            "print(flush=True); sys.stdin.read()\n"
+        )
+        words = [sys.executable, "-c", script, str(fleet.tree.desk)]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(words, stdin=pipe, stdout=pipe) as stranger:
+            assert stranger.stdout is not None
+            stranger.stdout.readline()
+            begun = time.monotonic()
+            assert install(fleet, folder)["exit"] == 0
+            assert time.monotonic() - begun < 10
+            stranger.communicate()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
 def test_who_is_neither_root_nor_the_agent_is_not_heard(fleet: Fleet) -> None:
     folder = stick(fleet)
     with fleet.agent():
         up(fleet)
-        fleet.tree.desk.chmod(0o666)
-        for path in (fleet.repo.base, *fleet.repo.base.parents):
-            if path.stat().st_uid == 0 and str(path).startswith("/tmp/"):
-                path.chmod(0o755)
-        fleet.tree.root.chmod(0o755)
-        fleet.tree.sockets.chmod(0o755)
+        opened_to_all(fleet)
         script = (
             "import socket, sys, os; os.setuid(65534)\n"
             "one = socket.socket(socket.AF_UNIX); one.connect(sys.argv[1])\n"
             "fd = os.open(sys.argv[2], os.O_PATH)\n"
-            "socket.send_fds(one, [b'5'], [fd]); print(one.recv(100))\n"
+            "try:\n    socket.send_fds(one, [b'5'], [fd]); print(one.recv(100))\n"
+            "except OSError: print(b'')\n"
         )
         words = [sys.executable, "-c", script, str(fleet.tree.desk), str(folder)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
