@@ -29,6 +29,10 @@ class _Month:
     month: str  # as 2026-11
     promised_bytes: int
 
+    def __post_init__(self) -> None:
+        if self.promised_bytes < 0:
+            raise ValueError("fewer bytes than none")
+
 
 class Usage:
     """What was brought, of ``most_bytes`` a month. Threads may share it.

@@ -136,8 +136,9 @@ def test_a_month_that_seems_over_before_it_was_begun_gives_nothing_back(
     assert usage(tmp_path, clock).left_bytes == 10 * MB
 
 
-def test_a_file_that_cannot_be_read_counts_as_none(tmp_path: Path, clock: Clock) -> None:
-    (tmp_path / "usage.json").write_text('{"month": ')
+@pytest.mark.parametrize("said", ['{"month": ', '{"month":"2026-11","promised_bytes":-9000000}'])
+def test_a_file_that_cannot_be_read_counts_as_none(tmp_path: Path, clock: Clock, said: str) -> None:
+    (tmp_path / "usage.json").write_text(said)
     assert usage(tmp_path, clock).left_bytes == 10 * MB
 
 
