@@ -5,7 +5,7 @@ in its identity.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Literal
 
@@ -65,9 +65,7 @@ class Settings:
     refused_retry_s: float = 900.0  # before what was refused is looked at again; doubled to a day
 
     def __post_init__(self) -> None:
-        for name in _ABOVE_ZERO:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name!r} should be above zero")
+        self._check_numbers()
         self._check_gates()
         if not self.sources:
             raise ValueError("'sources' should name one at least")
@@ -89,9 +87,16 @@ class Settings:
         """Return the releases of ``model`` that are pinned."""
         return frozenset(release for name, release in map(_pin, self.pinned) if name == model)
 
+    def _check_numbers(self) -> None:
+        for name in _ABOVE_ZERO:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name!r} should be above zero")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and value < 0:
+                raise ValueError(f"{field.name!r} should be 0 or more")
+
     def _check_gates(self) -> None:
-        if self.bytes_per_month < 0:
-            raise ValueError("'bytes_per_month' should be 0 or more")
         if self.max_rate_bytes_per_s and self.max_rate_bytes_per_s <= self.min_rate_bytes_per_s:
             raise ValueError("'max_rate_bytes_per_s' should be more than 'min_rate_bytes_per_s'")
         for text in self.windows:

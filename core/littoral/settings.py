@@ -1,5 +1,6 @@
 """TOML files into frozen dataclasses: agent.toml, serve.toml and recipes are all read here."""
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Final, TypeVar
@@ -20,8 +21,8 @@ def read(cls: type[T], path: Path, *, most_bytes: int = MOST_BYTES) -> T:
 
     """
     try:
-        table = tomllib.loads(text(path, most_bytes=most_bytes))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+        table = tomllib.loads(text(path, most_bytes=most_bytes), parse_float=_finite)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecordError) as e:
         raise SettingsError(f"{path}: {e}") from e
     except RecursionError as e:
         raise SettingsError(f"{path}: lists in lists in lists, without end") from e
@@ -29,6 +30,14 @@ def read(cls: type[T], path: Path, *, most_bytes: int = MOST_BYTES) -> T:
         return fill(cls, table)
     except RecordError as e:
         raise SettingsError(f"{path}: {e}") from e
+
+
+def _finite(number: str) -> float:
+    """Return a number of TOML, which has three that no setting can be."""
+    found = float(number)
+    if not math.isfinite(found):
+        raise RecordError(f"expected numbers that end, found {number}")
+    return found
 
 
 def text(path: Path, *, most_bytes: int = MOST_BYTES) -> str:

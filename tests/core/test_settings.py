@@ -36,6 +36,9 @@ def test_a_mistyped_setting_is_named_with_the_one_that_was_meant(path: Path) -> 
     ("content", "words"),
     [
         (b"poll_every_s = 'often'", "'poll_every_s' should be float, not 'often'"),
+        (b"poll_every_s = nan", "numbers that end, found nan"),
+        (b"poll_every_s = +inf", r"numbers that end, found \+inf"),
+        (b"poll_every_s = 1e999", "numbers that end, found 1e999"),
         (b"poll_every_s = ", "Invalid value"),
         (b"\xff\xfe", "utf-8"),
         (b"hardware = " + b"[" * 9000, "lists in lists"),
