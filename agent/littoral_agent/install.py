@@ -85,7 +85,8 @@ def _opened(medium: Path) -> Iterator[int]:
 def text(taken: Taken) -> str:
     """Return what is said of it: a line for each model."""
     if taken.code is not None:
-        return f"refused: {taken.detail} [{taken.code}]"
+        verdict = "not yet" if taken.again else "refused"
+        return f"{verdict}: {taken.detail} [{taken.code}]"
     lines = []
     for one in taken.models:
         why = f": {one.detail} [{one.code}]" if one.code else ""

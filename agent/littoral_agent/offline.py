@@ -71,6 +71,7 @@ class Offline:
         return View(
             resting=self._worker.resting,
             disbelieved=wishes.disbelieved if wishes else None,
+            unreached=wishes.unreached if wishes else None,
             journals=dict(self._life.journals),
             refused=dict(wishes.refused) if wishes else {},
             serving=self._watcher.serving is not None,

@@ -40,6 +40,7 @@ class View:
 
     resting: bool  # nothing is looked up, and nothing is due
     disbelieved: tuple[bytes, LittoralError] | None
+    unreached: LittoralError | None  # why it was not looked at to its end
     journals: Mapping[str, Journal]
     refused: Mapping[str, Refused]  # by model
     serving: bool  # serve answers: without it nothing is tried
@@ -57,13 +58,14 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What came of it; ``code`` where the medium as a whole is refused."""
+    """What came of it; ``code`` where the medium as a whole is refused, or is to come again."""
 
     device: str = ""
     version: int = 0  # of the director's document on it
     models: tuple[Model, ...] = ()
     code: str | None = None
     detail: str = ""
+    again: bool = False  # it was not looked at to its end, and is wanted once more
 
     @property
     def well(self) -> bool:
@@ -106,6 +108,9 @@ class Taking:
         if view.disbelieved is not None and view.disbelieved[0] == data:
             error = view.disbelieved[1]
             return replace(taken, code=error.code, detail=str(error))
+        if (why := view.unreached) is not None:
+            detail = f"{why}; then install it once more"
+            return replace(taken, code=why.code, detail=detail, again=True)
         return replace(taken, models=_models(view, said))
 
 

@@ -69,7 +69,7 @@ class Wishes:
         self._desired: Desired | None = None  # None: not looked at since the agent started
         self._looking: Halt | None = None
         self._due_s = NEVER
-        self._unreached = False
+        self._unreached: LittoralError | None = None
 
     @property
     def version(self) -> int:
@@ -80,6 +80,11 @@ class Wishes:
     def disbelieved(self) -> tuple[bytes, LittoralError] | None:
         """Return the last document that was not believed, and why."""
         return (self._refused, self._why) if self._refused and self._why else None
+
+    @property
+    def unreached(self) -> LittoralError | None:
+        """Why what was heard could not be looked at to its end; None: it was."""
+        return self._unreached
 
     @property
     def refused(self) -> Mapping[str, Refused]:
@@ -213,7 +218,7 @@ class Wishes:
         except (UnreachableError, StorageError) as e:
             self._later(e)
             return
-        self._unreached = False
+        self._unreached = None
         if unknown:
             choose = partial(self._believer.choose, unknown)
             self._begin("choose", lambda _: choose(), partial(self._chosen, unknown))
@@ -235,7 +240,7 @@ class Wishes:
 
     def _later(self, error: LittoralError) -> None:
         """Look again after a pause: nobody could be asked, or the disk refused."""
-        self._unreached = True
+        self._unreached = error
         pause_s = self._backoff.next()
         self._due_s = self._clock() + pause_s
         log.warning("looking again in %.1f s: %s [%s]", pause_s, error, error.code)
