@@ -27,7 +27,7 @@ _PUBLIC = 0o644  # it is signed, and no secret
 def export(target: Path, *, to: str, days: int, as_json: bool) -> None:
     """Write to TARGET what each device shall run, signed for it alone.
 
-    The releases themselves: littoral repo export.
+    The releases themselves: littoral repo export, before or after.
     """
     found = console().post("exports", {"to": to, "days": days})["documents"]
     folder = target / "director"
@@ -37,8 +37,10 @@ def export(target: Path, *, to: str, days: int, as_json: bool) -> None:
         path = folder / f"{check_id('device', one['device'])}.json"
         durable.replace(path, one["document"].encode(), mode=_PUBLIC)
     names = [one["device"] for one in found]
+    whole = (target / "metadata" / "timestamp.json").is_file()
+    onward = "On the device: littoral install" if whole else "Next: littoral repo export DIR"
     text = (
         f"{folder}: what {many(len(names), 'device')} shall run, for {days} days: "
-        f"{', '.join(names)}\nOn the device: littoral install {target}"
+        f"{', '.join(names)}\n{onward} {target}"
     )
     emit({"devices": names, "days": days}, as_json=as_json, text=text)
