@@ -24,7 +24,7 @@ from subprocess import SubprocessError
 from typing import Any
 
 from boot import ground, packages, trees
-from boot.chapters import begin, faults, figures, pages
+from boot.chapters import begin, faults, figures, offline, pages, settings
 from boot.chapters import packages as life
 from boot.world import World
 from littoral.errors import LittoralError
@@ -45,6 +45,8 @@ STEPS: tuple[tuple[str, str, Chapter], ...] = (
     ("power", "The power is cut at random moments", faults.power),
     ("clock", "A boot in 1970", faults.clock),
     ("disk", "A card that is full", faults.disk),
+    ("offline", "Releases on a stick, and on a share", offline.offline),
+    ("waits", "What waits for its window, and for next month", settings.waits),
     ("upgrade", "Upgrade and downgrade under load", life.upgrade),
     ("credential", "A second board enrols by a file on its card", figures.credential),
     ("memory", "What both services hold in memory", figures.memory),
