@@ -21,7 +21,7 @@ from littoral_agent.taking import Taken
 
 MOST_BYTES: Final = 64 * 1024
 MOST_WAIT_S: Final = 3600.0
-_MOST_PEERS: Final = 16  # that are sent away at a time
+_MOST_PEERS: Final = 16  # that wait to be heard, or are sent away at a time
 _ASK_S: Final = 5.0  # for the request, which is one line
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Desk:
             listener.settimeout(0)
             listener.bind(str(self._path))
             self._path.chmod(0o660)
-            listener.listen(1)
+            listener.listen(_MOST_PEERS)
         except OSError as e:
             log.warning("%s: no medium can be handed over: %s", self._path, e)
             return

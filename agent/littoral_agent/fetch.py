@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, Self
 
@@ -27,6 +28,7 @@ from littoral.tree import Tree
 from littoral_agent.halting import Halt
 from littoral_agent.origin import CHUNK_BYTES, SLOW_OVER_S, Stream
 from littoral_agent.pace import Rate
+from littoral_agent.room import Room
 from littoral_agent.turns import Turns
 from littoral_agent.usage import Usage
 
@@ -48,6 +50,7 @@ class Limits:
     reserve_bytes: int = 0  # of free space that is not touched
     min_rate_bytes_per_s: float = 0.0
     turns: Turns = field(default_factory=Turns)  # at one file, of all who share the tree
+    room: Room = field(default_factory=Room)  # on its disk, of the same
     usage: Usage | None = None  # counts what comes over the network
     rate: Rate | None = None  # slows it down
     clock: Callable[[], float] = time.monotonic
@@ -77,25 +80,32 @@ def bring(
 
     """
     files = _each_once(files)
-    check_room(files, tree, reserve_bytes=limits.reserve_bytes)
+    check = partial(check_room, files, tree, reserve_bytes=limits.reserve_bytes)
     came = 0
-    for file in files:
-        with limits.turns.of(file.sha256, halt):
-            if not tree.blob(file.sha256).exists():
-                came += _download(file, source, tree, limits=limits, halt=halt)
+    with limits.room.of(files, halt, check=lambda others: check(others=others)):
+        for file in files:
+            with limits.turns.of(file.sha256, halt):
+                if not tree.blob(file.sha256).exists():
+                    came += _download(file, source, tree, limits=limits, halt=halt)
     return came
 
 
-def check_room(files: Iterable[File], tree: Tree, *, reserve_bytes: int) -> int:
-    """Return how many bytes are still to come, for which there is room. Raises DiskFullError."""
+def check_room(
+    files: Iterable[File], tree: Tree, *, reserve_bytes: int, others: Iterable[File] = ()
+) -> int:
+    """Return how many bytes are still to come, for which there is room beside ``others``.
+
+    Raises DiskFullError.
+    """
     files = _each_once(files)
-    needed = sum(file.size for file in files) - arrived(files, tree)
+    needed = _missing(files, tree)
+    filled = _missing(_each_once([*files, *others]), tree)
     with durable.storage_errors(tree.blobs):
         disk = os.statvfs(tree.blobs)
     free = disk.f_bavail * disk.f_frsize
-    if needed and free - needed < reserve_bytes:
+    if needed and free - filled < reserve_bytes:
         raise DiskFullError(
-            f"{tree.root}: expected {needed} bytes and a reserve of {reserve_bytes} to be free, "
+            f"{tree.root}: expected {filled} bytes and a reserve of {reserve_bytes} to be free, "
             f"found {free}; free some space, or lower disk_reserve_bytes"
         )
     return needed
@@ -107,6 +117,10 @@ def arrived(files: Iterable[File], tree: Tree) -> int:
         file.size if tree.blob(file.sha256).exists() else _size(tree.part(file.sha256))
         for file in _each_once(files)
     )
+
+
+def _missing(files: list[File], tree: Tree) -> int:
+    return sum(file.size for file in files) - arrived(files, tree)
 
 
 def drop_damaged(files: Iterable[File], tree: Tree) -> list[str]:

@@ -72,6 +72,7 @@ def bring(means: Means, model: str, choice: Choice, halt: Halt, *, mending: bool
         reserve_bytes=settings.disk_reserve_bytes,
         min_rate_bytes_per_s=settings.min_rate_bytes_per_s,
         turns=means.turns,
+        room=means.room,
         usage=None if mending else gates.usage,
         rate=gates.rate,
     )

@@ -25,6 +25,7 @@ from littoral.wire.journal import Choice, Journal, Waits
 from littoral.wire.messages import WAITS_LEFT
 from littoral_agent.control import Control, OrderDeniedError
 from littoral_agent.gates import Gates
+from littoral_agent.room import Room
 from littoral_agent.settings import Settings
 from littoral_agent.sources import Sources
 from littoral_agent.turns import Turns
@@ -53,6 +54,7 @@ class Means:
     control: Control
     sources: Sources | None  # None: the device is nobody's
     turns: Turns = field(default_factory=Turns)  # at one file
+    room: Room = field(default_factory=Room)  # on the disk
     gates: Gates = field(default_factory=Gates)  # what has to be passed before something begins
     root: Path = Path("/")  # where the board tells how it is
     clock: Callable[[], float] = time.monotonic
