@@ -35,6 +35,7 @@ from littoral_agent.reports import Reports
 from littoral_agent.settings import MiB, Settings
 from littoral_agent.spool import Spool
 from littoral_agent.state import running
+from littoral_agent.taking import Refused, still_refused
 from littoral_agent.telemetry import Speed
 from littoral_agent.watcher import Watcher
 from littoral_agent.wishes import Wishes
@@ -262,6 +263,14 @@ class Parts:
     @property
     def speeds(self) -> tuple[Speed, ...]:
         return self._watcher.speeds
+
+    @property
+    def refused(self) -> dict[str, Refused]:
+        """Return by model what is named now and was refused before its first byte."""
+        if self._wishes is None:
+            return {}
+        known, version = dict(self._wishes.refused), self._wishes.version
+        return still_refused(known, self._life.journals.copy(), version=version)
 
     @property
     def board(self) -> Board:

@@ -41,6 +41,8 @@ def lines(found: Found, *, now_s: float | None = None) -> Iterator[str]:
     if found.models:
         yield ""
         yield table(_MODELS, list(_models(found, now_s)))
+    for model, why in sorted(found.refused.items()):
+        yield _bad(f"{model}: release {why.release} does not run here: {why.detail} [{why.code}]")
 
 
 def _rows(found: Found, now_s: float) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,8 @@ from littoral.wire.messages import Running
 from littoral_agent import certificate, identity
 from littoral_agent.control import Control
 from littoral_agent.identity import Enrolment
-from littoral_agent.outline import outline
+from littoral_agent.outline import Outline, outline
+from littoral_agent.taking import Refused, tried
 from littoral_agent.telemetry import Speed
 
 _MAX_BYTES: Final = 64 * 1024
@@ -41,6 +42,7 @@ class Live:
     waiting: dict[str, int] = field(default_factory=dict)  # by kind, messages in the spool
     speeds: tuple[Speed, ...] = ()  # of the last window that was told
     board: Board | None = None
+    refused: dict[str, Refused] = field(default_factory=dict)  # by model, before its first byte
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Found:
     director: int  # version of the document that is believed
     models: tuple[Running, ...]
     unreadable: tuple[str, ...]  # models whose journal cannot be read
+    refused: dict[str, Refused] = field(default_factory=dict)  # by model, what is not run and why
 
 
 def running(held: Iterable[Journal], serving: Serving | None) -> tuple[Running, ...]:
@@ -94,14 +97,16 @@ def look(tree: Tree) -> Found:
         serving = Control(tree.control).state()
     except LittoralError:
         serving = None
+    said, agent = _said_by_director(tree), live(tree)
     return Found(
         enrolment=identity.of(tree).read(),
         certificate_until=_until(tree),
-        agent=live(tree),
+        agent=agent,
         serve=serving,
-        director=_director(tree),
+        director=said.version,
         models=running(read, serving),
         unreadable=tuple(unreadable),
+        refused=_refused(read, said, agent),
     )
 
 
@@ -148,8 +153,17 @@ def _until(tree: Tree) -> str | None:
         return None
 
 
-def _director(tree: Tree) -> int:
+def _refused(read: Iterable[Journal], said: Outline, agent: Live | None) -> dict[str, Refused]:
+    """Return why what the director names is not run: the candidate failed, or was none."""
+    found = dict(agent.refused) if agent else {}
+    for held in read:
+        if (why := tried(held, said)) is not None:
+            found[held.model] = why
+    return found
+
+
+def _said_by_director(tree: Tree) -> Outline:
     try:
-        return outline(tree.desired.read_bytes()).version
+        return outline(tree.desired.read_bytes())
     except (OSError, records.RecordError):
-        return 0
+        return Outline()

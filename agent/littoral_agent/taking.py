@@ -120,23 +120,48 @@ def _ended(view: View) -> bool:
     return view.resting and all(one.state not in trying for one in view.journals.values())
 
 
+def tried(held: Journal, said: Outline) -> Refused | None:
+    """Return why what is ``said`` of the model of ``held`` was given up, if it was."""
+    last = held.said.update if held.said else None
+    if held.candidate is not None or last is None or last.event not in _ENDS:
+        return None
+    if last.release is None or last.manifest not in said.manifests:
+        return None
+    code = last.code or last.event
+    return Refused(version=said.version, release=last.release, code=code, detail=last.detail)
+
+
+def still_refused(
+    known: Mapping[str, Refused], journals: Mapping[str, Journal], *, version: int
+) -> dict[str, Refused]:
+    """Return of ``known`` what document ``version`` names, and was not taken on since."""
+    taken = {
+        model: chosen.release
+        for model, held in journals.items()
+        if (chosen := held.candidate or held.good) is not None
+    }
+    return {
+        model: why
+        for model, why in known.items()
+        if why.version == version and taken.get(model) != why.release
+    }
+
+
 def _models(view: View, said: Outline) -> tuple[Model, ...]:
     found = [_model(model, held, said) for model, held in view.journals.items()]
     whole = {one.model: one for one in found if one is not None}
-    for model, why in view.refused.items():
-        if why.version == said.version:
-            serves = whole[model].serves if model in whole else None
-            whole[model] = _refused(model, why.release, serves, why.code, why.detail)
+    refused = still_refused(view.refused, view.journals, version=said.version)
+    for model, why in refused.items():
+        serves = whole[model].serves if model in whole else None
+        whole[model] = _refused(model, why.release, serves, why.code, why.detail)
     return tuple(whole[model] for model in sorted(whole))
 
 
 def _model(model: str, held: Journal, said: Outline) -> Model | None:
     """Return how ``held`` stands; None where nothing runs and nothing was tried."""
     serves = held.running.release if held.running else None
-    last = held.said.update if held.said else None
-    ended = held.candidate is None and last is not None and last.event in _ENDS
-    if ended and last and last.release and last.manifest in said.manifests:
-        return _refused(model, last.release, serves, last.code or last.event, last.detail)
+    if (why := tried(held, said)) is not None:
+        return _refused(model, why.release, serves, why.code, why.detail)
     named = held.candidate or held.good
     if named is None:
         return None

@@ -14,6 +14,7 @@ from littoral.wire.sketch import Sketch
 from littoral_agent.identity import Enrolment
 from littoral_agent.showing import lines
 from littoral_agent.state import Found, Live
+from littoral_agent.taking import Refused
 from littoral_agent.telemetry import Speed
 
 NOW_S = 1_800_000_000.0
@@ -123,6 +124,12 @@ def test_what_waits_says_until_when() -> None:
     at = datetime.fromtimestamp(until_ms / 1000, UTC)
     assert f"digits  fetching, waits for its window until {at:%H:%M} UTC " in shown
     assert "fetching, waits for its window  " in screen(found(models=(model,)))
+
+
+def test_what_is_wanted_and_does_not_run_says_why() -> None:
+    why = Refused(version=17, release=4, code="short-memory", detail="900 GB of memory")
+    shown = screen(found(refused={"digits": why})).splitlines()
+    assert shown[-1] == "digits: release 4 does not run here: 900 GB of memory [short-memory]"
 
 
 def test_what_is_wrong_stands_where_it_belongs_in_red() -> None:
