@@ -1,8 +1,7 @@
 """Brings files that are named by their sha256, and keeps whatever arrived of them.
 
-Bytes go straight to ``blobs/.part/<sha256>`` and are hashed on the way; a whole file is
-fsynced, made read-only and renamed into ``blobs``. A part survives kills and reboots, and the
-next try goes on where it ends. What turns out to be other bytes is dropped at once.
+The next try goes on where the last one's part ends. What turns out to be other bytes is dropped
+at once, and a source that sends hardly any is given up.
 """
 
 import hashlib
@@ -13,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 from littoral import durable
 from littoral.bundle.manifest import File
@@ -26,14 +25,14 @@ from littoral.errors import (
 )
 from littoral.tree import Tree
 from littoral_agent.halting import Halt
-from littoral_agent.origin import CHUNK_BYTES, SLOW_OVER_S, Stream
+from littoral_agent.origin import SLOW_OVER_S, Stream
 from littoral_agent.pace import Rate
+from littoral_agent.part import Part, blob_name
 from littoral_agent.room import Room
 from littoral_agent.turns import Turns
 from littoral_agent.usage import Usage
 
 MOST_STRIKES: Final = 2  # how often a source may send other bytes for one file
-SYNC_BYTES: Final = 8 * 2**20  # what a power cut may cost of a download
 
 
 class Source(Protocol):
@@ -134,78 +133,6 @@ def drop_damaged(files: Iterable[File], tree: Tree) -> list[str]:
     return damaged
 
 
-class _Part:
-    """A file on its way: what is here of it, hashed. Closes when its ``with`` ends."""
-
-    def __init__(self, file: File, tree: Tree) -> None:
-        self.file, self._path, self._whole = file, tree.part(file.sha256), tree.blob(file.sha256)
-        self._unsynced = 0
-
-    def open(self) -> None:
-        """Begin it, or go on with it; hashing what is here of it is left to ``with``."""
-        with durable.storage_errors(self._path):
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def __enter__(self) -> Self:
-        with durable.storage_errors(self._path):
-            try:
-                self._hash_held()
-            except OSError:
-                os.close(self._fd)
-                raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
-
-    def _hash_held(self) -> None:
-        self.held, self._hash = 0, hashlib.sha256()
-        if os.fstat(self._fd).st_size > self.file.size:
-            os.ftruncate(self._fd, 0)
-        while chunk := os.read(self._fd, CHUNK_BYTES):
-            self._hash.update(chunk)
-            self.held += len(chunk)
-
-    def restart(self) -> None:
-        """Forget what is here: the source sends from the first byte."""
-        with durable.storage_errors(self._path):
-            os.ftruncate(self._fd, 0)
-            os.lseek(self._fd, 0, os.SEEK_SET)
-        self.held, self._hash = 0, hashlib.sha256()
-
-    def write(self, chunk: bytes) -> None:
-        """Append ``chunk``. Raises EndlessError if that is more than there may be."""
-        self.held += len(chunk)
-        if self.held > self.file.size:
-            raise EndlessError(_name(self.file), limit=self.file.size)
-        self._hash.update(chunk)
-        self._unsynced += len(chunk)
-        with durable.storage_errors(self._path):
-            view = memoryview(chunk)
-            while view:
-                view = view[os.write(self._fd, view) :]
-            if self._unsynced >= SYNC_BYTES:
-                os.fdatasync(self._fd)
-                self._unsynced = 0
-
-    @property
-    def is_true(self) -> bool:
-        """Whether what is here are the bytes that were signed."""
-        return self._hash.hexdigest() == self.file.sha256
-
-    def keep(self) -> None:
-        """Make it a whole file, which serve's group may read and nobody changes."""
-        with durable.storage_errors(self._path):
-            os.fchmod(self._fd, 0o440)
-            os.fsync(self._fd)
-            self._path.replace(self._whole)
-            durable.sync_folder(self._whole.parent)
-
-    def drop(self) -> None:
-        """Delete it."""
-        durable.remove(self._path)
-
-
 class _Pace:
     """Sees to it that a source does not keep us waiting for ever with a byte now and then."""
 
@@ -236,7 +163,7 @@ def _download(file: File, source: Source, tree: Tree, *, limits: Limits, halt: H
     """Bring one file; return how many bytes came."""
     came = strikes = 0
     while strikes < MOST_STRIKES:
-        part = _Part(file, tree)
+        part = Part(file, tree)
         with halt.going():
             part.open()
         with part:
@@ -253,12 +180,12 @@ def _download(file: File, source: Source, tree: Tree, *, limits: Limits, halt: H
                     part.keep()
                     return came
                 part.drop()
-    raise HashError(_name(file), signed=file.sha256, found="other bytes")
+    raise HashError(blob_name(file), signed=file.sha256, found="other bytes")
 
 
-def _fill(part: _Part, source: Source, *, limits: Limits, halt: Halt) -> int:
+def _fill(part: Part, source: Source, *, limits: Limits, halt: Halt) -> int:
     """Receive what is missing; return how many bytes came."""
-    name, came = _name(part.file), 0
+    name, came = blob_name(part.file), 0
     if part.held == part.file.size:
         return 0
     pace = _Pace(name, limits)
@@ -294,16 +221,12 @@ def _check_length(file: File, stream: Stream) -> None:
     if stream.total is None or stream.total == file.size:
         return
     if stream.total > file.size:
-        raise EndlessError(_name(file), limit=file.size)
-    raise HashError(_name(file), signed=str(file.size), found=str(stream.total), kind="length")
+        raise EndlessError(blob_name(file), limit=file.size)
+    raise HashError(blob_name(file), signed=str(file.size), found=str(stream.total), kind="length")
 
 
 def _each_once(files: Iterable[File]) -> list[File]:
     return list({file.sha256: file for file in files}.values())
-
-
-def _name(file: File) -> str:
-    return f"blobs/{file.sha256}"
 
 
 def _size(path: Path) -> int:

@@ -13,7 +13,7 @@ import pytest
 from littoral import durable
 from littoral.errors import StorageError
 from littoral.wire.control import Tried
-from littoral_agent import fetch, spool
+from littoral_agent import part, spool
 from littoral_agent.deeds import running
 from simulators.device import QUICK, Device
 from simulators.repository import RepositorySimulator
@@ -43,7 +43,7 @@ def cut_after(writes: int, *, done: bool) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(durable, "replace_from", cutting(durable.replace_from))
         patch.setattr(durable, "remove", cutting(durable.remove))
-        patch.setattr(fetch._Part, "keep", cutting(fetch._Part.keep))
+        patch.setattr(part.Part, "keep", cutting(part.Part.keep))
         patch.setattr(spool.Spool, "add", cutting(spool.Spool.add))
         patch.setattr(Path, "unlink", cutting(Path.unlink))
         yield

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from faults.teeth import break_
 from littoral import durable
-from littoral_agent import fetch, identity, renewal, spool
+from littoral_agent import identity, part, renewal, spool
 from littoral_agent.spool import Spool
 
 MARKS: Final = "/littoral-marks/"
@@ -39,7 +39,7 @@ def begin(*, acknowledged: bool = False) -> None:
     break_(os, "fdatasync", _sited(os.fdatasync))
     for name in ("replace_from", "remove", "set_aside", "make_folder"):
         break_(durable, name, _kept(getattr(durable, name), lambda path, *_, **__: (path,)))
-    _keeps(fetch._Part, "keep", lambda part: (part._whole,))
+    _keeps(part.Part, "keep", lambda one: (one._whole,))
     _keeps(identity.Identity, "adopt", lambda who: who.files)
     _keeps(renewal.Files, "keep", lambda one, _: (one.newer.certificate, one.newer.key))
     add = Spool.add

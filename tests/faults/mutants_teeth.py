@@ -7,7 +7,7 @@ from unittest.mock import PropertyMock, patch
 
 from littoral.errors import SignatureError
 from littoral.trust import client, director, metadata, rules
-from littoral_agent import fetch
+from littoral_agent import part
 
 
 def unsigned() -> Iterator[Any]:
@@ -32,7 +32,7 @@ def one_is_enough() -> Iterator[Any]:
 
 def unread() -> Iterator[Any]:
     """What was brought is not compared with its digest."""
-    yield patch.object(fetch._Part, "is_true", PropertyMock(return_value=True))
+    yield patch.object(part.Part, "is_true", PropertyMock(return_value=True))
 
 
 def unguarded() -> Iterator[Any]:

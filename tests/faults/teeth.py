@@ -14,7 +14,7 @@ from littoral import durable
 from littoral.wire import journal
 from littoral.wire.control import Tried, Try
 from littoral.wire.journal import Journal
-from littoral_agent import fetch, life
+from littoral_agent import life, part
 from littoral_agent.control import Control
 from littoral_agent.deeds import collecting
 from littoral_agent.ledger import Ledger
@@ -43,13 +43,13 @@ def in_place() -> None:
 
 def named_early() -> None:
     """A download bears its final name before it is whole."""
-    begin = fetch._Part.__init__
+    begin = part.Part.__init__
 
     def init(self: Any, file: Any, tree: Any) -> None:
         begin(self, file, tree)
         self._path = self._whole
 
-    break_(fetch._Part, "__init__", init)
+    break_(part.Part, "__init__", init)
 
 
 def trusted_early() -> None:

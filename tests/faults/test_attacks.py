@@ -16,6 +16,7 @@ from littoral.errors import every
 from littoral.trust import director, rules
 from littoral.trust.client import Client
 from littoral_agent import fetch, origin
+from littoral_agent.part import Part
 
 pytestmark = pytest.mark.slow
 BY_NAME = {cell.name: cell for cell in CELLS}
@@ -53,7 +54,7 @@ def test_every_attack_is_refused_by_its_code_and_the_console_has_it(stage: Stage
     assert tally.runs >= 24
 
 
-class Gullible(fetch._Part):
+class Gullible(Part):
     """Takes whatever arrived for what was signed."""
 
     is_true = True
@@ -94,7 +95,7 @@ TEETH: Final = {
     ),
     "no expiry": Tooth("freeze-image-folder", rules, "fresh", no_check),
     "no floor": Tooth("rollback-of-a-release-director-folder", Client, "floor", lambda *_: 0),
-    "no digest": Tooth("arbitrary-image-folder", fetch, "_Part", Gullible, "stranger"),
+    "no digest": Tooth("arbitrary-image-folder", fetch, "Part", Gullible, "stranger"),
     "no end": Tooth("slow-image-https", origin, "SLOW_OVER_S", 1e9, "stuck"),
 }
 
