@@ -67,21 +67,7 @@ class Settings:
     def __post_init__(self) -> None:
         self._check_numbers()
         self._check_gates()
-        if not self.sources:
-            raise ValueError("'sources' should name one at least")
-        for source in self.sources:
-            if source != HTTPS and not source.startswith(f"{FOLDER}/"):
-                raise ValueError(f"'sources': expected '{HTTPS}' or '{FOLDER}/…', found {source!r}")
-        if not 5 <= self.keepalive_s <= 3600:  # noqa: PLR2004
-            raise ValueError("'keepalive_s' should be 5 to 3600")
-        if not 0 <= self.keep <= 16:  # noqa: PLR2004
-            raise ValueError("'keep' should be 0 to 16")
-
-        for text in self.pinned:
-            try:
-                _pin(text)
-            except ValueError as e:
-                raise ValueError(f"'pinned': expected as 'digits:1', found {text!r} ({e})") from e
+        self._check_names()
 
     def pinned_of(self, model: str) -> frozenset[int]:
         """Return the releases of ``model`` that are pinned."""
@@ -95,6 +81,22 @@ class Settings:
             value = getattr(self, field.name)
             if isinstance(value, int | float) and value < 0:
                 raise ValueError(f"{field.name!r} should be 0 or more")
+        if not 5 <= self.keepalive_s <= 3600:  # noqa: PLR2004
+            raise ValueError("'keepalive_s' should be 5 to 3600")
+        if not 0 <= self.keep <= 16:  # noqa: PLR2004
+            raise ValueError("'keep' should be 0 to 16")
+
+    def _check_names(self) -> None:
+        if not self.sources:
+            raise ValueError("'sources' should name one at least")
+        for source in self.sources:
+            if source != HTTPS and not source.startswith(f"{FOLDER}/"):
+                raise ValueError(f"'sources': expected '{HTTPS}' or '{FOLDER}/…', found {source!r}")
+        for text in self.pinned:
+            try:
+                _pin(text)
+            except ValueError as e:
+                raise ValueError(f"'pinned': expected as 'digits:1', found {text!r} ({e})") from e
 
     def _check_gates(self) -> None:
         if self.max_rate_bytes_per_s and self.max_rate_bytes_per_s <= self.min_rate_bytes_per_s:
