@@ -77,15 +77,7 @@ class Parts:
             )
             self._origin = Origin(enrolment.url, ca=identity.of(tree).console_ca)
             self._renewer = Renewer(tree, enrolment, now=self._clock.now)
-            believer = Believer(
-                tree,
-                enrolment,
-                self._origin,
-                sources=sources.of(settings.sources, self._origin),
-                clock=self._clock,
-                hardware=self._hardware,
-                preflight=Preflight(ask=control.runtime, free_bytes=kernel.free_bytes),
-            )
+            believer = self._believer(enrolment, self._origin, control)
         self._reports = Reports(self._spool, now_ms=self._now_ms)
         self._refusals = Refusals(self._reports)
         means = Means(
@@ -127,6 +119,17 @@ class Parts:
         self.channel = None if alone else self._channel()
         if self._renewer is not None and self.channel is not None:
             self._renewer.wake, self._renewer.anew = self.channel.wake, self.channel.anew
+
+    def _believer(self, enrolment: Enrolment, origin: Origin, control: Control) -> Believer:
+        return Believer(
+            self._tree,
+            enrolment,
+            origin,
+            sources=sources.of(self._settings.sources, origin),
+            clock=self._clock,
+            hardware=self._hardware,
+            preflight=Preflight(ask=control.runtime, free_bytes=kernel.free_bytes),
+        )
 
     def start(self) -> None:
         """Start every thread."""
