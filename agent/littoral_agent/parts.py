@@ -95,27 +95,8 @@ class Parts:
         self._worker = Worker(self._life, self._wishes, hands, changed=self._changed)
         self._sampler = Sampler(tree.root, disk_low_mib=settings.disk_low_bytes / MiB)
         self._sampler.look()
-        self._watcher = Watcher(
-            control,
-            settings,
-            self._spool,
-            started=self._worker.serve_started,
-            changed=self._changed,
-            busy=self._watched,
-            ahead_s=lambda: self._clock.system_ahead_s,
-            sampler=self._sampler,
-        )
-        self.offline = Offline(
-            tree,
-            enrolment.device if enrolment else None,
-            believer.sources if believer else None,
-            worker=self._worker,
-            wishes=self._wishes,
-            life=self._life,
-            watcher=self._watcher,
-            unheard=self._unheard,
-            every_s=settings.poll_every_s,
-        )
+        self._watcher = self._watching(control)
+        self.offline = self._without_network(believer)
         self.channel = None if alone else self._channel()
         if self._renewer is not None and self.channel is not None:
             self._renewer.wake, self._renewer.anew = self.channel.wake, self.channel.anew
@@ -129,6 +110,31 @@ class Parts:
             clock=self._clock,
             hardware=self._hardware,
             preflight=Preflight(ask=control.runtime, free_bytes=kernel.free_bytes),
+        )
+
+    def _watching(self, control: Control) -> Watcher:
+        return Watcher(
+            control,
+            self._settings,
+            self._spool,
+            started=self._worker.serve_started,
+            changed=self._changed,
+            busy=self._watched,
+            ahead_s=lambda: self._clock.system_ahead_s,
+            sampler=self._sampler,
+        )
+
+    def _without_network(self, believer: Believer | None) -> Offline:
+        return Offline(
+            self._tree,
+            self._enrolment.device if self._enrolment else None,
+            believer.sources if believer else None,
+            worker=self._worker,
+            wishes=self._wishes,
+            life=self._life,
+            watcher=self._watcher,
+            unheard=self._unheard,
+            every_s=self._settings.poll_every_s,
         )
 
     def start(self) -> None:
