@@ -14,9 +14,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
+    DBAPIError,
     InterfaceError,
     InternalError,
     OperationalError,
+    PendingRollbackError,
 )
 
 from littoral.durable import storage_errors
@@ -68,12 +70,19 @@ def ours(error: Exception) -> Exception:
     match error:
         case OperationalError() if "full" in said or _state(error) == _FULL:
             return DiskFullError("the database has no room; free some space on its disk")
-        case OperationalError() | InternalError() | InterfaceError():
+        case OperationalError() | InternalError() | InterfaceError() | PendingRollbackError():
             return StorageError(f"the database: {said}")
         case OverflowError() | DataError():
             return MisuseError("a number is out of range, or a text is too long or none")
         case _:
             return error
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether the database is full or away, and not what it was given at fault."""
+    if isinstance(error, PendingRollbackError) or isinstance(ours(error), DiskFullError):
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def _state(error: OperationalError) -> str | None:

@@ -18,6 +18,7 @@ from littoral.wire.telemetry import Telemetry
 from littoral_console import identities, outcomes, renewal, storing, streams
 from littoral_console import tables as t
 from littoral_console.director import Director
+from littoral_console.engines import is_outage
 
 Said = Status | Report | Telemetry
 
@@ -59,7 +60,9 @@ def apply(
             for one in heard:
                 batch.take(one)
             batch.seen()
-    except _NOT_STORED:
+    except _NOT_STORED as e:
+        if is_outage(e):
+            raise
         return _apply_each(connection, heard, director=director, now_ms=now_ms)
     return batch.effects
 
@@ -74,6 +77,8 @@ def _apply_each(
             with connection.begin_nested():
                 batch.take(one)
         except _NOT_STORED as e:
+            if is_outage(e):  # nobody's words are lost by that
+                raise
             _log.warning("%s: %s is not understood: %s", one.device, type(one.said).__name__, e)
             batch.pass_over(one)
     batch.seen()
