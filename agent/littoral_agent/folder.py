@@ -73,7 +73,8 @@ class Folder:
 
         """
         with self._opened(name) as fd:
-            size = os.fstat(fd).st_size
+            with self._reading(name):
+                size = os.fstat(fd).st_size
             if start >= size > 0:
                 raise HashError(name, signed=f"more than {start}", found="less", kind="length")
             yield Stream(start, size, self._chunks(name, fd, start), metered=False)

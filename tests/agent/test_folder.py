@@ -1,5 +1,6 @@
 """A folder that anybody may have filled: what is in it is read, and nothing else is touched."""
 
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -150,6 +151,23 @@ def test_a_stick_that_is_pulled_while_it_is_read_does_not_answer(
     monkeypatch.setattr(os, "pread", pulled)
     with Folder(stick).stream(NAME) as stream, pytest.raises(UnreachableError):
         list(stream.chunks)
+
+
+def test_a_share_that_is_gone_once_a_file_is_open_does_not_answer(
+    stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fstat, asked = os.fstat, 0
+
+    def stale(fd: int) -> os.stat_result:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return fstat(fd)
+
+    monkeypatch.setattr(os, "fstat", stale)
+    with pytest.raises(UnreachableError, match="Stale"), Folder(stick).stream(NAME):
+        pass
 
 
 def test_nothing_stays_open(stick: Path) -> None:
