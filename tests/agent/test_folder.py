@@ -161,7 +161,7 @@ def test_a_share_that_is_gone_once_a_file_is_open_does_not_answer(
     def stale(fd: int) -> os.stat_result:
         nonlocal asked
         asked += 1
-        if asked > 1:
+        if asked == 2:
             raise OSError(errno.ESTALE, "Stale file handle")
         return fstat(fd)
 
