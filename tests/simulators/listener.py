@@ -186,7 +186,7 @@ class ListenerSimulator:
             raise RefusedRequestError(403, "denied", "no such token; ask for another")
         key = key_digest(certificates.requested(request.csr))
         if self.tokens[request.secret] is None:
-            by, answer = self.admitted[request.secret]
+            by, answer = self.admitted.get(request.secret, (None, b""))
             if by == key:
                 return answer  # it was lost on its way, and the same is said again
             raise RefusedRequestError(403, "denied", "the token was used; ask for another")

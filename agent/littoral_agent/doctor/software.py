@@ -26,7 +26,7 @@ NEEDED: Final = {
     "orjson": ((3, 9), (4,)),
     "paho-mqtt": ((2, 1), (3,)),
     "tuf": ((7, 0, 1), (8,)),
-    "urllib3": ((2, 2), (3,)),
+    "urllib3": ((2, 3), (3,)),
     "zstandard": ((0, 22), (1,)),
 }
 _SITES: Final = (
