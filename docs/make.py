@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import click
 
-from littoral.wire import board, enrolment, identity, messages, telemetry
+from littoral.wire import board, enrolment, identity, messages, receipt, telemetry
 
 HERE = Path(__file__).parent
 UNITS = ((30, "GiB"), (20, "MiB"), (10, "KiB"))
@@ -256,6 +256,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "board": lambda: records_of(board),
     "enrolment": lambda: records_of(enrolment),
     "identity": lambda: records_of(identity),
+    "receipt": lambda: records_of(receipt),
     "commands": commands,
     "checks": checks,
     "rules": lambda: rules_of("littoral.trust.rules", ""),

@@ -1,4 +1,4 @@
-"""Secret keys in files, and the small signatures of the wire: time and session.
+"""Secret keys in files, and the small signatures of the wire: time, session, receipt.
 
 A secret is PEM (PKCS 8), 0600, in a folder of 0700, and is never overwritten; it may be under a
 passphrase. Ed25519 signs metadata and time; P-256 is for TLS, devices and hardware tokens. It
@@ -165,8 +165,7 @@ def new_device_key(folder: Path, device: str) -> str:
 
 def sign_session(key: Path, nonce: str) -> str:
     """Return the device's proof (base64) that it holds ``key``, for this ``nonce`` alone."""
-    signature = p256_of(load_private(key)).sign(_session_payload(nonce), ec.ECDSA(SHA256()))
-    return base64.b64encode(signature).decode()
+    return _sign(key, _session_payload(nonce))
 
 
 def check_session(nonce: str, signature: str, *, certificate: x509.Certificate) -> None:
@@ -176,14 +175,38 @@ def check_session(nonce: str, signature: str, *, certificate: x509.Certificate) 
         SignatureError: It is none.
 
     """
+    _check("session", _session_payload(nonce), signature, certificate=certificate)
+
+
+def sign_receipt(key: Path, payload: bytes) -> str:
+    """Return the signature (base64) of what a device leaves on a medium for its console."""
+    return _sign(key, _receipt_payload(payload))
+
+
+def check_receipt(payload: bytes, signature: str, *, certificate: x509.Certificate) -> None:
+    """Check that whoever holds the key of ``certificate`` signed these very bytes.
+
+    Raises:
+        SignatureError: Somebody else did, or nobody.
+
+    """
+    _check("receipt", _receipt_payload(payload), signature, certificate=certificate)
+
+
+def _sign(key: Path, data: bytes) -> str:
+    signature = p256_of(load_private(key)).sign(data, ec.ECDSA(SHA256()))
+    return base64.b64encode(signature).decode()
+
+
+def _check(what: str, data: bytes, signature: str, *, certificate: x509.Certificate) -> None:
     public = certificate.public_key()
     if not isinstance(public, ec.EllipticCurvePublicKey):
-        raise SignatureError("session: expected a certificate of a P-256 key")
+        raise SignatureError(f"{what}: expected a certificate of a P-256 key")
     try:
         proof = base64.b64decode(signature, validate=True)
-        public.verify(proof, _session_payload(nonce), ec.ECDSA(SHA256()))
+        public.verify(proof, data, ec.ECDSA(SHA256()))
     except (InvalidSignature, binascii.Error, ValueError) as e:
-        raise SignatureError("session: not signed by the key of the certificate") from e
+        raise SignatureError(f"{what}: not signed by the key of the certificate") from e
 
 
 def _time_payload(nonce: str, utc_ms: int) -> bytes:
@@ -192,6 +215,10 @@ def _time_payload(nonce: str, utc_ms: int) -> bytes:
 
 def _session_payload(nonce: str) -> bytes:
     return b"littoral-session\0" + nonce.encode()
+
+
+def _receipt_payload(payload: bytes) -> bytes:
+    return b"littoral-receipt\0" + payload
 
 
 def _is(data: bytes) -> str:

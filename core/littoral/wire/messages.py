@@ -151,6 +151,7 @@ class Status(Message):
     serving: bool = False  # serve answers on its control socket
     instance: str = ""  # of the agent's process, drawn at its start: two that alternate are a clone
     certificate: str = ""  # by which it is connected: 16 hex digits of its sha256
+    receipts: int = 0  # how many it has left on media: a carried status of a lower one is older
     heard_every_s: int = 0  # silence of more than twice that is no pause; 0: it is not known
     board: Board | None = None
 
