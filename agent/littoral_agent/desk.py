@@ -11,15 +11,19 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from littoral import records
 from littoral.errors import LittoralError
+from littoral.wire.receipt import SignedReceipt
 from littoral_agent.folder import Folder
+from littoral_agent.receipt import Told
 from littoral_agent.taking import Taken
 
-MOST_BYTES: Final = 64 * 1024
+_MOST_TAKEN: Final = 64 * 1024
+_MOST_ANSWER: Final = _MOST_TAKEN + SignedReceipt.MOST_BYTES
 MOST_WAIT_S: Final = 3600.0
 _MOST_PEERS: Final = 16  # that wait to be heard, or are sent away at a time
 _ASK_S: Final = 5.0  # for the request, which is one line
@@ -30,11 +34,17 @@ log = logging.getLogger(__name__)
 class Desk:
     """Listens on ``path``, and hands on what it is given to ``take``: folder and seconds.
 
+    The answer is what came of it, a line, and the receipt that is to be left on the medium.
     No thread waits for what hardly ever comes: ``tick`` sees who is there.
     """
 
-    def __init__(self, path: Path, take: Callable[[Folder, float], Taken]) -> None:
-        self._path, self._take = path, take
+    def __init__(
+        self,
+        path: Path,
+        take: Callable[[Folder, float], Taken],
+        receipt: Callable[[], tuple[Told | None, bytes]],
+    ) -> None:
+        self._path, self._take, self._receipt = path, take, receipt
         self._one = threading.Lock()  # medium at a time
         self._listener: socket.socket | None = None
 
@@ -94,10 +104,20 @@ class Desk:
                 taken = self._take(folder, wait_s)
             except LittoralError as e:
                 taken = Taken(code=e.code, detail=str(e))
-            peer.sendall(records.to_json(taken))
+            told, data = self._receipt()
+            peer.sendall(records.to_json(replace(taken, receipt=told)) + b"\n" + data)
         finally:
             for fd in fds:
                 os.close(fd)
+
+
+def answer(desk: socket.socket) -> tuple[Taken, bytes]:
+    """Return what the agent answers at its ``desk``. Raises OSError and RecordError."""
+    data = bytearray()
+    while len(data) <= _MOST_ANSWER and (chunk := desk.recv(_MOST_TAKEN)):
+        data += chunk
+    taken, _, receipt = bytes(data).partition(b"\n")
+    return records.from_json(Taken, taken, limit=_MOST_TAKEN), receipt
 
 
 def _known(peer: socket.socket) -> bool:

@@ -8,17 +8,20 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from littoral import durable, records
-from littoral.errors import MisuseError, UnreachableError
+from littoral.errors import MalformedError, MisuseError, StorageError, UnreachableError
 from littoral.tree import Tree
+from littoral_agent import desk as answering
 from littoral_agent import identity, owner
 from littoral_agent.agent import alone
-from littoral_agent.desk import MOST_BYTES
 from littoral_agent.folder import Folder
+from littoral_agent.leaving import leave
 from littoral_agent.parts import Parts
+from littoral_agent.receipt import Told
 from littoral_agent.settings import Settings
 from littoral_agent.taking import Taken
 
@@ -38,13 +41,13 @@ def hand_over(tree: Tree, medium: Path, *, wait_s: float) -> Taken:
         try:
             desk.connect(str(tree.desk))
             socket.send_fds(desk, [b"%.3f" % wait_s], [fd])
-            data = b"".join(iter(lambda: desk.recv(MOST_BYTES), b""))
-            return records.from_json(Taken, data, limit=MOST_BYTES)
+            taken, receipt = answering.answer(desk)
         except (OSError, records.RecordError) as e:
             raise UnreachableError(
                 f"{tree.desk}: the agent does not take it ({e}); run it as root, "
                 "and see: littoral status"
             ) from e
+        return _with_receipt(taken, receipt, fd, medium)
 
 
 def by_itself(tree: Tree, settings: Settings, medium: Path, *, wait_s: float) -> Taken:
@@ -65,9 +68,23 @@ def by_itself(tree: Tree, settings: Settings, medium: Path, *, wait_s: float) ->
             parts = Parts(tree, settings, identity.of(tree).read(), alone=True)
             parts.start()
             try:
-                return parts.offline.take(folder, wait_s)
+                taken = parts.offline.take(folder, wait_s)
+                told, receipt = parts.offline.receipt()
+                return _with_receipt(replace(taken, receipt=told), receipt, fd, medium)
             finally:
                 parts.stop()
+
+
+def _with_receipt(taken: Taken, receipt: bytes, fd: int, medium: Path) -> Taken:
+    """Leave the receipt on the medium, if there is one and it can be written; say so."""
+    told = taken.receipt
+    if told is None or told.code is not None:
+        return taken
+    try:
+        file = leave(fd, taken.device, receipt, called=medium)
+    except (StorageError, MalformedError) as e:
+        return replace(taken, receipt=Told.not_so(e))
+    return replace(taken, receipt=replace(told, file=file))
 
 
 @contextmanager
@@ -84,12 +101,29 @@ def _opened(medium: Path) -> Iterator[int]:
 
 def text(taken: Taken) -> str:
     """Return what is said of it: a line for each model."""
-    if taken.code is not None:
-        verdict = "not yet" if taken.again else "refused"
-        return f"{verdict}: {taken.detail} [{taken.code}]"
+    said = [_whole(taken)] if taken.code else _models(taken)
+    return "\n".join((*said, *_receipt(taken.receipt)))
+
+
+def _whole(taken: Taken) -> str:
+    verdict = "not yet" if taken.again else "refused"
+    return f"{verdict}: {taken.detail} [{taken.code}]"
+
+
+def _models(taken: Taken) -> list[str]:
     lines = []
     for one in taken.models:
         why = f": {one.detail} [{one.code}]" if one.code else ""
         serves = f"; release {one.serves} serves" if one.serves not in (None, one.release) else ""
         lines.append(f"{one.model}: release {one.release} is {one.verdict}{why}{serves}")
-    return "\n".join(lines) or "nothing shall run here, and nothing does"
+    return lines or ["nothing shall run here, and nothing does"]
+
+
+def _receipt(told: Told | None) -> list[str]:
+    if told is None:
+        return []
+    if told.code is not None:
+        return [f"no receipt: {told.detail} [{told.code}]"]
+    what = "1 report" if told.reports == 1 else f"{told.reports} reports"
+    older = f"; {told.left} older ones did not fit, and wait here" if told.left else ""
+    return [f"receipt: {told.file} tells of {what}{older}; at the console: littoral fleet import"]

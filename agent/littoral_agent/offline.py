@@ -1,5 +1,6 @@
 """What an agent hears and takes without any network: folders that it looks into, and its desk."""
 
+import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -9,11 +10,14 @@ from littoral_agent.desk import Desk
 from littoral_agent.folder import Folder
 from littoral_agent.life import Life
 from littoral_agent.media import Media
+from littoral_agent.receipt import Receipts, Told
 from littoral_agent.sources import Sources
 from littoral_agent.taking import Taken, Taking, View
 from littoral_agent.watcher import Watcher
 from littoral_agent.wishes import Wishes
 from littoral_agent.worker import Worker
+
+log = logging.getLogger(__name__)
 
 
 class Offline:
@@ -29,6 +33,7 @@ class Offline:
         wishes: Wishes | None,
         life: Life,
         watcher: Watcher,
+        receipts: Receipts | None,
         unheard: Callable[[LittoralError], None],
         every_s: float,
     ) -> None:
@@ -41,7 +46,8 @@ class Offline:
         self._taking: Taking | None = None
         if device is not None and sources is not None:
             self._taking = Taking(device, sources, hear=hear, view=self._view)
-        self._desk = Desk(tree.desk, self.take)
+        self._receipts = receipts
+        self._desk = Desk(tree.desk, self.take, self.receipt)
 
     def start(self) -> None:
         self._media.start()
@@ -65,6 +71,17 @@ class Offline:
         if self._taking is None:
             raise MisuseError("this device is not enrolled; run 'littoral enroll'")
         return self._taking.take(folder, wait_s=wait_s)
+
+    def receipt(self) -> tuple[Told | None, bytes]:
+        """Return what this device has to tell, for whoever holds the medium to leave there."""
+        if self._receipts is None:
+            return None, b""
+        self._watcher.ask()  # what is carried is read weeks later
+        try:
+            return self._receipts.make()
+        except LittoralError as e:
+            log.warning("no receipt: %s [%s]", e, e.code)
+            return Told.not_so(e), b""
 
     def _view(self) -> View:
         wishes = self._wishes

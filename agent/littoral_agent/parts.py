@@ -29,6 +29,7 @@ from littoral_agent.offline import Offline
 from littoral_agent.origin import Origin
 from littoral_agent.preflight import Preflight
 from littoral_agent.promises import Promises
+from littoral_agent.receipt import Receipts
 from littoral_agent.refusals import Refusals
 from littoral_agent.renewer import Renewer
 from littoral_agent.reports import Reports
@@ -66,6 +67,7 @@ class Parts:
         self._spool: Spool | None = None
         self._origin: Origin | None = None
         self._renewer: Renewer | None = None
+        self._receipts: Receipts | None = None
         control = Control(tree.control)
         believer: Believer | None = None
         if enrolment is not None:
@@ -77,6 +79,7 @@ class Parts:
             )
             self._origin = Origin(enrolment.url, ca=identity.of(tree).console_ca)
             self._renewer = Renewer(tree, enrolment, now=self._clock.now)
+            self._receipts = Receipts(self._spool, status=self.status, pair=self._renewer.pair)
             believer = self._believer(enrolment, self._origin, control)
         self._reports = Reports(self._spool, now_ms=self._now_ms)
         self._refusals = Refusals(self._reports)
@@ -133,6 +136,7 @@ class Parts:
             wishes=self._wishes,
             life=self._life,
             watcher=self._watcher,
+            receipts=self._receipts,
             unheard=self._unheard,
             every_s=self._settings.poll_every_s,
         )
@@ -261,6 +265,7 @@ class Parts:
             serving=serving is not None,
             instance=self._instance,
             certificate=self._renewer.using if self._renewer else "",
+            receipts=self._left(),
             heard_every_s=math.ceil(self._settings.telemetry_window_s),
             board=self._sampler.board,
         )
@@ -297,6 +302,12 @@ class Parts:
             return self._spool.lowest() if self._spool else {}
         except StorageError:
             return {}
+
+    def _left(self) -> int:
+        try:
+            return self._receipts.many if self._receipts else 0
+        except StorageError:
+            return 0
 
     def _knows_time(self) -> bool:
         return self._clock.source != "floor-only"

@@ -15,6 +15,7 @@ from littoral.wire.journal import Journal, State
 from littoral_agent.folder import Folder
 from littoral_agent.media import word
 from littoral_agent.outline import Outline, outline
+from littoral_agent.receipt import Told
 from littoral_agent.sources import Sources
 from littoral_agent.update import Event
 
@@ -66,6 +67,7 @@ class Taken:
     code: str | None = None
     detail: str = ""
     again: bool = False  # it was not looked at to its end, and is wanted once more
+    receipt: Told | None = None  # None: the device is nobody's, and has nobody to tell
 
     @property
     def well(self) -> bool:

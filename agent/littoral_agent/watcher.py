@@ -60,8 +60,8 @@ class Watcher:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
-    def look(self) -> None:
-        """Look once."""
+    def ask(self) -> None:
+        """Ask serve what it runs just now. Any thread may."""
         before = _runs(self.serving)
         try:
             self.serving = self._control.state()
@@ -71,6 +71,10 @@ class Watcher:
             self.serving = None
         if _runs(self.serving) != before:
             self._changed()
+
+    def look(self) -> None:
+        """Look once."""
+        self.ask()
         if self.serving is not None and self.serving.instance != self._instance:
             self._instance = self.serving.instance
             log.info("serve is there, process %d", self.serving.pid)

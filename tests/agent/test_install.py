@@ -15,6 +15,7 @@ import pytest
 
 from littoral.errors import MisuseError, UnreachableError
 from littoral.wire.journal import State
+from littoral.wire.receipt import Receipt, SignedReceipt
 from littoral_agent.install import hand_over
 from simulators.console import littoral
 from simulators.fleet import Fleet
@@ -115,6 +116,38 @@ def test_a_medium_without_a_word_says_how_to_get_one(fleet: Fleet) -> None:
     shutil.rmtree(folder / "director")
     done = littoral("install", folder, "--data", fleet.tree.root)
     assert (done.returncode, "littoral fleet export" in done.stdout) == (1, True)
+
+
+def test_what_the_device_has_to_tell_is_left_on_the_medium_also_by_one_that_runs(
+    fleet: Fleet,
+) -> None:
+    folder = stick(fleet)
+    with fleet.agent():
+        up(fleet)
+        found = install(fleet, folder)["receipt"]
+        assert (found["file"], found["code"], found["left"]) == ("receipts/pi-7.json", None, 0)
+        signed = SignedReceipt.from_json((folder / found["file"]).read_bytes())
+        told = Receipt.from_json(signed.signed)
+        assert [one.update.event for one in told.reports if one.update][:2] == [
+            "desired",
+            "fetched",
+        ]
+        assert (told.status.device, told.status.online, told.status.receipts) == ("pi-7", False, 1)
+        assert [(one.model, one.release) for one in told.status.models] == [("digits", 1)]
+        shutil.rmtree(folder / "director")  # and a medium that has no word for it
+        again = install(fleet, folder)
+        assert (again["code"], again["receipt"]["file"]) == ("forgotten", found["file"])
+
+
+def test_where_no_receipt_can_be_left_the_medium_is_taken_all_the_same(fleet: Fleet) -> None:
+    folder = stick(fleet)
+    (folder / "receipts").symlink_to(fleet.repo.base)
+    before = sorted(fleet.repo.base.iterdir())
+    found = install(fleet, folder)
+    assert (found["exit"], found["receipt"]["code"]) == (0, "storage")
+    assert sorted(fleet.repo.base.iterdir()) == before
+    text = littoral("install", folder, "--data", fleet.tree.root).stdout
+    assert "no receipt: " in text
 
 
 def test_an_older_medium_is_stale_and_what_runs_goes_on(fleet: Fleet) -> None:
