@@ -88,6 +88,10 @@ class Console:
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401
         return self._ask("POST", path, body=body)
 
+    def post_bytes(self, path: str, data: bytes) -> Any:  # noqa: ANN401
+        """Send JSON that is there as bytes, as it is."""
+        return self._send("POST", path, data)
+
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:  # noqa: ANN401
         return self._ask("PATCH", path, body=body)
 
@@ -101,8 +105,10 @@ class Console:
             self._request("PUT", path, body=data, headers=length)
 
     def _ask(self, method: str, path: str, *, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401
-        data = None if body is None else json.dumps(body).encode()
-        headers = {} if body is None else {"Content-Type": "application/json"}
+        return self._send(method, path, None if body is None else json.dumps(body).encode())
+
+    def _send(self, method: str, path: str, data: bytes | None) -> Any:  # noqa: ANN401
+        headers = {} if data is None else {"Content-Type": "application/json"}
         reply = self._request(method, path, body=data, headers=headers)
         try:
             return json.loads(reply) if reply else None

@@ -25,7 +25,10 @@ from littoral_console.clones import Sightings, see
 
 # What another incarnation of a device begins with: nothing of the earlier one holds for it.
 ANEW: Final[dict[str, None]] = dict.fromkeys(
-    ("revoked_ms", "frozen_ms", "frozen_why", "sightings", "rotate_ms", "renewal")
+    (
+        *("revoked_ms", "frozen_ms", "frozen_why", "sightings", "rotate_ms", "renewal"),
+        *("receipts", "carried_ms", "brought_ms"),
+    )
 )
 
 
@@ -34,7 +37,7 @@ def state(connection: Connection, device: str) -> Row[*tuple[Any, ...]] | None:
     d = t.devices.c
     columns = (d.id, d.incarnation, d.revoked_ms, d.frozen_ms, d.frozen_why)
     return connection.execute(
-        select(*columns, d.sightings, d.rotate_ms, d.renewal).where(d.id == device)
+        select(*columns, d.sightings, d.rotate_ms, d.renewal, d.receipts).where(d.id == device)
     ).one_or_none()
 
 

@@ -21,6 +21,7 @@ from littoral_console.director import Director
 from littoral_console.engines import is_outage
 
 Said = Status | Report | Telemetry
+CARRIED: Final = "carried"  # as a channel: by somebody's hand, on a medium
 
 _STREAMS: Final = 256  # of one device's status
 _NOT_STORED: Final = (ValueError, OverflowError, SQLAlchemyError)
@@ -32,7 +33,7 @@ class Heard:
     """A message, and the device that the channel says it came from."""
 
     device: str
-    channel: str  # mqtt, https
+    channel: str  # mqtt, https, carried
     said: Said
     replayed: bool = False  # a retained status: true, and said some time ago
 
@@ -48,6 +49,8 @@ class Effects:
     superseded: bool = False  # a certificate is worth nothing any more
     moved: set[str] = field(default_factory=set)  # whose earlier one may hold a broker's connection
     refused: int = 0
+    stored: int = 0  # reports that were not known
+    newer: bool = False  # of a status that was carried: no later one was known
 
 
 def apply(
@@ -107,11 +110,13 @@ class _Batch:
             case Report():
                 # Also under a key that was taken: a spool that is restored counts anew.
                 self._first(one.said.key)
-                storing.report(self._connection, one.said, now_ms=self._now_ms)
+                self.effects.stored += storing.report(
+                    self._connection, one.said, now_ms=self._now_ms
+                )
             case Telemetry():
                 if self._first(one.said.key):
                     storing.telemetry(self._connection, one.said)
-        if not one.replayed:
+        if not one.replayed and one.channel != CARRIED:
             self._seen.add(one.device)
 
     def pass_over(self, one: Heard) -> None:
@@ -145,15 +150,41 @@ class _Batch:
         self.effects.acks.setdefault(key.device, {})[key.stream] = acked
 
     def _status(self, one: Heard, said: Status) -> None:
+        if one.channel == CARRIED:
+            self._carried(one.device, said)
+            return
         if not said.online:  # the last will: it says that alone
             self._change(one.device, online=False)
             return
+        known = self._receipts(one.device)
+        if one.replayed and said.receipts < known:
+            return  # what was carried here was said after it
         if not one.replayed and self._identity(one, said):
             return
+        how = {"online": True, "channel": one.channel, "carried_ms": None, "brought_ms": None}
+        self._keep(one.device, said, receipts=max(said.receipts, known), **how)
+
+    def _carried(self, device: str, said: Status) -> None:
+        """Take a status that was carried, unless that one or a later one is known."""
+        if said.receipts <= self._receipts(device):
+            return
+        self.effects.newer = True
+        said_ms = storing.whole(said.time_ms)
+        how = {"carried_ms": said_ms, "brought_ms": self._now_ms}
+        self._keep(device, said, receipts=said.receipts, **how)
+
+    def _receipts(self, device: str) -> int:
+        """Return the number of the newest receipt of the device that is known."""
+        held = self._device(device)
+        return 0 if held is None else held.receipts or 0
+
+    def _keep(self, device: str, said: Status, *, receipts: int, **how: Any) -> None:  # noqa: ANN401
+        """Keep how the device is, as it says, and ``how`` that came here."""
+        self._devices.pop(device, None)  # this may change it
         self._change(
-            one.device,
-            online=True,
-            channel=one.channel,
+            device,
+            **how,
+            receipts=storing.whole(receipts),
             software=said.software[:64],
             hardware=[name[:32] for name in said.hardware[:16]],
             trust=said.trust,
@@ -163,10 +194,10 @@ class _Batch:
             board=storing.board(said.board),
         )
         now_ms = self._now_ms
-        storing.models(self._connection, one.device, said.models, now_ms=now_ms)
+        storing.models(self._connection, device, said.models, now_ms=now_ms)
         outcomes.heard_status(self._connection, said, now_ms=now_ms)
-        if self._director.reported(self._connection, one.device, said.director, now_ms=now_ms):
-            self.effects.desired.add(one.device)
+        if self._director.reported(self._connection, device, said.director, now_ms=now_ms):
+            self.effects.desired.add(device)
         for stream, sequence in list(said.spool.items())[:_STREAMS]:
             key = Key(
                 device=said.device,

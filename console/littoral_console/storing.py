@@ -26,8 +26,8 @@ _FIGURES: Final = 64
 _RUNTIMES: Final = 16
 
 
-def report(connection: Connection, said: Report, *, now_ms: int) -> None:
-    """Keep a report, and what it means for what was asked of the device.
+def report(connection: Connection, said: Report, *, now_ms: int) -> bool:
+    """Keep a report, and what it means for what was asked of the device; return if it was new.
 
     One that is here already, under whatever key, changes nothing.
     """
@@ -43,8 +43,10 @@ def report(connection: Connection, said: Report, *, now_ms: int) -> None:
     }
     if said.update is not None:
         row |= _update(said.update, detail=said.detail)
-    if insert_once(connection, t.reports, row) and said.update is not None:
+    first = insert_once(connection, t.reports, row)
+    if first and said.update is not None:
         outcomes.heard_update(connection, said, now_ms=now_ms)
+    return first
 
 
 def telemetry(connection: Connection, said: Telemetry) -> None:

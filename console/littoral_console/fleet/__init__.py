@@ -9,6 +9,7 @@ from littoral.commands.output import Group
 from littoral_console.fleet.claims import claims
 from littoral_console.fleet.devices import devices, label, status
 from littoral_console.fleet.exporting import export
+from littoral_console.fleet.importing import import_
 from littoral_console.fleet.login import login
 from littoral_console.fleet.people import api_tokens, users
 from littoral_console.fleet.releases import releases
@@ -32,6 +33,7 @@ for _command in (
     claims,
     releases,
     export,
+    import_,
     push,
     rollouts,
     history,

@@ -88,6 +88,9 @@ def _detail(detail: Mapping[str, Any]) -> str:
             "",
             f"director: it believes {d['director']}, and was not heard with {d['issued']}",
         ]
+    if d["carried_ms"] is not None and not d["online"]:
+        said, brought = ago(d["carried_ms"]), ago(d["brought_ms"])
+        lines += ["", f"carried by hand: it said this offline, {said}; brought {brought}"]
     if detail["device"]["frozen_why"]:
         lines += ["", f"frozen: {detail['device']['frozen_why']}"]
     board = list(boards.lines(detail))

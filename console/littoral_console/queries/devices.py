@@ -68,6 +68,8 @@ class Device:
     director: int  # version of the document that it believes
     issued: int | None  # version of the newest that was signed for it
     board: Board | None  # what it runs on, as of its last status
+    carried_ms: int | None = None  # when it said that, by its clock; None: not by a receipt
+    brought_ms: int | None = None  # when that receipt was brought here
     models: tuple[Running, ...]
     wanted: tuple[Wanted, ...]
 
@@ -245,6 +247,8 @@ def _device(
         director=row.director,
         issued=row.issued,
         board=_board(row.board),
+        carried_ms=row.carried_ms,
+        brought_ms=row.brought_ms,
         models=models,
         wanted=wanted,
     )

@@ -2,8 +2,18 @@
 
 from fastapi import APIRouter
 
-from littoral_console.rest import claims, devices, exports, people, releases, reports, tokens, users
+from littoral_console.rest import (
+    claims,
+    devices,
+    exports,
+    people,
+    receipts,
+    releases,
+    reports,
+    tokens,
+    users,
+)
 
 router = APIRouter(prefix="/api/v1")
-for part in (people, users, devices, tokens, claims, releases, exports, reports):
+for part in (people, users, devices, tokens, claims, releases, exports, receipts, reports):
     router.include_router(part.router)

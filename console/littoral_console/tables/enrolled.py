@@ -77,6 +77,10 @@ devices: Final = Table(
     Column("director", BigInteger, nullable=False),  # version of the document it believes
     Column("heard_every_s", BigInteger),  # how often it says something at least, over MQTT
     Column("board", JSON),  # littoral.wire.board.Board
+    # of its receipts, which are carried here by hand
+    Column("receipts", BigInteger),  # the number of the newest that is known
+    Column("carried_ms", BigInteger),  # when it said what is known of it, if that was carried
+    Column("brought_ms", BigInteger),  # when that was brought
 )
 
 incarnations: Final = Table(

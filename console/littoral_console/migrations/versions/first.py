@@ -45,6 +45,9 @@ def upgrade() -> None:
         sa.Column("director", sa.BigInteger(), nullable=False),
         sa.Column("heard_every_s", sa.BigInteger(), nullable=True),
         sa.Column("board", sa.JSON(), nullable=True),
+        sa.Column("receipts", sa.BigInteger(), nullable=True),
+        sa.Column("carried_ms", sa.BigInteger(), nullable=True),
+        sa.Column("brought_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_devices")),
         sa.UniqueConstraint("serial", name=op.f("uq_devices_serial")),
     )
