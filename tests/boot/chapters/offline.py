@@ -123,10 +123,14 @@ def install(world: World, where: str) -> dict[str, Any]:
 
 
 def refused(machine: Machine, *words: str) -> str:
-    """Return the code with which a command ends that must not do what it says."""
+    """Return the code with which a command ends that must not do what it says.
+
+    What it refuses is one line; a receipt may tell of it on the medium.
+    """
     said = machine.sh(f'{" ".join(words)} 2>&1 && echo "exit 0" || echo "exit $?"').strip()
-    line, _, exits = said.rpartition("\n")
-    expect(exits != "exit 0" and line.count("\n") == 0, "one line of a refusal", said)
+    line, *receipt, exits = said.split("\n")
+    told = all(more.startswith("receipt: ") for more in receipt)
+    expect(exits != "exit 0" and told, "one line of a refusal", said)
     code = line.rpartition("[")[2].rstrip("]")
     expect(line.endswith("]") and code != line, "a code", said)
     return code
