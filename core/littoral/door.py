@@ -37,6 +37,7 @@ _ELSEWHERE: Final = {  # commands that this machine may do without, by the extra
     "console": "console",
     "fleet": "console",
     "enroll": "agent",
+    "install": "agent",
     "status": "agent",
     "doctor": "agent",
     "config": "agent",
