@@ -149,8 +149,8 @@ def test_silence_and_a_serve_that_is_down_take_nothing_back(console: ConsoleProc
 
 
 def test_what_is_proven_and_refused_anew_is_proven(console: ConsoleProcess) -> None:
-    device, number = proven(console, "renewed")
+    device, number = proven(console, "lapsed")
     device.post(device.report("refused", release=2, good=2, code="expired"))
-    found = console.outcome(number, "renewed")
+    found = console.outcome(number, "lapsed")
     assert (found["outcome"], found["code"]) == ("healthy", None)
-    assert console.rest.get("history", device="renewed")[0]["code"] == "expired"
+    assert console.rest.get("history", device="lapsed")[0]["code"] == "expired"
