@@ -8,11 +8,10 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from littoral import durable
 from littoral.bundle.manifest import File
@@ -25,7 +24,7 @@ from littoral.errors import (
 )
 from littoral.tree import Tree
 from littoral_agent.halting import Halt
-from littoral_agent.origin import SLOW_OVER_S, Stream
+from littoral_agent.origin import SLOW_OVER_S, Stream, Streams
 from littoral_agent.pace import Rate
 from littoral_agent.part import Part, blob_name
 from littoral_agent.room import Room
@@ -33,13 +32,6 @@ from littoral_agent.turns import Turns
 from littoral_agent.usage import Usage
 
 MOST_STRIKES: Final = 2  # how often a source may send other bytes for one file
-
-
-class Source(Protocol):
-    """Where files come from, by their name in the repository."""
-
-    def stream(self, name: str, *, start: int = 0) -> AbstractContextManager[Stream]:
-        """Open a file, from byte ``start`` if that is possible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +49,7 @@ class Limits:
 
 def bring(
     files: Iterable[File],
-    source: Source,
+    source: Streams,
     tree: Tree,
     *,
     limits: Limits,
@@ -159,7 +151,7 @@ class _Pace:
         self._since, self._came = self._limits.clock(), 0
 
 
-def _download(file: File, source: Source, tree: Tree, *, limits: Limits, halt: Halt) -> int:
+def _download(file: File, source: Streams, tree: Tree, *, limits: Limits, halt: Halt) -> int:
     """Bring one file; return how many bytes came."""
     came = strikes = 0
     while strikes < MOST_STRIKES:
@@ -183,7 +175,7 @@ def _download(file: File, source: Source, tree: Tree, *, limits: Limits, halt: H
     raise HashError(blob_name(file), signed=file.sha256, found="other bytes")
 
 
-def _fill(part: Part, source: Source, *, limits: Limits, halt: Halt) -> int:
+def _fill(part: Part, source: Streams, *, limits: Limits, halt: Halt) -> int:
     """Receive what is missing; return how many bytes came."""
     name, came = blob_name(part.file), 0
     if part.held == part.file.size:

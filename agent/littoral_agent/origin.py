@@ -9,11 +9,11 @@ import http
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from littoral.errors import (
     EndlessError,
@@ -45,6 +45,13 @@ class Stream:
     chunks: Iterator[bytes]
     end: Callable[[], None] = lambda: None  # from another thread: no more chunks come
     metered: bool = True  # it comes over a network
+
+
+class Streams(Protocol):
+    """Where files come from, by their name in the repository."""
+
+    def stream(self, name: str, *, start: int = 0) -> AbstractContextManager[Stream]:
+        """Open the file ``name``, from byte ``start`` if that is possible."""
 
 
 class Origin:

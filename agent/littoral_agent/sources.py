@@ -4,7 +4,7 @@ It believes nothing. What one does not have, or has in a way that is refused, th
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
@@ -17,7 +17,7 @@ from littoral.errors import (
     UnreachableError,
 )
 from littoral_agent.folder import Folder
-from littoral_agent.origin import Origin, Repository, Stream
+from littoral_agent.origin import Origin, Repository, Stream, Streams
 from littoral_agent.settings import FOLDER, HTTPS
 
 REFUSALS: Final = (TrustError, BundleError, DeniedError)  # whom to ask was there, and it is no use
@@ -25,7 +25,7 @@ REFUSALS: Final = (TrustError, BundleError, DeniedError)  # whom to ask was ther
 T = TypeVar("T")
 
 
-class Source(Protocol):
+class Source(Streams, Protocol):
     """One way to a repository: a littoral.trust.client.Fetch that also gives parts of files."""
 
     @property
@@ -34,9 +34,6 @@ class Source(Protocol):
 
     def __call__(self, name: str, *, limit: int) -> bytes:
         """Return the file ``name``, of at most ``limit`` bytes."""
-
-    def stream(self, name: str, *, start: int = 0) -> AbstractContextManager[Stream]:
-        """Open the file ``name``, from byte ``start`` if that is possible."""
 
 
 class Sources:
