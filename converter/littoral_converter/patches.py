@@ -7,7 +7,7 @@ copy, as a difference and as new bytes, whole or by the bytes of its numbers, an
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final
 
@@ -48,7 +48,7 @@ def make(base: bytes, file: bytes) -> bytes:
         reach = whole.reach(new) if new else ()
         frame = blocks.compress(new, whole.read(reach)) if new else b""
         if new and reach != last:
-            last, table = reach, replace(table, reach=reach)
+            last, table = reach, table._replace(reach=reach)
         out += [frames.compress(table.to_bytes())]
         added = _planes(table, Way.ADD, base, plain)
         out += [blocks.compress(added) if added else b"", frame]

@@ -4,12 +4,14 @@ import hashlib
 import io
 import random
 import resource
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from littoral.bundle import encodings, frames, patch
-from littoral.bundle.manifest import Encoding, File
+from littoral.bundle.manifest import MAX_FILE_BYTES, Encoding, File
 from littoral.bundle.patch import Run, Table, Way
 from littoral.errors import BundleError, HashError, MalformedError, TrustError
 
@@ -139,3 +141,17 @@ def test_no_hostile_encoding_is_accepted_or_costs_much(kind: str) -> None:
     assert refused > 4900
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 8 * 1024, f"{grown} KiB"
+
+
+def test_a_decoder_loads_little() -> None:
+    """A device decodes in a process of its own: what that loads is memory, each time."""
+    code = "import sys, littoral.bundle.encodings; print(*sorted(sys.modules))"
+    ran = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
+    heavy = {"dataclasses", "hashlib", "inspect", "json", "numpy", "littoral.bundle.manifest"}
+    assert heavy.isdisjoint(ran.stdout.split())
+
+
+def test_no_place_is_farther_than_the_longest_file() -> None:
+    assert patch._FARTHEST == MAX_FILE_BYTES

@@ -17,6 +17,11 @@ WIDTHS: Final = (1, 2, 4, 8)
 _STEP: Final = 2**15  # bytes that are added at once: they stay in the processor's nearest cache
 
 
+def ready() -> None:
+    """Load now whatever adds: where nothing may be opened any more, that would be too late."""
+    _libgmp()
+
+
 def add(row: bytes, other: bytes, *, width: int) -> bytes:
     """Return the sums of two rows, which are equally long."""
     gmp = _libgmp() if width == 1 else None

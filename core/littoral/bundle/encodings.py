@@ -2,19 +2,24 @@
 
 What travels was checked against the digest and size of its encoding before it comes here; what
 comes out is checked against the file's own, which decides. In between a decoder is bounded: in
-memory whatever it reads, in output by the file's size.
+memory whatever it reads, in output by the file's size. It is also bounded in what it loads: a
+device decodes in a process of its own, which needs none of what reads manifests.
 """
 
-import hashlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
 from littoral.bundle import frames, patch
-from littoral.bundle.manifest import Encoding, File
 from littoral.errors import HashError, MalformedError
+
+if TYPE_CHECKING:
+    from littoral.bundle.manifest import Encoding, File
+
+Kind = Literal["zstd", "patch"]
 
 
 def decode(
-    file: File, encoding: Encoding, read: frames.Read, *, base: patch.Base | None = None
+    file: "File", encoding: "Encoding", read: frames.Read, *, base: patch.Base | None = None
 ) -> Iterator[bytes]:
     """Walk the plain bytes of ``file``. They are nobody's until the walk has ended well.
 
@@ -24,8 +29,10 @@ def decode(
         HashError: What came out is not the file.
 
     """
+    import hashlib  # 3 MiB, which whoever does not compare need not have
+
     digest = hashlib.sha256()
-    for part in _plain(encoding, read, size=file.size, base=base):
+    for part in plain(encoding.kind, read, size=file.size, base=base):
         digest.update(part)
         yield part
     if digest.hexdigest() != file.sha256:
@@ -33,13 +40,19 @@ def decode(
         raise HashError(what, signed=file.sha256, found=digest.hexdigest())
 
 
-def _plain(
-    encoding: Encoding, read: frames.Read, *, size: int, base: patch.Base | None
+def plain(
+    kind: Kind, read: frames.Read, *, size: int, base: patch.Base | None = None
 ) -> Iterator[bytes]:
-    match encoding.kind:
+    """Walk ``size`` bytes that come out: whose they are, the caller has still to see.
+
+    Raises:
+        MalformedError, EndlessError: As ``decode``.
+
+    """
+    match kind:
         case "zstd":
             return frames.decode(read, size=size)
         case "patch":
             if base is None:
-                raise MalformedError(f"a patch needs its base, {encoding.base}")
+                raise MalformedError("a patch needs its base")
             return patch.apply(read, base, size=size)

@@ -9,6 +9,7 @@ Its digest was checked before a byte of it comes here. This bounds what memory a
 publisher's own mistake, or a stolen key, can cost.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -25,6 +26,8 @@ _MAGIC: Final = b"\x28\xb5\x2f\xfd"
 # What the byte behind it says, and in how many bytes the size follows: one segment, no checksum,
 # no dictionary's number. A size in two bytes begins at 256.
 _SIZES: Final = {0x20: (1, 0), 0x60: (2, 256), 0xA0: (4, 0)}
+# As zstd says it, and as its Python package does of a dictionary.
+_NO_MEMORY: Final = re.compile("not enough memory|could not create decompression dict")
 _RAW, _RUN, _COMPRESSED = range(3)
 _LEAST: Final = {_RAW: 1, _RUN: 1, _COMPRESSED: 2}  # an empty block would be no progress
 
@@ -91,6 +94,7 @@ class Reader:
 
         Raises:
             MalformedError: It is none, or holds another number of bytes.
+            MemoryError: There is none left here, which is not the frame's fault.
 
         """
         told, head = _head(read)
@@ -101,6 +105,8 @@ class Reader:
         try:
             plain = self._zstd.decompress(frame, allow_extra_data=False)
         except zstandard.ZstdError as e:
+            if _NO_MEMORY.search(str(e)):
+                raise MemoryError(str(e)) from e
             raise MalformedError(f"a frame cannot be decompressed: {e}") from e
         if len(plain) != told:
             raise MalformedError(f"a frame: {told} bytes were announced, {len(plain)} came")

@@ -11,14 +11,12 @@ folded, so that small numbers of both signs have zeros in the same places.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from io import BytesIO
 from typing import Final, NamedTuple
 
 from littoral.bundle import adding, frames
 from littoral.bundle.adding import WIDTHS
-from littoral.bundle.manifest import MAX_FILE_BYTES
 from littoral.errors import EndlessError, MalformedError
 from littoral.wire import varint
 
@@ -27,6 +25,7 @@ PIECE: Final = 2**18  # the most that a piece makes of the file
 LEAST: Final = 2**15  # the least, of all pieces but the last: each may read a reach of its own
 REACH: Final = 2**20  # the most that its new bytes may refer to
 _TABLE: Final = 2**16
+_FARTHEST: Final = 2**32  # no file is longer
 
 Base = Callable[[int, int], bytes]  # (at, size): what the base holds there; less at its end
 Range = tuple[int, int]  # at, size
@@ -50,8 +49,7 @@ class Run(NamedTuple):
 _WAYS: Final = tuple(Way)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """What makes a piece. Without a reach of its own, the one before goes on."""
 
     runs: tuple[Run, ...]
@@ -110,7 +108,7 @@ def _one(numbers: Iterator[int]) -> int:
 
 def _place(here: int, away: int) -> int:
     at = here + varint.unfold(away)
-    if not 0 <= at <= MAX_FILE_BYTES:
+    if not 0 <= at <= _FARTHEST:
         raise ValueError(f"no file has anything at {at}")
     return at
 
