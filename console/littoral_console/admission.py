@@ -5,7 +5,7 @@ laid over what is held. A release that was adopted once keeps its bytes for ever
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -45,9 +45,10 @@ class Overlay(Repository):
         held = self.held.manifest_path(model, release, sha256=sha256)
         return sent if sent.exists() else held
 
-    def blob_path(self, sha256: str) -> Path:
-        sent = Repository.blob_path(self, sha256)
-        return sent if sent.exists() else self.held.blob_path(sha256)
+    def blob_size(self, sha256: str) -> int | None:
+        """Return how long a blob is that was sent, None if it was not."""
+        sent = self.blob_path(sha256)
+        return sent.stat().st_size if sent.exists() else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +77,13 @@ def admit(
     keys: OnlineKeys,
     known: Mapping[tuple[str, int], str],
     now: datetime,
+    blob: Callable[[str], int | None],
 ) -> Admitted:
     """Return what ``repository`` holds.
 
     ``known`` is what was adopted before: by model and release, the manifest's sha256. Blobs were
-    hashed when they came in; here they are looked for, and their sizes compared.
+    hashed when they came in; here they are looked for, and their sizes compared: ``blob`` says how
+    long one is, None if it is not here.
 
     Raises:
         TrustError, MalformedError: The first thing that does not hold.
@@ -100,7 +103,7 @@ def admit(
     for model, metadata in repository.models(targets.signed).items():
         rules.fresh(metadata.signed, model, now=now)
         floors[_model(model)] = rules.floor(metadata.signed, model)
-        releases += _releases(repository, model, metadata, known=known)
+        releases += _releases(repository, model, metadata, known=known, blob=blob)
     return Admitted(root=root, anchors=anchors, floors=floors, releases=tuple(releases))
 
 
@@ -117,6 +120,7 @@ def _releases(
     metadata: Metadata[Targets],
     *,
     known: Mapping[tuple[str, int], str],
+    blob: Callable[[str], int | None],
 ) -> Iterator[Release]:
     for path, target in sorted(metadata.signed.targets.items()):
         # (3) A model's metadata names releases of this model alone, and as they are.
@@ -134,9 +138,9 @@ def _releases(
             raise MixError(f"{path}: signed for other hardware than its manifest names")
         # (6) So is every file, in every encoding.
         for file in manifest.files.values():
-            _present(repository, file.sha256, file.size)
+            _present(file.sha256, file.size, blob)
             for encoding in file.encodings:
-                _present(repository, encoding.sha256, encoding.size)
+                _present(encoding.sha256, encoding.size, blob)
         document = repository.manifest_path(model, offered.release, sha256=sha256).read_bytes()
         yield Release(manifest=manifest, sha256=sha256, document=document)
 
@@ -157,10 +161,9 @@ def _sha256(path: str, target: TargetFile) -> str:
         raise MalformedError(str(e)) from e
 
 
-def _present(repository: Repository, sha256: str, size: int) -> None:
-    try:
-        found = repository.blob_path(sha256).stat().st_size
-    except OSError as e:
-        raise ForgottenError(f"blobs/{sha256}: named by a manifest, and not here") from e
+def _present(sha256: str, size: int, blob: Callable[[str], int | None]) -> None:
+    found = blob(sha256)
+    if found is None:
+        raise ForgottenError(f"blobs/{sha256}: named by a manifest, and not here")
     if found != size:
         raise HashError(f"blobs/{sha256}", signed=str(size), found=str(found), kind="length")

@@ -27,6 +27,7 @@ from littoral.trust.repository import Repository
 from littoral.trust.rules import anchors
 from littoral_console import forgeries, uploads
 from littoral_console.admission import Admitted, Overlay, admit
+from littoral_console.blobs import Blobs, Folder
 from littoral_console.keys import OnlineKeys
 
 RENEW_EVERY: Final = timedelta(days=1)
@@ -36,6 +37,7 @@ _SERVED: Final = re.compile(
     r"|targets/bundles/[a-z0-9-]{1,64}/[1-9][0-9]{0,15}/[0-9a-f]{64}\.manifest\.json"
     r"|blobs/[0-9a-f]{64}"
 )
+_BLOBS: Final = "blobs/"
 _PUBLIC: Final = 0o644
 _log = logging.getLogger(__name__)
 
@@ -49,10 +51,21 @@ class _Promise:
 
 
 class ImageRepository:
-    """DATA/repo and DATA/uploads. Its methods may be called from any thread but the writer's."""
+    """DATA/repo, DATA/uploads, and wherever its blobs are kept.
 
-    def __init__(self, data: Path, *, keys: OnlineKeys, clock: Callable[[], int]) -> None:
+    Its methods may be called from any thread but the writer's and the event loop's.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        keys: OnlineKeys,
+        clock: Callable[[], int],
+        blobs: Blobs | None = None,
+    ) -> None:
         self.folder = data / "repo"
+        self._blobs = blobs or Folder(self.folder / "blobs")
         self._uploads = data / "uploads"
         self._aside = data / "set-aside"
         self._keys, self._clock = keys, clock
@@ -81,12 +94,15 @@ class ImageRepository:
         return (self.folder / "metadata" / "root.json").read_bytes()
 
     def served(self, name: str) -> Path | None:
-        """Return the file that the repository has under ``name``, None if it has none.
+        """Return what the repository has under ``name`` as a file here, None if it has nothing.
 
-        A link leads nowhere: only regular files that lie in the folder are served.
+        A link leads nowhere: only regular files that lie in the folder are served. What is kept in
+        a bucket is brought here for that: this is for people, who look at little of it.
         """
         if not _SERVED.fullmatch(name):
             return None
+        if (sha256 := _blob(name)) is not None:
+            return self._blobs.file(sha256)
         path = self.folder.resolve() / name
         try:
             found = path.resolve(strict=True)
@@ -94,12 +110,33 @@ class ImageRepository:
             return None
         return path if found == path and path.is_file() else None
 
+    def lent(self, name: str) -> Path | str | None:
+        """Return a file here, or for a blob that is kept elsewhere its address for some minutes."""
+        sha256 = _blob(name)
+        if sha256 is None or self._blobs.size(sha256) is None:
+            return None if sha256 else self.served(name)
+        return self._blobs.url(sha256) or self._blobs.file(sha256)
+
+    def read(self, name: str, *, start: int, length: int) -> tuple[bytes, int] | None:
+        """Return a part of the file ``name`` and how long the whole is; None if there is none."""
+        if (sha256 := _blob(name)) is not None:
+            if (size := self._blobs.size(sha256)) is None:
+                return None
+            more = min(length, size - start)
+            return (self._blobs.read(sha256, start=start, length=more) if more > 0 else b""), size
+        path = self.served(name)
+        if path is None:
+            return None
+        with path.open("rb") as file:
+            return os.pread(file.fileno(), length, start), os.fstat(file.fileno()).st_size
+
     def begin(self, offers: Sequence[uploads.Offer], *, who: str) -> uploads.Upload:
         """Start an upload; see ``uploads.begin`` for what it refuses."""
         self._expire()
         upload = uploads.begin(
             offers,
             held=forgeries.genuine(self._held),
+            blob=self._blobs.size,
             folder=self._uploads,
             who=who,
             now_ms=self._clock(),
@@ -130,7 +167,12 @@ class ImageRepository:
         with self._lock:
             held = forgeries.genuine(self._held)
             overlay = Overlay(upload.folder, held)
-            admitted = admit(overlay, keys=self._keys, known=known, now=self._now())
+
+            def blob(sha256: str) -> int | None:
+                sent = overlay.blob_size(sha256)
+                return self._blobs.size(sha256) if sent is None else sent
+
+            admitted = admit(overlay, keys=self._keys, known=known, now=self._now(), blob=blob)
             before = self.root
             if before is not None and anchors(before).fleet != admitted.anchors.fleet:
                 raise MixError(f"root: for the fleet {admitted.anchors.fleet!r}, not this one")
@@ -162,7 +204,9 @@ class ImageRepository:
             aside |= self._expel()
             if self.stale():
                 self._renew()
-            admitted = admit(self._held, keys=self._keys, known=known, now=self._now())
+            admitted = admit(
+                self._held, keys=self._keys, known=known, now=self._now(), blob=self._blobs.size
+            )
             return replace(admitted, aside=aside)
 
     def expel(self) -> dict[str, str]:
@@ -229,7 +273,9 @@ class ImageRepository:
             self._set_aside(name, sha256)
         for name in sorted(promise.names, key=_order):
             sent, kept = folder / name, self.folder / name
-            if sent.exists():
+            if sent.exists() and name.startswith(_BLOBS):
+                self._blobs.keep(sent, name.removeprefix(_BLOBS))
+            elif sent.exists():
                 durable.make_folder(kept.parent, mode=0o755)
                 sent.chmod(_PUBLIC)
                 os.replace(sent, kept)  # noqa: PTH105 (as durable does, with the folder synced)
@@ -264,6 +310,12 @@ def digest(path: Path) -> str:
     """Return the sha256 of what lies there."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _blob(name: str) -> str | None:
+    """Return the sha256 of the blob that is called ``name``, None for other files."""
+    sha256 = name.removeprefix(_BLOBS)
+    return sha256 if sha256 != name and _SERVED.fullmatch(name) else None
 
 
 def _worth(names: Iterable[str], admitted: Admitted) -> list[str]:

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -88,8 +88,16 @@ def is_name(name: str) -> bool:
     )
 
 
-def begin(offers: Sequence[Offer], *, held: Genuine, folder: Path, who: str, now_ms: int) -> Upload:
-    """Return an upload that wants what of ``offers`` is not held.
+def begin(
+    offers: Sequence[Offer],
+    *,
+    held: Genuine,
+    blob: Callable[[str], int | None],
+    folder: Path,
+    who: str,
+    now_ms: int,
+) -> Upload:
+    """Return an upload that wants what of ``offers`` is not held; ``blob`` says which blobs are.
 
     Raises:
         MisuseError, MalformedError: An offer has a name or size that nothing here has.
@@ -101,7 +109,7 @@ def begin(offers: Sequence[Offer], *, held: Genuine, folder: Path, who: str, now
         raise MisuseError(f"expected at most {MOST_FILES} files at once, found {len(offers)}")
     for offer in offers:
         _check(offer)
-    wanted = {offer.name: offer for offer in _news(offers, held)}
+    wanted = {offer.name: offer for offer in _news(offers, held, blob)}
     durable.make_folder(folder, mode=0o700)
     room = shutil.disk_usage(folder).free - _RESERVE
     needed = sum(offer.size for offer in wanted.values())
@@ -177,7 +185,7 @@ def _check(offer: Offer) -> None:
         raise EndlessError(offer.name, limit=cap)
 
 
-def _news(offers: Sequence[Offer], held: Genuine) -> list[Offer]:
+def _news(offers: Sequence[Offer], held: Genuine, blob: Callable[[str], int | None]) -> list[Offer]:
     newest: dict[str, tuple[int, Offer]] = {}
     news: list[Offer] = []
     for offer in offers:
@@ -186,6 +194,9 @@ def _news(offers: Sequence[Offer], held: Genuine) -> list[Offer]:
             version = int(found[1])
             if version > newest.get(found[2], (0, offer))[0]:
                 newest[found[2]] = (version, offer)
+        elif offer.name.startswith("blobs/"):
+            if blob(offer.sha256) is None:
+                news.append(offer)
         elif not _held(offer, held):
             news.append(offer)
     versions = held.versions()
@@ -202,11 +213,10 @@ def _held(offer: Offer, held: Genuine) -> bool:
     path = held.folder / offer.name
     if not path.exists() or offer.name in held.forged:
         return False
-    if not offer.name.startswith("blobs/"):
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
-        if found != offer.sha256:
-            raise MixError(
-                f"{offer.name}: is here with other bytes; what is signed is never changed, "
-                "only followed by a greater version"
-            )
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != offer.sha256:
+        raise MixError(
+            f"{offer.name}: is here with other bytes; what is signed is never changed, "
+            "only followed by a greater version"
+        )
     return True
