@@ -133,6 +133,16 @@ class Agenda:
         tasks = self._tasks.values()
         return not any(task.deeds or task.doing or task.again_s < math.inf for task in tasks)
 
+    @property
+    def switching(self) -> bool:
+        """Whether serve is being told just now what to run, or is about to be. Any thread."""
+        now = self._clock()
+        return any(
+            Do.RUN in task.doing.copy().values()
+            or (task.deeds[:1] == [Do.RUN] and task.due_s <= now)
+            for task in self._tasks.copy().values()
+        )
+
     def due_in_s(self) -> float:
         """Return after how many seconds something is to be begun, if nothing ends before."""
         now, due = self._clock(), [math.inf]

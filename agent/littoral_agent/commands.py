@@ -1,6 +1,7 @@
 """The device's commands: enroll, run, agent, status."""
 
 import json
+import logging
 import os
 import sys
 from dataclasses import fields
@@ -166,6 +167,7 @@ def install(*, medium: Path, wait_s: float, data: Path, as_json: bool) -> int:
         taken = installing.hand_over(tree, medium, wait_s=wait_s)
     else:
         found = configured.read(tree)
+        logging.getLogger().addHandler(logging.NullHandler())  # what matters of it is answered
         taken = installing.by_itself(tree, found, medium, wait_s=wait_s)
     emit(taken, as_json=as_json, text=installing.text(taken))
     return 0 if taken.well else 1

@@ -19,10 +19,11 @@ from littoral import records
 from littoral.errors import LittoralError
 from littoral.wire.receipt import SignedReceipt
 from littoral_agent.folder import Folder
+from littoral_agent.origin import CHUNK_BYTES
 from littoral_agent.receipt import Told
 from littoral_agent.taking import Taken
 
-_MOST_TAKEN: Final = 64 * 1024
+_MOST_TAKEN: Final = 1024 * 1024  # a document of 64 KiB names hundreds of models
 _MOST_ANSWER: Final = _MOST_TAKEN + SignedReceipt.MOST_BYTES
 MOST_WAIT_S: Final = 3600.0
 _MOST_PEERS: Final = 16  # that wait to be heard, or are sent away at a time
@@ -114,7 +115,7 @@ class Desk:
 def answer(desk: socket.socket) -> tuple[Taken, bytes]:
     """Return what the agent answers at its ``desk``. Raises OSError and RecordError."""
     data = bytearray()
-    while len(data) <= _MOST_ANSWER and (chunk := desk.recv(_MOST_TAKEN)):
+    while len(data) <= _MOST_ANSWER and (chunk := desk.recv(CHUNK_BYTES)):
         data += chunk
     taken, _, receipt = bytes(data).partition(b"\n")
     return records.from_json(Taken, taken, limit=_MOST_TAKEN), receipt

@@ -32,7 +32,7 @@ def hand_over(tree: Tree, medium: Path, *, wait_s: float) -> Taken:
     """Have the agent that runs on ``tree`` take ``medium``; return what came of it.
 
     Raises:
-        MisuseError: There is no such folder.
+        MisuseError: There is no such folder, or the device is not enrolled.
         UnreachableError: No agent listens there, or it does not hear this user.
 
     """
@@ -47,6 +47,8 @@ def hand_over(tree: Tree, medium: Path, *, wait_s: float) -> Taken:
                 f"{tree.desk}: the agent does not take it ({e}); run it as root, "
                 "and see: littoral status"
             ) from e
+        if taken.code == MisuseError.code:
+            raise MisuseError(taken.detail)
         return _with_receipt(taken, receipt, fd, medium)
 
 

@@ -61,6 +61,11 @@ class Offline:
         """See who came to the desk."""
         self._desk.tick()
 
+    def changed(self) -> None:
+        """Anything may be other than it was: what came of a medium, perhaps. Any thread."""
+        if self._taking is not None:
+            self._taking.changed()
+
     def take(self, folder: Folder, wait_s: float) -> Taken:
         """Take a medium that somebody holds out.
 
@@ -92,4 +97,5 @@ class Offline:
             journals=dict(self._life.journals),
             refused=dict(wishes.refused) if wishes else {},
             serving=self._watcher.serving is not None,
+            switching=self._life.agenda.switching,
         )

@@ -30,13 +30,12 @@ from littoral_agent.origin import Origin
 from littoral_agent.preflight import Preflight
 from littoral_agent.promises import Promises
 from littoral_agent.receipt import Receipts
-from littoral_agent.refusals import Refusals
+from littoral_agent.refusals import Refusals, Refused, still_refused
 from littoral_agent.renewer import Renewer
 from littoral_agent.reports import Reports
 from littoral_agent.settings import MiB, Settings
 from littoral_agent.spool import Spool
 from littoral_agent.state import running
-from littoral_agent.taking import Refused, still_refused
 from littoral_agent.telemetry import Speed
 from littoral_agent.watcher import Watcher
 from littoral_agent.wishes import Wishes
@@ -324,5 +323,6 @@ class Parts:
         return self._wishes.named if self._wishes else frozenset()
 
     def _changed(self) -> None:
+        self.offline.changed()
         if self.channel is not None:
             self.channel.wake()

@@ -1,18 +1,33 @@
 """What is told of what the director wants and this device does not do: each once."""
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from littoral.errors import JournalError, LittoralError
 from littoral.journal_log import about
 from littoral.trust.beliefs import Assignment
 from littoral.wire.journal import Journal, Quarantine
 from littoral.wire.messages import Update
+from littoral_agent.outline import Outline
 from littoral_agent.reports import Reports
 from littoral_agent.saying import MOST_DETAIL, condemned
-from littoral_agent.taking import Refused
 from littoral_agent.update import Event
 
+_ENDS: Final = {Event.REFUSED, Event.FAILED}
+
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Why a release is not run here."""
+
+    version: int  # of the document that named it
+    release: int
+    code: str
+    detail: str
 
 
 class Refusals:
@@ -80,3 +95,30 @@ class Refusals:
             detail=detail[:MOST_DETAIL],
         )
         self._reports.tell("update", "", update=update, once=once)
+
+
+def tried(held: Journal, said: Outline) -> Refused | None:
+    """Return why what is ``said`` of the model of ``held`` was given up, if it was."""
+    last = held.said.update if held.said else None
+    if held.candidate is not None or last is None or last.event not in _ENDS:
+        return None
+    if last.release is None or last.manifest not in said.manifests:
+        return None
+    code = last.code or last.event
+    return Refused(version=said.version, release=last.release, code=code, detail=last.detail)
+
+
+def still_refused(
+    known: Mapping[str, Refused], journals: Mapping[str, Journal], *, version: int
+) -> dict[str, Refused]:
+    """Return of ``known`` what document ``version`` names, and was not taken on since."""
+    taken = {
+        model: chosen.release
+        for model, held in journals.items()
+        if (chosen := held.candidate or held.good) is not None
+    }
+    return {
+        model: why
+        for model, why in known.items()
+        if why.version == version and taken.get(model) != why.release
+    }

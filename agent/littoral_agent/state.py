@@ -20,7 +20,7 @@ from littoral_agent import certificate, identity
 from littoral_agent.control import Control
 from littoral_agent.identity import Enrolment
 from littoral_agent.outline import Outline, outline
-from littoral_agent.taking import Refused, tried
+from littoral_agent.refusals import Refused, tried
 from littoral_agent.telemetry import Speed
 
 _MAX_BYTES: Final = 64 * 1024

@@ -4,10 +4,11 @@ It believes nothing and does nothing itself: the director's word on the medium i
 other, and while it is followed the medium is the first source that is asked.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Literal
 
 from littoral import records
 from littoral.errors import ForgottenError, LittoralError, MalformedError
@@ -16,23 +17,11 @@ from littoral_agent.folder import Folder
 from littoral_agent.media import word
 from littoral_agent.outline import Outline, outline
 from littoral_agent.receipt import Told
+from littoral_agent.refusals import Refused, still_refused, tried
+from littoral_agent.saying import MOST_DETAIL
 from littoral_agent.sources import Sources
-from littoral_agent.update import Event
-
-POLL_S: Final = 0.1
-_ENDS: Final = {Event.REFUSED, Event.FAILED}
 
 Verdict = Literal["proven", "on probation", "under way", "refused"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """Why a release is not run here."""
-
-    version: int  # of the document that named it
-    release: int
-    code: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +34,7 @@ class View:
     journals: Mapping[str, Journal]
     refused: Mapping[str, Refused]  # by model
     serving: bool  # serve answers: without it nothing is tried
+    switching: bool = False  # serve is being told what to run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +65,10 @@ class Taken:
 
 
 class Taking:
-    """One medium at a time. ``hear`` takes the word, ``view`` says what became of it."""
+    """One medium at a time. ``hear`` takes the word, ``view`` says what became of it.
+
+    Whoever changes what is seen says so by ``changed``, afterwards; any thread may.
+    """
 
     def __init__(
         self,
@@ -88,6 +81,11 @@ class Taking:
     ) -> None:
         self._device, self._sources = device, sources
         self._hear, self._view, self._clock = hear, view, clock
+        self._news = threading.Event()
+
+    def changed(self) -> None:
+        """Let whoever waits look again."""
+        self._news.set()
 
     def take(self, folder: Folder, *, wait_s: float) -> Taken:
         """Follow the word on ``folder`` until all that it names is tried, or for so long."""
@@ -104,8 +102,7 @@ class Taking:
         until = self._clock() + wait_s
         with self._sources.lent(folder):
             self._hear(data)
-            while not _ended(view := self._view()) and self._clock() < until:
-                time.sleep(POLL_S)
+            view = self._await(until)
         taken = Taken(device=self._device, version=said.version)
         if view.disbelieved is not None and view.disbelieved[0] == data:
             error = view.disbelieved[1]
@@ -115,38 +112,22 @@ class Taking:
             return replace(taken, code=why.code, detail=detail, again=True)
         return replace(taken, models=_models(view, said))
 
+    def _await(self, until: float) -> View:
+        """Return what was seen last, once it has ended or it is so late."""
+        while True:
+            self._news.clear()  # before the look: what changes meanwhile is looked at again
+            view, left_s = self._view(), until - self._clock()
+            if _ended(view) or left_s <= 0:
+                return view
+            self._news.wait(left_s)
+
 
 def _ended(view: View) -> bool:
     """Whether the medium is needed no more, and what was on it was tried."""
     trying = {State.FETCHING, State.TESTING} if view.serving else {State.FETCHING}
+    if view.serving and view.switching:
+        return False
     return view.resting and all(one.state not in trying for one in view.journals.values())
-
-
-def tried(held: Journal, said: Outline) -> Refused | None:
-    """Return why what is ``said`` of the model of ``held`` was given up, if it was."""
-    last = held.said.update if held.said else None
-    if held.candidate is not None or last is None or last.event not in _ENDS:
-        return None
-    if last.release is None or last.manifest not in said.manifests:
-        return None
-    code = last.code or last.event
-    return Refused(version=said.version, release=last.release, code=code, detail=last.detail)
-
-
-def still_refused(
-    known: Mapping[str, Refused], journals: Mapping[str, Journal], *, version: int
-) -> dict[str, Refused]:
-    """Return of ``known`` what document ``version`` names, and was not taken on since."""
-    taken = {
-        model: chosen.release
-        for model, held in journals.items()
-        if (chosen := held.candidate or held.good) is not None
-    }
-    return {
-        model: why
-        for model, why in known.items()
-        if why.version == version and taken.get(model) != why.release
-    }
 
 
 def _models(view: View, said: Outline) -> tuple[Model, ...]:
@@ -179,5 +160,5 @@ def _refused(model: str, release: int, serves: int | None, code: str, detail: st
         release=release,
         serves=serves,
         code=code,
-        detail=detail,
+        detail=detail[:MOST_DETAIL],
     )

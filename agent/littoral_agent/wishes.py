@@ -31,8 +31,7 @@ from littoral_agent.hands import Hands
 from littoral_agent.life import Life
 from littoral_agent.outline import MAX_DOCUMENT, Outline, is_newer, outline, settled
 from littoral_agent.pursuit import Pursuit
-from littoral_agent.refusals import Refusals
-from littoral_agent.taking import Refused
+from littoral_agent.refusals import Refusals, Refused
 from littoral_agent.update import Do
 
 NEVER: Final = math.inf

@@ -181,8 +181,13 @@ def test_a_medium_that_was_mended_is_taken_at_once(fleet: Fleet) -> None:
 def test_a_device_of_nobody_says_so(fleet: Fleet) -> None:
     folder = stick(fleet)
     shutil.rmtree(fleet.tree.identity)
-    done = littoral("install", folder, "--data", fleet.tree.root)
+    words = ("install", folder, "--data", fleet.tree.root)
+    done = littoral(*words)
     assert (done.returncode, "not enrolled" in done.stderr) == (2, True)
+    with fleet.agent():  # and so it does where an agent waits for somebody to enrol it
+        up(fleet)
+        done = littoral(*words)
+        assert (done.returncode, "not enrolled" in done.stderr) == (2, True)
 
 
 def test_a_folder_that_is_none_is_a_misuse(fleet: Fleet) -> None:

@@ -12,9 +12,9 @@ from littoral.wire.control import Loaded, Serving
 from littoral.wire.messages import Running
 from littoral.wire.sketch import Sketch
 from littoral_agent.identity import Enrolment
+from littoral_agent.refusals import Refused
 from littoral_agent.showing import lines
 from littoral_agent.state import Found, Live
-from littoral_agent.taking import Refused
 from littoral_agent.telemetry import Speed
 
 NOW_S = 1_800_000_000.0

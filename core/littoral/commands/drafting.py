@@ -53,8 +53,22 @@ _THRESHOLD: Final = click.option(
 )
 @click.argument("folder", metavar="DIR", type=_PATH)
 @click.option("--fleet", metavar="NAME", required=True, help="Whose devices believe it.")
-@click.option("--root", metavar="PUB", multiple=True, required=True, type=_PATH)
-@click.option("--targets", metavar="PUB", multiple=True, required=True, type=_PATH)
+@click.option(
+    "--root",
+    metavar="PUB",
+    multiple=True,
+    required=True,
+    type=_PATH,
+    help="A key of root, for each person one; its owner is called as the file.",
+)
+@click.option(
+    "--targets",
+    metavar="PUB",
+    multiple=True,
+    required=True,
+    type=_PATH,
+    help="A key of targets, which names whose releases count; likewise.",
+)
 @_THRESHOLD
 @click.option("--offline", required=True, type=_PATH, help="Folder for the device CA's key.")
 @click.option("--online", required=True, type=_PATH, help="Folder for the console's keys.")
