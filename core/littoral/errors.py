@@ -20,7 +20,8 @@ LittoralError
 │   ├── StaleError              from an offline medium and older than what is known: no attack
 │   ├── WrongDeviceError        meant for another device, incarnation or fleet
 │   ├── WrongHardwareError      for hardware that this device does not have
-│   └── ForgottenError          the repository does not hold what its metadata names
+│   ├── ForgottenError          the repository does not hold what its metadata names
+│   └── EncodingError           an encoding was decoded, and is not the file that it is signed for
 ├── UnfitError                  this device cannot take it: refused, before a byte of it came
 │   ├── WrongRuntimeError       its runtime is of another version than the release requires
 │   ├── OperatorsError          its runtime does not know an operator, or not in that version
@@ -207,6 +208,10 @@ class WrongHardwareError(TrustError):
 
 class ForgottenError(TrustError):
     code = "forgotten"
+
+
+class EncodingError(TrustError):
+    code = "encoding"
 
 
 class UnfitError(LittoralError):

@@ -77,6 +77,12 @@ _REASONS: Final[dict[str, Reason]] = {
         "A file is missing from the repository",
         "The signed metadata names a file that the repository does not hold. Upload it again.",
     ),
+    "encoding": Reason(
+        "An encoding that is not the file",
+        "What a patch or a compressed file was decoded to is not the file that was signed. The "
+        "device took another way: the update goes on, for more bytes.",
+        "busy",
+    ),
     # what arrived cannot be read
     "bundle": Reason("Not a bundle", "What arrived cannot be a release."),
     "malformed": Reason(
@@ -257,6 +263,7 @@ _WORDS: Final[dict[str, Word]] = {
     "journal": Word("journal", "bad"),
     "clock": Word("clock", "calm"),
     "director": Word("director's document refused", "bad"),
+    "encoding": Word("encoding given up", "busy"),
     # what was done about who a device is
     "device.enroll": Word("enrolled", "good"),
     "device.revoke": Word("revoked", "bad"),

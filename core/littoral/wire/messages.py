@@ -40,7 +40,7 @@ MOST_ONCE: Final = 64  # characters
 PROBATION_LEFT: Final = "probation_left_s"  # a figure of an Update: when probation ends
 WAITS_LEFT: Final = "waits_left_s"  # … and when it goes on
 
-Kind = Literal["update", "boot", "journal", "dropped", "clock", "director"]
+Kind = Literal["update", "boot", "journal", "dropped", "clock", "director", "encoding"]
 
 
 def topic(device: str, path: str) -> str:
@@ -108,7 +108,7 @@ class Report(Message):
     key: Key
     once: str  # what makes it one of its kind for ever: it may be numbered anew
     time_ms: int  # by the device's trusted clock
-    kind: Kind  # director: a document of the director was refused, whole
+    kind: Kind  # director: a document of it was refused, whole; encoding: one was given up
     update: Update | None = None
     detail: str = ""
     code: str | None = None  # why, where no update says it
