@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import click
 
-from littoral.wire import board, enrolment, identity, messages, receipt, telemetry
+from littoral.wire import blocks, board, enrolment, identity, messages, receipt, telemetry
 
 HERE = Path(__file__).parent
 UNITS = ((30, "GiB"), (20, "MiB"), (10, "KiB"))
@@ -252,6 +252,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "serve-settings": lambda: settings_of("littoral_serve.settings", "Settings"),
     "recipe": lambda: settings_of("littoral_converter.recipe", "Recipe"),
     "messages": lambda: records_of(messages),
+    "blocks": lambda: records_of(blocks),
     "telemetry": lambda: records_of(telemetry),
     "board": lambda: records_of(board),
     "enrolment": lambda: records_of(enrolment),

@@ -34,7 +34,11 @@ from littoral.wire.board import Board
 from littoral.wire.message import Message
 
 TOPICS: Final = "littoral/devices"
-UP: Final = ("up/status", "up/report", "up/telemetry", "up/renew")  # brokers let pass no other
+SAID: Final = ("up/status", "up/report", "up/telemetry", "up/renew")  # by devices to consoles
+TOLD: Final = ("down/desired", "down/ack", "down/renew", "down/renewed", "down/denied")
+ASK: Final = "up/ask"  # wire.blocks has these two
+BLOCK: Final = "down/block"
+UP: Final = (*SAID, ASK)  # brokers let pass no other
 
 MOST_ONCE: Final = 64  # characters
 PROBATION_LEFT: Final = "probation_left_s"  # a figure of an Update: when probation ends
