@@ -1,23 +1,22 @@
 """The room's commands: arguments in, one line or one JSON object out."""
 
 import json
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from littoral.commands.output import JSON, emit
+from littoral.commands.output import JSON
 from littoral.errors import MissingExtraError
+from littoral_converter.publishing import publish
+from littoral_converter.terminal import progress, stoppable
 
 if TYPE_CHECKING:
     from littoral_converter.report import Report
-    from littoral_converter.worker import Progress as Said
-    from littoral_converter.worker import Say
+
+__all__ = ["convert", "publish"]
 
 _PATH: Any = click.Path(path_type=Path)
 
@@ -74,7 +73,7 @@ def convert(
         label=label,
         force=force,
     )
-    with _stoppable(), _progress(shown=not as_json and sys.stderr.isatty()) as say:
+    with stoppable(), progress(shown=not as_json and sys.stderr.isatty()) as say:
         report = run(order, say=say)
     for warning in report.warnings:
         click.echo(f"warning: {warning}", err=True)
@@ -82,26 +81,6 @@ def convert(
         click.echo(json.dumps(_summary(report, out)))
     else:
         _table(report, out)
-
-
-@click.command(
-    epilog="Example: littoral publish digits-1 --repo repo --offline keys/offline",
-)
-@click.argument("bundle", type=_PATH)
-@click.option("--repo", type=_PATH, required=True, help="The repository's folder.")
-@click.option("--offline", type=_PATH, required=True, help="Where the model's release key lies.")
-@click.option("--floor", type=int, help="The lowest release that may be newly activated.")
-@JSON
-def publish(bundle: Path, repo: Path, offline: Path, floor: int | None, as_json: bool) -> None:
-    """Sign the release in BUNDLE and put it into a repository, where the release keys are."""
-    from littoral.trust import writer
-
-    done = writer.publish(repo, bundle, offline=offline, floor=floor)
-    text = (
-        f"{done.model}:{done.release} is signed and in {repo} ({done.blobs} new files, "
-        f"{done.bytes} bytes); next: littoral fleet releases upload {repo}"
-    )
-    emit(done, as_json=as_json, text=text)
 
 
 def _summary(report: "Report", out: Path) -> dict[str, Any]:
@@ -146,37 +125,3 @@ def _table(report: "Report", out: Path) -> None:
         table.add_row("fully integer", "", "yes" if v.fully_integer else "no")
     Console().print(table)
     click.echo(f"bundle: {out}\nreport: {out / 'report.html'}")
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let SIGTERM end the work as Ctrl-C does: with nothing left of it."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _progress(*, shown: bool) -> Iterator["Say"]:
-    """Yield what takes words about progress, and shows them on a terminal."""
-    if not shown:
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-
-        def say(said: "Said") -> None:
-            bar.update(task, description=said.stage, completed=said.done, total=said.of or None)
-
-        yield say

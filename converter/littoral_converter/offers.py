@@ -1,19 +1,21 @@
 """In which encodings a file is offered: zstd, and a patch from each older file that helps.
 
 A patch is offered only where it is smaller than zstd, and zstd only where it is smaller than the
-file. Each is decoded again, as a device will, before it is offered.
+file, by more than it takes to name it. Each is decoded again, as a device will, before that.
 """
 
 import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from littoral.bundle import encodings
 from littoral.bundle.frames import PLAIN
 from littoral.bundle.manifest import Encoding, File
 from littoral_converter import blocks, patches
+
+NAMED: Final = {"zstd": 128, "patch": 256}  # bytes, about, that naming one takes in the manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +29,22 @@ def offers(file: bytes, bases: Iterable[bytes]) -> Iterator[Offer]:
     plain = File(sha256=hashlib.sha256(file).hexdigest(), size=len(file))
     least = len(file)
     packed = _offer("zstd", framed(file))
-    if packed.encoding.size < least:
+    if _worth(packed, least):
         least = packed.encoding.size
         yield _proven(packed, plain, b"")
     for base in bases:
         patch = _offer("patch", patches.make(base, file), base=hashlib.sha256(base).hexdigest())
-        if patch.encoding.size < least:
+        if _worth(patch, least):
             yield _proven(patch, plain, base)
 
 
 def framed(file: bytes) -> bytes:
     """Return ``file`` in frames, each in its best blocks."""
     return b"".join(blocks.compress(file[at : at + PLAIN]) for at in range(0, len(file), PLAIN))
+
+
+def _worth(offer: Offer, least: int) -> bool:
+    return offer.encoding.size + NAMED[offer.encoding.kind] < least
 
 
 def _offer(kind: Literal["zstd", "patch"], data: bytes, *, base: str | None = None) -> Offer:

@@ -11,6 +11,10 @@ from littoral_converter import blocks
 
 _BLOCK: Final = 2**14  # a reach is made of blocks of this size
 _GRAM: Final = 8  # bytes that must be equal to count as one trace
+_INDEXED: Final = 2**24  # places that are kept; of a larger base one of two, of three …
+_PART: Final = 2**20  # bytes that are looked at together
+_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)  # makes neighbours of numbers no neighbours
+_TOP: Final = np.uint64(40)
 _COMMON: Final = 16  # places in the base; what is at more of them, as zeros are, tells nothing
 
 
@@ -19,6 +23,7 @@ class Base:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
+        self._every = -(-len(data) // _INDEXED)
 
     def read(self, reach: tuple[Range, ...]) -> bytes:
         return b"".join(self._data[at : at + size] for at, size in reach)
@@ -49,7 +54,7 @@ class Base:
     def _places(self, new: bytes) -> NDArray[np.int64]:
         """Return where in the base something of ``new`` is."""
         order, ordered = self._index
-        wanted = np.unique(_grams(new))
+        wanted = np.unique(_grams(new, self._every)[1])
         first, behind = (np.searchsorted(ordered, wanted, side) for side in ("left", "right"))
         first, many = first[behind - first <= _COMMON], (behind - first)[behind - first <= _COMMON]
         steps = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
@@ -57,14 +62,22 @@ class Base:
 
     @cached_property
     def _index(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        grams = _grams(self._data)
+        places, grams = _grams(self._data, self._every)
         order = np.argsort(grams, kind="stable")
-        return order, grams[order]
+        return places[order], grams[order]
 
 
-def _grams(data: bytes) -> NDArray[np.uint64]:
-    """Return every eight neighbouring bytes as one number."""
+def _grams(data: bytes, every: int) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """Return every eight neighbouring bytes as one number, and where: one of ``every`` numbers."""
     if len(data) < _GRAM:
-        return np.zeros(0, np.uint64)
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64)
     windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(data, np.uint8), _GRAM)
-    return np.ascontiguousarray(windows).view("<u8").ravel()
+    if every <= 1:
+        grams = np.ascontiguousarray(windows).view("<u8").ravel()
+        return np.arange(len(grams)), grams
+    parts = []
+    for at in range(0, len(windows), _PART):
+        grams = np.ascontiguousarray(windows[at : at + _PART]).view("<u8").ravel()
+        kept = np.flatnonzero((grams * _SPREAD >> _TOP) % np.uint64(every) == 0)
+        parts.append((at + kept, grams[kept]))
+    return np.concatenate([p for p, _ in parts]), np.concatenate([g for _, g in parts])

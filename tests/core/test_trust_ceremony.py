@@ -7,7 +7,8 @@ import pytest
 
 from littoral.errors import MisuseError, RollbackError
 from littoral.trust import keyfiles, rules, writer
-from littoral.trust.ceremony import Changes, draft_model, draft_root, draft_targets
+from littoral.trust.ceremony import Changes, draft_root, draft_targets
+from littoral.trust.releasing import draft_model
 from littoral.trust.repository import Repository
 from simulators.people import NOW, People
 from simulators.repository import tiny_bundle

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from littoral.errors import ExpiredError, HashError, MisuseError, StorageError
-from littoral.trust import writer
+from littoral.trust import survey, writer
 from littoral.trust.client import Client, bootstrap
 from littoral.trust.exporting import LIFE, Exported, export
 from littoral_agent.folder import Folder
+from littoral_converter.encoding import Encoder
 from simulators.console import littoral
 from simulators.repository import RepositorySimulator
 
@@ -39,6 +40,19 @@ def test_a_medium_is_a_repository_that_holds(repo: RepositorySimulator) -> None:
     medium, done = stick(repo)
     assert done.releases == ("digits:1", "digits:2", "tides:1")
     writer.verify(medium, now=datetime.now(UTC))
+
+
+def test_a_medium_carries_the_files_as_they_are(tmp_path: Path) -> None:
+    """It is not paid by the byte, and whoever reads it asks for no encoding."""
+    repo = RepositorySimulator(tmp_path / "publisher")
+    done = repo.publish(repo.bundle("digits", 1), encode=Encoder(say=lambda _: None))
+    packed = [file for file in done.files if file.zstd is not None]
+    assert packed
+    medium, _ = stick(repo)
+    plain, whole = (len(list((folder / "blobs").iterdir())) for folder in (medium, repo.folder))
+    assert whole - plain == len(packed)
+    writer.verify(medium, now=datetime.now(UTC))
+    assert (survey.missing(medium), survey.missing(repo.folder)) == (len(packed), 0)
 
 
 def test_it_is_believed_longer_than_a_console_s_word_and_not_for_ever(

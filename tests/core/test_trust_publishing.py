@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from littoral.bundle.manifest import Encoding, Manifest
 from littoral.errors import (
     HashError,
     LittoralError,
@@ -17,6 +18,7 @@ from littoral.errors import (
     UnsupportedFormatError,
 )
 from littoral.trust import writer
+from littoral.trust.publishing import Encoded
 from littoral.trust.repository import Repository, releases
 from simulators.repository import RepositorySimulator
 
@@ -161,3 +163,85 @@ def test_a_floor_may_be_raised_with_a_release_and_never_falls(repo: RepositorySi
     publish(repo, repo.bundle("digits", 7))
     repo.renew()
     writer.verify(repo.folder, now=repo.now)
+
+
+class Encode:
+    """Offers some bytes of its own for the model, and remembers what it was asked with."""
+
+    def __init__(self, data: bytes = b"packed") -> None:
+        self.data = data
+        self.older: list[int] = []
+
+    def __call__(
+        self, manifest: Manifest, older: Sequence[Manifest], blob: Callable[[str], Path]
+    ) -> Encoded:
+        self.older = [one.release for one in older]
+        sha256 = hashlib.sha256(self.data).hexdigest()
+        assert blob(manifest.files["model.tflite"].sha256).exists()  # it is read from there
+        encoding = Encoding(kind="zstd", sha256=sha256, size=len(self.data))
+        return Encoded(made=[("model.tflite", encoding, self.data)], left_out=("what was not",))
+
+
+def test_encodings_are_added_to_what_is_signed_and_the_bundle_is_as_it_was(
+    repo: RepositorySimulator,
+) -> None:
+    bundle = repo.bundle("digits", 1)
+    before = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    done = publish(repo, bundle, encode=Encode())
+    assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before
+    data = repo.read(f"targets/bundles/digits/1/{done.manifest_sha256}.manifest.json")
+    signed, original = Manifest.from_json(data), Manifest.from_json(before["manifest.json"])
+    (encoding,) = signed.files["model.tflite"].encodings
+    assert repo.read(f"blobs/{encoding.sha256}") == b"packed"
+    assert signed.model == original.model
+    assert {n: f.sha256 for n, f in signed.files.items()} == {
+        n: f.sha256 for n, f in original.files.items()
+    }
+    assert (done.blobs, done.left_out) == (4, ("what was not",))
+    assert {file.name: file.zstd for file in done.files}["model.tflite"] == len(b"packed")
+
+
+def test_patches_may_start_from_what_is_published_and_not_below_the_floor(
+    repo: RepositorySimulator,
+) -> None:
+    encode = Encode()
+    for release, floor in ((1, None), (2, None), (3, 2), (4, 3), (5, None)):
+        publish(repo, repo.bundle("digits", release), encode=encode, floor=floor)
+        expected = range(release - 1, 0, -1)
+        least = {1: 0, 2: 0, 3: 2, 4: 3, 5: 3}[release]
+        assert encode.older == [n for n in expected if n >= least], release
+
+
+def test_who_signs_need_not_hold_every_old_manifest(repo: RepositorySimulator) -> None:
+    encode = Encode()
+    for release in (1, 2):
+        publish(repo, repo.bundle("digits", release))
+    next((repo.folder / "targets/bundles/digits/1").iterdir()).unlink()
+    publish(repo, repo.bundle("digits", 3), encode=encode)
+    assert encode.older == [2]
+
+
+def test_nothing_is_encoded_for_a_release_that_nobody_could_sign(
+    repo: RepositorySimulator,
+) -> None:
+    encode = Encode()
+    publish(repo, repo.bundle("digits", 4))
+    again = repo.bundle("digits", 5)
+    edit(again, lambda m: m.update(release=4))
+    with pytest.raises(RollbackError):
+        publish(repo, again, encode=encode)
+    (repo.offline / "digits-1.pem").unlink()
+    with pytest.raises(MisuseError):
+        publish(repo, repo.bundle("digits", 6), encode=encode)
+    assert encode.older == []
+
+
+def test_a_manifest_that_grew_too_long_is_not_signed(repo: RepositorySimulator) -> None:
+    class Many(Encode):
+        def __call__(self, *asked: Any) -> Encoded:
+            (made,) = super().__call__(*asked).made
+            return Encoded(made=[made] * 1000)
+
+    with pytest.raises(MalformedError, match="manifest"):
+        publish(repo, repo.bundle("digits", 1), encode=Many())
+    assert not list((repo.folder / "targets").rglob("*.json"))

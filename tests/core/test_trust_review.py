@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from littoral.trust.ceremony import Changes, draft_model, draft_root, draft_targets
+from littoral.trust.ceremony import Changes, draft_root, draft_targets
 from littoral.trust.drafts import Draft
+from littoral.trust.releasing import draft_model
 from littoral.trust.review import lines
 from simulators.people import NOW, People
 from simulators.repository import tiny_bundle

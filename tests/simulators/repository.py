@@ -55,6 +55,7 @@ from littoral.trust import writer
 from littoral.trust.beliefs import Anchors, Assignment
 from littoral.trust.keyfiles import load_signer
 from littoral.trust.keys import sign_time
+from littoral.trust.publishing import Encode
 from littoral.trust.repository import Repository, releases
 from littoral.trust.rules import anchors
 
@@ -138,14 +139,16 @@ class RepositorySimulator:
         folder.mkdir(parents=True)
         return tiny_bundle(folder, model=model, release=release, files=files, hardware=hardware)
 
-    def publish(self, bundle: Path, *, floor: int | None = None) -> writer.Published:
+    def publish(
+        self, bundle: Path, *, floor: int | None = None, encode: Encode | None = None
+    ) -> writer.Published:
         """Publish, delegating the model first if need be, and renew."""
         model = Manifest.from_json((bundle / NAME).read_bytes()).model
         repository = Repository(self.folder)
         if model not in repository.models(repository.targets(repository.root()).signed):
             writer.delegate(self.folder, model, offline=self.offline, now=self.now)
         published = writer.publish(
-            self.folder, bundle, offline=self.offline, floor=floor, now=self.now
+            self.folder, bundle, offline=self.offline, floor=floor, encode=encode, now=self.now
         )
         self.renew()
         return published

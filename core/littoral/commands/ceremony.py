@@ -74,24 +74,26 @@ def collect(folder: Path, drafts: tuple[Path, ...], *, as_json: bool) -> None:
 
     done = put(folder, [load(path) for path in find(drafts)], now=datetime.now(UTC))
     value = {"collected": [{"role": d.role, "version": d.metadata.signed.version} for d in done]}
-    said = ", ".join(f"{d.role} {d.metadata.signed.version}" for d in done)
-    emit(value, as_json=as_json, text=f"{folder}: {said}; check it: littoral repo verify {folder}")
+    roles = ", ".join(f"{d.role} {d.metadata.signed.version}" for d in done)
+    emit(value, as_json=as_json, text=f"{folder}: {roles}; check it: littoral repo verify {folder}")
 
 
 def say(drafts: Iterable[tuple[Path, "Draft"]], *, as_json: bool) -> None:
     """Print what drafts say, for people or programs."""
+    found = list(drafts)
+    value = {"drafts": [plain(path, one) for path, one in found]}
+    emit(value, as_json=as_json, text="\n\n".join(said(path, one) for path, one in found))
+
+
+def said(path: Path, draft: "Draft") -> str:
+    """Return what the draft in ``path`` says, for people."""
     from littoral.trust.review import lines
 
-    found, now = list(drafts), datetime.now(UTC)
-    said = [
-        "\n".join((f"{path}", *(f"  {line}" for line in lines(one, now=now))))
-        for path, one in found
-    ]
-    value = {"drafts": [_plain(path, one) for path, one in found]}
-    emit(value, as_json=as_json, text="\n\n".join(said))
+    return "\n".join((f"{path}", *(f"  {line}" for line in lines(draft, now=datetime.now(UTC)))))
 
 
-def _plain(path: Path, draft: "Draft") -> dict[str, Any]:
+def plain(path: Path, draft: "Draft") -> dict[str, Any]:
+    """Return what the draft in ``path`` is, for programs."""
     return {
         "path": path,
         "role": draft.role,

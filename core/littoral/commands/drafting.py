@@ -128,7 +128,11 @@ def found(
 @click.option(
     "--device-ca", metavar="CRT", type=_PATH, help="Anchor another device CA, where ROLE is root."
 )
-@click.option("--bundle", type=_PATH, help="A release, where ROLE is its model.")
+@click.option(
+    "--bundle",
+    type=_PATH,
+    help="A release as it is, where ROLE is its model; with encodings: littoral publish --to.",
+)
 @click.option("--floor", type=click.IntRange(min=1), help="Where ROLE is a model.")
 @click.option("--force", is_flag=True, help="Also a floor above every release.")
 @click.option("--days", type=click.IntRange(min=1), help="How long it lives, if not as usual.")
@@ -171,7 +175,7 @@ def _drafted(
     folder: Path, role: str, changes: "Changes", of_model: dict[str, Any]
 ) -> tuple["Draft", ...]:
     from littoral.errors import MisuseError
-    from littoral.trust import ceremony
+    from littoral.trust import ceremony, releasing
 
     now = datetime.now(UTC)
     if role in {"root", "targets"}:
@@ -182,7 +186,7 @@ def _drafted(
         return ceremony.draft_targets(folder, changes, now=now)
     if changes != replace(ceremony.Changes(), life=changes.life):
         raise MisuseError(f"{role}: whom to trust with it is said in a draft of targets")
-    return (ceremony.draft_model(folder, role, **of_model, life=changes.life, now=now),)
+    return (releasing.draft_model(folder, role, **of_model, life=changes.life, now=now),)
 
 
 def _root_of(path: Path) -> str:

@@ -1,8 +1,8 @@
-"""Prepares what several people are to sign: whom to trust, whom no more, what is released.
+"""Prepares what several people are to sign: whom to trust, and whom no more.
 
 Whoever prepares a draft (littoral.trust.drafts) needs no secret key for it and decides nothing:
 those who hold the keys do, each on a machine of their own, and littoral.trust.collecting puts
-into the repository what enough of them have signed.
+into the repository what enough of them have signed. What is released: littoral.trust.releasing.
 """
 
 import copy
@@ -27,9 +27,9 @@ from littoral.trust import rules
 from littoral.trust.drafts import OWNER, Draft, called
 from littoral.trust.founding import check_thresholds
 from littoral.trust.metadata import verify
-from littoral.trust.publishing import check_model, propose
-from littoral.trust.repository import Repository, releases
-from littoral.trust.rotation import ANCHORED, ONLINE, TOP_LEVEL, check_reached, set_floor
+from littoral.trust.publishing import check_model
+from littoral.trust.repository import Repository
+from littoral.trust.rotation import ANCHORED, TOP_LEVEL
 from littoral.trust.signing import ROOT_LIFE, TARGETS_LIFE, stamp
 
 _PREFIX: Final = 6
@@ -70,7 +70,7 @@ def draft_root(folder: Path, changes: Changes, *, now: datetime) -> Draft:
         root.unrecognized_fields[rules.FIELD]["device_ca_sha256"] = changes.device_ca
     check_thresholds(root)
     _still_holds(root, Targets.type, repository.targets(held))
-    _next(metadata, version=held.version + 1, life=changes.life or ROOT_LIFE, now=now)
+    next_version(metadata, version=held.version + 1, life=changes.life or ROOT_LIFE, now=now)
     return Draft(role=Root.type, before=before, by=None, metadata=metadata)
 
 
@@ -103,7 +103,7 @@ def draft_targets(folder: Path, changes: Changes, *, now: datetime) -> tuple[Dra
             raise MisuseError(f"{model}: {role.threshold} must sign, and {len(role.keyids)} can")
         if model in held:
             _still_holds(targets, model, held[model])
-    _next(
+    next_version(
         metadata,
         version=before.signed.version + 1,
         life=changes.life or TARGETS_LIFE,
@@ -114,51 +114,8 @@ def draft_targets(folder: Path, changes: Changes, *, now: datetime) -> tuple[Dra
     return (Draft(role=Targets.type, before=before, by=by, metadata=metadata), *first)
 
 
-def draft_model(
-    folder: Path,
-    model: str,
-    *,
-    bundle: Path | None = None,
-    floor: int | None = None,
-    force: bool = False,
-    life: timedelta | None = None,
-    now: datetime,
-) -> Draft:
-    """Return the next metadata of ``model``: with a release, a floor, or only a longer life.
-
-    Raises:
-        MisuseError: There is no such model, or the floor is above every release.
-        RollbackError: A floor never falls, and releases only rise.
-
-    """
-    repository = Repository(folder)
-    by = repository.targets(repository.root())
-    held = repository.models(by.signed)
-    if model in {*ONLINE, *ANCHORED}:
-        raise MisuseError(
-            f"expected root, targets or a model, found {model!r}: the console signs that; "
-            "with which key is said by: littoral repo draft DIR root"
-        )
-    if model not in held:
-        raise MisuseError(f"no model {model!r}; there are: {', '.join(held) or 'none'}")
-    before = held[model]
-    if bundle is None:
-        metadata = copy.deepcopy(before)
-        if floor is not None:
-            newest = max(releases(metadata.signed, model), default=0)
-            if not force:
-                check_reached(floor, model, newest=newest)
-            set_floor(metadata.signed, model, floor=floor)
-    else:
-        metadata, published = propose(folder, bundle, floor=floor, now=now)
-        if published.model != model:
-            raise MisuseError(f"{bundle}: expected a release of {model}, found {published.model}")
-    version = before.signed.version + 1
-    _next(metadata, version=version, life=life or TARGETS_LIFE, now=now)
-    return Draft(role=model, before=before, by=by, metadata=metadata)
-
-
-def _next(metadata: Metadata[Any], *, version: int, life: timedelta, now: datetime) -> None:
+def next_version(metadata: Metadata[Any], *, version: int, life: timedelta, now: datetime) -> None:
+    """Make ``metadata`` the one that is to be signed as ``version``."""
     metadata.signed.version = version
     metadata.signed.expires = (now + life).replace(microsecond=0)
     metadata.signatures.clear()
@@ -168,7 +125,7 @@ def _next(metadata: Metadata[Any], *, version: int, life: timedelta, now: dateti
 def _first(model: str, *, by: Metadata[Targets], life: timedelta | None, now: datetime) -> Draft:
     metadata = Metadata(Targets())
     metadata.signed.unrecognized_fields[rules.FLOORS] = {model: 0}
-    _next(metadata, version=1, life=life or TARGETS_LIFE, now=now)
+    next_version(metadata, version=1, life=life or TARGETS_LIFE, now=now)
     return Draft(role=model, before=None, by=by, metadata=metadata)
 
 

@@ -15,7 +15,7 @@ from tuf.api.metadata import Root, Snapshot, TargetFile, Targets, Timestamp
 from littoral import durable
 from littoral.errors import MisuseError
 from littoral.trust import writer
-from littoral.trust.publishing import copy_blob
+from littoral.trust.blobs import copy_blob
 from littoral.trust.repository import Repository, read, releases
 from littoral.trust.signing import PUBLIC
 
@@ -104,15 +104,16 @@ def _choose(
 
 
 def _copy_release(source: Repository, medium: Repository, model: str, target: TargetFile) -> int:
-    """Copy the blobs of one release, then its manifest; return how many bytes that were."""
+    """Copy the files of one release, then its manifest; return how many bytes that were.
+
+    Their encodings stay behind: a medium is not paid by the byte, and who reads one asks for none.
+    """
     manifest = source.read_manifest(model, target)
     _make(medium.blobs)
     copied = 0
     for file in manifest.files.values():
-        travels = [(one.sha256, one.size) for one in file.encodings]
-        for sha256, size in [(file.sha256, file.size), *travels]:
-            paths = (source.blob_path(sha256), medium.blob_path(sha256))
-            copied += size * copy_blob(*paths, sha256=sha256, size=size)
+        paths = (source.blob_path(file.sha256), medium.blob_path(file.sha256))
+        copied += file.size * copy_blob(*paths, sha256=file.sha256, size=file.size)
     where = {"sha256": target.hashes["sha256"]}
     path = medium.manifest_path(model, manifest.release, **where)
     _make(path.parent)

@@ -1,12 +1,13 @@
 """Publishes a release: its files into the repository, its manifest among what is signed.
 
 It reads a bundle as a stranger's: every file is hashed on its way, and nothing is signed
-that is not there, byte for byte as the manifest says.
+that is not there, byte for byte as the manifest says. Which encodings are worth offering is for
+whoever is handed in as ``encode`` to know; the bundle itself is never touched.
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,14 +15,28 @@ from typing import Final
 from tuf.api.metadata import Metadata, TargetFile, Targets
 
 from littoral import durable
-from littoral.bundle import manifest
-from littoral.bundle.manifest import Manifest, check_id, target_path
-from littoral.errors import HashError, MisuseError, RollbackError
-from littoral.trust.repository import CHUNK_BYTES, Repository, releases
+from littoral.bundle import costs, manifest
+from littoral.bundle.manifest import Encoding, Manifest, check_id, target_path
+from littoral.errors import ForgottenError, MisuseError, RollbackError
+from littoral.trust import rules
+from littoral.trust.blobs import copy_blob, is_there
+from littoral.trust.repository import Repository, releases
 from littoral.trust.rotation import check_reached, set_floor
 from littoral.trust.signing import PUBLIC, TARGETS_LIFE, find_signers, write
 
 RESERVED: Final = frozenset({"root", "targets", "snapshot", "timestamp", "director", "time"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """The encodings of a release's files as they are made: a file's name, what is said, bytes."""
+
+    made: Iterable[tuple[str, Encoding, bytes]] = ()
+    left_out: tuple[str, ...] = ()  # what was not tried, and why, for people
+
+
+# Of a manifest, the older ones that count, newest first, and where the repository keeps a blob.
+Encode = Callable[[Manifest, Sequence[Manifest], Callable[[str], Path]], Encoded]
 
 
 def check_model(model: str) -> None:
@@ -45,6 +60,8 @@ class Published:
     version: int  # of the model's metadata
     blobs: int  # that were not there before
     bytes: int  # of them
+    files: tuple[costs.FileCost, ...]  # that devices need, in each way that they may travel
+    left_out: tuple[str, ...]  # of the encodings
 
 
 def publish(
@@ -53,12 +70,13 @@ def publish(
     *,
     offline: Path,
     floor: int | None = None,
+    encode: Encode | None = None,
     now: datetime | None = None,
 ) -> Published:
     """Copy the bundle's files into the repository and sign its manifest with the model's key.
 
-    A file's encodings lie in ``bundle`` too, each under its own sha256. ``floor`` raises the
-    lowest release of the model that may be newly activated.
+    Encodings that the bundle names itself lie in it, each under its own sha256; ``encode`` makes
+    others. ``floor`` raises the lowest release of the model that may be newly activated.
 
     Raises:
         HashError: A file is not the one that the manifest names.
@@ -71,13 +89,18 @@ def publish(
     release = _read(repository, bundle, floor=floor, hint=f"--offline {offline}")
     by = release.targets.get_delegated_role(release.model)
     signers = find_signers(by, offline, release.model)
-    published = _add(repository, bundle, release, floor=floor, now=now)
+    published = _add(repository, bundle, release, floor=floor, encode=encode, now=now)
     write(repository, release.model, release.metadata, signers=signers, now=now)
     return published
 
 
 def propose(
-    folder: Path, bundle: Path, *, floor: int | None = None, now: datetime
+    folder: Path,
+    bundle: Path,
+    *,
+    floor: int | None = None,
+    encode: Encode | None = None,
+    now: datetime,
 ) -> tuple[Metadata[Targets], Published]:
     """Copy the bundle's files into the repository; return what its model's people may sign.
 
@@ -87,7 +110,7 @@ def propose(
     """
     repository = Repository(folder)
     release = _read(repository, bundle, floor=floor, hint="…")
-    published = _add(repository, bundle, release, floor=floor, now=now)
+    published = _add(repository, bundle, release, floor=floor, encode=encode, now=now)
     return release.metadata, published
 
 
@@ -130,15 +153,25 @@ def _read(repository: Repository, bundle: Path, *, floor: int | None, hint: str)
 
 
 def _add(
-    repository: Repository, bundle: Path, release: _Release, *, floor: int | None, now: datetime
+    repository: Repository,
+    bundle: Path,
+    release: _Release,
+    *,
+    floor: int | None,
+    encode: Encode | None,
+    now: datetime,
 ) -> Published:
     """Copy what is missing, and name the manifest in the model's metadata, its next version."""
-    found, model, signed = release.manifest, release.model, release.metadata.signed
+    model, signed = release.model, release.metadata.signed
     copied = [
         size
-        for source, sha256, size in _files(bundle, found)
+        for source, sha256, size in _files(bundle, release.manifest)
         if copy_blob(source, repository.blob_path(sha256), sha256=sha256, size=size)
     ]
+    older = tuple(_older(repository, model, signed, floor=floor or 0))
+    encoded = encode(release.manifest, older, repository.blob_path) if encode else Encoded()
+    release, added = _encoded(repository, release, encoded)
+    found, copied = release.manifest, copied + added
     sha256 = hashlib.sha256(release.data).hexdigest()
     path = repository.manifest_path(model, found.release, sha256=sha256)
     durable.make_folder(path.parent, mode=0o755)
@@ -157,7 +190,40 @@ def _add(
         version=signed.version,
         blobs=len(copied),
         bytes=sum(copied),
+        files=costs.by_file(found, older),
+        left_out=encoded.left_out,
     )
+
+
+def _older(
+    repository: Repository, model: str, signed: Targets, *, floor: int
+) -> Iterator[Manifest]:
+    """Walk the published manifests of what a device may have, newest first, as far as here."""
+    floor = max(floor, rules.floor(signed, model))
+    for release, target in sorted(releases(signed, model).items(), reverse=True):
+        if release >= floor:
+            try:
+                yield repository.read_manifest(model, target)
+            except ForgottenError:
+                continue  # who signs need not hold all that was ever signed
+
+
+def _encoded(
+    repository: Repository, release: _Release, encoded: Encoded
+) -> tuple[_Release, list[int]]:
+    """Put what was made into the repository, and into the manifest; return also its sizes."""
+    files, added = dict(release.manifest.files), []
+    for name, encoding, data in encoded.made:
+        path = repository.blob_path(encoding.sha256)
+        if not is_there(path, encoding.sha256):
+            durable.replace(path, data, mode=PUBLIC)
+            added.append(encoding.size)
+        files[name] = replace(files[name], encodings=(*files[name].encodings, encoding))
+    if files == release.manifest.files:
+        return release, added
+    data = replace(release.manifest, files=files).to_json()
+    # As a device will read it, so that none is signed which is too long for it.
+    return replace(release, manifest=Manifest.from_json(data), data=data), added
 
 
 def _manifest_bytes(bundle: Path) -> bytes:
@@ -175,38 +241,6 @@ def _files(bundle: Path, found: Manifest) -> Iterator[tuple[Path, str, int]]:
         yield bundle / name, file.sha256, file.size
         for encoding in file.encodings:
             yield bundle / encoding.sha256, encoding.sha256, encoding.size
-
-
-def copy_blob(source: Path, into: Path, *, sha256: str, size: int) -> bool:
-    """Copy ``source`` unless its bytes are there; return whether it was copied."""
-    if into.exists() and _whole(into, sha256):
-        return False
-    durable.replace_from(into, _checked(source, sha256=sha256, size=size), mode=PUBLIC)
-    return True
-
-
-def _whole(path: Path, sha256: str) -> bool:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-
-
-def _checked(source: Path, *, sha256: str, size: int) -> Iterator[bytes]:
-    """Read ``source`` in chunks, and raise at its end, or as soon as it is too long."""
-    hashed, length = hashlib.sha256(), 0
-    try:
-        with source.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                hashed.update(chunk)
-                length += len(chunk)
-                if length > size:
-                    break
-                yield chunk
-    except OSError as e:
-        raise MisuseError(f"{source}: named by the manifest, and cannot be read: {e}") from e
-    if length != size:
-        raise HashError(str(source), signed=str(size), found=str(length), kind="length")
-    if hashed.hexdigest() != sha256:
-        raise HashError(str(source), signed=sha256, found=hashed.hexdigest())
 
 
 def _target(found: Manifest, *, length: int, sha256: str) -> TargetFile:

@@ -1,6 +1,5 @@
 """How a repository stands: who signs what, when it ends, and whether all of it holds."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,10 +8,12 @@ from typing import Final, Literal
 
 from tuf.api.metadata import Root, Snapshot, Targets, Timestamp
 
-from littoral.errors import ForgottenError, HashError, MixError
+from littoral.bundle.manifest import File
+from littoral.errors import MixError
 from littoral.trust import rules
 from littoral.trust.drafts import called
 from littoral.trust.metadata import check_bytes
+from littoral.trust.proving import absent, prove
 from littoral.trust.repository import Repository, read, releases
 from littoral.trust.rotation import ONLINE
 
@@ -67,7 +68,9 @@ def rows(repository: Repository, *, now: datetime) -> tuple[Row, ...]:
 
 
 def verify(folder: Path, *, now: datetime) -> tuple[Row, ...]:
-    """Check every signature, version, expiry, manifest and blob that a device could come to ask.
+    """Check every signature, version, expiry, manifest and file that a device could come to ask.
+
+    Encodings that are here are decoded; that one is not here is no fault (``missing``).
 
     Raises:
         TrustError, MalformedError: The first thing that does not hold.
@@ -82,9 +85,17 @@ def verify(folder: Path, *, now: datetime) -> tuple[Row, ...]:
     for role, signed in roles.items():
         rules.fresh(signed, role, now=now)
     _check_online(repository, root, roles=roles, now=now)
-    for blob, size in _blobs(repository, roles):
-        _check_blob(repository.blob_path(blob), blob, size=size)
+    for file in _files(repository, roles):
+        prove(repository, file)
     return status(folder, now=now)
+
+
+def missing(folder: Path) -> int:
+    """Return how many encodings are named and not here: devices take larger ones instead."""
+    repository = Repository(folder)
+    roles = repository.models(repository.targets(repository.root()).signed)
+    named = _files(repository, {role: found.signed for role, found in roles.items()})
+    return len({one.sha256 for file in named for one in absent(repository, file)})
 
 
 def _row(
@@ -125,22 +136,12 @@ def _check_online(
         check_bytes(role, read(repository.path(role, named.version)), named=named)
 
 
-def _blobs(repository: Repository, roles: dict[str, Targets]) -> Iterator[tuple[str, int]]:
+def _files(repository: Repository, roles: dict[str, Targets]) -> Iterator[File]:
+    """Walk the files that manifests name, each once in all its encodings."""
+    seen = set()
     for model, signed in roles.items():
         for target in signed.targets.values():
             for file in repository.read_manifest(model, target).files.values():
-                yield file.sha256, file.size
-                yield from ((e.sha256, e.size) for e in file.encodings)
-
-
-def _check_blob(path: Path, sha256: str, *, size: int) -> None:
-    try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-            length = file.tell()
-    except OSError as e:
-        raise ForgottenError(f"{path}: named by a manifest, and not here") from e
-    if length != size:
-        raise HashError(str(path), signed=str(size), found=str(length), kind="length")
-    if found != sha256:
-        raise HashError(str(path), signed=sha256, found=found)
+                if file not in seen:
+                    seen.add(file)
+                    yield file
