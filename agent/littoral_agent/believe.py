@@ -154,7 +154,7 @@ class Believer:
         """Return what ``source`` alone makes of ``assignments``."""
         try:
             client = self._client(source)
-            outage = self._refresh(client, offline=source.offline)
+            outage = self._refresh(client, lags=source.lags)
         except (*REFUSALS, UnreachableError) as e:
             return dict.fromkeys((one.model for one in assignments), e)
         chosen: dict[str, Choice | LittoralError] = {}
@@ -194,7 +194,7 @@ class Believer:
                 return _choice(one, variant)
         return _choice(one, variants[0])
 
-    def _refresh(self, client: "Client", *, offline: bool) -> LittoralError | None:
+    def _refresh(self, client: "Client", *, lags: bool) -> LittoralError | None:
         """Believe what is new, or what is held; return why the latter."""
         outage: LittoralError | None = None
         try:
@@ -202,8 +202,8 @@ class Believer:
         except UnreachableError as e:
             outage = e
         except RollbackError as e:
-            # Media are older as a whole; one in which parts went back lies.
-            if not offline or e.what != "timestamp":
+            # Media and copies are older as a whole; one in which parts went back lies.
+            if not lags or e.what != "timestamp":
                 raise
             outage = StaleError(str(e))  # it may hold the files all the same
         if outage is not None:

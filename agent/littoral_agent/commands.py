@@ -94,6 +94,7 @@ def enroll(
             given.token,
             Tree(data),
             name=name or given.name,
+            proxy=configured.read(Tree(data)).through,
             wait_s=wait_s,
             told=progress.told,
         )

@@ -32,6 +32,7 @@ from littoral.wire.enrolment import Enrolled, EnrollRequest, Token, Waiting
 from littoral_agent import hardware, identity, introduction
 from littoral_agent.identity import Enrolment, Identity
 from littoral_agent.origin import Origin
+from littoral_agent.routes import Proxy
 
 _MAX_REPLY: Final = 64 * 1024
 _RETRY_S: Final = (0.2, 30.0)  # whatever a console says
@@ -40,7 +41,15 @@ _RETRY_S: Final = (0.2, 30.0)  # whatever a console says
 class Applicant:
     """One board that asks one console by one token, as often as it takes."""
 
-    def __init__(self, url: str, word: str, tree: Tree, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        word: str,
+        tree: Tree,
+        *,
+        name: str | None = None,
+        proxy: Proxy | None = None,
+    ) -> None:
         """Read what was given.
 
         Raises:
@@ -54,6 +63,7 @@ class Applicant:
                 f"expected the console's https://HOST:PORT for devices, found {url!r}"
             )
         self._url, self._tree, self._name = url.rstrip("/"), tree, name
+        self._proxy = proxy
         self._who = identity.of(tree)
         self._origin: Origin | None = None
         self._ca = ""
@@ -86,8 +96,8 @@ class Applicant:
     def _ask(self) -> Enrolment | Waiting:
         tree, token = self._tree, self._token
         if self._origin is None:
-            self._ca = introduction.console_ca(self._url, token)
-            self._origin = Origin(self._url, ca=self._ca)
+            self._ca = introduction.console_ca(self._url, token, proxy=self._proxy)
+            self._origin = Origin(self._url, ca=self._ca, proxy=self._proxy)
         anchors = introduction.trust(tree, self._origin, token)
         request = self._request(hardware.serial())
         try:
@@ -171,6 +181,7 @@ def enroll(
     tree: Tree,
     *,
     name: str | None = None,
+    proxy: Proxy | None = None,
     wait_s: float | None = None,
     told: Callable[[Waiting, str], None] = lambda _waiting, _fingerprint: None,
 ) -> Enrolment:
@@ -186,7 +197,7 @@ def enroll(
 
     """
     end_s = None if wait_s is None else time.monotonic() + wait_s
-    applicant = Applicant(url, word, tree, name=name)
+    applicant = Applicant(url, word, tree, name=name, proxy=proxy)
     waiting: Waiting | None = None
     try:
         while True:

@@ -16,6 +16,7 @@ from littoral.backoff import Backoff, jitter
 from littoral.errors import (
     ChildError,
     DiskFullError,
+    ProxyError,
     SlowError,
     StorageError,
     UnreachableError,
@@ -30,7 +31,8 @@ RARELY_S: Final = 3600.0
 WAITING_MOST_S: Final = 300.0  # between two questions while an operator has not decided
 ATTEMPT_S: Final = 300.0  # of slow connections on a slow board
 _PASSES: Final = frozenset(
-    kind.code for kind in (UnreachableError, StorageError, DiskFullError, SlowError, ChildError)
+    kind.code
+    for kind in (UnreachableError, ProxyError, StorageError, DiskFullError, SlowError, ChildError)
 )
 
 log = logging.getLogger(__name__)

@@ -35,7 +35,7 @@ class Folder:
     ``called`` is what people call it, where ``path`` says little. Threads may share it.
     """
 
-    offline = True
+    offline = lags = True
 
     def __init__(self, path: Path, *, called: str | None = None) -> None:
         self._path, self._called = path, called or str(path)

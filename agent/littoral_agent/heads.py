@@ -1,7 +1,8 @@
 """Connections on which the head of an answer has to come in time, however slowly it drips.
 
 A socket's timeout begins anew with each byte: one header that comes letter by letter would keep a
-thread of the agent for years. Bodies are judged by their rate, where they are read.
+thread of the agent for years. Bodies are judged by their rate, where they are read. Those to hosts
+behind a proxy begin with it, and are the same from then on.
 """
 
 import contextlib
@@ -14,6 +15,10 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from littoral.errors import SlowError
+from littoral_agent import tunnel
+from littoral_agent.routes import Proxy
+
+CONNECT_S: Final = 10.0
 
 
 class _Answer(http.client.HTTPResponse):
@@ -68,4 +73,20 @@ class _SecuredPool(HTTPSConnectionPool):
     ConnectionCls = _Secured
 
 
-BY_SCHEME: Final = {"http": _PlainPool, "https": _SecuredPool}  # as a PoolManager asks for them
+_BY_SCHEME: Final = {"http": _PlainPool, "https": _SecuredPool}
+
+
+def by_scheme(proxy: Proxy | None) -> dict[str, type[HTTPConnectionPool]]:
+    """Return what a PoolManager asks for: whose connections go where; the secured by ``proxy``."""
+    if proxy is None:
+        return _BY_SCHEME
+    way = proxy
+
+    class Tunnelled(_Secured):
+        def _new_conn(self) -> socket.socket:
+            return tunnel.connect(way, self.host, self.port or 443, within_s=CONNECT_S)
+
+    class TunnelledPool(HTTPSConnectionPool):
+        ConnectionCls = Tunnelled
+
+    return {**_BY_SCHEME, "https": TunnelledPool}

@@ -15,14 +15,16 @@ from littoral.tree import Tree
 from littoral.trust.beliefs import Anchors
 from littoral.trust.clock import TrustedClock
 from littoral.wire.enrolment import Enrolled, Token
+from littoral_agent.hosts import Repository
 from littoral_agent.identity import Identity
-from littoral_agent.origin import Origin, Repository
+from littoral_agent.origin import Origin
+from littoral_agent.routes import Proxy
 
 _MAX_CA: Final = 64 * 1024
 _MAX_ROOT: Final = 512_000
 
 
-def console_ca(url: str, token: Token) -> str:
+def console_ca(url: str, token: Token, *, proxy: Proxy | None = None) -> str:
     """Return the console's CA in PEM, which anybody may have sent: the token knows its digest.
 
     Raises:
@@ -30,7 +32,7 @@ def console_ca(url: str, token: Token) -> str:
         TrustError: It is another's.
 
     """
-    origin = Origin(url, ca=None)
+    origin = Origin(url, ca=None, proxy=proxy)
     try:
         pem = origin.get("enroll/ca", limit=_MAX_CA).granted("the console's CA").decode()
         der = ssl.PEM_cert_to_DER_cert(pem.strip())

@@ -28,14 +28,15 @@ class Outcome:
 
 def ask(tree: "Tree", file: Path) -> Outcome:
     """Ask once, unless somebody enrolled this board meanwhile."""
-    from littoral_agent import credential
+    from littoral_agent import credential, settings
     from littoral_agent.enroll import Applicant, undecided
     from littoral_agent.identity import Enrolment
 
     applicant: Applicant | None = None
     try:
         given = credential.read(file)
-        applicant = Applicant(given.url, given.token, tree, name=given.name)
+        proxy = settings.read(tree).through
+        applicant = Applicant(given.url, given.token, tree, name=given.name, proxy=proxy)
         answer = applicant.ask(anew=False)
     except LittoralError as e:
         return Outcome(code=e.code, words=str(e))

@@ -1,4 +1,4 @@
-"""The console as the device reaches it over HTTPS: one pool of connections, capped answers.
+"""A server as the device reaches it over HTTPS: one pool of connections, capped answers.
 
 That nobody answers, or that the server is broken or busy, is UnreachableError: the same may be
 asked again. What a server refuses is a Reply, whose status the caller judges.
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import urlsplit
 
 from littoral.errors import (
     EndlessError,
@@ -22,7 +23,9 @@ from littoral.errors import (
     UnreachableError,
 )
 from littoral_agent import tls
-from littoral_agent.reply import MAX_FAILURE, Reply, forgotten
+from littoral_agent.reply import MAX_FAILURE, Reply, check_file, forgotten
+from littoral_agent.routes import Proxy
+from littoral_agent.tls import Public
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -33,6 +36,7 @@ READ_S: Final = 30.0
 CHUNK_BYTES: Final = 64 * 1024
 SLOW_OVER_S: Final = 30.0  # over how long an answer's rate is judged
 _LEAST_BYTES_PER_S: Final = 256.0
+_GIVEN: Final = {http.HTTPStatus.OK, http.HTTPStatus.PARTIAL_CONTENT}
 _BUSY: Final = {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS}
 
 
@@ -55,10 +59,14 @@ class Streams(Protocol):
 
 
 class Origin:
-    """The server at ``url``, whom ``ca`` named. Threads may share it."""
+    """The server at ``url``, whom ``ca`` named, through ``proxy``. Threads may share it."""
 
-    def __init__(self, url: str, *, ca: Path | str | None) -> None:
+    def __init__(
+        self, url: str, *, ca: Path | str | Public | None, proxy: Proxy | None = None
+    ) -> None:
         self.url, self._ca = url.rstrip("/"), ca
+        through = proxy is not None and proxy.serves(urlsplit(self.url).hostname or "")
+        self._proxy = proxy if through else None
         self._lock = threading.Lock()
         self._made: PoolManager | None = None
 
@@ -82,7 +90,7 @@ class Origin:
                     ssl_context=tls.context(self._ca) if secured else None,
                     headers={"User-Agent": "littoral-agent", "Accept-Encoding": "identity"},
                 )
-                self._made.pool_classes_by_scheme = heads.BY_SCHEME
+                self._made.pool_classes_by_scheme = heads.by_scheme(self._proxy)
             return self._made
 
     def close(self) -> None:
@@ -129,16 +137,20 @@ class Origin:
         headers = {"Range": f"bytes={start}-"} if start else None
         with self._open("GET", path, body=None, headers=headers, read_s=READ_S) as response:
             if response.status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                raise HashError(path, signed=f"more than {start}", found="less", kind="length")
+                raise HashError(
+                    _shown(path), signed=f"more than {start}", found="less", kind="length"
+                )
             chunks, end = self._chunks(path, response), partial(_end, response)
+            if response.status in _GIVEN:
+                check_file(_shown(path), response.headers)
             if response.status == http.HTTPStatus.PARTIAL_CONTENT:
-                yield Stream(*_content_range(path, response), chunks, end)
+                yield Stream(*_content_range(_shown(path), response), chunks, end)
             elif response.status == http.HTTPStatus.OK:
                 yield Stream(0, response.length_remaining, chunks, end)
             else:
-                with _transport_errors(self.url):
+                with self._errors():
                     words = _capped(path, response, MAX_FAILURE)
-                raise forgotten(path, Reply(response.status, words))
+                raise forgotten(_shown(path), Reply(response.status, words, response.headers))
 
     def _ask(
         self,
@@ -152,11 +164,11 @@ class Origin:
     ) -> Reply:
         with self._open(method, path, body=body, headers=headers, read_s=read_s) as response:
             if (response.length_remaining or 0) > limit:
-                raise EndlessError(path, limit=limit)
-            with _transport_errors(self.url):
+                raise EndlessError(_shown(path), limit=limit)
+            with self._errors():
                 data = _capped(path, response, limit)
             if len(data) > limit:
-                raise EndlessError(path, limit=limit)
+                raise EndlessError(_shown(path), limit=limit)
             return Reply(response.status, data, response.headers)
 
     @contextmanager
@@ -171,7 +183,7 @@ class Origin:
     ) -> Iterator["BaseHTTPResponse"]:
         from urllib3.util import Timeout
 
-        with _transport_errors(self.url):
+        with self._errors():
             pool = self._pool
             response = pool.request(
                 method,
@@ -187,9 +199,9 @@ class Origin:
         done = False
         try:
             if response.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR or response.status in _BUSY:
-                raise UnreachableError(f"{self.url}: {path}: status {response.status}")
+                raise UnreachableError(f"{self.url}: {_shown(path)}: status {response.status}")
             yield response
-            done = not response.length_remaining
+            done = response.closed  # read to its end, with a length or in chunks
         finally:
             if done:
                 response.release_conn()
@@ -197,39 +209,23 @@ class Origin:
                 response.close()
 
     def _chunks(self, path: str, response: "BaseHTTPResponse") -> Iterator[bytes]:
-        with _transport_errors(f"{self.url}/{path}"):
+        with self._errors(path):
             while chunk := response.read1(CHUNK_BYTES):
                 yield chunk
 
-
-class Repository:
-    """The image repository below ``prefix`` of an origin: a littoral.trust.client.Fetch."""
-
-    offline = False
-
-    def __init__(self, origin: Origin, *, prefix: str = "repo/") -> None:
-        self._origin, self._prefix = origin, prefix
-
-    def __call__(self, name: str, *, limit: int) -> bytes:
-        """Return the file ``name``, of at most ``limit`` bytes.
-
-        Raises:
-            ForgottenError: The repository does not hold it.
-            DeniedError: It does not give it to this device.
-            EndlessError, SlowError: As Origin.get.
-            UnreachableError: Nobody answers, or somebody else does.
-
-        """
-        reply = self._origin.get(self._prefix + name, limit=limit)
-        if reply.status != http.HTTPStatus.OK:
-            raise forgotten(name, reply)
-        return reply.body
-
     @contextmanager
-    def stream(self, name: str, *, start: int = 0) -> Iterator[Stream]:
-        """Open the file ``name``; as Origin.stream."""
-        with self._origin.stream(self._prefix + name, start=start) as stream:
-            yield stream
+    def _errors(self, path: str = "") -> Iterator[None]:
+        """Turn what urllib3 raises into who does not answer."""
+        from urllib3.exceptions import HTTPError, SSLError
+
+        where = f"{self.url}/{_shown(path)}" if path else self.url
+        try:
+            yield
+        except SSLError as e:
+            hint = _stranger(str(e), public=isinstance(self._ca, Public))
+            raise UnreachableError(f"{where}: no secure connection ({e}); {hint}") from e
+        except (HTTPError, OSError) as e:
+            raise UnreachableError(f"{where} does not answer ({_brief(e)})") from e
 
 
 def _end(response: "BaseHTTPResponse") -> None:
@@ -264,19 +260,21 @@ def _content_range(path: str, response: "BaseHTTPResponse") -> tuple[int, int | 
         raise UnreachableError(f"{path}: a part of the file, but of no known place") from e
 
 
-@contextmanager
-def _transport_errors(where: str) -> Iterator[None]:
-    from urllib3.exceptions import HTTPError, SSLError
+def _stranger(words: str, *, public: bool) -> str:
+    """Return what may be wrong with who answered, and could not prove who he is."""
+    if public:
+        return (
+            "a captive portal, or a server whom this system's CAs do not name: "
+            "install ca-certificates, or name its CA as sources_ca"
+        )
+    if "not valid for" in words:
+        return "say a name that the console was started with, as --name"
+    return "is it the console whose token this was?"
 
-    try:
-        yield
-    except SSLError as e:
-        hint = "is it the console whose token this was?"
-        if "not valid for" in str(e):
-            hint = "say a name that the console was started with, as --name"
-        raise UnreachableError(f"{where}: no secure connection ({e}); {hint}") from e
-    except (HTTPError, OSError) as e:
-        raise UnreachableError(f"{where} does not answer ({_brief(e)})") from e
+
+def _shown(path: str) -> str:
+    """Return ``path`` without what may be a secret: an address that is signed holds its right."""
+    return path.partition("?")[0]
 
 
 def _brief(error: Exception) -> str:

@@ -21,6 +21,7 @@ from littoral_agent.channel import Auto, Channel, Ends
 from littoral_agent.control import Control
 from littoral_agent.deeds.means import Means
 from littoral_agent.hands import Hands
+from littoral_agent.hosts import Hosts
 from littoral_agent.https import Https
 from littoral_agent.identity import Enrolment
 from littoral_agent.ledger import Ledger
@@ -39,6 +40,7 @@ from littoral_agent.state import running
 from littoral_agent.telemetry import Speed
 from littoral_agent.watcher import Watcher
 from littoral_agent.wishes import Wishes
+from littoral_agent.tls import Public
 from littoral_agent.worker import Worker
 
 DAY_S: Final = 24 * 3600
@@ -70,13 +72,17 @@ class Parts:
         control = Control(tree.control)
         believer: Believer | None = None
         if enrolment is not None:
+        more = Path(settings.sources_ca) if settings.sources_ca else None
+        self._hosts = Hosts(ca=Public(more), proxy=settings.through)
             self._spool = Spool(
                 tree.spool,
                 device=enrolment.device,
                 incarnation=enrolment.incarnation,
                 cap_bytes=settings.spool_cap_bytes,
             )
-            self._origin = Origin(enrolment.url, ca=identity.of(tree).console_ca)
+            self._origin = Origin(
+                enrolment.url, ca=identity.of(tree).console_ca, proxy=settings.through
+            )
             self._renewer = Renewer(tree, enrolment, now=self._clock.now)
             self._receipts = Receipts(self._spool, status=self.status, pair=self._renewer.pair)
             believer = self._believer(enrolment, self._origin, control)
@@ -177,6 +183,7 @@ class Parts:
         self._reports.flush()
         self.offline.tick()
         if self.channel is not None:
+        self._hosts.close()
             self.channel.tick()
         if self._renewer is not None:
             self._renewer.tick()

@@ -16,6 +16,14 @@ _GONE: Final = {
     http.HTTPStatus.NOT_FOUND,
     http.HTTPStatus.GONE,
 }
+_MOVED: Final = {
+    http.HTTPStatus.MOVED_PERMANENTLY,
+    http.HTTPStatus.FOUND,
+    http.HTTPStatus.SEE_OTHER,
+    http.HTTPStatus.TEMPORARY_REDIRECT,
+    http.HTTPStatus.PERMANENT_REDIRECT,
+}
+_PAGES: Final = {"text/html", "application/xhtml+xml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,14 @@ class Reply:
             return None
 
 
+class MovedError(UnreachableError):
+    """What is asked for is elsewhere. Who follows nobody takes it for what stands before it."""
+
+    def __init__(self, words: str, *, location: str) -> None:
+        super().__init__(words)
+        self.location = location  # never shown: it may hold a secret
+
+
 def forgotten(name: str, reply: Reply) -> LittoralError:
     """Return what a reply means that does not give the file ``name``."""
     if reply.status in _GONE:
@@ -63,6 +79,30 @@ def forgotten(name: str, reply: Reply) -> LittoralError:
             f"{name}: the repository does not hold what is named (status {reply.status})"
         )
     why = f"{name}: {reply.reason or f'status {reply.status}'}"
-    if reply.status < http.HTTPStatus.BAD_REQUEST:  # no repository: what stands before it
-        return UnreachableError(why)
-    return DeniedError(why)
+    if reply.status >= http.HTTPStatus.BAD_REQUEST:
+        return DeniedError(why)
+    if reply.status in _MOVED and (location := reply.headers.get("Location")):
+        return MovedError(f"{why}; this sends us elsewhere", location=location)
+    return UnreachableError(why)  # no repository: what stands before it
+
+
+def check_file(name: str, headers: Mapping[str, str]) -> None:
+    """See by its headers that what was granted is the file ``name`` itself.
+
+    Raises:
+        UnreachableError: It is a page: of a captive portal, of who says sorry so.
+        DeniedError: It is packed: nothing is unpacked before its digest is known.
+
+    """
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind in _PAGES:
+        raise UnreachableError(
+            f"{name}: a page came in its place; a captive portal, or a server that says so that "
+            "it has no such file"
+        )
+    packed = headers.get("Content-Encoding", "").strip().lower()
+    if packed not in {"", "identity"}:
+        raise DeniedError(
+            f"{name}: it comes packed ({packed[:20]}), though it was asked for as it is; let the "
+            "server compress nothing of the repository"
+        )

@@ -317,6 +317,10 @@ class DeniedError(LittoralError):
 
 
 class RevokedError(DeniedError):
+class ProxyError(UnreachableError):
+    code = "proxy"
+
+
     code = "revoked"
 
 

@@ -30,7 +30,9 @@ from littoral.tree import Tree
 from littoral_agent import fetch, origin
 from littoral_agent.fetch import Limits, arrived, drop_damaged
 from littoral_agent.halting import Halt, HaltedError
-from littoral_agent.origin import Origin, Repository, Stream
+from littoral_agent.hosts import Repository
+from littoral_agent.origin import Origin, Stream
+from littoral_agent.ways import arrived
 from simulators.repository import Fault, RepositorySimulator
 
 SIZE = 1_000_000
@@ -380,7 +382,8 @@ from littoral.bundle.manifest import File
 from littoral.tree import Tree
 from littoral_agent.fetch import Limits, bring
 from littoral_agent.halting import Halt
-from littoral_agent.origin import Origin, Repository
+from littoral_agent.hosts import Repository
+from littoral_agent.origin import Origin
 url, root, sha256, size = sys.argv[1:]
 print("begins", flush=True)
 bring([File(sha256=sha256, size=int(size))], Repository(Origin(url, ca=None), prefix=""),

@@ -21,7 +21,8 @@ from littoral_agent.deeds import means
 from littoral_agent.fetch import Limits
 from littoral_agent.folder import Folder
 from littoral_agent.halting import Halt, HaltedError
-from littoral_agent.origin import Origin, Repository
+from littoral_agent.hosts import Repository
+from littoral_agent.origin import Origin
 from littoral_agent.pace import Rate
 from littoral_agent.usage import Usage
 from simulators.device import QUICK, Device
