@@ -129,6 +129,7 @@ class Agent:
             waiting=parts.waiting(),
             speeds=parts.speeds,
             board=parts.board,
+            bounds=parts.bounds,
             refused=parts.refused,
         )
         before, since_ms = self._live, int(time.time() * 1000)

@@ -19,6 +19,10 @@ class Rate:
         self._lock = threading.Lock()
         self._full_s = clock()  # when the bucket is full again, if nothing more comes
 
+    @property
+    def bytes_per_s(self) -> float:
+        return self._rate
+
     def took(self, count: int) -> float:
         """Take note of ``count`` bytes; return for how many seconds no more should be read."""
         with self._lock:

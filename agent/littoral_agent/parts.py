@@ -21,7 +21,6 @@ from littoral_agent.channel import Auto, Channel, Ends
 from littoral_agent.control import Control
 from littoral_agent.deeds.means import Means
 from littoral_agent.hands import Hands
-from littoral_agent.hosts import Hosts
 from littoral_agent.https import Https
 from littoral_agent.identity import Enrolment
 from littoral_agent.ledger import Ledger
@@ -36,11 +35,10 @@ from littoral_agent.renewer import Renewer
 from littoral_agent.reports import Reports
 from littoral_agent.settings import MiB, Settings
 from littoral_agent.spool import Spool
-from littoral_agent.state import running
+from littoral_agent.state import Bounds, running
 from littoral_agent.telemetry import Speed
 from littoral_agent.watcher import Watcher
 from littoral_agent.wishes import Wishes
-from littoral_agent.tls import Public
 from littoral_agent.worker import Worker
 
 DAY_S: Final = 24 * 3600
@@ -72,28 +70,25 @@ class Parts:
         control = Control(tree.control)
         believer: Believer | None = None
         if enrolment is not None:
-        more = Path(settings.sources_ca) if settings.sources_ca else None
-        self._hosts = Hosts(ca=Public(more), proxy=settings.through)
             self._spool = Spool(
                 tree.spool,
                 device=enrolment.device,
                 incarnation=enrolment.incarnation,
                 cap_bytes=settings.spool_cap_bytes,
             )
-            self._origin = Origin(
-                enrolment.url, ca=identity.of(tree).console_ca, proxy=settings.through
-            )
+            self._origin = Origin(enrolment.url, ca=identity.of(tree).console_ca)
             self._renewer = Renewer(tree, enrolment, now=self._clock.now)
             self._receipts = Receipts(self._spool, status=self.status, pair=self._renewer.pair)
             believer = self._believer(enrolment, self._origin, control)
         self._reports = Reports(self._spool, now_ms=self._now_ms)
         self._refusals = Refusals(self._reports)
+        self._gates = gates.of(settings, tree.usage, now=self._clock.now, sure=self._knows_time)
         means = Means(
             tree=tree,
             settings=settings,
             control=control,
             sources=believer.sources if believer else None,
-            gates=gates.of(settings, tree.usage, now=self._clock.now, sure=self._knows_time),
+            gates=self._gates,
         )
         promises, hands = Promises(Ledger(tree), self._reports, settings), Hands()
         self._life = Life(promises, means, hands, boot=self._boot, named=self._named)
@@ -183,7 +178,6 @@ class Parts:
         self._reports.flush()
         self.offline.tick()
         if self.channel is not None:
-        self._hosts.close()
             self.channel.tick()
         if self._renewer is not None:
             self._renewer.tick()
@@ -295,6 +289,15 @@ class Parts:
     @property
     def board(self) -> Board:
         return self._sampler.board
+
+    @property
+    def bounds(self) -> Bounds:
+        usage, rate = self._gates.usage, self._gates.rate
+        return Bounds(
+            used_bytes=usage.promised_bytes if usage else 0,
+            month_bytes=usage.most_bytes if usage else 0,
+            rate_bytes_per_s=rate.bytes_per_s if rate else 0.0,
+        )
 
     def waiting(self) -> dict[str, int]:
         """Return by kind how many messages the console has not acknowledged."""

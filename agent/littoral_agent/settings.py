@@ -5,7 +5,6 @@ in its identity.
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Literal
@@ -13,15 +12,11 @@ from typing import Final, Literal
 from littoral import settings, tree
 from littoral.bundle.manifest import Hardware, check_id
 from littoral.tree import Tree
-from littoral_agent import routes
-from littoral_agent.routes import Proxy
 from littoral_agent.windows import Window
 
 MiB: Final = 2**20
 DATA: Final = tree.DATA
 HTTPS: Final = "https"  # the console's own repository, among the sources
-MQTT: Final = "mqtt"  # the same, over the broker
-COPIES: Final = ("https://", "http://")  # before a copy's address, among the sources
 FOLDER: Final = "dir:"  # before a folder's path, among the sources
 ETC: Final = Path("/etc/littoral/agent.toml")  # of the device in DATA
 
@@ -41,11 +36,7 @@ class Settings:
 
     hardware: tuple[Hardware, ...] = ()  # what models may run on; empty: what is found here
     channel: Literal["auto", "mqtt", "https"] = "auto"  # auto: https while no broker answers
-    sources: tuple[str, ...] = ("https",)  # of releases, in order: https, https://…, dir:/folder
-    sources_ca: str = ""  # a file of CAs in PEM, beside the system's: for all but the console
-    proxy: str = ""  # as http://user@host:port: to console, sources and broker, but not to loopback
-    proxy_secret: str = ""  # a file with its password, which not everybody here may read
-    proxy_beside: tuple[str, ...] = ()  # hosts that need none, as nas.lan; .lan: all below it
+    sources: tuple[str, ...] = ("https",)  # of releases, in order: https, dir:/folder
     fallback_after_s: float = 20.0  # how long auto waits for the broker
     status_every_s: float = 21600.0  # it is said when it changes, and again after so long
     keepalive_s: float = 1000.0  # of the connection to a broker; longer than a window, none is sent
@@ -66,6 +57,8 @@ class Settings:
     min_rate_bytes_per_s: float = 256.0  # a source that gives less over half a minute is slow
     max_rate_bytes_per_s: float = 0.0  # all downloads of files together; 0: as fast as they come
     bytes_per_month: int = 0  # of files that may come over the network; 0: any number
+    metered: Literal["auto", "yes", "no"] = "auto"  # is the network; auto: as the system says
+    metered_wait_s: float = 86400.0  # for one that is not, unless bytes_per_month is set; 0: none
     windows: tuple[str, ...] = ()  # as "mon-fri 01:00-05:00": when releases may be taken on
     zone: str = ""  # whose times these are, as Europe/Berlin; empty: the system's
     retry_first_s: float = 1.0  # after what may pass: the first pause, doubled up to …
@@ -99,13 +92,8 @@ class Settings:
         if not self.sources:
             raise ValueError("'sources' should name one at least")
         for source in self.sources:
-            if source.startswith(COPIES):
-                _checked("sources", routes.check_copy, source)
-            elif source != HTTPS and not source.startswith(f"{FOLDER}/"):
-                raise ValueError(
-                    f"'sources': expected '{HTTPS}', 'https://…' or '{FOLDER}/…', found {source!r}"
-                )
-        _checked("proxy", routes.proxy, self.proxy)
+            if source != HTTPS and not source.startswith(f"{FOLDER}/"):
+                raise ValueError(f"'sources': expected '{HTTPS}' or '{FOLDER}/…', found {source!r}")
         for text in self.pinned:
             try:
                 _pin(text)
@@ -128,11 +116,6 @@ class Settings:
 
     @property
     def disk_low_bytes(self) -> int:
-    @property
-    def through(self) -> Proxy | None:
-        """Return the proxy, None if there is none."""
-        return routes.proxy(self.proxy, secret=self.proxy_secret, beside=self.proxy_beside)
-
         """Return the free space below which there is not much left for the next model."""
         return 2 * self.disk_reserve_bytes
 
@@ -173,12 +156,5 @@ def data_folder() -> Path:
 
 def _pin(text: str) -> tuple[str, int]:
     model, _, release = text.partition(":")
-def _checked(name: str, check: Callable[[str], object], text: str) -> None:
-    try:
-        check(text)
-    except ValueError as e:
-        raise ValueError(f"{name!r}: {e}") from e
-
-
     check_id("model", model)
     return model, int(release)

@@ -13,12 +13,12 @@ import click
 from littoral import waits
 from littoral.commands.output import table
 from littoral.errors import WaitingError
-from littoral.sizes import mib
+from littoral.sizes import mib, size
 from littoral.wire.board import Board, Reading
 from littoral.wire.control import Serving
 from littoral.wire.messages import Running
 from littoral.wire.sketch import Sketch
-from littoral_agent.state import Found, Live
+from littoral_agent.state import Bounds, Found, Live
 from littoral_agent.telemetry import Speed
 
 _MODELS: Final = ("model", "state", "serves", "good", "candidate", "variant", "p50", "p95", "of")
@@ -66,6 +66,8 @@ def _rows(found: Found, now_s: float) -> Iterator[tuple[str, str]]:
         yield "clock", _CLOCKS.get(agent.clock, agent.clock)
         if who is not None:
             yield "waits", _waiting(agent.waiting)
+            if bounds := ", ".join(_bounds(agent.bounds)):
+                yield "files", bounds
         if agent.board is not None:
             yield from _board(agent.board)
 
@@ -85,6 +87,14 @@ def _serve(serving: Serving | None) -> str:
 def _waiting(kinds: Mapping[str, int]) -> str:
     parts = [_many(kinds.get("report", 0), "report"), _many(kinds.get("telemetry", 0), "window")]
     return f"{' and '.join(parts)} for the console" if any(kinds.values()) else "nothing"
+
+
+def _bounds(bounds: Bounds) -> Iterator[str]:
+    if bounds.month_bytes:
+        used, most = size(bounds.used_bytes), size(bounds.month_bytes)
+        yield f"{used} of {most} used this month (of UTC)"
+    if bounds.rate_bytes_per_s:
+        yield f"at most {size(round(bounds.rate_bytes_per_s))} a second"
 
 
 def _board(board: Board) -> Iterator[tuple[str, str]]:

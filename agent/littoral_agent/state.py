@@ -29,6 +29,15 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """To what downloads of files are held; 0 where to nothing."""
+
+    used_bytes: int = 0  # of this month, as far as the disk knows
+    month_bytes: int = 0
+    rate_bytes_per_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
     """What an agent that runs says of itself in ``run/agent.json``."""
 
@@ -42,6 +51,7 @@ class Live:
     waiting: dict[str, int] = field(default_factory=dict)  # by kind, messages in the spool
     speeds: tuple[Speed, ...] = ()  # of the last window that was told
     board: Board | None = None
+    bounds: Bounds = field(default_factory=Bounds)
     refused: dict[str, Refused] = field(default_factory=dict)  # by model, before its first byte
 
 

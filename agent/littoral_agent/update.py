@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from littoral.errors import TrialError, UnhealthyError
+from littoral.errors import MeteredError, TrialError, UnhealthyError
 from littoral.wire.journal import Choice, Journal, Quarantine, State, Waits
 
 MOST_TRIES: Final = 3  # how often a candidate may be cut short before that counts against it
@@ -24,7 +24,7 @@ class Event(StrEnum):
     DROPPED = "dropped"  # the one under way is no longer named
     REMOVED = "removed"  # the model is not named at all: it shall not run
     FETCHED = "fetched"  # the candidate's files are here, whole
-    POSTPONED = "postponed"  # it must wait for its time: a maintenance window, another month
+    POSTPONED = "postponed"  # it must wait: for its window, another network, another month
     REFUSED = "refused"  # they are not what was promised, or cannot be had or run here
     PASSED = "passed"  # the candidate gave its golden outputs, within its budgets
     FAILED = "failed"  # it did not do what it must, and the fault is its own
@@ -131,6 +131,7 @@ def step(
         tries=tries,
         boot=_boot(state, boot),
         waits=outcome.waits,
+        patient_until_ms=journal.patient_until_ms or _patient(outcome.waits),
         before_p95_us=outcome.before_p95_us or journal.before_p95_us,
     )
     match event:
@@ -184,6 +185,11 @@ def _counts(journal: Journal, event: Event, boot: str) -> int:
     return int(event is Event.STUMBLED or power)
 
 
+def _patient(waits: Waits | None) -> int | None:
+    """Return until when another network is waited for: other waits in between change nothing."""
+    return waits.until_ms if waits is not None and waits.code == MeteredError.code else None
+
+
 def _boot(state: State, boot: str) -> str | None:
     return boot if state in (State.TESTING, State.PROBATION) else None
 
@@ -191,7 +197,12 @@ def _boot(state: State, boot: str) -> str | None:
 def _begun(journal: Journal, choice: Choice) -> Journal:
     lifted = {k: v for k, v in journal.quarantine.items() if k != choice.manifest}
     return replace(
-        journal, state=State.FETCHING, candidate=choice, quarantine=lifted, stopped=False
+        journal,
+        state=State.FETCHING,
+        candidate=choice,
+        quarantine=lifted,
+        stopped=False,
+        patient_until_ms=None,
     )
 
 
@@ -206,6 +217,7 @@ def _ended(journal: Journal) -> Journal:
         watched_s=0.0,
         before_p95_us=None,
         boot=None,
+        patient_until_ms=None,
     )
 
 

@@ -55,6 +55,17 @@ class Usage:
         self._used = self._promised  # what a kill left of a block is gone
 
     @property
+    def most_bytes(self) -> int:
+        return self._most
+
+    @property
+    def promised_bytes(self) -> int:
+        """Return what counts as used this month on the disk: some of it may be to come yet."""
+        with self._lock:
+            self._turn()
+            return self._promised
+
+    @property
     def left_bytes(self) -> int:
         """Return what may still be brought this month."""
         with self._lock:

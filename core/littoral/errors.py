@@ -29,6 +29,7 @@ LittoralError
 │   └── OverAllowanceError      it may not bring so many bytes in any month
 ├── PostponedError              not now: it waits, and is taken up again when its time comes
 │   ├── ClosedError             no maintenance window is open
+│   ├── MeteredError            the network is paid for by the byte: another one may come
 │   └── SpentError              this month's bytes are used up
 ├── TrialError                  the candidate ran, and did not prove itself
 │   ├── OutputsError            other outputs than its golden vectors
@@ -246,6 +247,10 @@ class ClosedError(PostponedError):
     code = "window"
 
 
+class MeteredError(PostponedError):
+    code = "metered"
+
+
 class SpentError(PostponedError):
     code = "allowance"
 
@@ -317,10 +322,6 @@ class DeniedError(LittoralError):
 
 
 class RevokedError(DeniedError):
-class ProxyError(UnreachableError):
-    code = "proxy"
-
-
     code = "revoked"
 
 

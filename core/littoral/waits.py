@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from littoral.errors import ClosedError, SpentError
+from littoral.errors import ClosedError, MeteredError, SpentError
 
 _WHAT: Final = {
     ClosedError.code: "waits for its window",
+    MeteredError.code: "waits for a network that is not metered",
     SpentError.code: "waits for next month's bytes",
 }
 _LAST_MS: Final = 253_402_300_799_000  # the end of 9999, where calendars end

@@ -1,13 +1,13 @@
 """What has to be passed before something begins: windows by the trusted clock, a month's bytes."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from littoral.errors import ClosedError, OverAllowanceError
+from littoral.errors import ClosedError, MeteredError, OverAllowanceError
 from littoral_agent import gates
 from littoral_agent.gates import Gates
 from littoral_agent.settings import Settings
@@ -69,6 +69,42 @@ def test_what_is_all_here_needs_no_bytes(tmp_path: Path) -> None:
     assert found.usage is not None
     list(found.usage.counted(iter([bytes(1000)]), expected=1000))
     found.check_bytes(0)
+
+
+def test_another_network_is_waited_for_as_long_as_is_set(tmp_path: Path) -> None:
+    clock = Clock(datetime(2026, 7, 1, 2, tzinfo=UTC))
+    found = made(tmp_path, clock, Settings(metered="yes", metered_wait_s=7200.0))
+    with pytest.raises(MeteredError, match="until 2026-07-01 04:00 UTC") as e:
+        found.check_network(None)
+    assert e.value.until == datetime(2026, 7, 1, 4, tzinfo=UTC)
+    until_ms = int(e.value.until.timestamp() * 1000)
+    clock.now += timedelta(hours=1)
+    with pytest.raises(MeteredError, match="04:00") as e:
+        found.check_network(until_ms)  # which does not move
+    clock.now += timedelta(hours=1)
+    found.check_network(until_ms)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(metered="no"),
+        Settings(metered="yes", metered_wait_s=0.0),
+        Settings(metered="yes", bytes_per_month=1000),  # which says what may come
+        Settings(),  # this machine's own network is none
+    ],
+)
+def test_who_need_not_wait_for_another_network_does_not(tmp_path: Path, settings: Settings) -> None:
+    clock = Clock(datetime(2026, 7, 1, 2, tzinfo=UTC))
+    made(tmp_path, clock, settings).check_network(None)
+
+
+def test_another_network_may_be_waited_for_without_an_end(tmp_path: Path) -> None:
+    clock = Clock(datetime(2026, 7, 1, 2, tzinfo=UTC))
+    found = made(tmp_path, clock, Settings(metered="yes", metered_wait_s=float("inf")))
+    with pytest.raises(MeteredError, match="waits for another one, or for a stick") as e:
+        found.check_network(None)
+    assert e.value.until is None
 
 
 def test_the_systems_zone_is_read_from_where_systems_keep_it(tmp_path: Path) -> None:

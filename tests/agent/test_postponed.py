@@ -260,6 +260,64 @@ def test_a_months_bytes_are_kept_to(device: Device, repo: RepositorySimulator) -
     assert again.left_bytes == 0, "to the byte"
 
 
+def test_a_metered_network_is_waited_out_and_no_longer_than_is_set(
+    device: Device, repo: RepositorySimulator
+) -> None:
+    configure(device, metered="yes", metered_wait_s=7200.0)
+    device.order("digits", 2)
+    settle(device)
+    assert device.told("digits") == [("desired", None), ("postponed", "metered")]
+    assert (blobs(repo), device.serve.running) == ([], {"digits": 1})
+    first = held(device).waits
+    assert first is not None
+    # A window that is closed in between, and reboots, do not begin the waiting anew.
+    opens = close(device)
+    device.settings = replace(device.settings, metered="yes", metered_wait_s=7200.0)
+    device.later = timedelta(hours=1)
+    device.reboot()
+    settle(device)
+    assert held(device).waits == Waits(code="window", until_ms=int(opens.timestamp() * 1000))
+    assert held(device).patient_until_ms == first.until_ms
+    device.later = timedelta(hours=2, minutes=1)
+    device.settle()
+    assert device.told("digits")[2:] == [
+        *(("postponed", "window"), ("fetched", None), ("passed", None), ("healthy", None)),
+    ]
+    assert (device.good("digits"), held(device).patient_until_ms) == (2, None)
+
+
+def test_an_update_goes_on_when_another_network_comes(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modem = [True]
+    monkeypatch.setattr("littoral_agent.gates.metered", lambda: modem[0])
+    configure(device)
+    device.order("digits", 2)
+    settle(device)
+    assert device.told("digits")[-1] == ("postponed", "metered")
+    modem[0] = False
+    device.settle()
+    assert device.good("digits") == 2
+
+
+def test_a_folder_is_asked_while_the_network_is_metered(
+    device: Device, repo: RepositorySimulator
+) -> None:
+    configure(device, metered="yes", sources=("https", f"dir:{repo.folder}"))
+    device.order("digits", 2)
+    device.settle()
+    assert (device.good("digits"), blobs(repo)) == (2, [])
+
+
+def test_a_folder_that_is_not_there_is_waited_for_like_another_network(
+    device: Device, repo: RepositorySimulator
+) -> None:
+    configure(device, metered="yes", sources=("https", f"dir:{repo.base}/stick"))
+    device.order("digits", 2)
+    settle(device)
+    assert (device.told("digits")[-1], blobs(repo)) == (("postponed", "metered"), [])
+
+
 def requiring(repo: RepositorySimulator, release: int, *requires: dict[str, Any]) -> None:
     """Publish a release with a variant for each of ``requires``, in this order of preference."""
     folder = repo.bundle("digits", release)

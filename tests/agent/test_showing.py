@@ -14,7 +14,7 @@ from littoral.wire.sketch import Sketch
 from littoral_agent.identity import Enrolment
 from littoral_agent.refusals import Refused
 from littoral_agent.showing import lines
-from littoral_agent.state import Found, Live
+from littoral_agent.state import Bounds, Found, Live
 from littoral_agent.telemetry import Speed
 
 NOW_S = 1_800_000_000.0
@@ -156,3 +156,22 @@ def test_who_is_nobody_yet_learns_what_to_do(agent: Live | None) -> None:
     assert "not enrolled; run 'littoral enroll URL --token T'" in shown
     assert "console" not in shown.split("run 'littoral")[0]
     assert "waits" not in shown
+
+
+def test_it_says_what_may_come_and_how_fast() -> None:
+    bounds = Bounds(used_bytes=3_100_000, month_bytes=50_000_000, rate_bytes_per_s=128_000.0)
+    row = "files     3.1 MB of 50 MB used this month (of UTC), at most 128 kB a second"
+    assert row in screen(found(agent=replace(LIVE, bounds=bounds))).splitlines()
+    assert "files" not in screen(found())
+
+
+def test_what_waits_for_another_network_says_so() -> None:
+    waits = Running(
+        model="digits",
+        state="fetching",
+        candidate=4,
+        waits="metered",
+        waits_until_ms=int((NOW_S + 60) * 1000),
+    )
+    text = screen(found(models=(waits,)))
+    assert "fetching, waits for a network that is not metered until 08:01 UTC" in text

@@ -43,7 +43,7 @@ def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
     choice, begun = candidate(journal), means.clock()
     before = _arrived(means.tree, choice)
     try:
-        came = bring(means, journal.model, choice, halt)
+        came = bring(means, journal.model, choice, halt, patient_until_ms=journal.patient_until_ms)
         if journal.good is not None:
             check_window(means)
     except (TrustError, BundleError, DeniedError, DiskFullError, UnfitError) as e:
@@ -58,10 +58,19 @@ def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
     return Outcome(event=Event.FETCHED, figures={"bytes": float(came), "seconds": seconds})
 
 
-def bring(means: Means, model: str, choice: Choice, halt: Halt, *, mending: bool = False) -> int:
+def bring(
+    means: Means,
+    model: str,
+    choice: Choice,
+    halt: Halt,
+    *,
+    mending: bool = False,
+    patient_until_ms: int | None = None,
+) -> int:
     """Make the manifest and the files of ``choice`` be here; return how many bytes came.
 
-    What is brought for ``mending``, because the disk lost it, waits for nothing.
+    What is brought for ``mending``, because the disk lost it, waits for nothing. Another network
+    than a metered one is waited for until ``patient_until_ms``; None: that begins now.
     """
     tree, settings, sources, gates = means.tree, means.settings, means.sources, means.gates
     if sources is None:
@@ -84,6 +93,8 @@ def bring(means: Means, model: str, choice: Choice, halt: Halt, *, mending: bool
         check_window(means)
 
     def ask(source: Source) -> int:
+        if needed and not mending and not source.offline:
+            gates.check_network(patient_until_ms)
         unmetered = replace(limits, usage=None) if source.offline else limits
         return fetch.bring(files, source, tree, limits=unmetered, halt=halt)
 

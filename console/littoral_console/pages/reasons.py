@@ -119,6 +119,12 @@ _REASONS: Final[dict[str, Reason]] = {
         "No maintenance window of the device is open. It goes on by itself when one is.",
         "calm",
     ),
+    "metered": Reason(
+        "Waits for another network",
+        "The device's network is paid for by the byte. It goes on when it has another one, or "
+        "when it has waited long enough.",
+        "calm",
+    ),
     "allowance": Reason(
         "Waits for next month",
         "The device has used up the bytes that it may bring in a month (of UTC).",

@@ -85,6 +85,7 @@ class Journal:
     boot: str | None = None  # the boot in which the candidate is run; None: nothing was cut short
     before_p95_us: float | None = None  # of the release that the candidate on probation replaced
     waits: Waits | None = None  # the candidate waits for its time
+    patient_until_ms: int | None = None  # for how long it waits for a network that is not metered
     said: Said | None = None
     untold: tuple[Said, ...] = ()  # of steps before, which the spool had not taken by then
 
