@@ -1,4 +1,4 @@
-"""Where releases come from, in the order in which it is asked: the console, folders.
+"""Where releases come from, in the order in which it is asked: the console, copies, folders.
 
 It believes nothing. What one does not have, or has in a way that is refused, the next may have.
 """
@@ -12,14 +12,15 @@ from littoral.errors import (
     BundleError,
     DeniedError,
     LittoralError,
-    PostponedError,
     StaleError,
     TrustError,
     UnreachableError,
 )
 from littoral_agent.folder import Folder
-from littoral_agent.origin import Origin, Repository, Stream, Streams
-from littoral_agent.settings import FOLDER, HTTPS
+from littoral_agent.hosts import Hosts, Repository, copy
+from littoral_agent.origin import Origin, Stream, Streams
+from littoral_agent.settings import COPIES, FOLDER, HTTPS
+from littoral_agent.tls import Public
 
 REFUSALS: Final = (TrustError, BundleError, DeniedError)  # whom to ask was there, and it is no use
 
@@ -31,6 +32,10 @@ class Source(Streams, Protocol):
 
     @property
     def offline(self) -> bool:
+        """Whether it is reached without a network."""
+
+    @property
+    def lags(self) -> bool:
         """Whether it may be older than what is known, and nobody's fault."""
 
     def __call__(self, name: str, *, limit: int) -> bytes:
@@ -40,7 +45,7 @@ class Source(Streams, Protocol):
 class Sources:
     """All of them; itself a source that asks them in turn. Threads may share it."""
 
-    offline = False
+    offline = lags = False
 
     def __init__(self, *sources: Source) -> None:
         self._configured = sources
@@ -81,7 +86,7 @@ class Sources:
         for source in self.all:
             try:
                 return ask(source)
-            except (*REFUSALS, UnreachableError, PostponedError) as e:
+            except (*REFUSALS, UnreachableError) as e:
                 errors.append(e)
         raise most_telling(errors)
 
@@ -96,20 +101,19 @@ class Sources:
             yield self.first(lambda source: opened.enter_context(source.stream(name, start=start)))
 
 
-def of(names: tuple[str, ...], origin: Origin, *, prefix: str = "repo/") -> Sources:
+def of(
+    names: tuple[str, ...], origin: Origin, *, prefix: str = "repo/", hosts: Hosts | None = None
+) -> Sources:
     """Return the sources that the settings name; ``https`` is the console's at ``origin``."""
-    return Sources(*(_source(name, origin, prefix) for name in names))
+    hosts = hosts or Hosts(ca=Public())
+    return Sources(*(_source(name, origin, prefix, hosts) for name in names))
 
 
 def most_telling(errors: list[LittoralError]) -> LittoralError:
     """Return which of what several sources said is to be told, or to be waited for.
 
-    That one may give it later says most, then a refusal. That one is too old says least: whoever
-    cannot be reached now may know.
+    A refusal says most. That one is too old says least: whoever cannot be reached now may know.
     """
-    for error in errors:
-        if isinstance(error, PostponedError):
-            return error
     for error in errors:
         if not isinstance(error, UnreachableError | StaleError):
             return error
@@ -117,7 +121,9 @@ def most_telling(errors: list[LittoralError]) -> LittoralError:
     return (away or errors)[0]
 
 
-def _source(name: str, origin: Origin, prefix: str) -> Source:
+def _source(name: str, origin: Origin, prefix: str, hosts: Hosts) -> Source:
     if name == HTTPS:
-        return Repository(origin, prefix=prefix)
+        return Repository(origin, prefix=prefix, hosts=hosts)
+    if name.startswith(COPIES):
+        return copy(name, hosts)
     return Folder(Path(name.removeprefix(FOLDER)))
