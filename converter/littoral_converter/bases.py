@@ -4,6 +4,7 @@ What is tried depends on the manifests alone, and on no clock, so that the same 
 repository give the same manifest on every machine.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -108,10 +109,9 @@ def _model_like(variant: Variant, older: Manifest) -> File | None:
 
 def _room(manifest: Manifest, tries: list[Try]) -> int:
     """Return how many of ``tries`` the manifest has room for, were they as large as the files."""
-    room = len(tries)
-    while room and len(_worst(manifest, tries[:room])) > MAX_BYTES:
-        room -= 1
-    return room
+    lengths = range(len(tries) + 1)
+    fits = bisect_right(lengths, MAX_BYTES, key=lambda n: len(_worst(manifest, tries[:n])))
+    return max(0, fits - 1)
 
 
 def _worst(manifest: Manifest, tries: list[Try]) -> bytes:

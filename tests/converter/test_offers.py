@@ -38,6 +38,12 @@ def test_a_patch_that_helps_nothing_is_not_offered() -> None:
     assert list(offers.offers(NOISE, [TINY])) == []
 
 
+def test_what_saves_less_than_naming_it_takes_is_not_offered() -> None:
+    (zstd,) = offers.offers(bytes(300), [])
+    assert zstd.encoding.size < 300 - offers.NAMED["zstd"]
+    assert list(offers.offers(bytes(100), [])) == []
+
+
 def test_what_does_not_give_the_file_back_is_not_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patches, "make", lambda base, _: patches_of_another(base))
     with pytest.raises(HashError):

@@ -2,7 +2,10 @@
 
 import random
 
+import pytest
+
 from littoral.bundle.patch import REACH
+from littoral_converter import reach
 from littoral_converter.reach import Base
 
 RNG = random.Random(1)
@@ -39,3 +42,18 @@ def test_what_helps_nothing_is_no_reach() -> None:
     assert Base(b"").reach(b"new") == ()
     assert Base(RNG.randbytes(5000)).reach(RNG.randbytes(5000)) == ()
     assert LARGE.reach(b"short") == ()
+
+
+def test_of_a_base_that_is_very_large_some_places_are_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its index would take 24 times its size in memory."""
+    monkeypatch.setattr(reach, "_INDEXED", len(WHOLE) // 7)
+    monkeypatch.setattr(reach, "_PART", 2**18)
+    sampled = Base(WHOLE)
+    new = WHOLE[1_000_000:1_030_000] + WHOLE[50_000:60_000]
+    places = sampled.read(sampled.reach(new))
+    assert new[:30_000] in places
+    assert new[30_000:] in places
+    kept, all_ = (len(base._index[0]) for base in (sampled, LARGE))
+    assert 0.9 * all_ < 8 * kept < 1.1 * all_
