@@ -21,6 +21,7 @@ from littoral_agent.channel import Auto, Channel, Ends
 from littoral_agent.control import Control
 from littoral_agent.deeds.means import Means
 from littoral_agent.hands import Hands
+from littoral_agent.hosts import Hosts
 from littoral_agent.https import Https
 from littoral_agent.identity import Enrolment
 from littoral_agent.ledger import Ledger
@@ -37,6 +38,7 @@ from littoral_agent.settings import MiB, Settings
 from littoral_agent.spool import Spool
 from littoral_agent.state import Bounds, running
 from littoral_agent.telemetry import Speed
+from littoral_agent.tls import Public
 from littoral_agent.watcher import Watcher
 from littoral_agent.wishes import Wishes
 from littoral_agent.worker import Worker
@@ -65,6 +67,8 @@ class Parts:
         self._clock = TrustedClock(tree.clock)
         self._spool: Spool | None = None
         self._origin: Origin | None = None
+        more = Path(settings.sources_ca) if settings.sources_ca else None
+        self._hosts = Hosts(ca=Public(more), proxy=settings.through)
         self._renewer: Renewer | None = None
         self._receipts: Receipts | None = None
         control = Control(tree.control)
@@ -76,7 +80,9 @@ class Parts:
                 incarnation=enrolment.incarnation,
                 cap_bytes=settings.spool_cap_bytes,
             )
-            self._origin = Origin(enrolment.url, ca=identity.of(tree).console_ca)
+            self._origin = Origin(
+                enrolment.url, ca=identity.of(tree).console_ca, proxy=settings.through
+            )
             self._renewer = Renewer(tree, enrolment, now=self._clock.now)
             self._receipts = Receipts(self._spool, status=self.status, pair=self._renewer.pair)
             believer = self._believer(enrolment, self._origin, control)
@@ -165,6 +171,7 @@ class Parts:
             self._spool.close()
         if self._origin is not None:
             self._origin.close()
+        self._hosts.close()
 
     def tick(self) -> None:
         """See that all threads live, and let the channel take note of the time.

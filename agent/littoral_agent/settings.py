@@ -5,6 +5,7 @@ in its identity.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Literal
@@ -12,11 +13,15 @@ from typing import Final, Literal
 from littoral import settings, tree
 from littoral.bundle.manifest import Hardware, check_id
 from littoral.tree import Tree
+from littoral_agent import routes
+from littoral_agent.routes import Proxy
 from littoral_agent.windows import Window
 
 MiB: Final = 2**20
 DATA: Final = tree.DATA
 HTTPS: Final = "https"  # the console's own repository, among the sources
+MQTT: Final = "mqtt"  # the same, over the broker
+COPIES: Final = ("https://", "http://")  # before a copy's address, among the sources
 FOLDER: Final = "dir:"  # before a folder's path, among the sources
 ETC: Final = Path("/etc/littoral/agent.toml")  # of the device in DATA
 
@@ -36,7 +41,11 @@ class Settings:
 
     hardware: tuple[Hardware, ...] = ()  # what models may run on; empty: what is found here
     channel: Literal["auto", "mqtt", "https"] = "auto"  # auto: https while no broker answers
-    sources: tuple[str, ...] = ("https",)  # of releases, in order: https, dir:/folder
+    sources: tuple[str, ...] = ("https",)  # of releases, in order: https, https://…, dir:/folder
+    sources_ca: str = ""  # a file of CAs in PEM, beside the system's: for all but the console
+    proxy: str = ""  # as http://user@host:port: to console, sources and broker, but not to loopback
+    proxy_secret: str = ""  # a file with its password, which not everybody here may read
+    proxy_beside: tuple[str, ...] = ()  # hosts that need none, as nas.lan; .lan: all below it
     fallback_after_s: float = 20.0  # how long auto waits for the broker
     status_every_s: float = 21600.0  # it is said when it changes, and again after so long
     keepalive_s: float = 1000.0  # of the connection to a broker; longer than a window, none is sent
@@ -92,8 +101,13 @@ class Settings:
         if not self.sources:
             raise ValueError("'sources' should name one at least")
         for source in self.sources:
-            if source != HTTPS and not source.startswith(f"{FOLDER}/"):
-                raise ValueError(f"'sources': expected '{HTTPS}' or '{FOLDER}/…', found {source!r}")
+            if source.startswith(COPIES):
+                _checked("sources", routes.check_copy, source)
+            elif source != HTTPS and not source.startswith(f"{FOLDER}/"):
+                raise ValueError(
+                    f"'sources': expected '{HTTPS}', 'https://…' or '{FOLDER}/…', found {source!r}"
+                )
+        _checked("proxy", routes.proxy, self.proxy)
         for text in self.pinned:
             try:
                 _pin(text)
@@ -113,6 +127,11 @@ class Settings:
                 f"'zone': no time zone {self.zone[:60]!r} is known here; they are called as "
                 "Europe/Berlin, and come with Debian's package tzdata"
             )
+
+    @property
+    def through(self) -> Proxy | None:
+        """Return the proxy, None if there is none."""
+        return routes.proxy(self.proxy, secret=self.proxy_secret, beside=self.proxy_beside)
 
     @property
     def disk_low_bytes(self) -> int:
@@ -152,6 +171,13 @@ def places(device: Tree) -> tuple[Path, ...]:
 def data_folder() -> Path:
     """Return where a device's data lies unless it is said: $LITTORAL_DATA, else /var/lib."""
     return Path(os.environ.get(tree.VARIABLE) or DATA)
+
+
+def _checked(name: str, check: Callable[[str], object], text: str) -> None:
+    try:
+        check(text)
+    except ValueError as e:
+        raise ValueError(f"{name!r}: {e}") from e
 
 
 def _pin(text: str) -> tuple[str, int]:

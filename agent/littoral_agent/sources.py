@@ -12,6 +12,7 @@ from littoral.errors import (
     BundleError,
     DeniedError,
     LittoralError,
+    PostponedError,
     StaleError,
     TrustError,
     UnreachableError,
@@ -86,7 +87,7 @@ class Sources:
         for source in self.all:
             try:
                 return ask(source)
-            except (*REFUSALS, UnreachableError) as e:
+            except (*REFUSALS, UnreachableError, PostponedError) as e:
                 errors.append(e)
         raise most_telling(errors)
 
@@ -114,6 +115,9 @@ def most_telling(errors: list[LittoralError]) -> LittoralError:
 
     A refusal says most. That one is too old says least: whoever cannot be reached now may know.
     """
+    for error in errors:
+        if isinstance(error, PostponedError):
+            return error
     for error in errors:
         if not isinstance(error, UnreachableError | StaleError):
             return error
