@@ -27,11 +27,11 @@ from littoral.backoff import Backoff
 from littoral.children import dying_with_us
 from littoral.errors import UnreachableError
 from littoral.trust.certificates import Authority
-from littoral.wire.messages import TOPICS, UP
+from littoral.wire.messages import ASK, BLOCK, SAID, TOLD, TOPICS, UP
 from littoral_console import revocation
 from littoral_console.options import REPLICAS
 from littoral_console.revocation import Ended
-from littoral_console.tls import Tls, console_name
+from littoral_console.tls import Tls, blocks_name, console_name
 
 FIND: Final = (None, "/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin")  # PATH, then where it hides
 PACKET_BYTES: Final = 128 * 1024
@@ -99,8 +99,11 @@ def access_list(denied: Iterable[str]) -> str:
 
 def _console(replica: str) -> Iterable[str]:
     yield f"user {console_name(replica)}"
-    yield f"topic read {TOPICS}/+/up/#"
-    yield f"topic write {TOPICS}/+/down/#"
+    yield from (f"topic read {TOPICS}/+/{path}" for path in SAID)
+    yield from (f"topic write {TOPICS}/+/{path}" for path in TOLD)
+    yield f"user {blocks_name(replica)}"
+    yield f"topic read {TOPICS}/+/{ASK}"
+    yield f"topic write {TOPICS}/+/{BLOCK}"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -86,6 +86,12 @@ def denial(
     return None
 
 
+def is_heard(connection: Connection, device: str) -> bool:
+    """Return whether there is such a device, and it is neither revoked nor frozen."""
+    held = state(connection, device)
+    return held is not None and standing(held) == "enrolled"
+
+
 def superseded(connection: Connection, device: str, certificate: int) -> bool:
     """Return whether a newer certificate took the place of the one of this serial number."""
     c, number = t.renewals.c, f"{certificate:x}"

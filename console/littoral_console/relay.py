@@ -16,12 +16,13 @@ from typing import Final
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from littoral.backoff import Backoff
 from littoral.errors import LittoralError, MalformedError, StorageError
 from littoral.wire.identity import Denied, Renew, RenewRequest
 from littoral.wire.message import MAX_BYTES
-from littoral.wire.messages import TOPICS, Acks, Report, Status, split_topic, topic
+from littoral.wire.messages import SAID, TOPICS, Acks, Report, Status, split_topic, topic
 from littoral.wire.telemetry import Telemetry
 from littoral_console import director, identities, renewal, streams
 from littoral_console.director import Document
@@ -80,7 +81,8 @@ class Relay:
         )
 
     async def _serve(self, client: aiomqtt.Client) -> None:
-        await client.subscribe(f"{TOPICS}/+/up/#", qos=1)
+        # Not up/#: what devices ask for goes to another connection, and is much.
+        await client.subscribe([(f"{TOPICS}/+/{path}", SubscribeOptions(qos=1)) for path in SAID])
         self.connected, self._speaking = True, client
         await self._repeat(client)
         await first_of(self._hear(client), self._tell(client))

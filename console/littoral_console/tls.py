@@ -55,12 +55,25 @@ class Tls:
     @property
     def client(self) -> tuple[Path, Path]:
         """Return the certificates and the key of the console as a client of the broker."""
-        return self.folder / f"{self.name}.crt", self.folder / f"{self.name}.key"
+        return self._pair(self.name)
+
+    @property
+    def blocks(self) -> tuple[Path, Path]:
+        """Return the same of its other connection there, over which files go."""
+        return self._pair(blocks_name(self.replica))
+
+    def _pair(self, name: str) -> tuple[Path, Path]:
+        return self.folder / f"{name}.crt", self.folder / f"{name}.key"
 
 
 def console_name(replica: str) -> str:
     """Return the name that no device can have, for its dot."""
     return f"console.{replica}"
+
+
+def blocks_name(replica: str) -> str:
+    """Return the name of the connection over which a console answers what devices ask for."""
+    return f"console.{replica}-blocks"
 
 
 def prepare(
@@ -79,9 +92,12 @@ def prepare(
             certificates.issue_server(wanted, ca=ca, key=key, certificate=certificate, now=now)
         except ValueError as e:
             raise MisuseError(f"--name: {e}") from e
-    certificate, key = tls.client
-    if not _covers(certificate, (), now=now):
-        certificates.issue_client(tls.name, ca=ca, key=key, certificate=certificate, now=now)
+    for name, (certificate, key) in (
+        (tls.name, tls.client),
+        (blocks_name(replica), tls.blocks),
+    ):
+        if not _covers(certificate, (), now=now):
+            certificates.issue_client(name, ca=ca, key=key, certificate=certificate, now=now)
     return tls
 
 

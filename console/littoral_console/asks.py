@@ -1,0 +1,110 @@
+"""What devices ask for over the broker, and whose turn it is: a block each, in turn.
+
+Rules only: no broker, no file; it is told what time it is. A device is known by its name alone,
+which the broker vouches for. Whatever one of them asks for, the others wait for a block of it, and
+what is kept of it is small.
+"""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from littoral.wire.blocks import MOST_ASKS, MOST_BLOCK, MOST_UNHEARD, Ask
+
+COST_BYTES: Final = 1024  # of an answer, beside what it brings: else empty ones were free
+FORGIVEN_BYTES_PER_S: Final = 512  # of what nobody has shown to have heard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """The next thing to do: answer ``ask``, by ``length`` bytes at most."""
+
+    device: str
+    ask: Ask
+    length: int
+
+
+@dataclass(slots=True)
+class _Device:
+    waiting: deque[Ask] = field(default_factory=deque)
+    lined_up: bool = False
+    serving: bool = False
+    owes: int = 0  # bytes that were sent, and are not known to have arrived
+    marks: "OrderedDict[int, int]" = field(default_factory=OrderedDict)  # what each was sent with
+    since_s: float = 0.0
+
+
+class Asks:
+    """All of them. Not safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._devices: dict[str, _Device] = {}
+        self._ring: deque[str] = deque()
+
+    def put(self, device: str, ask: Ask, *, now: float) -> None:
+        """Take what ``device`` asks. One that ends where another does takes its place."""
+        held = self._devices.get(device)
+        if held is None:
+            held = self._devices[device] = _Device(since_s=now)
+        held.owes = max(0, held.owes - int((now - held.since_s) * FORGIVEN_BYTES_PER_S))
+        held.since_s = now
+        _acknowledge(held, ask.seen)
+        for other in held.waiting:
+            if (other.name, other.end) == (ask.name, ask.end):
+                held.waiting.remove(other)
+                break
+        held.waiting.append(ask)
+        if len(held.waiting) > MOST_ASKS:
+            held.waiting.popleft()
+        self._line_up(device, held)
+
+    def next(self) -> Turn | None:
+        """Return whose turn it is, and at what; None if nobody's. To be followed by ``done``."""
+        while self._ring:
+            device = self._ring.popleft()
+            held = self._devices.get(device)
+            if held is None or not held.lined_up:
+                continue  # it was dropped since
+            held.lined_up = False
+            ask = held.waiting[0]
+            length = min(ask.length, MOST_BLOCK)
+            if held.owes + length + COST_BYTES > MOST_UNHEARD:
+                continue  # it lines up again when it shows what it has got
+            held.waiting.popleft()
+            held.serving = True
+            return Turn(device=device, ask=ask, length=length)
+        return None
+
+    def done(self, turn: Turn, *, mark: int, sent: int, total: int) -> None:
+        """Take note that ``sent`` bytes went out under ``mark``, of a file of ``total`` bytes."""
+        held = self._devices.get(turn.device)
+        if held is None:
+            return
+        held.serving = False
+        held.owes += sent + COST_BYTES
+        held.marks[mark] = sent + COST_BYTES
+        start, end = turn.ask.start + sent, min(turn.ask.end, total)
+        renewed = any((one.name, one.end) == (turn.ask.name, turn.ask.end) for one in held.waiting)
+        if sent and start < end and not renewed:
+            held.waiting.appendleft(replace(turn.ask, start=start, length=turn.ask.end - start))
+        self._line_up(turn.device, held)
+
+    def drop(self, device: str) -> None:
+        """Forget the device: it is to have nothing."""
+        self._devices.pop(device, None)
+
+    def _line_up(self, device: str, held: _Device) -> None:
+        if held.waiting and not held.serving and not held.lined_up:
+            held.lined_up = True
+            self._ring.append(device)
+
+
+def _acknowledge(held: _Device, mark: int) -> None:
+    """Forgive what was sent up to ``mark``: who knows that one has heard what was before it."""
+    if mark not in held.marks:
+        return
+    while held.marks:
+        one, count = held.marks.popitem(last=False)
+        held.owes = max(0, held.owes - count)
+        if one == mark:
+            return
