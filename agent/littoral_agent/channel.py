@@ -15,6 +15,7 @@ from littoral.wire.messages import Acks, Status
 from littoral_agent.spool import Message, Spool
 
 if TYPE_CHECKING:
+    from littoral_agent.blocks import Blocks
     from littoral_agent.renewer import Renewer
 
 RESEND_S: Final = 10.0  # without an acknowledgement what was sent is sent again, …
@@ -80,6 +81,7 @@ class Ends:
     denied_retry_s: float = 60.0
     renewer: "Renewer | None" = None  # None: this key is for ever
     moved: Callable[[str], None] | None = None  # where the console says that its broker is
+    blocks: "Blocks | None" = None  # of files, over a broker; None: they come in other ways
 
 
 class Outbox:

@@ -6,6 +6,7 @@ It knows paho, and nothing of what is said over the connection.
 import math
 import socket
 import ssl
+import struct
 from typing import TYPE_CHECKING, Final
 
 from littoral import addresses
@@ -21,6 +22,7 @@ SHORT_S: Final = 3600.0  # a connection that ends sooner may have been forgotten
 LEAST_KEEPALIVE_S: Final = 240.0  # … it is proven twice as often from then on, down to this
 UNHEARD_S: Final = 60  # what was sent and nobody confirmed for so long ends the connection
 SESSION_S: Final = 7 * 24 * 3600  # how long the broker keeps what we have not heard
+_TCP_INFO: Final = struct.Struct("=128xQ")  # tcpi_bytes_received, since Linux 4.1
 
 
 def new(device: str, *, secured: ssl.SSLContext, will: tuple[str, bytes]) -> "Client":
@@ -72,6 +74,18 @@ def read(client: "Client") -> None:
             client.loop_read()
     except (ValueError, LookupError) as e:  # of paho, where it does not look before it reads
         raise UnreachableError(f"the broker sent what is no MQTT: {e}") from e
+
+
+def received(client: "Client") -> int:
+    """Return how many bytes have come over the connection, as the kernel counts them."""
+    opened = client.socket()
+    try:
+        if isinstance(opened, socket.socket) and hasattr(socket, "TCP_INFO"):
+            found = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+            return int(_TCP_INFO.unpack(found)[0])
+    except (OSError, struct.error):
+        pass  # it has just ended, or this kernel does not count
+    return 0
 
 
 def keepalive_after(lived_s: float, keepalive_s: float) -> float:

@@ -23,7 +23,7 @@ from littoral.errors import (
     StorageError,
     UnreachableError,
 )
-from littoral.wire.messages import Status, split_topic, topic
+from littoral.wire.messages import ASK, BLOCK, Status, split_topic, topic
 from littoral_agent import link, tls
 from littoral_agent.channel import Ends, Outbox
 from littoral_agent.identity import Identity
@@ -70,6 +70,11 @@ class Mqtt:
         self._waker.settimeout(0)
         self._stopping = False
         self._up = False
+        self._news = True  # there may be something to say
+        self._messages = 0  # that were heard
+        self._blocks = ends.blocks
+        if self._blocks is not None:
+            self._blocks.wake = self._nudge
         self._trouble: LittoralError | None = None
         self._anew = False
         self._verdict = Verdict(
@@ -111,6 +116,10 @@ class Mqtt:
             self._waker.close()
 
     def wake(self) -> None:
+        self._news = True
+        self._nudge()
+
+    def _nudge(self) -> None:
         with contextlib.suppress(BlockingIOError, OSError):
             self._waker.send(b"!")
 
@@ -155,6 +164,8 @@ class Mqtt:
                 lived_s = self._clock() - self._since_s
                 self._keepalive_s = link.keepalive_after(lived_s, self._keepalive_s)
             self._up, self._since_s = False, 0.0
+            if self._blocks is not None:
+                self._blocks.closed()
             with contextlib.suppress(OSError):
                 client.disconnect()
 
@@ -181,7 +192,10 @@ class Mqtt:
     def _turn(self, client: "Client") -> None:
         """Hear what came, send what is to be sent, wait for either."""
         if self._up:
-            self._send(client)
+            self._ask(client)
+            if self._news or self._outbox.due_in_s() <= 0:
+                self._news = False
+                self._send(client)
         if (told := self._verdict.told) is not None:
             raise told
         opened = client.socket()
@@ -196,6 +210,7 @@ class Mqtt:
         poller.register(opened, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
         wait_s = min(NAP_S, self._outbox.due_in_s() if self._up else link.CONNECT_S)
         ready = dict(poller.poll(wait_s * 1000))
+        self._news = self._news or not ready
         if self._awake.fileno() in ready:
             self._drain()
         events = ready.get(opened.fileno(), 0)
@@ -205,6 +220,12 @@ class Mqtt:
             client.loop_write()
         if self._clock() - self._said_s >= self._keepalive_s:
             client.loop_misc()  # it asks whether the broker is there, whatever was said since
+
+    def _ask(self, client: "Client") -> None:
+        """Ask for what is to come of files."""
+        for ask in self._blocks.take() if self._blocks is not None else ():
+            client.publish(topic(self._ends.device, ASK), ask, qos=0)
+            self._said_s = self._clock()
 
     def _send(self, client: "Client") -> None:
         status = self._outbox.status()
@@ -245,7 +266,7 @@ class Mqtt:
             client.subscribe(topic(self._ends.device, "down/#"), qos=1)
 
     def _subscribed(
-        self, _client: "Client", _data: object, _mid: int, reasons: list["ReasonCode"], _: object
+        self, client: "Client", _data: object, _mid: int, reasons: list["ReasonCode"], _: object
     ) -> None:
         if not self._verdict.subscribed(reasons):
             return
@@ -254,8 +275,10 @@ class Mqtt:
         if self._ends.renewer is not None:
             self._ends.renewer.welcomed(self._pair)
         self._outbox.rewind()
-        self._up, self._since_s = True, self._clock()
+        self._up, self._since_s, self._news = True, self._clock(), True
         self._said_s = self._since_s
+        if self._blocks is not None:
+            self._blocks.opened(lambda: (link.received(client), self._messages))
 
     def _disconnected(
         self, _client: "Client", _data: object, _flags: object, reason: "ReasonCode", _: object
@@ -270,6 +293,11 @@ class Mqtt:
             log.warning("a message is ignored: %s", e)
             return
         body = bytes(message.payload)
+        self._messages += 1
+        if path == BLOCK and self._blocks is not None:
+            self._blocks.heard(body)
+            return
+        self._news = True
         if device != self._ends.device or not 0 < len(body) <= MOST_BYTES:
             log.info("a message on %s is ignored", message.topic)
         elif path == "down/desired":
