@@ -317,6 +317,10 @@ class UnreachableError(LittoralError):
     code = "unreachable"
 
 
+class ProxyError(UnreachableError):
+    code = "proxy"
+
+
 class DeniedError(LittoralError):
     code = "denied"
 
