@@ -8,7 +8,7 @@ and only when there is something to look at: an idle agent never pays for them.
 import logging
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -33,7 +33,6 @@ from littoral.wire.enrolment import SignedTime
 from littoral.wire.journal import Choice
 from littoral_agent import holdings
 from littoral_agent.identity import Enrolment
-from littoral_agent.origin import Origin
 from littoral_agent.preflight import Preflight
 from littoral_agent.sources import REFUSALS, Source, Sources, most_telling
 
@@ -52,14 +51,14 @@ class Believer:
         self,
         tree: Tree,
         enrolment: Enrolment,
-        origin: Origin,
         *,
         sources: Sources,
+        clocks: tuple[Callable[[str], bytes], ...],
         clock: TrustedClock,
         hardware: tuple[str, ...],
         preflight: Preflight,
     ) -> None:
-        self._tree, self._enrolment, self._origin = tree, enrolment, origin
+        self._tree, self._enrolment, self._clocks = tree, enrolment, clocks
         self._clock, self._hardware, self._preflight = clock, hardware, preflight
         self.sources = sources
 
@@ -257,17 +256,22 @@ class Believer:
 
     def _ask_time(self, client: "Client") -> None:
         """Ask the console what time it is. Without an answer the clock is what it was."""
+        for ask in self._clocks:
+            try:
+                self._learn_time(ask, client)
+            except (LittoralError, records.RecordError) as e:
+                log.info("no signed time: %s", e)
+            else:
+                return
+
+    def _learn_time(self, ask: Callable[[str], bytes], client: "Client") -> None:
         from littoral.trust.rules import anchors
 
         nonce = secrets.token_hex(16)
         begun = time.monotonic()
-        try:
-            reply = self._origin.get(f"time?nonce={nonce}", limit=4096, read_s=10.0)
-            answer = records.from_json(SignedTime, reply.granted("time"), limit=4096)
-            rtt_s = time.monotonic() - begun
-            self._clock.answer(answer, nonce, rtt_s=rtt_s, anchors=anchors(client.root))
-        except (LittoralError, records.RecordError) as e:
-            log.info("no signed time: %s", e)
+        answer = records.from_json(SignedTime, ask(nonce), limit=4096)
+        rtt_s = time.monotonic() - begun
+        self._clock.answer(answer, nonce, rtt_s=rtt_s, anchors=anchors(client.root))
 
 
 def _variants(one: Assignment, manifest: Manifest) -> tuple[Variant, ...]:

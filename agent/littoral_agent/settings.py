@@ -41,7 +41,7 @@ class Settings:
 
     hardware: tuple[Hardware, ...] = ()  # what models may run on; empty: what is found here
     channel: Literal["auto", "mqtt", "https"] = "auto"  # auto: https while no broker answers
-    sources: tuple[str, ...] = ("https",)  # of releases, in order: https, https://…, dir:/folder
+    sources: tuple[str, ...] = ("https",)  # of releases, in order: https, mqtt, https://…, dir:/…
     sources_ca: str = ""  # a file of CAs in PEM, beside the system's: for all but the console
     proxy: str = ""  # as http://user@host:port: to console, sources and broker, but not to loopback
     proxy_secret: str = ""  # a file with its password, which not everybody here may read
@@ -103,10 +103,13 @@ class Settings:
         for source in self.sources:
             if source.startswith(COPIES):
                 _checked("sources", routes.check_copy, source)
-            elif source != HTTPS and not source.startswith(f"{FOLDER}/"):
+            elif source not in {HTTPS, MQTT} and not source.startswith(f"{FOLDER}/"):
                 raise ValueError(
-                    f"'sources': expected '{HTTPS}', 'https://…' or '{FOLDER}/…', found {source!r}"
+                    f"'sources': expected '{HTTPS}', '{MQTT}', 'https://…' or '{FOLDER}/…', "
+                    f"found {source!r}"
                 )
+        if MQTT in self.sources and self.channel == "https":
+            raise ValueError(f"'sources': '{MQTT}' needs a broker; set 'channel' to auto or mqtt")
         _checked("proxy", routes.proxy, self.proxy)
         for text in self.pinned:
             try:

@@ -6,7 +6,7 @@ It believes nothing. What one does not have, or has in a way that is refused, th
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from littoral.errors import (
     BundleError,
@@ -20,8 +20,11 @@ from littoral.errors import (
 from littoral_agent.folder import Folder
 from littoral_agent.hosts import Hosts, Repository, copy
 from littoral_agent.origin import Origin, Stream, Streams
-from littoral_agent.settings import COPIES, FOLDER, HTTPS
+from littoral_agent.settings import COPIES, FOLDER, HTTPS, MQTT
 from littoral_agent.tls import Public
+
+if TYPE_CHECKING:
+    from littoral_agent.blocks import Blocks
 
 REFUSALS: Final = (TrustError, BundleError, DeniedError)  # whom to ask was there, and it is no use
 
@@ -103,17 +106,55 @@ class Sources:
 
 
 def of(
-    names: tuple[str, ...], origin: Origin, *, prefix: str = "repo/", hosts: Hosts | None = None
+    names: tuple[str, ...],
+    origin: Origin,
+    *,
+    prefix: str = "repo/",
+    hosts: Hosts | None = None,
+    blocks: "Blocks | None" = None,
 ) -> Sources:
-    """Return the sources that the settings name; ``https`` is the console's at ``origin``."""
+    """Return the sources that the settings name; ``https`` is the console's at ``origin``.
+
+    What comes over the broker comes through ``blocks``.
+    """
     hosts = hosts or Hosts(ca=Public())
-    return Sources(*(_source(name, origin, prefix, hosts) for name in names))
+    return Sources(
+        *(
+            _source(name, origin, prefix, hosts) if name != MQTT else _relayed(blocks)
+            for name in names
+        )
+    )
+
+
+def clocks(
+    names: tuple[str, ...], origin: Origin, *, blocks: "Blocks | None" = None
+) -> tuple[Callable[[str], bytes], ...]:
+    """Return the ways to ask the console what time it is, in order: each answers a nonce."""
+
+    def over_https(nonce: str) -> bytes:
+        return origin.get(f"time?nonce={nonce}", limit=4096, read_s=10.0).granted("time")
+
+    if MQTT not in names or blocks is None:
+        return (over_https,)
+    from littoral_agent.relayed import Relayed
+
+    relayed = Relayed(blocks).time
+    first = HTTPS in names and names.index(HTTPS) < names.index(MQTT)
+    return (over_https, relayed) if first else (relayed, over_https)
+
+
+def _relayed(blocks: "Blocks | None") -> Source:
+    from littoral_agent.blocks import Blocks
+    from littoral_agent.relayed import Relayed
+
+    return Relayed(blocks or Blocks())  # which nothing ever opens, where there is no broker
 
 
 def most_telling(errors: list[LittoralError]) -> LittoralError:
     """Return which of what several sources said is to be told, or to be waited for.
 
-    A refusal says most. That one is too old says least: whoever cannot be reached now may know.
+    That one may give it later says most, then a refusal. That one is too old says least: whoever
+    cannot be reached now may know.
     """
     for error in errors:
         if isinstance(error, PostponedError):

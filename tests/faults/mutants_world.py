@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from securesystemslib.signer import CryptoSigner, Signer
 from tuf.api.metadata import Metadata
@@ -31,9 +31,8 @@ from littoral_agent.deeds import fetching
 from littoral_agent.deeds.means import Means
 from littoral_agent.halting import Halt
 from littoral_agent.identity import Enrolment
-from littoral_agent.origin import Origin, Stream
+from littoral_agent.origin import Stream
 from littoral_agent.preflight import Preflight
-from littoral_agent.reply import Reply
 from littoral_agent.settings import Settings
 from littoral_agent.sources import Sources
 from simulators.repository import RepositorySimulator
@@ -62,7 +61,7 @@ class Outcome:
 class Shelf:
     """A source that has what is in ``files``, and gives no more than is asked for."""
 
-    offline = False
+    offline = lags = False
 
     def __init__(self, files: Files) -> None:
         self.files = files
@@ -91,10 +90,10 @@ class Clockwork:
     def __init__(self, signer: Signer, now: datetime, change: Any) -> None:
         self._signer, self._now, self._change = signer, now, change
 
-    def get(self, path: str, **_: Any) -> Reply:
-        nonce = path.rpartition("=")[2]
+    def __call__(self, nonce: str) -> bytes:
         said = sign_time(self._signer, nonce, utc_ms=round(self._now.timestamp() * 1000))
-        return Reply(200, self._change(records.to_json(said)))
+        changed: bytes = self._change(records.to_json(said))
+        return changed
 
 
 @dataclass
@@ -166,8 +165,8 @@ class World:
         believer = Believer(
             tree,
             enrolment,
-            cast("Origin", ticking),
             sources=sources,
+            clocks=(ticking,),
             clock=clock,
             hardware=HARDWARE,
             preflight=Preflight(ask=_runtime, free_bytes=lambda: 10**9),

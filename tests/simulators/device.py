@@ -89,8 +89,8 @@ class Device:
         believer = Believer(
             tree,
             self.enrolment,
-            self.origin,
             sources=sources.of(settings.sources, self.origin, prefix=""),
+            clocks=sources.clocks(settings.sources, self.origin),
             clock=self.clock,
             hardware=settings.hardware,
             preflight=Preflight(
