@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from littoral import addresses
 from littoral.errors import UnreachableError
+from littoral_agent import tunnel
 from littoral_agent.denial import by_broker
+from littoral_agent.routes import Proxy
 from littoral_agent.verdict import REVOKED
 
 if TYPE_CHECKING:
@@ -25,12 +27,18 @@ SESSION_S: Final = 7 * 24 * 3600  # how long the broker keeps what we have not h
 _TCP_INFO: Final = struct.Struct("=128xQ")  # tcpi_bytes_received, since Linux 4.1
 
 
-def new(device: str, *, secured: ssl.SSLContext, will: tuple[str, bytes]) -> "Client":
+def new(
+    device: str,
+    *,
+    secured: ssl.SSLContext,
+    will: tuple[str, bytes],
+    proxy: Proxy | None = None,
+) -> "Client":
     """Return a client that is not connected yet; ``will`` is a topic and what is retained there."""
-    from paho.mqtt.client import Client, MQTTv5
+    from paho.mqtt.client import MQTTv5
     from paho.mqtt.enums import CallbackAPIVersion
 
-    client = Client(CallbackAPIVersion.VERSION2, device, protocol=MQTTv5)
+    client = _kind(proxy)(CallbackAPIVersion.VERSION2, device, protocol=MQTTv5)
     client.connect_timeout = CONNECT_S
     client.tls_set_context(secured)
     client.will_set(*will, qos=1, retain=True)
@@ -97,6 +105,23 @@ def keepalive_after(lived_s: float, keepalive_s: float) -> float:
     if lived_s >= SHORT_S or keepalive_s <= LEAST_KEEPALIVE_S:
         return keepalive_s
     return max(LEAST_KEEPALIVE_S, keepalive_s / 2)
+
+
+def _kind(proxy: Proxy | None) -> "type[Client]":
+    """Return a client whose connections go through ``proxy``."""
+    from paho.mqtt.client import Client
+
+    if proxy is None:
+        return Client
+    way = proxy
+
+    class Tunnelled(Client):
+        def _create_socket_connection(self) -> socket.socket:
+            if not way.serves(self.host):
+                return super()._create_socket_connection()
+            return tunnel.connect(way, self.host, self.port, within_s=CONNECT_S)
+
+    return Tunnelled
 
 
 def _give_up_after(client: "Client", seconds: int) -> None:

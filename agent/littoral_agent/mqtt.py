@@ -29,6 +29,7 @@ from littoral_agent.channel import Ends, Outbox
 from littoral_agent.identity import Identity
 from littoral_agent.renewal import Pair
 from littoral_agent.renewer import heard as hear_of_renewal
+from littoral_agent.routes import Proxy
 from littoral_agent.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -54,13 +55,14 @@ class Mqtt:
         identity: Identity,
         *,
         broker: str,
+        proxy: Proxy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         try:
             self._host, self._port = addresses.split(broker.removeprefix("mqtts://"))
         except ValueError as e:
             raise MisuseError(f"broker: {e}") from e
-        self._ends, self._identity = ends, identity
+        self._ends, self._identity, self._proxy = ends, identity, proxy
         self._outbox = Outbox(ends, clock=clock)
         self._clock, self._keepalive_s = clock, ends.keepalive_s
         self._since_s = self._said_s = 0.0  # since when it is up, and when we spoke last
@@ -178,7 +180,10 @@ class Mqtt:
             self._identity.console_ca, certificate=self._pair.certificate, key=self._pair.key
         )
         client = link.new(
-            self._ends.device, secured=secured, will=(self._up_topic("status"), self._offline())
+            self._ends.device,
+            secured=secured,
+            will=(self._up_topic("status"), self._offline()),
+            proxy=self._proxy,
         )
         client.on_connect = self._connected
         client.on_subscribe = self._subscribed

@@ -227,7 +227,7 @@ class Parts:
             return Https(ends, who, origin=origin)
         from littoral_agent.mqtt import Mqtt
 
-        broker = Mqtt(ends, who, broker=enrolment.broker)
+        broker = Mqtt(ends, who, broker=enrolment.broker, proxy=self._settings.through)
         if self._settings.channel == "mqtt":
             return broker
         return Auto(

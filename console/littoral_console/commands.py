@@ -36,6 +36,13 @@ from littoral_console.options import REPLICAS, Options, Ready
     help="auto starts Mosquitto; none; or mqtts://HOST:PORT of another one.",
 )
 @click.option("--database", help="sqlite:///FILE or postgresql://…  [default: in DATA]")
+@click.option("--blobs", help="A folder or s3://BUCKET/PREFIX for blobs  [default: in DATA]")
+@click.option(
+    "--blob-rate",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Bytes a second of files over the broker, to all devices together; 0: as fast as it goes.",
+)
 @click.option("--name", "names", multiple=True, help="A name or address of this machine; repeat.")
 @click.option(
     "--replica",
@@ -55,6 +62,8 @@ def console(
     devices: str,
     broker: str,
     database: str | None,
+    blobs: str | None,
+    blob_rate: float,
     names: tuple[str, ...],
     replica: str,
     as_json: bool,
@@ -75,6 +84,7 @@ def console(
         devices=devices,
         broker=broker,
         database=database,
+        blobs=blobs,
         names=names,
         replica=replica,
     )

@@ -16,6 +16,7 @@ from littoral import addresses, durable
 from littoral.errors import BundleError, StorageError, TrustError
 from littoral.wire.identity import Denied
 from littoral_console import accounts, catalogue, eviction, identities, revocation
+from littoral_console.blobs import Blobs
 from littoral_console.broker import Broker
 from littoral_console.bus import Bus
 from littoral_console.database import Database
@@ -53,6 +54,7 @@ class Context:
     advertised: str = "127.0.0.1"  # where devices find this machine, unless they know better
     hosts: tuple[str, ...] = ()  # names by which people may call this console; empty: any
     secure: bool = False  # whether people come by TLS
+    blobs: Blobs | None = None  # elsewhere than in DATA/repo
     bus: Bus = field(default_factory=Bus)
     failures: Failures = field(default_factory=Failures)
     proofs: Proofs = field(default_factory=Proofs)
@@ -68,7 +70,9 @@ class Context:
     _denied: int = field(default=0, init=False)  # of these, done
 
     def __post_init__(self) -> None:
-        self.repository = ImageRepository(self.data, keys=self.keys, clock=self.clock)
+        self.repository = ImageRepository(
+            self.data, keys=self.keys, clock=self.clock, blobs=self.blobs
+        )
         self.director = Director(self.keys.director)
         self.intake = Intake(
             database=self.database,

@@ -18,7 +18,7 @@ from typing import Annotated, Final, TypeVar
 from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import APIRouter, Query, Request
 from sqlalchemy import Connection, update
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 
 from littoral import records
 from littoral.errors import (
@@ -116,13 +116,15 @@ class DeviceEndpoints:
         return Response(records.to_json(answer), media_type=_JSON)
 
     async def repository(self, name: str) -> Response:
-        """Return a file of the repository, or the range of it that is asked for."""
-        path = await asyncio.to_thread(self._context.repository.served, name)
-        if path is None:
+        """Return a file of the repository, the range of it that is asked for, or where it is."""
+        found = await asyncio.to_thread(self._context.repository.lent, name)
+        if found is None:
             raise NotFoundError(f"the repository has no {name[:200]!r}")
+        if isinstance(found, str):
+            return RedirectResponse(found, 307, headers={"Cache-Control": "no-store"})
         changes = name in {"metadata/root.json", "metadata/timestamp.json"}
         kept = "no-cache" if changes else "public, max-age=31536000, immutable"
-        return FileResponse(path, headers={"Cache-Control": kept})
+        return FileResponse(found, headers={"Cache-Control": kept})
 
     async def nonce(self) -> dict[str, str]:
         return {"nonce": self._context.proofs.nonce()}

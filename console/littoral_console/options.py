@@ -19,6 +19,7 @@ class Options:
     broker: str = "auto"  # auto, none, mqtts://host:port
     database: str | None = None
     names: tuple[str, ...] = ()
+    blobs: str | None = None  # a folder, or s3://bucket/prefix
     replica: str = REPLICAS[0]
 
 

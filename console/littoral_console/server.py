@@ -17,8 +17,8 @@ from fastapi import FastAPI
 
 from littoral import addresses, durable
 from littoral.errors import SettingsError, UnreachableError
+from littoral_console import blobs, revocation
 from littoral_console import broker as brokers
-from littoral_console import revocation
 from littoral_console import tls as certificates
 from littoral_console.app import devices_app, people_app
 from littoral_console.broker import Broker
@@ -77,6 +77,7 @@ def open_context(options: Options) -> Context:
         advertised=options.names[0] if options.names else advertised,
         hosts=tuple(name.lower() for name in tls.names),
         secure=not certificates.is_loopback(people_host),
+        blobs=blobs.of(options.blobs, data=options.data),
         clock=system_clock,
     )
 
