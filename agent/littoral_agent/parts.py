@@ -4,7 +4,7 @@ import logging
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from littoral import __version__
 from littoral.errors import DefectError, LittoralError, StorageError
@@ -34,7 +34,7 @@ from littoral_agent.receipt import Receipts
 from littoral_agent.refusals import Refusals, Refused, still_refused
 from littoral_agent.renewer import Renewer
 from littoral_agent.reports import Reports
-from littoral_agent.settings import MiB, Settings
+from littoral_agent.settings import MQTT, MiB, Settings
 from littoral_agent.spool import Spool
 from littoral_agent.state import Bounds, running
 from littoral_agent.telemetry import Speed
@@ -42,6 +42,9 @@ from littoral_agent.tls import Public
 from littoral_agent.watcher import Watcher
 from littoral_agent.wishes import Wishes
 from littoral_agent.worker import Worker
+
+if TYPE_CHECKING:
+    from littoral_agent.blocks import Blocks
 
 DAY_S: Final = 24 * 3600
 
@@ -70,6 +73,7 @@ class Parts:
         more = Path(settings.sources_ca) if settings.sources_ca else None
         self._hosts = Hosts(ca=Public(more), proxy=settings.through)
         self._renewer: Renewer | None = None
+        self._blocks: Blocks | None = None
         self._receipts: Receipts | None = None
         control = Control(tree.control)
         believer: Believer | None = None
@@ -111,11 +115,16 @@ class Parts:
             self._renewer.wake, self._renewer.anew = self.channel.wake, self.channel.anew
 
     def _believer(self, enrolment: Enrolment, origin: Origin, control: Control) -> Believer:
+        names = self._settings.sources
+        if MQTT in names:
+            from littoral_agent.blocks import Blocks
+
+            self._blocks = Blocks()
         return Believer(
             self._tree,
             enrolment,
-            origin,
-            sources=sources.of(self._settings.sources, origin),
+            sources=sources.of(names, origin, hosts=self._hosts, blocks=self._blocks),
+            clocks=sources.clocks(names, origin, blocks=self._blocks),
             clock=self._clock,
             hardware=self._hardware,
             preflight=Preflight(ask=control.runtime, free_bytes=kernel.free_bytes),
@@ -222,6 +231,7 @@ class Parts:
             denied_retry_s=self._settings.denied_retry_s,
             renewer=self._renewer,
             moved=self._moved,
+            blocks=self._blocks,
         )
         if self._settings.channel == "https" or enrolment.broker is None:
             return Https(ends, who, origin=origin)
