@@ -87,6 +87,7 @@ def console(
         blobs=blobs,
         names=names,
         replica=replica,
+        blob_rate=blob_rate,
     )
     say = _say_json if as_json else _say
 

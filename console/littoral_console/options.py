@@ -21,6 +21,7 @@ class Options:
     names: tuple[str, ...] = ()
     blobs: str | None = None  # a folder, or s3://bucket/prefix
     replica: str = REPLICAS[0]
+    blob_rate: float = 0.0  # bytes a second of files over the broker, to all together; 0: any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

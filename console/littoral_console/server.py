@@ -15,12 +15,15 @@ from urllib.parse import urlsplit
 import uvicorn
 from fastapi import FastAPI
 
-from littoral import addresses, durable
+from littoral import addresses, durable, records
 from littoral.errors import SettingsError, UnreachableError
-from littoral_console import blobs, revocation
+from littoral.trust.keys import sign_time
+from littoral_console import blobs, identities, revocation
 from littoral_console import broker as brokers
 from littoral_console import tls as certificates
+from littoral_console.apart import apart
 from littoral_console.app import devices_app, people_app
+from littoral_console.blocks import Blocks
 from littoral_console.broker import Broker
 from littoral_console.bus import Bus
 from littoral_console.context import CONSOLE, Context, system_clock
@@ -109,6 +112,8 @@ async def _run(
                     work.append(group.create_task(heed_others(context)))
             if context.relay is not None:
                 work.append(group.create_task(context.relay.run()))
+                blocks = _blocks(context, context.relay, rate=options.blob_rate)
+                work.append(group.create_task(apart(blocks.run)))
             serving = [
                 group.create_task(server.serve(sockets=[listener]))
                 for server, listener in zip(servers, (people, devices), strict=True)
@@ -175,6 +180,20 @@ async def _start_broker(context: Context, options: Options) -> str:
     if where is not None:
         context.relay = Relay(intake=context.intake, tls=context.tls, where=where)
     return note if options.broker != "none" else "as asked; devices use HTTPS alone"
+
+
+def _blocks(context: Context, relay: Relay, *, rate: float) -> Blocks:
+    def signed_time(nonce: str) -> bytes:
+        return records.to_json(sign_time(context.keys.time, nonce, utc_ms=context.clock()))
+
+    return Blocks(
+        tls=relay.tls,
+        where=relay.where,
+        read=context.repository.read,
+        signed_time=signed_time,
+        heard=lambda device: context.read(partial(identities.is_heard, device=device)),
+        rate_bytes_per_s=rate,
+    )
 
 
 async def _start_child(context: Context, options: Options) -> str:
