@@ -181,7 +181,8 @@ class Believer:
         )
         if held is None:
             durable.replace(self._tree.manifest(one.manifest_sha256), data, mode=0o640)
-        return _choice(one, self._preflight.choose(_variants(one, manifest)))
+        variants, unheard = _variants(one, manifest), self.sources.held_out
+        return _choice(one, self._preflight.choose(variants, unheard=unheard))
 
     def _held(self, one: Assignment) -> Choice:
         """Return the variant of ``one`` whose files are here, else the one that is preferred."""

@@ -2,7 +2,8 @@
 
 A manifest says what each variant requires; serve says what its runtime is and knows, and the
 kernel how much memory is free. The publisher's first variant that requires no more is the one
-that is taken. Serve is asked only where a variant requires something of it.
+that is taken. Serve is asked only where a variant requires something of it; what it cannot be
+asked, because it does not run, it is asked before the trial.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from littoral.errors import (
     OperatorsError,
     ShortMemoryError,
     UnfitError,
+    UnreachableError,
     WrongRuntimeError,
 )
 from littoral.sizes import size
@@ -34,8 +36,11 @@ class Preflight:
     ) -> None:
         self._ask, self._free_bytes = ask, free_bytes
 
-    def choose(self, variants: Sequence[Variant]) -> Variant:
+    def choose(self, variants: Sequence[Variant], *, unheard: bool = False) -> Variant:
         """Return the first of ``variants``, at least one, that this device can take.
+
+        ``unheard``, what serve would say counts only where it does: whoever holds a medium out
+        should not have to come again.
 
         Raises:
             UnfitError, BackendMissingError: It can take none; why not the first.
@@ -45,32 +50,43 @@ class Preflight:
         why: list[LittoralError] = []
         for variant in variants:
             try:
-                self._check(variant)
+                self._check(variant, unheard=unheard)
             except (UnfitError, BackendMissingError) as e:
                 why.append(e)
             else:
                 return variant
         raise why[0]
 
-    def _check(self, variant: Variant) -> None:
-        requires = variant.requires
-        if requires.runtime is not None or requires.operators:
-            check_runtime(variant.id, requires, self._runtime(variant))
-        if requires.memory_bytes:
-            check_memory(variant.id, requires, self._free_bytes())
-
-    def _runtime(self, variant: Variant) -> Runtime:
-        needs = Needs(
-            engine=variant.engine,
-            delegate=variant.delegate,
-            operators=variant.requires.operators,
-        )
+    def _check(self, variant: Variant, *, unheard: bool) -> None:
         try:
-            return self._ask(needs)
-        except OrderDeniedError as e:
-            if e.reason != BackendMissingError.code:
+            check_serve(variant, ask=self._ask)
+        except UnreachableError:
+            if not unheard:
                 raise
-            raise BackendMissingError(f"variant {variant.id}: {e}") from e
+        if variant.requires.memory_bytes:
+            check_memory(variant.id, variant.requires, self._free_bytes())
+
+
+def check_serve(variant: Variant, *, ask: Callable[[Needs], Runtime]) -> None:
+    """Do nothing if what runs models here runs ``variant``; ``ask`` is serve's answer.
+
+    Raises:
+        BackendMissingError: Nothing here does.
+        WrongRuntimeError, OperatorsError: As ``check_runtime``.
+        UnreachableError: Serve does not answer.
+
+    """
+    requires = variant.requires
+    if requires.runtime is None and not requires.operators:
+        return
+    needs = Needs(engine=variant.engine, delegate=variant.delegate, operators=requires.operators)
+    try:
+        here = ask(needs)
+    except OrderDeniedError as e:
+        if e.reason != BackendMissingError.code:
+            raise
+        raise BackendMissingError(f"variant {variant.id}: {e}") from e
+    check_runtime(variant.id, requires, here)
 
 
 def check_runtime(variant: str, requires: Requires, here: Runtime) -> None:

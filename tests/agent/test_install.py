@@ -82,23 +82,46 @@ def test_without_serve_the_files_come_and_the_rest_waits(fleet: Fleet) -> None:
         fleet.wait(lambda: fleet.good("digits") == 1)
 
 
-def test_what_only_serve_could_tell_is_not_called_taken_without_it(fleet: Fleet) -> None:
-    """What runs already is not what came of the medium."""
-    assert install(fleet, stick(fleet))["exit"] == 0
-    path = fleet.repo.bundle("digits", 2) / "manifest.json"
+def requiring(fleet: Fleet, release: int, operators: dict[str, int]) -> None:
+    """Publish a release whose variants state operators: only serve knows whether it can."""
+    path = fleet.repo.bundle("digits", release) / "manifest.json"
     manifest = json.loads(path.read_bytes())
     for variant in manifest["variants"]:
-        variant["requires"]["operators"] = {"ADD": 1}
+        variant["requires"]["operators"] = operators
     path.write_text(json.dumps(manifest))
     fleet.repo.publish(path.parent)
+
+
+def test_what_only_serve_could_tell_is_brought_without_it_and_judged_later(fleet: Fleet) -> None:
+    """Seen: the stick had to come again, because serve was down for a moment."""
+    assert install(fleet, stick(fleet))["exit"] == 0
+    requiring(fleet, 2, {"ADD": 1})
     fleet.serve.stop()
     folder = stick(fleet, 2)
-    found = install(fleet, folder)
-    assert (found["exit"], found["code"], found["models"]) == (1, "unreachable", [])
     done = littoral("install", folder, "--data", fleet.tree.root)
-    assert done.stdout.startswith("not yet: serve does not answer"), done.stdout
+    assert done.stdout.startswith("digits: release 2 is under way"), done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+    shutil.rmtree(folder)
     fleet.serve.start()
-    assert [m["release"] for m in install(fleet, folder)["models"]] == [2]
+    with fleet.agent():
+        fleet.wait(lambda: fleet.good("digits") == 2)
+
+
+def test_what_serve_cannot_run_is_refused_once_it_says_so_and_blames_nobody(fleet: Fleet) -> None:
+    assert install(fleet, stick(fleet))["exit"] == 0
+    with fleet.agent():
+        fleet.wait(lambda: fleet.good("digits") == 1)
+    requiring(fleet, 2, {"ADD": 99})
+    fleet.serve.stop()
+    folder = stick(fleet, 2)
+    assert [m["verdict"] for m in install(fleet, folder)["models"]] == ["under way"]
+    fleet.serve.start()
+    with fleet.agent():
+        fleet.wait(lambda: fleet.journal("digits").state is State.IDLE)
+    held = fleet.journal("digits")
+    assert held.said is not None
+    assert (held.said.update.event, held.said.update.code) == ("refused", "operators")
+    assert (held.quarantine, held.good.release if held.good else None) == ({}, 1)
 
 
 def test_a_medium_for_another_device_is_refused_as_a_whole(fleet: Fleet) -> None:

@@ -130,3 +130,8 @@ def test_a_serve_that_does_not_answer_is_no_verdict() -> None:
     assert isinstance(refuses(preflight(ask), variant(operators={"A": 1})), UnreachableError)
     one = variant(memory=1)
     assert preflight(ask).choose([one]) is one, "who requires nothing of serve asks nothing of it"
+    one = variant(operators={"A": 1})
+    assert preflight(ask).choose([one], unheard=True) is one, "it is asked before the trial"
+    large = variant(operators={"A": 1}, memory=200 * MB)
+    with pytest.raises(ShortMemoryError):
+        preflight(ask).choose([large], unheard=True)

@@ -2,11 +2,20 @@
 
 from dataclasses import replace
 
-from littoral.errors import BundleError, DeniedError, DiskFullError, PostponedError, TrustError
+from littoral.errors import (
+    BackendMissingError,
+    BundleError,
+    DeniedError,
+    DiskFullError,
+    PostponedError,
+    TrustError,
+    UnfitError,
+)
 from littoral.wire.control import Try
-from littoral.wire.journal import Journal
+from littoral.wire.journal import Choice, Journal
+from littoral_agent import holdings
 from littoral_agent.board import power
-from littoral_agent.control import OrderDeniedError, ServeDownError
+from littoral_agent.control import Control, OrderDeniedError, ServeDownError
 from littoral_agent.deeds import fetching
 from littoral_agent.deeds.means import (
     Means,
@@ -18,6 +27,7 @@ from littoral_agent.deeds.means import (
     postponed,
 )
 from littoral_agent.halting import Halt
+from littoral_agent.preflight import check_serve
 from littoral_agent.probation import excused, measured_p95_us, pause_s, verdict
 from littoral_agent.update import Event, Outcome
 
@@ -45,6 +55,10 @@ def _tried(means: Means, journal: Journal, halt: Halt) -> Outcome:
     )
     before, cool = loaded(control.state(), journal.model), power.look(means.root)
     try:
+        _check_serve(means, choice, control)
+    except (UnfitError, BackendMissingError) as e:
+        return Outcome(event=Event.REFUSED, code=e.code, detail=str(e))
+    try:
         tried = fetching.mending(
             means, journal.model, choice, halt, order=lambda: control.try_(order)
         )
@@ -59,3 +73,16 @@ def _tried(means: Means, journal: Journal, halt: Halt) -> Outcome:
     if found.event is not Event.PASSED or before is None:
         return found
     return replace(found, before_p95_us=measured_p95_us(before, means.settings))
+
+
+def _check_serve(means: Means, choice: Choice, control: Control) -> None:
+    """Ask serve what it may not have been there to say when ``choice`` was made.
+
+    Raises as littoral_agent.preflight.check_serve.
+    """
+    if holdings.manifest_bytes(means.tree, choice.manifest) is None:
+        return  # lost, and brought again below
+    variants = holdings.manifest(means.tree, choice.manifest).variants
+    for variant in variants:
+        if variant.id == choice.variant:
+            check_serve(variant, ask=control.runtime)
