@@ -14,7 +14,7 @@ from typing import Final
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from littoral import records
-from littoral.bundle.manifest import Manifest, check_id, check_sha256, target_path
+from littoral.bundle.manifest import Encoding, File, Manifest, check_id, check_sha256, target_path
 from littoral.errors import ForgottenError, HashError, MalformedError, MixError
 from littoral.trust import rules
 from littoral.trust.beliefs import Anchors
@@ -58,6 +58,7 @@ class Release:
     manifest: Manifest
     sha256: str
     document: bytes
+    missing: int = 0  # encodings that are named and not here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,13 +137,13 @@ def _releases(
         hardware = {name for v in manifest.variants for name in v.requires.hardware}
         if set(offered.hardware) != hardware:
             raise MixError(f"{path}: signed for other hardware than its manifest names")
-        # (6) So is every file, in every encoding.
+        # (6) So is every file. An encoding may be missing: devices take another one.
         for file in manifest.files.values():
-            _present(file.sha256, file.size, blob)
-            for encoding in file.encodings:
-                _present(encoding.sha256, encoding.size, blob)
+            if not _present(file, blob):
+                raise ForgottenError(f"blobs/{file.sha256}: named by a manifest, and not here")
+        missing = sum(not _present(e, blob) for f in manifest.files.values() for e in f.encodings)
         document = repository.manifest_path(model, offered.release, sha256=sha256).read_bytes()
-        yield Release(manifest=manifest, sha256=sha256, document=document)
+        yield Release(manifest=manifest, sha256=sha256, document=document, missing=missing)
 
 
 def _offered(path: str, target: TargetFile) -> Offered:
@@ -161,9 +162,10 @@ def _sha256(path: str, target: TargetFile) -> str:
         raise MalformedError(str(e)) from e
 
 
-def _present(sha256: str, size: int, blob: Callable[[str], int | None]) -> None:
-    found = blob(sha256)
-    if found is None:
-        raise ForgottenError(f"blobs/{sha256}: named by a manifest, and not here")
-    if found != size:
-        raise HashError(f"blobs/{sha256}", signed=str(size), found=str(found), kind="length")
+def _present(named: File | Encoding, blob: Callable[[str], int | None]) -> bool:
+    found = blob(named.sha256)
+    if found not in (None, named.size):
+        raise HashError(
+            f"blobs/{named.sha256}", signed=str(named.size), found=str(found), kind="length"
+        )
+    return found is not None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from littoral.bundle.costs import Cost
 from littoral.sizes import size
 from littoral.waits import moment
 
@@ -52,6 +53,12 @@ def many(count: int, noun: str) -> str:
 def percent(part: float) -> str:
     """Return a fraction as percent, with as many places as it has to say."""
     return f"{100 * part:.4g} %"
+
+
+def ways(cost: Cost) -> tuple[tuple[str, int], ...]:
+    """Return in which ways a variant's files may travel, and in how many bytes."""
+    patches = ((f"to a device with r{since.release}", since.bytes) for since in cost.since)
+    return (("plain", cost.plain), ("zstd, to a new device", cost.first), *patches)
 
 
 def named(value: float, name: str) -> str:

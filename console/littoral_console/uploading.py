@@ -1,4 +1,7 @@
-"""Sends what is new in a publisher's repository: first its names, then what is missing there."""
+"""Sends what is new in a publisher's repository: first its names, then what is missing there.
+
+Files go with the encodings that their manifests name; a blob that none names stays.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -6,7 +9,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
 
-from littoral.errors import LittoralError, MisuseError
+from littoral.bundle.manifest import Manifest
+from littoral.errors import BundleError, LittoralError, MisuseError
 from littoral_console.client import Console
 from littoral_console.uploads import is_name
 
@@ -47,13 +51,29 @@ def _give_up(console: Console, number: str) -> None:
 
 
 def _offers(folder: Path) -> Iterator[dict[str, Any]]:
+    named = _named(folder)
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if not is_name(name) or path.is_symlink() or not path.is_file():
             continue
+        if name.startswith("blobs/") and path.name not in named:
+            continue  # what a publish left that did not come to its end
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             yield {"name": name, "sha256": sha256, "size": file.tell()}
+
+
+def _named(folder: Path) -> set[str]:
+    """Return the blobs that manifests in ``folder`` name: files, and what they may travel in."""
+    found: set[str] = set()
+    for path in folder.glob("targets/bundles/*/*/*.manifest.json"):
+        try:
+            files = Manifest.from_json(path.read_bytes()).files.values()
+        except BundleError:
+            continue  # the console says what is wrong with it, if anything counts on it
+        for file in files:
+            found |= {file.sha256, *(encoding.sha256 for encoding in file.encodings)}
+    return found
 
 
 class _Progress:

@@ -51,6 +51,7 @@ from littoral_console.context import Context
 from littoral_console.ingest import Heard, Said
 from littoral_console.rollouts import Order
 from littoral_console.server import Options, open_context
+from littoral_converter.encoding import Encoder
 from simulators.console import once
 
 USER, PASSWORD = "ada", "correct horse"
@@ -254,7 +255,7 @@ def publish(base: Path, *, model: str, release: int, hardware: Sequence[Hardware
     score = {"float_accuracy": whole / _SAMPLES, "int8_accuracy": int8 / _SAMPLES}
     data = {"variants": [{"score": score}]}
     contents = {
-        "model.tflite": f"{model} {release} ".encode() * 6000,
+        "model.tflite": random.Random(model).randbytes(60_000) + bytes([release]) * 500,
         "labels.txt": b"0\n1\n2\n",
         "inputs.bin": bytes(640),
         "outputs.bin": bytes(100),
@@ -298,7 +299,8 @@ def publish(base: Path, *, model: str, release: int, hardware: Sequence[Hardware
             report_data="report.json",
         ).to_json()
     )
-    writer.publish(base / "published", bundle, offline=base / "offline")
+    encode = Encoder(say=lambda _: None)
+    writer.publish(base / "published", bundle, offline=base / "offline", encode=encode)
 
 
 def upload(coast: Coast, *, at_ms: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from littoral.wire.enrolment import Token
+from littoral_converter.encoding import Encoder
 from simulators.console import (
     PASSWORD,
     ConsoleProcess,
@@ -253,6 +255,26 @@ def test_releases_are_sent_and_listed(console: ConsoleProcess, shell: Shell) -> 
     again = shell.json("releases", "upload", str(publisher.folder))
     assert (again["files"], again["releases"]) == (0, [])
     assert "sent:1" in shell("releases", "list").stdout
+
+
+def test_what_a_release_costs_is_shown(console: ConsoleProcess, shell: Shell) -> None:
+    publisher, noise = console.publisher, random.Random(1).randbytes(9000)
+    for release in (1, 2):
+        bundle = publisher.bundle(
+            "costly", release, files={"model.tflite": noise + b"%d" % release}
+        )
+        publisher.publish(bundle, encode=Encoder(say=lambda _: None))
+    shell.json("releases", "upload", str(publisher.folder))
+    (cost,) = shell.json("releases", "show", "costly:2")["costs"]
+    (since,) = cost["since"]
+    assert since["release"] == 1
+    assert since["bytes"] < 300
+    assert 9000 < cost["first"] <= cost["plain"]
+    said = shell("releases", "show", "costly:2").stdout
+    assert "to a device with r1" in said
+    assert "model.tflite" in said
+    for wrong in ("costly", "costly:x", "../costly:1"):
+        assert shell("releases", "show", wrong).returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,20 @@ def test_a_label_that_repeats_the_number_is_not_said_twice(ada: Browsing) -> Non
     assert 'class="label">2<' not in ada.get("/releases").text
 
 
+def test_what_a_release_costs_is_told_by_what_a_device_has(ada: Browsing) -> None:
+    page = ada.get("/releases/digits/3").text
+    part = page[page.index('id="costs"') : page.index('id="files-of"')]
+    rows = [re.findall(r"<t[hd][^>]*>([^<]+)<", row) for row in part.split("<tr>")[2:]]
+    assert [row[:2] for row in rows] == [
+        ["int8", "plain"],
+        ["int8", "zstd, to a new device"],
+        ["int8", "to a device with r2"],
+        ["int8", "to a device with r1"],
+    ]
+    assert rows[0][2:] == ["61.2 kB", "100 %"]
+    assert all(row[2].endswith(" B") for row in rows[2:]), rows
+
+
 def test_what_is_wanted_and_what_is_reported_are_two_things(ada: Browsing) -> None:
     page = re.sub(r"<[^>]+>", " ", ada.get("/devices/pier-gate").text)
     row = " ".join(page[page.index("Verdict") : page.index("Latency")].split())

@@ -14,6 +14,7 @@ import pytest
 from tuf.api.metadata import Metadata, Targets, Timestamp
 
 from littoral import durable
+from littoral.bundle.manifest import Encoding
 from littoral.errors import (
     EndlessError,
     ForgottenError,
@@ -33,6 +34,7 @@ from littoral_console.keys import OnlineKeys
 from littoral_console.repository import ImageRepository
 from littoral_console.uploading import upload
 from littoral_console.uploads import Offer
+from littoral_converter.encoding import Encoder
 from simulators.console import ConsoleProcess
 from simulators.disk import Disk
 from simulators.repository import RepositorySimulator
@@ -128,6 +130,57 @@ def test_a_blob_that_is_another_or_missing_is_refused(
     blob.unlink()
     with pytest.raises(ForgottenError, match=blob.name[:8]):
         send(console, publisher)
+
+
+def test_encodings_come_with_what_names_them_and_a_stray_blob_does_not(
+    console: ConsoleProcess, publisher: RepositorySimulator
+) -> None:
+    bundle = publisher.bundle("packed", 1, files={"model.tflite": bytes(5000)})
+    publisher.publish(bundle, encode=Encoder(say=lambda _: None))
+    stray = publisher.folder / "blobs" / sha256(b"stray").hexdigest()
+    stray.write_bytes(b"stray")
+    assert send(console, publisher) == ["packed:1"]
+    encoding = packed(publisher)
+    held = console.data / "repo" / "blobs"
+    assert (held / encoding.sha256).stat().st_size == encoding.size
+    assert not (held / stray.name).exists()
+
+
+def test_an_encoding_that_is_not_sent_is_missed_by_nobody(
+    console: ConsoleProcess, publisher: RepositorySimulator
+) -> None:
+    """As from a stick, which carries none: devices take the files as they are."""
+    bundle = publisher.bundle("thin", 1, files={"model.tflite": bytes(6000)})
+    publisher.publish(bundle, encode=Encoder(say=lambda _: None))
+    encoding = packed(publisher, "thin")
+    blob = publisher.folder / "blobs" / encoding.sha256
+    data = blob.read_bytes()
+    blob.unlink()
+    assert send(console, publisher) == ["thin:1"]
+    assert not (console.data / "repo" / "blobs" / blob.name).exists()
+    blob.write_bytes(data)
+    assert send(console, publisher) == []
+    assert (console.data / "repo" / "blobs" / blob.name).read_bytes() == data
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_an_encoding_that_is_another_is_refused(
+    console: ConsoleProcess, publisher: RepositorySimulator
+) -> None:
+    bundle = publisher.bundle("digits", 9, files={"model.tflite": bytes(7000)})
+    publisher.publish(bundle, encode=Encoder(say=lambda _: None))
+    blob = publisher.folder / "blobs" / packed(publisher, "digits", 9).sha256
+    blob.write_bytes(b"another")
+    with pytest.raises(HashError):
+        send(console, publisher)
+
+
+def packed(publisher: RepositorySimulator, model: str = "packed", release: int = 1) -> Encoding:
+    repository = Repository(publisher.folder)
+    held = repository.models(repository.targets(repository.root()).signed)[model]
+    target = held.signed.targets[f"bundles/{model}/{release}/manifest.json"]
+    (found,) = repository.read_manifest(model, target).files["model.tflite"].encodings
+    return found
 
 
 @pytest.mark.usefixtures("unchanged")

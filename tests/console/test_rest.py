@@ -237,6 +237,15 @@ def test_a_releases_files_are_read_through_the_console(console: ConsoleProcess) 
         console.rest.get("releases/digits/1/files/nothing")
 
 
+def test_what_a_release_costs_is_told_to_programs(console: ConsoleProcess) -> None:
+    (cost,) = console.rest.get("releases/digits/1/costs")
+    assert cost["variant"] == "cpu"
+    assert cost["plain"] >= cost["first"] > 0
+    assert cost["since"] == []
+    with pytest.raises(NotFoundError):
+        console.rest.get("releases/digits/999/costs")
+
+
 def test_labels_are_changed_and_said_in_the_audit_log(console: ConsoleProcess) -> None:
     DeviceSimulator(console, "labelled")
     console.rest.patch("devices/labelled", {"labels": {"site": "oslo"}})

@@ -2,12 +2,18 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
+from littoral import records
+from littoral.bundle.costs import Cost
+from littoral.bundle.manifest import check_id
 from littoral.commands.output import JSON, Group, emit
+from littoral.errors import MisuseError
 from littoral.sizes import size
-from littoral_console.figures import many
+from littoral_console import figures
+from littoral_console.figures import many, percent
 from littoral_console.fleet.asking import console
 from littoral_console.show import ago, table
 
@@ -36,6 +42,42 @@ def list_releases(*, model: str | None, as_json: bool) -> None:
     ]
     heads = ("release", "label", "devices", "size", "hardware", "added")
     emit({"releases": found}, as_json=as_json, text=table(heads, rows))
+
+
+@releases.command("show", epilog="Example: littoral fleet releases show digits:7")
+@click.argument("release", metavar="MODEL:RELEASE")
+@JSON
+def show(release: str, *, as_json: bool) -> None:
+    """Show a release, its files, and what it costs a device by what that has already."""
+    asked = f"releases/{_path(release)}"
+    found, costs = console().get(asked), console().get(f"{asked}/costs")
+    emit({**found, "costs": costs}, as_json=as_json, text=_shown(found, costs))
+
+
+def _path(release: str) -> str:
+    model, _, number = release.partition(":")
+    try:
+        return f"{check_id('model', model)}/{int(number)}"
+    except ValueError as e:
+        raise MisuseError(f"expected MODEL:RELEASE, found {release!r}") from e
+
+
+def _shown(found: dict[str, Any], costs: list[dict[str, Any]]) -> str:
+    where = "withdrawn" if found["withdrawn"] else f"{found['running']} running"
+    head = f"{found['model']}:{found['release']}  {found['task']}, {where}, {size(found['size'])}"
+    ways = [
+        (cost.variant, how, size(count), percent(count / cost.plain) if cost.plain else "")
+        for cost in (records.fill(Cost, one) for one in costs)
+        for how, count in figures.ways(cost)
+    ]
+    files = [(one["name"], size(one["size"]), one["sha256"][:16]) for one in found["files"]]
+    return "\n".join(
+        (
+            head,
+            table(("variant", "travels", "bytes", "of the files"), ways),
+            table(("file", "size", "sha256"), files),
+        )
+    )
 
 
 @releases.command("upload", epilog="Example: littoral fleet releases upload repo/")

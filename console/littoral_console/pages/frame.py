@@ -273,6 +273,7 @@ def _templates() -> Environment:
         "percent": figures.percent,
         "phase": phase,
         "waits": waits.words,
+        "ways": figures.ways,
         "reason": reason,
         "said": figures.said,
         "size": size,

@@ -81,6 +81,7 @@ def release(visit: Entered, model: str, number: int) -> Response:
         found = wanted(connection, model, number)
         manifest = _manifest(connection, found)
         devices = queries.devices(connection)
+        costs = queries.costs(connection, model, number)
     running = [(d, m) for d in devices for m in d.models if (m.model, m.release) == (model, number)]
     return visit.show(
         "release.html",
@@ -89,6 +90,7 @@ def release(visit: Entered, model: str, number: int) -> Response:
         accuracy=accuracy(_blob(visit.context.repository, _digest(manifest, manifest.report_data))),
         variants=coverage(manifest, admitted(devices)),
         running=running,
+        costs=costs,
         report_url=f"/releases/{model}/{number}/report",
     )
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, func, select
 
+from littoral.bundle.costs import Cost
+from littoral.bundle.costs import costs as of_manifest
 from littoral.bundle.manifest import Manifest
 from littoral_console import tables as t
 from littoral_console.outcomes import POSTPONED
@@ -83,6 +85,17 @@ def release(connection: Connection, model: str, number: int) -> Release | None:
     )
     found = _releases(connection, list(rows))
     return found[0] if found else None
+
+
+def costs(connection: Connection, model: str, number: int) -> tuple[Cost, ...]:
+    """Return what the release costs a device of each variant; nothing if there is none such."""
+    c = t.releases.c
+    rows = connection.execute(
+        select(c.release, c.document).where(c.model == model, c.release <= number)
+    )
+    found = {row.release: Manifest.from_json(row.document) for row in rows}
+    wanted = found.pop(number, None)
+    return () if wanted is None else of_manifest(wanted, found.values())
 
 
 def rollouts(connection: Connection, *, limit: int = 100) -> tuple[Rollout, ...]:

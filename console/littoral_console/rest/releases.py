@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
+from littoral.bundle.costs import Cost
 from littoral.errors import NotFoundError
 from littoral_console import catalogue, queries, rollouts, uploads
 from littoral_console.access import Administrator, Asked, Someone
@@ -57,6 +58,13 @@ async def release(model: str, number: int, context: Asked, _who: Someone) -> que
     if found is None:
         raise NotFoundError(f"no release {model[:64]}:{number}")
     return found
+
+
+@router.get("/releases/{model}/{number}/costs")
+async def costs(model: str, number: int, context: Asked, who: Someone) -> list[Cost]:
+    """Return what the release costs a device: in bytes, by variant and by what the device has."""
+    await release(model, number, context, who)
+    return list(await context.look(partial(queries.costs, model=model, number=number)))
 
 
 @router.get("/releases/{model}/{number}/files/{name}", response_class=FileResponse)
