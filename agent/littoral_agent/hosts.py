@@ -10,13 +10,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from pathlib import Path
+from typing import Final, Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from littoral.errors import ForgottenError, StaleError, UnreachableError
 from littoral_agent.origin import Origin, Stream
 from littoral_agent.reply import MovedError, check_file, forgotten
 from littoral_agent.routes import Proxy, moved
+from littoral_agent.settings import Settings
 from littoral_agent.tls import Public
 
 MOST_MOVES: Final = 3
@@ -40,6 +42,12 @@ class Hosts:
         self._ca, self._proxy = ca, proxy
         self._lock = threading.Lock()
         self._known: dict[str, Origin] = {}
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return them as the settings say whom to believe, and which way to go."""
+        more = Path(settings.sources_ca) if settings.sources_ca else None
+        return cls(ca=Public(more), proxy=settings.through)
 
     def at(self, url: str) -> Spot:
         """Return the server of ``url``, and what is asked of it there."""

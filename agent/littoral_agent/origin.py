@@ -163,6 +163,10 @@ class Origin:
         read_s: float,
     ) -> Reply:
         with self._open(method, path, body=body, headers=headers, read_s=read_s) as response:
+            if response.status >= http.HTTPStatus.MULTIPLE_CHOICES:
+                with self._errors():  # a refusal may be a page: no more of it is read
+                    words = _capped(path, response, MAX_FAILURE)
+                return Reply(response.status, words, response.headers)
             if (response.length_remaining or 0) > limit:
                 raise EndlessError(_shown(path), limit=limit)
             with self._errors():

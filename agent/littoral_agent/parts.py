@@ -38,7 +38,6 @@ from littoral_agent.settings import MQTT, MiB, Settings
 from littoral_agent.spool import Spool
 from littoral_agent.state import Bounds, running
 from littoral_agent.telemetry import Speed
-from littoral_agent.tls import Public
 from littoral_agent.watcher import Watcher
 from littoral_agent.wishes import Wishes
 from littoral_agent.worker import Worker
@@ -70,8 +69,7 @@ class Parts:
         self._clock = TrustedClock(tree.clock)
         self._spool: Spool | None = None
         self._origin: Origin | None = None
-        more = Path(settings.sources_ca) if settings.sources_ca else None
-        self._hosts = Hosts(ca=Public(more), proxy=settings.through)
+        self._hosts = Hosts.of(settings)
         self._renewer: Renewer | None = None
         self._blocks: Blocks | None = None
         self._receipts: Receipts | None = None

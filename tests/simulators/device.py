@@ -23,6 +23,7 @@ from littoral_agent.believe import Believer
 from littoral_agent.control import Control
 from littoral_agent.deeds.means import Means
 from littoral_agent.hands import Hands, at_once
+from littoral_agent.hosts import Hosts
 from littoral_agent.identity import Enrolment, Identity
 from littoral_agent.ledger import Ledger
 from littoral_agent.life import Life
@@ -85,11 +86,11 @@ class Device:
         self.spool = Spool(tree.spool, device="pi-7", incarnation=1, cap_bytes=2**20)
         self.clock = TrustedClock(tree.clock, system=lambda: datetime.now(UTC) + self.later)
         reports = Reports(self.spool, now_ms=lambda: int(time.time() * 1000))
-        self.origin = Origin(self.enrolment.url, ca=None)
+        self.origin, self.hosts = Origin(self.enrolment.url, ca=None), Hosts.of(settings)
         believer = Believer(
             tree,
             self.enrolment,
-            sources=sources.of(settings.sources, self.origin, prefix=""),
+            sources=sources.of(settings.sources, self.origin, prefix="", hosts=self.hosts),
             clocks=sources.clocks(settings.sources, self.origin),
             clock=self.clock,
             hardware=settings.hardware,
@@ -122,6 +123,7 @@ class Device:
         self.serve.stop()
         self.spool.close()
         self.origin.close()
+        self.hosts.close()
 
     def reboot(self) -> None:
         """Cut the power, and give it back."""
@@ -132,6 +134,7 @@ class Device:
         """Kill the agent alone, and start it again."""
         self.spool.close()
         self.origin.close()
+        self.hosts.close()
         self.start_agent(self.boot)
 
     def hear(self, document: bytes) -> None:
