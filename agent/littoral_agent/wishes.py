@@ -25,6 +25,7 @@ from littoral.errors import (
 from littoral.trust.beliefs import Assignment, Desired
 from littoral.wire.journal import Choice
 from littoral_agent.believe import Believer
+from littoral_agent.carried import Carried
 from littoral_agent.deeds.means import Means
 from littoral_agent.halting import Halt
 from littoral_agent.hands import Hands
@@ -61,6 +62,7 @@ class Wishes:
         self._heard: bytes | None = None  # one that could not be judged yet
         self._refused: bytes | None = None  # one that was not believed
         self._carried: bytes | None = None  # the last one that a medium brought, and nobody else
+        self._only_carried = Carried(means.tree.carried)  # of those that were believed
         self._may_pass = False  # it may be, by a newer root or another time
         self._why: LittoralError | None = None  # … it was not
         self._patience = Backoff(settings.refused_retry_s, MOST_PATIENCE_S)
@@ -135,6 +137,8 @@ class Wishes:
             return
         if offline or data == self._carried:
             self._carried = data if offline else None
+        if not offline and self._only_carried.holds(data):
+            self._only_carried.drop()
         known = data in {self._held, self._refused}
         if not known:
             self._heard = data
@@ -162,7 +166,8 @@ class Wishes:
         if waiting is None:
             self._pursue()
             return
-        offline = waiting == self._carried
+        # What the console said before a medium brought something newer is no attack, late as it is.
+        offline = waiting == self._carried or self._only_carried.holds(self._held)
         believe = partial(self._believer.accept, waiting, accepted=self.version, offline=offline)
         self._begin("director", lambda _: believe(), partial(self._judged, waiting))
 
@@ -193,6 +198,8 @@ class Wishes:
     def _believe(self, data: bytes, desired: Desired) -> None:
         if desired.version != self.version:
             self._patience.reset()
+        if data == self._carried and data != self._held:
+            self._only_carried.put(data)
         self._desired, self._refused, self._may_pass = desired, None, False
         manifests = frozenset(one.manifest_sha256 for one in desired.assignments)
         unnamed = self.named - manifests

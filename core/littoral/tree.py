@@ -80,6 +80,11 @@ class Tree:
         return self.trust / "director.json"
 
     @property
+    def carried(self) -> Path:
+        """Return the sha256 of that document, while only a medium has brought it."""
+        return self.trust / "carried"
+
+    @property
     def sockets(self) -> Path:
         """Return the folder of sockets, and of what a running agent says of itself."""
         return self.root / "run"

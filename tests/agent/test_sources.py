@@ -145,6 +145,44 @@ def test_an_older_word_on_a_medium_is_stale(tmp_path: Path, repo: RepositorySimu
         assert told == ["rollback", "stale"]
 
 
+def test_what_waited_at_the_broker_is_stale_after_a_medium_and_no_attack(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    """Seen: back from weeks without a network, a device told of an attack."""
+    repo.publish(repo.bundle("digits", 2))
+    with device(tmp_path, repo, "https") as pi:
+        first, second = (pi.document(repo.assignment("digits", 1)) for _ in range(2))
+        newer = pi.document(repo.assignment("digits", 2))
+        pi.worker.hear(newer, offline=True)
+        pi.settle()
+        for waited in (first, second):
+            pi.reboot()  # it is remembered
+            pi.hear(waited)
+            pi.settle()
+        pi.hear(newer)  # the console says the same: what is older now was replaced by itself
+        pi.settle()
+        pi.reboot()
+        pi.hear(first + b" ")
+        pi.settle()
+        told = [one.code for one in pi.reports if one.kind == "director"]
+        assert told == ["stale", "rollback"]
+        assert pi.good("digits") == 2
+
+
+def test_a_medium_that_says_what_the_console_said_changes_nothing(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    with device(tmp_path, repo, "https") as pi:
+        before, newer = (pi.document(repo.assignment("digits", 1)) for _ in range(2))
+        pi.hear(newer)
+        pi.settle()
+        pi.worker.hear(newer, offline=True)
+        pi.settle()
+        pi.hear(before)
+        pi.settle()
+        assert [one.code for one in pi.reports if one.kind == "director"] == ["rollback"]
+
+
 def test_a_medium_does_not_make_the_consoles_word_be_forgotten(
     tmp_path: Path, repo: RepositorySimulator
 ) -> None:
