@@ -22,6 +22,7 @@ from littoral_agent.update import Do
 # must not take that for a serve which does not answer.
 _AT_ONCE: Final = {Do.TRY: 1, Do.RUN: 1}
 _MOST_AT_ONCE: Final = 8  # of any other deed: a download is two threads, and an agent may have 64
+_MOST_LEFT: Final = 8  # that take no place: who waits for a silent server ends only when it is slow
 _MAY_BE_LEFT: Final = frozenset({Do.FETCH})  # halted, it changes nothing: nobody waits for its end
 
 log = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ class Agenda:
         """Whether nothing is being done for which ``deed`` has to wait."""
         if not beside >= set(task.doing.values()):
             return False
-        going = [*self._left.values()]
+        going = [*self._left.values()][_MOST_LEFT:]
         for other in self._tasks.values():
             going += other.doing.values()
         return going.count(deed) < _AT_ONCE.get(deed, _MOST_AT_ONCE)

@@ -89,9 +89,22 @@ def test_however_many_models_there_are_few_are_brought_at_once_and_each_has_its_
     assert len(set(brought)) == 100
 
 
-def test_a_download_that_was_left_and_has_not_ended_still_counts(agenda: Agenda) -> None:
-    left: list[Halt] = []
+def test_downloads_that_were_left_keep_no_place_while_they_are_few(agenda: Agenda) -> None:
+    """Whoever waits for the head of an answer ends only when that is too slow, in a minute."""
     for _ in range(8):
+        agenda.put("digits", (Do.FETCH,))
+        begin(agenda)
+    for n in range(8):
+        agenda.put(f"model-{n}", (Do.FETCH,))
+    agenda.put("digits", ())
+    assert len(begin(agenda)) == 8
+
+
+def test_downloads_that_were_left_and_have_not_ended_count_when_they_are_many(
+    agenda: Agenda,
+) -> None:
+    left: list[Halt] = []
+    for _ in range(16):
         agenda.put("digits", (Do.FETCH,))
         left += begin(agenda).values()
     agenda.put("digits", (Do.FETCH,))
