@@ -216,7 +216,7 @@ class Transfer:
             flow = blocks.flow
             most = max(flow.span, self._first)
             held = blocks.held + most if spans.under_way else spans.held
-            if held > flow.window:
+            if held > flow.window and not spans.stuck:
                 return
             piece = spans.next(most)
             if piece is None:

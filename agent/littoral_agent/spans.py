@@ -48,6 +48,11 @@ class Spans:
         asked = sum(one.end - one.start for one in self.under_way.values())
         return asked + sum(map(len, self._here.values()))
 
+    @property
+    def stuck(self) -> bool:
+        """Whether nothing is under way, and what comes next was lost: what is here waits for it."""
+        return bool(self._lost) and not self.under_way
+
     def next(self, most: int) -> tuple[int, int] | None:
         """Return from where to where to ask now, of ``most`` bytes; None if all is asked for."""
         if self._lost:
