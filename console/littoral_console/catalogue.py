@@ -38,15 +38,26 @@ def record(
         if key not in before:
             connection.execute(insert(t.releases).values(_row(release, now_ms=now_ms)))
             new.append(key)
+            _tell_new(connection, release, who=who, now_ms=now_ms)
         c = t.releases.c
         connection.execute(
             update(t.releases).where(c.model == key[0], c.release == key[1]).values(withdrawn=False)
         )
     tell_aside(connection, admitted.aside, who=who, now_ms=now_ms)
-    for model, number in new:
-        audit.record(connection, "release.add", who=who, subject=f"{model}:{number}", now_ms=now_ms)
     found = (queries.release(connection, model, number) for model, number in new)
     return tuple(release for release in found if release is not None)
+
+
+def _tell_new(connection: Connection, release: Release, *, who: str, now_ms: int) -> None:
+    """Say in the log what was added, and how many of its encodings were not sent with it."""
+    audit.record(
+        connection,
+        "release.add",
+        who=who,
+        subject=f"{release.manifest.model}:{release.manifest.release}",
+        now_ms=now_ms,
+        detail={"missing_encodings": release.missing} if release.missing else None,
+    )
 
 
 def tell_aside(connection: Connection, aside: Mapping[str, str], *, who: str, now_ms: int) -> None:

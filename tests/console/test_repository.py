@@ -157,6 +157,8 @@ def test_an_encoding_that_is_not_sent_is_missed_by_nobody(
     data = blob.read_bytes()
     blob.unlink()
     assert send(console, publisher) == ["thin:1"]
+    (said,) = [e for e in console.rest.get("audit")["entries"] if e["subject"] == "thin:1"]
+    assert said["detail"] == {"missing_encodings": 1}
     assert not (console.data / "repo" / "blobs" / blob.name).exists()
     blob.write_bytes(data)
     assert send(console, publisher) == []
