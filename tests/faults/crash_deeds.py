@@ -12,6 +12,7 @@ from faults.crash_marks import mark
 from littoral.errors import ForgottenError, MisuseError, RollbackError
 from littoral.trust import rotation, writer
 from littoral.trust.client import Client
+from littoral_converter.encoding import Encoder
 
 FLEET = "shore"
 
@@ -36,7 +37,8 @@ def publish(base: Path, bundle: Path) -> None:
         if "delegated already" not in str(e):
             raise
     with contextlib.suppress(RollbackError):  # it is there
-        writer.publish(base / "repo", bundle, offline=offline, now=_now())
+        encode = Encoder(say=lambda _: None)
+        writer.publish(base / "repo", bundle, offline=offline, encode=encode, now=_now())
     _renew(base)
 
 

@@ -6,6 +6,7 @@ knows who else is writing there.
 """
 
 import hashlib
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -89,9 +90,10 @@ class Publications:
                 data = (repo / client.remote_name(found[0])).read_bytes()
                 found[0].verify_length_and_hashes(data)
                 for file in Manifest.from_json(data).files.values():
-                    blob = (repo / "blobs" / file.sha256).read_bytes()
-                    if hashlib.sha256(blob).hexdigest() != file.sha256:
-                        yield f"{kind}: a blob of release {release} holds other bytes"
+                    for sha256 in (file.sha256, *(one.sha256 for one in file.encodings)):
+                        blob = (repo / "blobs" / sha256).read_bytes()
+                        if hashlib.sha256(blob).hexdigest() != sha256:
+                            yield f"{kind}: a blob of release {release} holds other bytes"
         except (LittoralError, OSError, ValueError) as e:
             yield f"{kind}: {type(e).__name__}: {e}"
 
@@ -108,16 +110,23 @@ def record(ground: Ground, story: str) -> Recording:
     if story == "published again":
         first = folder / "first"
         first.mkdir()
-        crash_deeds.publish(start, tiny_bundle(first, model="digits", release=1))
+        crash_deeds.publish(start, _bundle(first, release=1))
     if story in {"published", "published again"}:
         bundle.mkdir()
-        tiny_bundle(bundle, model="digits", release=1 + (story == "published again"))
+        _bundle(bundle, release=1 + (story == "published again"))
     if story == "followed":
         start = _ahead(folder, start)
     about = {"founded": [], "rotated": [], "followed": [str(folder / "repo")]}
     word = words.get(story, "found" if story == "founded" else "follow")
     record_child(start, root, trace, [word, str(root), *about.get(story, [str(bundle)])])
     return Recording(story, str(root), start, (trace,))
+
+
+def _bundle(folder: Path, *, release: int) -> Path:
+    """Write a bundle that is published with zstd, and if it is the second, with a patch too."""
+    model = random.Random(1).randbytes(2000) + bytes([release]) * 500
+    files = {"model.tflite": model}
+    return tiny_bundle(folder, model="digits", release=release, files=files)
 
 
 def _ahead(folder: Path, publisher: Path) -> Path:
