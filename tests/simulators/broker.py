@@ -63,13 +63,13 @@ def enrol(repo: RepositorySimulator, folder: Path, *, device: str, ca: Path) -> 
 class ConsoleCa:
     """The console's CA, its server certificate and its own as a client."""
 
-    def __init__(self, folder: Path, *, now: datetime = NOW) -> None:
+    def __init__(self, folder: Path, *, now: datetime = NOW, names: tuple[str, ...] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.ca, self.key = folder / "console-ca.pem", folder / "server.pem"
         self.certificate = folder / "server.crt"
         authority = certificates.new_ca(folder / "ca-key.pem", self.ca, name="console CA", now=NOW)
         certificates.issue_server(
-            ["localhost", "127.0.0.1"],
+            ["localhost", "127.0.0.1", *names],
             ca=authority,
             key=self.key,
             certificate=self.certificate,
