@@ -32,6 +32,7 @@ from littoral.trust.clock import TrustedClock
 from littoral.wire.enrolment import SignedTime
 from littoral.wire.journal import Choice
 from littoral_agent import holdings
+from littoral_agent.carried import Carried
 from littoral_agent.identity import Enrolment
 from littoral_agent.preflight import Preflight
 from littoral_agent.sources import REFUSALS, Source, Sources, most_telling
@@ -61,6 +62,7 @@ class Believer:
         self._tree, self._enrolment, self._clocks = tree, enrolment, clocks
         self._clock, self._hardware, self._preflight = clock, hardware, preflight
         self.sources = sources
+        self._only_carried = Carried(tree.carried_timestamp)
 
     def accept(self, data: bytes, *, accepted: int, offline: bool = False) -> Desired:
         """Return what the director's document ``data`` wants, and keep it.
@@ -197,15 +199,19 @@ class Believer:
     def _refresh(self, client: "Client", *, lags: bool) -> LittoralError | None:
         """Believe what is new, or what is held; return why the latter."""
         outage: LittoralError | None = None
+        before = self._timestamp()
         try:
             client.refresh()
         except UnreachableError as e:
             outage = e
         except RollbackError as e:
-            # Media and copies are older as a whole; one in which parts went back lies.
-            if not lags or e.what != "timestamp":
+            # Media and copies are older as a whole, and so is the console after a medium; one in
+            # which parts went back lies.
+            if e.what != "timestamp" or not (lags or self._only_carried.holds(before)):
                 raise
             outage = StaleError(str(e))  # it may hold the files all the same
+        finally:
+            self._take_note(before, self._timestamp(), lags=lags)
         if outage is not None:
             log.info("believing what is held: %s", outage)
             client.recall()
@@ -213,6 +219,17 @@ class Believer:
         for keyid, when in client.issued().items():
             self._clock.raise_floor(when, keyid)
         return outage
+
+    def _timestamp(self) -> bytes | None:
+        try:
+            return (self._tree.metadata / "timestamp.json").read_bytes()
+        except OSError:
+            return None
+
+    def _take_note(self, before: bytes | None, after: bytes | None, *, lags: bool) -> None:
+        """Remember whether only a medium has brought the timestamp that is held now."""
+        if lags and after is not None and after != before:
+            self._only_carried.put(after)
 
     def _look_around(self) -> LittoralError | None:
         """Believe what is newer wherever it is; return None if anybody knew, else why not."""

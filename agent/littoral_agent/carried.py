@@ -1,7 +1,8 @@
-"""Remembers which document a medium brought, while the console itself has not said it yet.
+"""Remembers what a medium brought, while the console itself has not said it yet.
 
-What waited at the broker meanwhile is older than that, and comes when the device is back: it was
-the console's word in its time, and no attack. Kept over reboots; lost, it costs a harsher word.
+A document: what waited at the broker meanwhile is older, and comes when the device is back. The
+repository's timestamp: the console's own may be of this morning. Either was the console's word in
+its time, and no attack. Kept over reboots; lost, it costs a harsher word.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Carried:
-    """The document whose sha256 stands in ``path``. One thread at a time."""
+    """The bytes whose sha256 stands in ``path``. One thread at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

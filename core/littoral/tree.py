@@ -85,6 +85,11 @@ class Tree:
         return self.trust / "carried"
 
     @property
+    def carried_timestamp(self) -> Path:
+        """Return the sha256 of the repository's timestamp, while only a medium has brought it."""
+        return self.trust / "carried-timestamp"
+
+    @property
     def sockets(self) -> Path:
         """Return the folder of sockets, and of what a running agent says of itself."""
         return self.root / "run"

@@ -107,6 +107,44 @@ def test_an_older_folder_alone_is_stale_and_no_attack(
         assert pi.told("digits")[-1] == ("refused", "stale")
 
 
+def test_a_console_that_signed_before_the_medium_was_written_is_no_attack(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    """Seen: 'repo export' after 'fleet export', and the device came home the same day."""
+    from littoral.trust.exporting import export
+
+    repo.publish(repo.bundle("digits", 2))
+    folder = tmp_path / "stick"
+    later = repo.now + timedelta(hours=1)
+    export(repo.folder, folder, online=repo.online, now=later, wanted={"digits": ()})
+    with device(tmp_path, repo, f"dir:{folder}") as pi:
+        pi.order("digits", 1)
+        pi.settle()
+        assert pi.good("digits") == 1
+        pi.settings = replace(QUICK, sources=("https",))
+        pi.restart_agent()
+        pi.order("digits", 2)
+        pi.settle()
+        assert pi.good("digits") == 2
+        assert pi.told("digits")[-1] == ("healthy", None)
+
+
+def test_a_console_that_goes_back_behind_itself_is_a_rollback(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    older = stick(repo, tmp_path)
+    repo.publish(repo.bundle("digits", 2))
+    with device(tmp_path, repo, "https") as pi:
+        pi.order("digits", 1)
+        pi.settle()
+        shutil.rmtree(repo.folder)
+        shutil.copytree(older, repo.folder)
+        pi.restart_agent()
+        pi.hear(pi.document(replace(repo.assignment("digits", 1), release=2)))
+        pi.settle()
+        assert pi.told("digits")[-1] == ("refused", "rollback")
+
+
 def test_a_medium_brings_a_newer_root(tmp_path: Path, repo: RepositorySimulator) -> None:
     """Nobody else can be reached: the key that signed the document is named on the stick."""
     from littoral.trust import writer
