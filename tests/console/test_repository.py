@@ -27,6 +27,7 @@ from littoral.errors import (
 )
 from littoral.trust import writer
 from littoral.trust.keyfiles import load_signer
+from littoral.trust.publishing import Encoded
 from littoral.trust.repository import Repository
 from littoral_console import uploads
 from littoral_console.context import system_clock
@@ -144,6 +145,7 @@ def test_encodings_come_with_what_names_them_and_a_stray_blob_does_not(
     held = console.data / "repo" / "blobs"
     assert (held / encoding.sha256).stat().st_size == encoding.size
     assert not (held / stray.name).exists()
+    assert upload(console.rest, publisher.folder, quiet=True)["files"] == 0  # nor is it sent
 
 
 def test_an_encoding_that_is_not_sent_is_missed_by_nobody(
@@ -174,6 +176,20 @@ def test_an_encoding_that_is_another_is_refused(
     blob = publisher.folder / "blobs" / packed(publisher, "digits", 9).sha256
     blob.write_bytes(b"another")
     with pytest.raises(HashError):
+        send(console, publisher)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_an_encoding_of_another_length_than_is_signed_is_refused(
+    console: ConsoleProcess, publisher: RepositorySimulator
+) -> None:
+    lie = Encoding(kind="zstd", sha256=sha256(b"packed").hexdigest(), size=7)
+
+    def encode(*_: object) -> Encoded:
+        return Encoded(made=[("model.tflite", lie, b"packed")])
+
+    publisher.publish(publisher.bundle("digits", 9), encode=encode)
+    with pytest.raises(HashError, match="length"):
         send(console, publisher)
 
 
