@@ -97,8 +97,6 @@ class Child:
                 _kill(self._process)
 
     def _begin(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        environment |= {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
         with self._lock:
             if self._stopped:
                 raise ChildError("whoever would have asked has ended")
@@ -107,10 +105,16 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=environment,
+                env=environment(),
                 start_new_session=True,
             )
             return self._process
+
+
+def environment() -> dict[str, str]:
+    """Return what a child is told of the world."""
+    known = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return known | {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
 
 
 def python(module: str, *words: str, within_s: float, data: bytes = b"") -> End:

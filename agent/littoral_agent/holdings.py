@@ -68,26 +68,34 @@ def collect(tree: Tree, needed: Collection[Choice], *, named: Collection[str] = 
 
     """
     manifests = {one.manifest for one in needed} | set(named)
-    blobs: set[str] = set()
+    wanted: list[File] = []
     try:
         for one in needed:
-            blobs |= {file.sha256 for file in files(tree, one)}
+            wanted += files(tree, one)
         for sha256 in named:
             if manifest_bytes(tree, sha256) is not None:
-                blobs |= {file.sha256 for file in manifest(tree, sha256).files.values()}
+                wanted += manifest(tree, sha256).files.values()
     except StorageError:
         raise
     except LittoralError as e:
         log.warning("nothing is collected: %s", e)
         return 0
+    blobs = {file.sha256 for file in wanted}
     with durable.storage_errors(tree.root):
+        parts = _arriving(tree, wanted)
         doomed = [
             *(path for path in tree.manifests.iterdir() if _is_doomed(path, manifests)),
             *(path for path in tree.blobs.iterdir() if path.is_file() and path.name not in blobs),
-            # A power cut may leave the part's name beside the whole file's.
-            *(p for p in tree.parts.iterdir() if p.name not in blobs or tree.blob(p.name).exists()),
+            *(path for path in tree.parts.iterdir() if path.name not in parts),
         ]
     return _delete(doomed)
+
+
+def _arriving(tree: Tree, wanted: list[File]) -> set[str]:
+    """Return what may be a part: of a file that is whole a power cut may leave some, too."""
+    missing = [file for file in wanted if not tree.blob(file.sha256).exists()]
+    encodings = {one.sha256 for file in missing for one in file.encodings}
+    return {file.sha256 for file in missing} | encodings
 
 
 def _is_doomed(path: Path, manifests: Collection[str]) -> bool:

@@ -1,4 +1,4 @@
-"""A file that is named by its sha256, while it arrives: ``blobs/.part/<sha256>``.
+"""A blob, a file or an encoding of one, while it arrives: ``blobs/.part/<sha256>``.
 
 Its bytes are hashed on the way. A whole one is fsynced, made read-only and renamed into
 ``blobs``; what has arrived of another survives kills and reboots.
@@ -9,24 +9,24 @@ import os
 from typing import Final, Self
 
 from littoral import durable
-from littoral.bundle.manifest import File
 from littoral.errors import EndlessError
 from littoral.tree import Tree
 from littoral_agent.origin import CHUNK_BYTES
+from littoral_agent.ways import Blob
 
 SYNC_BYTES: Final = 8 * 2**20  # what a power cut may cost of a download
 
 
-def blob_name(file: File) -> str:
-    """Return what ``file`` is called in a repository."""
-    return f"blobs/{file.sha256}"
+def blob_name(blob: Blob) -> str:
+    """Return what ``blob`` is called in a repository."""
+    return f"blobs/{blob.sha256}"
 
 
 class Part:
-    """A file on its way: what is here of it, hashed. Closes when its ``with`` ends."""
+    """A blob on its way: what is here of it, hashed. Closes when its ``with`` ends."""
 
-    def __init__(self, file: File, tree: Tree) -> None:
-        self.file, self._path, self._whole = file, tree.part(file.sha256), tree.blob(file.sha256)
+    def __init__(self, blob: Blob, tree: Tree) -> None:
+        self.blob, self._path, self._whole = blob, tree.part(blob.sha256), tree.blob(blob.sha256)
         self._unsynced = 0
 
     def open(self) -> None:
@@ -48,7 +48,7 @@ class Part:
 
     def _hash_held(self) -> None:
         self.held, self._hash = 0, hashlib.sha256()
-        if os.fstat(self._fd).st_size > self.file.size:
+        if os.fstat(self._fd).st_size > self.blob.size:
             os.ftruncate(self._fd, 0)
         while chunk := os.read(self._fd, CHUNK_BYTES):
             self._hash.update(chunk)
@@ -64,8 +64,8 @@ class Part:
     def write(self, chunk: bytes) -> None:
         """Append ``chunk``. Raises EndlessError if that is more than there may be."""
         self.held += len(chunk)
-        if self.held > self.file.size:
-            raise EndlessError(blob_name(self.file), limit=self.file.size)
+        if self.held > self.blob.size:
+            raise EndlessError(blob_name(self.blob), limit=self.blob.size)
         self._hash.update(chunk)
         self._unsynced += len(chunk)
         with durable.storage_errors(self._path):
@@ -79,7 +79,7 @@ class Part:
     @property
     def is_true(self) -> bool:
         """Whether what is here are the bytes that were signed."""
-        return self._hash.hexdigest() == self.file.sha256
+        return self._hash.hexdigest() == self.blob.sha256
 
     def keep(self) -> None:
         """Make it a whole file, which serve's group may read and nobody changes."""

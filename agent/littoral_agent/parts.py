@@ -13,7 +13,7 @@ from littoral.trust.clock import TrustedClock
 from littoral.wire.board import Board
 from littoral.wire.journal import State
 from littoral.wire.messages import Status
-from littoral_agent import gates, hardware, identity, sources
+from littoral_agent import gates, hardware, identity, sources, struck
 from littoral_agent.believe import Believer
 from littoral_agent.board import kernel
 from littoral_agent.board.sampler import Sampler
@@ -96,6 +96,7 @@ class Parts:
             settings=settings,
             control=control,
             sources=believer.sources if believer else None,
+            struck=struck.telling(self._reports),
             gates=self._gates,
         )
         promises, hands = Promises(Ledger(tree), self._reports, settings), Hands()

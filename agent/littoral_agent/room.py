@@ -18,15 +18,27 @@ class Room:
     @contextmanager
     def of(
         self, files: Sequence[File], halt: Halt, *, check: Callable[[Sequence[File]], object]
-    ) -> Iterator[None]:
-        """Bring ``files``, unless ``check`` says no, which is given what others are bringing."""
+    ) -> Iterator[Callable[[], None]]:
+        """Bring ``files``, unless ``check`` says no, which is given what others are bringing.
+
+        What is given back asks it again: for who needs more than there was to fill at first.
+        """
         mine = (halt, files)
-        with self._lock:
+
+        def ask() -> None:
             # What is halted brings no more, although it may not have ended.
-            check([file for other, theirs in self._going if not other.said for file in theirs])
+            others = [one for one in self._going if one is not mine and not one[0].said]
+            check([file for _, theirs in others for file in theirs])
+
+        def again() -> None:
+            with self._lock:
+                ask()
+
+        with self._lock:
+            ask()
             self._going.append(mine)
         try:
-            yield
+            yield again
         finally:
             with self._lock:
                 self._going.remove(mine)

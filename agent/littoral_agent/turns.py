@@ -29,7 +29,24 @@ class Turns:
         try:
             yield
         finally:
-            with self._changed:
-                if self._taken.get(name) is halt:
-                    del self._taken[name]
-                self._changed.notify_all()
+            self._pass_on(name, halt)
+
+    @contextmanager
+    def at_once(self, name: str, halt: Halt) -> Iterator[bool]:
+        """Have a turn, if nobody has it: who has another one already must not wait for a second."""
+        with self._changed:
+            halt.check()
+            mine = name not in self._taken or self._taken[name].said
+            if mine:
+                self._taken[name] = halt
+        try:
+            yield mine
+        finally:
+            if mine:
+                self._pass_on(name, halt)
+
+    def _pass_on(self, name: str, halt: Halt) -> None:
+        with self._changed:
+            if self._taken.get(name) is halt:
+                del self._taken[name]
+            self._changed.notify_all()

@@ -27,8 +27,9 @@ from littoral.errors import (
     UnreachableError,
 )
 from littoral.tree import Tree
-from littoral_agent import fetch, origin
-from littoral_agent.fetch import Limits, arrived, drop_damaged
+from littoral_agent import download, fetch, origin
+from littoral_agent.download import MOST_STRIKES, Limits
+from littoral_agent.fetch import drop_damaged
 from littoral_agent.halting import Halt, HaltedError
 from littoral_agent.hosts import Repository
 from littoral_agent.origin import Origin, Stream
@@ -76,12 +77,12 @@ def tree(tmp_path: Path) -> Tree:
 def test_a_file_arrives_whole_and_read_only(
     tree: Tree, source: Repository, model: File, data: bytes
 ) -> None:
-    assert bring([model, model], source, tree, limits=LIMITS) == len(data)
+    assert bring([model, model], source, tree, limits=LIMITS).bytes == len(data)
     path = tree.blob(model.sha256)
     assert path.read_bytes() == data
     assert path.stat().st_mode & 0o777 == 0o440
     assert not list(tree.parts.iterdir())
-    assert bring([model], source, tree, limits=LIMITS) == 0
+    assert bring([model], source, tree, limits=LIMITS).bytes == 0
 
 
 def test_a_cut_download_goes_on_where_it_ended(
@@ -113,7 +114,7 @@ def test_other_bytes_are_dropped_and_the_source_gets_no_third_chance(
     repo.fault("blobs/*", Fault.FLIPPED_BIT)
     with pytest.raises(HashError, match=model.sha256[:12]):
         bring([model], source, tree, limits=LIMITS)
-    assert len([r for r in repo.requests if r[0].startswith("blobs/")]) == fetch.MOST_STRIKES
+    assert len([r for r in repo.requests if r[0].startswith("blobs/")]) == MOST_STRIKES
     assert not list(tree.parts.iterdir())
     assert not tree.blob(model.sha256).exists()
 
@@ -181,7 +182,7 @@ def test_a_byte_now_and_then_is_too_slow(
     repo: RepositorySimulator,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fetch, "SLOW_OVER_S", 0.3)
+    monkeypatch.setattr(download, "SLOW_OVER_S", 0.3)
     repo.fault("blobs/*", Fault.SLOW)
     with pytest.raises(SlowError, match="expected at least 256"):
         bring([model], source, tree, limits=Limits(min_rate_bytes_per_s=256))
@@ -311,7 +312,9 @@ def test_one_file_is_brought_by_one_thread_and_the_other_waits(
 ) -> None:
     came: list[int] = []
     threads = [
-        threading.Thread(target=lambda: came.append(bring([model], source, tree, limits=LIMITS)))
+        threading.Thread(
+            target=lambda: came.append(bring([model], source, tree, limits=LIMITS).bytes)
+        )
         for _ in range(4)
     ]
     for thread in threads:
@@ -335,7 +338,7 @@ def test_whoever_waits_for_another_goes_on_when_that_one_is_halted(
     until(lambda: repo.requests)
 
     def second() -> None:
-        assert bring([model], source, tree, limits=LIMITS) == model.size
+        assert bring([model], source, tree, limits=LIMITS).bytes == model.size
         came.set()
 
     threading.Thread(target=second).start()
@@ -359,7 +362,7 @@ def until(found: Callable[[], object]) -> None:
 
 def test_an_empty_file_needs_no_request(tree: Tree, source: Repository) -> None:
     nothing = File(sha256=hashlib.sha256(b"").hexdigest(), size=0)
-    assert bring([nothing], source, tree, limits=LIMITS) == 0
+    assert bring([nothing], source, tree, limits=LIMITS).bytes == 0
     assert tree.blob(nothing.sha256).read_bytes() == b""
 
 
@@ -380,7 +383,8 @@ import sys
 from pathlib import Path
 from littoral.bundle.manifest import File
 from littoral.tree import Tree
-from littoral_agent.fetch import Limits, bring
+from littoral_agent.download import Limits
+from littoral_agent.fetch import bring
 from littoral_agent.halting import Halt
 from littoral_agent.hosts import Repository
 from littoral_agent.origin import Origin

@@ -11,6 +11,7 @@ from littoral.errors import HashError, MalformedError, StorageError
 from littoral.tree import Tree
 from littoral.wire.journal import Choice
 from littoral_agent import holdings
+from simulators.encodings import offered, zstd
 from simulators.repository import tiny_bundle
 
 
@@ -61,6 +62,29 @@ def test_a_part_goes_whose_whole_file_is_there(tree: Tree, tmp_path: Path) -> No
     assert holdings.collect(tree, {one}) == 1
     assert tree.blob(sha256).exists()
     assert not tree.part(sha256).exists()
+
+
+def test_what_arrives_in_an_encoding_stays_until_its_file_is_here(
+    tree: Tree, tmp_path: Path
+) -> None:
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    offer = zstd(bytes(9999))
+    tiny_bundle(folder, model="digits", release=1, files={"model.tflite": bytes(9999)})
+    data = (offered(folder, "model.tflite", offer) / "manifest.json").read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    tree.manifest(sha256).write_bytes(data)
+    one = Choice(manifest=sha256, release=1, variant="cpu", hardware="cpu-x86_64")
+    part = tree.part(offer.encoding.sha256)
+    part.write_bytes(b"half")
+    assert holdings.collect(tree, [one]) == 0
+    assert holdings.collect(tree, [], named=[sha256]) == 0
+    file = holdings.manifest(tree, sha256).files["model.tflite"]
+    tree.blob(file.sha256).write_bytes(bytes(9999))
+    assert holdings.collect(tree, [one]) == 1
+    assert not part.exists()
+    part.write_bytes(b"half")
+    assert holdings.collect(tree, []) == 3
 
 
 def test_what_is_needed_stays_and_the_rest_goes(tree: Tree, tmp_path: Path) -> None:

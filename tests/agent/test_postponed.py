@@ -16,15 +16,16 @@ from littoral.errors import SpentError
 from littoral.wire import journal
 from littoral.wire.control import Tried
 from littoral.wire.journal import Choice, Journal, State, Waits
-from littoral_agent import fetch
+from littoral_agent import download, fetch
 from littoral_agent.deeds import means
-from littoral_agent.fetch import Limits
+from littoral_agent.download import Limits
 from littoral_agent.folder import Folder
 from littoral_agent.halting import Halt, HaltedError
 from littoral_agent.hosts import Repository
 from littoral_agent.origin import Origin
 from littoral_agent.pace import Rate
 from littoral_agent.usage import Usage
+from littoral_agent.ways import arrived
 from simulators.device import QUICK, Device
 from simulators.repository import RepositorySimulator
 
@@ -404,9 +405,9 @@ class Late(Rate):
 def test_a_pause_of_our_own_is_not_the_sources(
     device: Device, file: File, source: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "SLOW_OVER_S", 0.1)
+    monkeypatch.setattr(download, "SLOW_OVER_S", 0.1)
     limits = Limits(min_rate_bytes_per_s=10**6, rate=Late(0.15))
-    assert fetch.bring([file], source, device.tree, limits=limits, halt=Halt()) == file.size
+    assert fetch.bring([file], source, device.tree, limits=limits, halt=Halt()).bytes == file.size
 
 
 def test_the_rate_is_kept(device: Device, file: File, source: Repository) -> None:
@@ -435,7 +436,7 @@ def test_a_month_that_ends_in_a_download_keeps_what_came(
     usage = Usage(device.tree.usage, most_bytes=file.size // 2, now=lambda: now, sure=lambda: True)
     with pytest.raises(SpentError):
         fetch.bring([file], source, device.tree, limits=Limits(usage=usage), halt=Halt())
-    assert 0 < fetch.arrived([file], device.tree) <= file.size // 2
+    assert 0 < arrived([file], device.tree) <= file.size // 2
 
 
 def test_what_comes_from_a_folder_is_neither_counted_nor_slowed(
@@ -444,5 +445,5 @@ def test_what_comes_from_a_folder_is_neither_counted_nor_slowed(
     usage = Usage(device.tree.usage, most_bytes=1, now=lambda: datetime.now(UTC), sure=lambda: True)
     limits = Limits(usage=usage, rate=Late(60))
     folder = Folder(repo.folder)
-    assert fetch.bring([file], folder, device.tree, limits=limits, halt=Halt()) == file.size
+    assert fetch.bring([file], folder, device.tree, limits=limits, halt=Halt()).bytes == file.size
     assert usage.left_bytes == 1

@@ -20,6 +20,7 @@ from littoral.trust.keys import check_time
 from littoral.wire.enrolment import SignedTime
 from littoral_agent import fetch
 from littoral_agent.blocks import Blocks
+from littoral_agent.download import Limits
 from littoral_agent.halting import Halt, HaltedError
 from littoral_agent.identity import Identity
 from littoral_agent.mqtt import Mqtt
@@ -62,7 +63,7 @@ class Board:
             self.side.spool.close()
 
     def bring(self, file: File, halt: Halt | None = None) -> int:
-        limits = fetch.Limits()
+        limits = Limits()
         brought = fetch.bring([file], self.source, self.tree, limits=limits, halt=halt or Halt())
         return brought.bytes
 

@@ -11,7 +11,8 @@ import pytest
 from littoral.bundle.manifest import File
 from littoral.errors import DiskFullError
 from littoral.tree import Tree
-from littoral_agent.fetch import Limits, bring
+from littoral_agent.download import Limits
+from littoral_agent.fetch import bring
 from littoral_agent.halting import Halt, HaltedError
 from littoral_agent.origin import Stream
 

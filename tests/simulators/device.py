@@ -18,7 +18,7 @@ from littoral.trust.client import bootstrap
 from littoral.trust.clock import TrustedClock
 from littoral.wire.journal import State
 from littoral.wire.messages import Report
-from littoral_agent import gates, sources
+from littoral_agent import gates, sources, struck
 from littoral_agent.believe import Believer
 from littoral_agent.control import Control
 from littoral_agent.deeds.means import Means
@@ -104,6 +104,7 @@ class Device:
             settings=settings,
             control=Control(tree.control),
             sources=believer.sources,
+            struck=struck.telling(reports),
             root=self.machine,
             gates=gates.of(
                 settings,

@@ -30,9 +30,12 @@ from littoral_agent import fetch, holdings
 from littoral_agent.agenda import FartherError
 from littoral_agent.control import OrderDeniedError
 from littoral_agent.deeds.means import Means, candidate, check_window, postponed
+from littoral_agent.download import Limits
+from littoral_agent.fetch import Brought
 from littoral_agent.halting import Halt
 from littoral_agent.sources import Source, Sources
 from littoral_agent.update import Event, Outcome
+from littoral_agent.ways import arrived
 
 T = TypeVar("T")
 
@@ -55,7 +58,9 @@ def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
             raise FartherError(str(e)) from e
         raise
     seconds = round(means.clock() - begun, 3)
-    return Outcome(event=Event.FETCHED, figures={"bytes": float(came), "seconds": seconds})
+    figures = {"bytes": float(came.bytes), "seconds": seconds}
+    figures |= {f"files_{kind}": float(count) for kind, count in came.files.items()}
+    return Outcome(event=Event.FETCHED, figures=figures)
 
 
 def bring(
@@ -66,8 +71,8 @@ def bring(
     *,
     mending: bool = False,
     patient_until_ms: int | None = None,
-) -> int:
-    """Make the manifest and the files of ``choice`` be here; return how many bytes came.
+) -> Brought:
+    """Make the manifest and the files of ``choice`` be here; return what came.
 
     What is brought for ``mending``, because the disk lost it, waits for nothing. Another network
     than a metered one is waited for until ``patient_until_ms``; None: that begins now.
@@ -77,26 +82,30 @@ def bring(
         raise UnreachableError("this device is not enrolled; run 'littoral enroll'")
     if holdings.manifest_bytes(tree, choice.manifest) is None:
         _restore(tree, model, choice, sources, halt)
-    limits = fetch.Limits(
+    limits = Limits(
+        about=f"{model}:{choice.release}",
         reserve_bytes=settings.disk_reserve_bytes,
         min_rate_bytes_per_s=settings.min_rate_bytes_per_s,
         turns=means.turns,
         room=means.room,
+        struck=means.struck,
+        encoded=not all(source.offline for source in sources.all),
         usage=None if mending else gates.usage,
         rate=gates.rate,
     )
     files = holdings.files(tree, choice)
-    needed = fetch.check_room(files, tree, reserve_bytes=limits.reserve_bytes)
+    needed = fetch.check_room(files, tree, limits=limits)
     if needed and not mending:
         if not any(source.offline for source in sources.all):
             gates.check_bytes(needed)
         check_window(means)
 
-    def ask(source: Source) -> int:
+    def ask(source: Source) -> Brought:
         if needed and not mending and not source.offline:
             gates.check_network(patient_until_ms)
-        unmetered = replace(limits, usage=None) if source.offline else limits
-        return fetch.bring(files, source, tree, limits=unmetered, halt=halt)
+        # A medium's bytes cost nobody anything: they need not be few.
+        its = replace(limits, usage=None, encoded=False) if source.offline else limits
+        return fetch.bring(files, source, tree, limits=its, halt=halt)
 
     return sources.first(ask)
 
@@ -132,7 +141,7 @@ def _restore(tree: Tree, model: str, choice: Choice, sources: Sources, halt: Hal
 def _arrived(tree: Tree, choice: Choice) -> int:
     """Return how much of ``choice`` is here, so that progress can be seen."""
     try:
-        return fetch.arrived(holdings.files(tree, choice), tree)
+        return arrived(holdings.files(tree, choice), tree)
     except LittoralError:
         return 0
 

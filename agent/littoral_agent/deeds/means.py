@@ -28,6 +28,7 @@ from littoral_agent.gates import Gates
 from littoral_agent.room import Room
 from littoral_agent.settings import Settings
 from littoral_agent.sources import Sources
+from littoral_agent.struck import Struck
 from littoral_agent.turns import Turns
 from littoral_agent.update import Event, Outcome
 
@@ -55,6 +56,7 @@ class Means:
     sources: Sources | None  # None: the device is nobody's
     turns: Turns = field(default_factory=Turns)  # at one file
     room: Room = field(default_factory=Room)  # on the disk
+    struck: Struck = field(default_factory=Struck)  # encodings that are asked for no more
     gates: Gates = field(default_factory=Gates)  # what has to be passed before something begins
     root: Path = Path("/")  # where the board tells how it is
     clock: Callable[[], float] = time.monotonic
