@@ -5,11 +5,13 @@ from typing import Final
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from littoral import __version__, addresses
 from littoral.errors import EndlessError
 from littoral_console import answers, devices, pages, rest
+from littoral_console.access import Someone
 from littoral_console.context import Context
 
 _HEADERS: Final = (
@@ -18,6 +20,7 @@ _HEADERS: Final = (
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
+_PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
 _BODY_BYTES: Final = 2**20
 _OFFERS_BYTES: Final = 32 * 2**20  # the names of all files of a publisher's repository
 
@@ -41,6 +44,11 @@ def people_app(context: Context) -> FastAPI:
     @app.get("/healthz", include_in_schema=False)
     async def health() -> dict[str, bool]:
         return {"ok": True}
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics(_who: Someone) -> PlainTextResponse:
+        """Return what the console carries, for Prometheus: it sends an API token as bearer."""
+        return PlainTextResponse(context.load.text(), media_type=_PROMETHEUS)
 
     app.add_middleware(Guard, hosts=context.hosts)
     return app

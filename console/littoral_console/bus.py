@@ -5,8 +5,10 @@ Within one process; to be used from its event loop alone.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+
+from littoral_console.loop import AT_ONCE
 
 
 class Bus:
@@ -24,12 +26,18 @@ class Bus:
                 event.set()
 
     def announce(self, devices: Iterable[str]) -> None:
-        """Say that these devices' documents are new ones."""
-        for device in devices:
-            self._changed.add(device)
-            self._any.set()
+        """Say that these devices' documents are new ones; many are woken little by little."""
+        named = tuple(devices)
+        self._changed.update(named)
+        self._any.set()
+        self._wake(named)
+
+    def _wake(self, devices: Sequence[str]) -> None:
+        for device in devices[:AT_ONCE]:
             for event in self._waiting.get(device, ()):
                 event.set()
+        if left := devices[AT_ONCE:]:
+            asyncio.get_running_loop().call_soon(self._wake, left)
 
     async def announced(self) -> str:
         """Return the next device whose document is a new one. For one reader."""

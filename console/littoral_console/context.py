@@ -25,6 +25,7 @@ from littoral_console.endings import Ending
 from littoral_console.intake import Intake
 from littoral_console.keys import OnlineKeys
 from littoral_console.limits import Failures
+from littoral_console.load import Load
 from littoral_console.proofs import Proofs
 from littoral_console.relay import Relay
 from littoral_console.renewal import Issuer
@@ -58,6 +59,7 @@ class Context:
     bus: Bus = field(default_factory=Bus)
     failures: Failures = field(default_factory=Failures)
     proofs: Proofs = field(default_factory=Proofs)
+    load: Load = field(default_factory=Load)
     broker: Broker | None = None  # the child
     external: tuple[str, int] | None = None  # somebody else's
     relay: Relay | None = None

@@ -18,7 +18,7 @@ from typing import Annotated, Final, TypeVar
 from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import APIRouter, Query, Request
 from sqlalchemy import Connection, update
-from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from littoral import records
 from littoral.errors import (
@@ -38,6 +38,7 @@ from littoral.wire.telemetry import Telemetry
 from littoral_console import claims, director, enrolment, identities, renewal
 from littoral_console import tables as t
 from littoral_console.answers import UnknownPersonError, body
+from littoral_console.bodies import Body
 from littoral_console.context import Context
 from littoral_console.director import Document
 from littoral_console.ingest import Heard
@@ -124,7 +125,7 @@ class DeviceEndpoints:
             return RedirectResponse(found, 307, headers={"Cache-Control": "no-store"})
         changes = name in {"metadata/root.json", "metadata/timestamp.json"}
         kept = "no-cache" if changes else "public, max-age=31536000, immutable"
-        return FileResponse(found, headers={"Cache-Control": kept})
+        return Body(found, load=self._context.load, headers={"Cache-Control": kept})
 
     async def nonce(self) -> dict[str, str]:
         return {"nonce": self._context.proofs.nonce()}

@@ -1,6 +1,7 @@
 """Runs the console: both listeners, the broker, the relay and the upkeep, in one event loop."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -18,7 +19,7 @@ from fastapi import FastAPI
 from littoral import addresses, durable, records
 from littoral.errors import SettingsError, UnreachableError
 from littoral.trust.keys import sign_time
-from littoral_console import blobs, identities, revocation
+from littoral_console import blobs, identities, loop, revocation
 from littoral_console import broker as brokers
 from littoral_console import tls as certificates
 from littoral_console.apart import apart
@@ -55,7 +56,8 @@ def run(options: Options, ready: Callable[[Ready], None]) -> None:
     ):
         context = open_context(options)
         try:
-            asyncio.run(_run(context, options, people=people, devices=devices, ready=ready))
+            with asyncio.Runner(loop_factory=loop.new_loop) as runner:
+                runner.run(_run(context, options, people=people, devices=devices, ready=ready))
         finally:
             context.database.close()
             durable.remove(options.data / CONSOLE)
@@ -99,13 +101,16 @@ async def _run(
         _server(people_app(context), context, secure=context.secure),
         _server(devices_app(context), context, secure=True),
     ]
-    loop = asyncio.get_running_loop()
+    running = asyncio.get_running_loop()
     stop = partial(_stop, servers, context.bus)
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+        running.add_signal_handler(number, stop)
     try:
         async with asyncio.TaskGroup() as group:
-            work = [group.create_task(keep_up(context))]
+            work = [
+                group.create_task(keep_up(context)),
+                group.create_task(context.load.lag.watch()),
+            ]
             if context.broker is not None:
                 work.append(group.create_task(context.broker.supervise()))
                 if options.database is not None:  # which other consoles may write as well
@@ -120,6 +125,8 @@ async def _run(
             ]
             for server in servers:
                 await server.up.wait()
+            gc.collect()
+            gc.freeze()  # what lives as long as the process is looked through no more
             ready(await asyncio.to_thread(_ready, context, people, devices, note=note))
             await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
             stop()
@@ -127,7 +134,7 @@ async def _run(
                 task.cancel()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+            running.remove_signal_handler(number)
 
 
 class _Server(uvicorn.Server):
@@ -139,6 +146,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for listener in sockets or []:
+            listener.listen(loop.BACKLOG)  # the loop takes few at once, and the kernel keeps more
         self.up.set()
 
     @contextmanager
@@ -158,6 +167,7 @@ def _server(app: FastAPI, context: Context, *, secure: bool) -> _Server:
             proxy_headers=False,
             server_header=False,
             lifespan="off",
+            backlog=loop.AT_ONCE,
             timeout_graceful_shutdown=_GRACE_S,
         )
     )

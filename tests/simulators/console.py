@@ -16,6 +16,7 @@ import io
 import json
 import os
 import queue
+import re
 import shutil
 import signal
 import ssl
@@ -171,6 +172,13 @@ class ConsoleProcess:
     @property
     def rest(self) -> Console:
         return Console(self.ready["http"], token=self._token)
+
+    def metrics(self) -> dict[str, float]:
+        """Return what it tells of itself, without the name before each name."""
+        url, headers = self.ready["http"] + "/metrics", {"Authorization": f"Bearer {self._token}"}
+        text = urllib3.request("GET", url, headers=headers, timeout=WAIT_S).data.decode()
+        found = re.findall(r"^littoral_console_(\S+) (\S+)$", text, re.MULTILINE)
+        return {name: float(value) for name, value in found}
 
     def upload(self) -> list[dict[str, Any]]:
         """Send what the publisher has; return the releases that are new."""
