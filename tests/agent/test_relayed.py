@@ -78,9 +78,9 @@ class Board:
 class Coast:
     def __init__(self, base: Path) -> None:
         self.repo = RepositorySimulator(base)
-        bundle = self.repo.bundle("digits", 1, files={"weights.bin": WEIGHTS})
+        bundle = self.repo.bundle("digits", 1, files={"model.tflite": WEIGHTS})
         self.repo.publish(bundle)
-        self.weights = Manifest.from_json((bundle / NAME).read_bytes()).files["weights.bin"]
+        self.weights = Manifest.from_json((bundle / NAME).read_bytes()).files["model.tflite"]
         self.console = ConsoleProcess(base, self.repo, arguments=("--blob-rate", str(RATE)))
 
 

@@ -18,7 +18,7 @@ class Giver:
 
     def give(self, *, most: int = 1000) -> list[str]:
         """Answer whatever there is; return to whom, in order."""
-        given = []
+        given: list[str] = []
         while len(given) < most and (turn := self.asks.next()) is not None:
             self.end(turn)
             given.append(turn.device)

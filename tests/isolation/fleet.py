@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from isolation.grounds import CONSOLES, DEVICES, Grounds
+from isolation.grounds import CONSOLES, DEVICES, GIVERS, Grounds
 from isolation.link import WAIT_S, Heard, Link
 
 TOPICS: Final = "littoral/devices"
@@ -51,7 +51,7 @@ class Fleet:
         return await Link.open(self.where, self.grounds.context(name), **settings)  # type: ignore[arg-type]
 
     async def start(self) -> None:
-        for name in (*CONSOLES, *DEVICES):
+        for name in (*CONSOLES, *GIVERS, *DEVICES):
             await self.join(name)
         for name in DEVICES:
             desired = self.desired[name] = self._message(CONSOLES[0])
@@ -69,7 +69,8 @@ class Fleet:
     async def join(self, name: str) -> None:
         """Bring ``name`` on line, hearing what it may hear."""
         link = await self.open(name)
-        filters = f"{TOPICS}/+/up/#" if name in CONSOLES else f"{TOPICS}/{name}/down/#"
+        everything = name in CONSOLES or name in GIVERS  # as far as it may
+        filters = f"{TOPICS}/+/up/#" if everything else f"{TOPICS}/{name}/down/#"
         assert await link.subscribe(filters) == [1]
         self.links[name] = link
 
@@ -113,7 +114,9 @@ class Fleet:
             devices = [name for name in DEVICES if name in self.links]
             await asyncio.gather(
                 *(self._report(name) for name in devices),
+                *(self._ask(name) for name in devices),
                 *(self.tell(console, name) for console in CONSOLES for name in devices),
+                *(self.tell(giver, name, "block") for giver in GIVERS for name in devices),
             )
 
     async def _report(self, device: str) -> None:
@@ -122,10 +125,16 @@ class Fleet:
             self.expect(console, up(device), body)
         assert await self.links[device].publish(up(device), body) < 0x80, device
 
-    async def tell(self, console: str, device: str) -> None:
+    async def _ask(self, device: str) -> None:
+        body = self._message(device)
+        for giver in GIVERS:
+            self.expect(giver, up(device, "ask"), body)
+        assert await self.links[device].publish(up(device, "ask"), body) < 0x80, device
+
+    async def tell(self, console: str, device: str, path: str = "ack") -> None:
         body = self._message(console)
-        self.expect(device, down(device), body)
-        assert await self.links[console].publish(down(device), body) < 0x80, device
+        self.expect(device, down(device, path), body)
+        assert await self.links[console].publish(down(device, path), body) < 0x80, device
 
     def _message(self, who: str) -> bytes:
         self._numbers[who] += 1
@@ -201,8 +210,8 @@ def rightful(name: str, heard: Heard) -> bool:
     if name in CONSOLES:
         own = any(heard.topic == up(speaker, p) for p in ("status", "report", "telemetry"))
         return own and kind in {b"honest", HOSTILE}
-    return (
-        heard.topic.startswith(f"{TOPICS}/{name}/down/")
-        and kind == b"honest"
-        and (speaker in CONSOLES)
-    )
+    if name in GIVERS:
+        return heard.topic == up(speaker, "ask") and kind in {b"honest", HOSTILE}
+    teller = GIVERS if heard.topic == down(name, "block") else CONSOLES
+    own = heard.topic.startswith(f"{TOPICS}/{name}/down/")
+    return own and kind == b"honest" and speaker in teller

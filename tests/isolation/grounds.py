@@ -43,6 +43,7 @@ from littoral_console.tls import Tls
 FLEET: Final = "shore"
 NOW: Final = datetime.now(UTC)
 CONSOLES: Final = ("console.a", "console.b")
+GIVERS: Final = ("console.a-blocks", "console.b-blocks")  # their other names: files go over these
 # Names that are the beginning of others, of topics, of wildcards' neighbours and of consoles.
 DEVICES: Final = (
     *("pi", "pi-1", "pi-10", "pi-100", "p", "-", "0", "a", "a-a", "x" * 64),
@@ -91,7 +92,7 @@ class Grounds:
             self.enrol(name, incarnation=2)
         for name, device in ((SUPERSEDED, "pi-1"), (REVOKED, REVOKED), (DENIED, DENIED)):
             self.enrol(device, incarnation=1, into=name)
-        for name in CONSOLES:
+        for name in (*CONSOLES, *GIVERS):
             key, certificate = self.clients / f"{name}.key", self.clients / f"{name}.crt"
             certificates.issue_client(
                 name, ca=self.tls.authority(), key=key, certificate=certificate, now=NOW

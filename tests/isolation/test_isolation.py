@@ -18,11 +18,11 @@ import pytest
 
 from isolation.conftest import Battle
 from isolation.fleet import TOPICS, Fleet, down, up
-from isolation.grounds import CONSOLES, DENIED, DEVICES, IMPOSTORS
+from isolation.grounds import CONSOLES, DENIED, DEVICES, GIVERS, IMPOSTORS
 from isolation.link import Link, ShutOutError, Will, hello, length, published, refused
 
-UP = ("status", "report", "telemetry", "renew")
-DOWN = ("desired", "ack", "command", "renew", "renewed", "denied")
+UP = ("status", "report", "telemetry", "renew", "ask")
+DOWN = ("desired", "ack", "command", "renew", "renewed", "denied", "block")
 PAIRS = tuple(itertools.permutations(DEVICES, 2))
 NOBODYS = (
     *("anything", "littoral", TOPICS, f"{TOPICS}/", "/", "littoral//devices", "$SYS/broker/uptime"),
@@ -63,6 +63,24 @@ async def test_publishing(fleet: Fleet) -> None:
                 assert code == 0x87, (thief, topic, code)
 
     await asyncio.gather(*map(publish, DEVICES))
+
+
+@attack
+async def test_a_consoles_other_name(fleet: Fleet) -> None:
+    """Over each of a console's two names goes what is meant for it: files or words, never both."""
+    more = set(WILDCARDS) - {f"{TOPICS}/+/up/#"}  # which they hear anyway
+    for name, foreign in ((CONSOLES[0], ("block",)), (GIVERS[0], DOWN[:-1])):
+        link = fleet.links[name]
+        for device, path in itertools.product(DEVICES, (*foreign, "other")):
+            code = await link.publish(down(device, path), fleet.mark(name))
+            assert code == 0x87, (name, device, path)
+        for device, path in itertools.product(DEVICES, UP):
+            assert await link.publish(up(device, path), fleet.mark(name)) == 0x87
+        await link.subscribe(*more)
+    for _ in range(3):
+        await fleet.verdict()
+    for name in (CONSOLES[0], GIVERS[0]):
+        await fleet.links[name].unsubscribe(*more)
 
 
 @attack
