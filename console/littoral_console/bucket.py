@@ -71,7 +71,7 @@ class Bucket:
             response_checksum_validation="when_required",
         )
         try:
-            client = boto3.client("s3", config=config)
+            client = boto3.session.Session().client("s3", config=config)
         except (BotoCoreError, ValueError) as e:
             raise SettingsError(f"--blobs: s3://{name}: {e}") from e
         at = urlsplit(client.meta.endpoint_url)

@@ -8,6 +8,7 @@ Each is a process of its own on a port of loopback; a test that asks for one tha
 skipped by its ``needs_…``.
 """
 
+import json
 import os
 import shutil
 import socket
@@ -94,8 +95,11 @@ def tinyproxy(
 
 
 @contextmanager
-def s3(folder: Path) -> Iterator[Service]:
-    """Run moto, with users and their signatures checked, or use LITTORAL_S3 as it is set."""
+def s3(folder: Path, *, strict: bool = False) -> Iterator[Service]:
+    """Run moto, or use LITTORAL_S3 as it is set.
+
+    moto looks at signatures if it is ``strict``, and then it knows none in an address.
+    """
     named = os.environ.get("LITTORAL_S3")
     if named is not None:
         yield _service(named, os.environ)
@@ -103,13 +107,30 @@ def s3(folder: Path) -> Iterator[Service]:
     pytest.importorskip("moto")
     port = _free_port()
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1"]
-    with _running([*command, "-p", str(port)], port, folder / f"s3-{port}"):
-        keys = {
-            "AWS_ACCESS_KEY_ID": "console",
-            "AWS_SECRET_ACCESS_KEY": "not a secret",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
-        yield _service(f"http://127.0.0.1:{port}", keys)
+    # It believes the first requests, which make a user.
+    believed = "3" if strict else "inf"
+    environment = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": believed}
+    with _running([*command, "-p", str(port)], port, folder / f"s3-{port}", environment):
+        endpoint = f"http://127.0.0.1:{port}"
+        yield _service(endpoint, _user(endpoint))
+
+
+def _user(endpoint: str) -> dict[str, str]:
+    import boto3
+
+    region = "us-east-1"
+    keys = {"aws_access_key_id": "first", "aws_secret_access_key": "first"}
+    iam = boto3.client("iam", endpoint_url=endpoint, region_name=region, **keys)
+    iam.create_user(UserName="console")
+    may = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [may]})
+    iam.put_user_policy(UserName="console", PolicyName="blobs", PolicyDocument=policy)
+    made = iam.create_access_key(UserName="console")["AccessKey"]
+    return {
+        "AWS_ACCESS_KEY_ID": made["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"],
+        "AWS_DEFAULT_REGION": region,
+    }
 
 
 def _service(endpoint: str, keys: Mapping[str, str]) -> Service:
@@ -129,9 +150,14 @@ def _service(endpoint: str, keys: Mapping[str, str]) -> Service:
 
 
 @contextmanager
-def _running(command: list[str], port: int, log: Path) -> Iterator[None]:
+def _running(
+    command: list[str], port: int, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
     """Run ``command`` until this ends; it is there when ``port`` answers."""
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(command, stdout=out, stderr=out, env=environment) as process,
+    ):
         try:
             end = time.monotonic() + WAIT_S
             while not _answers(port):
