@@ -22,7 +22,7 @@ from typing import Final, cast
 from littoral.bundle import adding, encodings
 from littoral.children import die_with_parent
 from littoral.errors import LittoralError
-from littoral_agent.decode_status import DAMAGED, LEFT, REFUSED, STARVED
+from littoral_agent.decode_status import BROKEN, DAMAGED, LEFT, REFUSED, STARVED
 
 ROOM_BYTES: Final = 24 * 2**20  # of address space, beyond what is loaded: memory is a fifth of it
 _PR_SET_NO_NEW_PRIVS: Final = 38
@@ -52,6 +52,8 @@ def main() -> int:
         return LEFT
     except OSError as e:
         return STARVED if e.errno == errno.ENOMEM else _say(DAMAGED, str(e))
+    except Exception as e:  # noqa: BLE001 (whatever it is, it is these bytes that led there)
+        return _say(BROKEN, f"{type(e).__name__}: {e}")
     return 0
 
 

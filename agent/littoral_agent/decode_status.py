@@ -11,3 +11,4 @@ REFUSED: Final = 3  # these bytes are no such encoding
 STARVED: Final = 4  # there was no memory
 DAMAGED: Final = 5  # the disk did not give what it holds
 LEFT: Final = 6  # nobody reads any more
+BROKEN: Final = 7  # nobody thought of these bytes

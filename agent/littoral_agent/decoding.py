@@ -34,8 +34,9 @@ LEAST_CPU_S: Final = 10
 BYTES_PER_CPU_S: Final = 2 * 2**20  # a tenth of what the slowest board of ours does
 LEAST_S: Final = 60.0  # and so much longer may it take, where it has to wait for its turn
 _MOST_SAID: Final = 1000
-# From outside: nothing that it reads makes it send itself one of these.
+# Nothing that a decoder reads makes it end so: somebody ends it, or it could not even begin.
 _ENDED: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+_NOT_BEGUN: Final = frozenset({1, 2, decode_status.LEFT, decode_status.STARVED})
 
 
 class StarvedError(ChildError):
@@ -82,25 +83,17 @@ def most_s(size: int) -> float:
 
 def judged(status: int | None, words: str, *, is_true: bool) -> LittoralError | None:
     """Return what is wrong with an end, as subprocess has it; None: it was not in time."""
-    why: LittoralError | None
-    match status:
-        case None:
-            why = StarvedError("it was not decoded in time")
-        case decode_status.STARVED:
-            why = StarvedError("there is no memory to decode it")
-        case decode_status.DAMAGED:
-            why = StorageError(f"it cannot be decoded: {one_line(words)}")
-        case decode_status.REFUSED:
-            why = EncodingError(one_line(words))
-        case 0 if is_true:
-            why = None
-        case 0:
-            why = EncodingError("other bytes came out of it")
-        case _:
-            ended = child.End(status=status, out=b"", err=words)
-            kind = StarvedError if -status in _ENDED else EncodingError
-            why = kind(f"its decoder failed: {ended.how} {one_line(ended.last)}".rstrip())
-    return why
+    ended = child.End(status=status, out=b"", err=words)
+    how = f"{ended.how} {one_line(ended.last)}".rstrip()
+    if status == 0:
+        return None if is_true else EncodingError("other bytes came out of it")
+    if status is None or status in _NOT_BEGUN or -status in _ENDED:
+        return StarvedError(f"its decoder could not do its work: {how}")
+    if status == decode_status.DAMAGED:
+        return StorageError(f"it cannot be decoded: {how}")
+    if status == decode_status.REFUSED:
+        return EncodingError(one_line(ended.last))
+    return EncodingError(f"its decoder broke: {how}")
 
 
 def _fill(part: Part, encoding: Encoding, tree: Tree, halt: Halt) -> None:

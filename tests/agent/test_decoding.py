@@ -125,7 +125,8 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixture
     monkeypatch.setattr(decode_status, "MODULE", "odd_decoder")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PATH", request.param)
-    monkeypatch.setattr(decoding, "LEAST_S", 0.5)
+    late = request.param in {"silent", "mute"}
+    monkeypatch.setattr(decoding, "LEAST_S", 0.5 if late else 30.0)
     monkeypatch.setattr(decoding, "cpu_s", lambda _: 0)
 
 
@@ -136,12 +137,12 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixture
         ("killed", StarvedError, "SIGKILL"),
         ("crash", EncodingError, "SIGSEGV"),
         ("time", EncodingError, "SIGXCPU"),
-        ("defect", EncodingError, "ended with 1 ValueError: nobody thought of this"),
-        ("silent", StarvedError, "not decoded in time"),
-        ("mute", StarvedError, "not decoded in time"),
+        ("defect", StarvedError, "ended with 1 ValueError: nobody thought of this"),
+        ("silent", StarvedError, "it did not end in time"),
+        ("mute", StarvedError, "it did not end in time"),
         ("chatty", EncodingError, r"^ ?\[31mwords"),
         ("0", EncodingError, "other bytes"),
-        (str(decode_status.STARVED), StarvedError, "no memory"),
+        (str(decode_status.STARVED), StarvedError, "ended with 4"),
         (str(decode_status.DAMAGED), StorageError, "cannot be decoded"),
     ],
     indirect=["odd"],
@@ -190,7 +191,9 @@ def test_a_machine_that_starts_no_process_is_starved(
         decode(tree, NEW, ZSTD)
 
 
-@pytest.mark.parametrize("status", [None, decode_status.STARVED, -signal.SIGKILL, -signal.SIGTERM])
+@pytest.mark.parametrize(
+    "status", [None, 1, decode_status.STARVED, decode_status.LEFT, -signal.SIGKILL, -signal.SIGTERM]
+)
 def test_what_is_nobodys_fault_is_no_encodings(status: int | None) -> None:
     assert isinstance(judged(status, "", is_true=True), StarvedError)
 
@@ -198,7 +201,8 @@ def test_what_is_nobodys_fault_is_no_encodings(status: int | None) -> None:
 def test_the_file_decides_and_not_the_decoder() -> None:
     assert judged(0, "", is_true=True) is None
     assert isinstance(judged(0, "all is well", is_true=False), EncodingError)
-    for status in (1, 2, 3, 6, 77, -signal.SIGSEGV, -signal.SIGXCPU):
+    signals = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGXCPU)
+    for status in (decode_status.REFUSED, decode_status.BROKEN, 77, *signals):
         assert isinstance(judged(status, "", is_true=True), EncodingError)
 
 
