@@ -6,7 +6,7 @@ places that the agent's unit does not see.
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,8 +28,12 @@ from littoral_agent.taking import Taken
 _GRACE_S: Final = 30.0  # beside what is waited for: the stick may be slow
 
 
-def hand_over(tree: Tree, medium: Path, *, wait_s: float) -> Taken:
+def hand_over(
+    tree: Tree, medium: Path, *, wait_s: float, writing: Callable[[], None] = lambda: None
+) -> Taken:
     """Have the agent that runs on ``tree`` take ``medium``; return what came of it.
+
+    ``writing`` is called before its receipt is left: it may make the medium writable.
 
     Raises:
         MisuseError: There is no such folder, or the device is not enrolled.
@@ -49,7 +53,7 @@ def hand_over(tree: Tree, medium: Path, *, wait_s: float) -> Taken:
             ) from e
         if taken.code == MisuseError.code:
             raise MisuseError(taken.detail)
-        return _with_receipt(taken, receipt, fd, medium)
+        return _with_receipt(taken, receipt, fd, medium, writing=writing)
 
 
 def by_itself(tree: Tree, settings: Settings, medium: Path, *, wait_s: float) -> Taken:
@@ -77,12 +81,20 @@ def by_itself(tree: Tree, settings: Settings, medium: Path, *, wait_s: float) ->
                 parts.stop()
 
 
-def _with_receipt(taken: Taken, receipt: bytes, fd: int, medium: Path) -> Taken:
+def _with_receipt(
+    taken: Taken,
+    receipt: bytes,
+    fd: int,
+    medium: Path,
+    *,
+    writing: Callable[[], None] = lambda: None,
+) -> Taken:
     """Leave the receipt on the medium, if there is one and it can be written; say so."""
     told = taken.receipt
     if told is None or told.code is not None:
         return taken
     try:
+        writing()
         file = leave(fd, taken.device, receipt, called=medium)
     except (StorageError, MalformedError) as e:
         return replace(taken, receipt=Told.not_so(e))

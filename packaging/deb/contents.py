@@ -127,6 +127,9 @@ def _system(package: Package) -> dict[str, Entry]:
     if "littoral-serve.service" in package.units:
         for file in sorted((ROOT / "systemd/drop-ins").glob("*.conf")):
             out[f"usr/share/{name}/drop-ins/{file.name}"] = Entry(file.read_bytes())
+    if "littoral-stick@.service" in package.units:
+        for file in sorted((ROOT / "systemd/sticks").glob("*.rules")):
+            out[f"usr/share/{name}/sticks/{file.name}"] = Entry(file.read_bytes())
     return out
 
 

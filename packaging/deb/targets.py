@@ -77,8 +77,9 @@ PACKAGES: Final = {
             "littoral-control.socket",
             "littoral-trial.socket",
             "littoral-trial@.service",
+            "littoral-stick@.service",
         ),
-        pages=("install.md", "settings.md", "errors.md", "doctor.md"),
+        pages=("install.md", "settings.md", "errors.md", "doctor.md", "offline.md"),
     ),
     "console": Package(
         name="console",

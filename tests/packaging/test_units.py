@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from deb.targets import PACKAGES, ROOT
+from deb.contents import files
+from deb.targets import PACKAGES, ROOT, Target
+from littoral_agent.stick import KINDS
 from simulators.packages import need
 
 UNITS = ROOT / "systemd"
@@ -18,6 +20,7 @@ MOST = {
     "littoral-agent": 1.5,
     "littoral-serve": 0.5,
     "littoral-trial@": 0.5,
+    "littoral-stick@": 1.6,
     "littoral-console": 1.5,
 }
 MOST_WITH_AN_ACCELERATOR = 1.0
@@ -156,6 +159,30 @@ def test_a_trial_has_less_than_serve_and_ends_with_its_connection() -> None:
         assert f"Service.{name}" in trial
     kept = {name for name in serve if name.startswith(("Service.Protect", "Service.Restrict"))}
     assert kept <= trial.keys()
+
+
+def test_a_stick_is_mounted_apart_and_can_do_little() -> None:
+    stick = Unit(UNITS / "littoral-stick@.service")
+    assert stick["Service.PrivateMounts"] == ["yes"]
+    assert stick["Service.PrivateNetwork"] == ["yes"]
+    assert stick["Service.CapabilityBoundingSet"] == ["CAP_SYS_ADMIN CAP_DAC_OVERRIDE"]
+    assert (stick["Service.DevicePolicy"], stick["Service.DeviceAllow"]) == (
+        ["closed"],
+        ["/dev/%I rw"],
+    )
+    assert "Install.WantedBy" not in stick, "nobody enables it: a rule of udev's starts it"
+
+
+def test_the_rule_for_sticks_and_the_mount_name_the_same_file_systems() -> None:
+    rule = (UNITS / "sticks/70-littoral-stick.rules").read_text()
+    assert f'ENV{{ID_FS_TYPE}}!="{KINDS.replace(",", "|")}"' in rule
+
+
+def test_the_rule_for_sticks_is_not_in_force_by_itself() -> None:
+    target = Target("bookworm", "amd64")
+    held = files(PACKAGES["agent"], target, [], when=0)
+    rules = [path for path in held if path.endswith(".rules")]
+    assert rules == ["usr/share/littoral-agent/sticks/70-littoral-stick.rules"]
 
 
 def test_only_serve_may_ask_for_a_trial() -> None:

@@ -1,6 +1,8 @@
 """Releases that come without a network, under the units' hardening: on a stick, and on a share.
 
-Both are file systems of their own on a block device, plugged in while the agent runs.
+All are file systems of their own on a block device, plugged in while the agent runs. A machine
+below systemd-nspawn has no udev: what its rule starts is started by hand, and tests/agent asks
+udev itself about the rule.
 """
 
 import json
@@ -46,13 +48,15 @@ def offline(world: World) -> dict[str, Any]:
         device.sh(f"mkdir -p {SHARE}")  # the agent runs, and nothing is there yet
         with plugged(world, export(world, 3 - first), SHARE):
             proven(world, 3 - first)
+    by_itself = unit(world, export(world, first), first)
     world.ground.plug(DEVICE)
-    world.wait_running(f"{MODEL}:{3 - first}")
+    world.wait_running(f"{MODEL}:{first}")
     return {
         "file_system": kind,
         "at_once": told["verdict"],
         "as_nobody": said,
         "unreadable": shut,
+        "by_itself": by_itself,
         "reports": world.whole(),
     }
 
@@ -86,6 +90,39 @@ def plugged(world: World, folder: Path, where: str) -> Iterator[str]:
         command("losetup", "--detach", loop)  # once nobody has it mounted
     yield kind
     device.run("umount", where)
+
+
+def unit(world: World, folder: Path, release: int) -> str:
+    """Let systemd take a stick as udev's rule has it do; return what the unit says of it."""
+    device, image = world.device, world.stage.work / "stick.img"
+    rule = "/usr/share/littoral-agent/sticks/70-littoral-stick.rules"
+    device.sh(f"test -f {rule}; ! find /etc/udev /usr/lib/udev -name '*littoral*' | grep .")
+    kind = fill(image, folder)
+    loop = command("losetup", "--find", "--show", image).strip()
+    try:
+        number = loop.removeprefix("/dev/loop")
+        device.sh(f"rm -f /dev/stick; mknod /dev/stick b {_LOOPS} {number}")
+        device.run("systemctl", "start", "littoral-stick@stick.service")
+        mounted = device.run("cat", "/proc/mounts")
+        expect("stick" not in mounted, "nothing mounted", mounted)
+    finally:
+        command("losetup", "--detach", loop)
+    proven(world, release)
+    said = device.journal("-u", "littoral-stick@stick", "-o", "cat")
+    expect(f"{MODEL}: release {release} is " in said, "a release that was taken", said)
+    expect("receipt: receipts/" in said, "a receipt", said)
+    expect(read(image, kind, f"receipts/{DEVICE}.json") > 0, "it, on the stick", said)
+    return next(line for line in said.splitlines() if line.startswith(MODEL))
+
+
+def read(image: Path, kind: str, name: str) -> int:
+    """Return how long a file on a stick is, once it was pulled."""
+    at = image.with_suffix(".at")
+    command("mount", "-t", kind, "-o", "loop,ro", image, at)
+    try:
+        return (at / name).stat().st_size
+    finally:
+        command("umount", at)
 
 
 def fill(image: Path, folder: Path) -> str:
