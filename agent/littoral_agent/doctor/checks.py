@@ -10,6 +10,7 @@ from littoral_agent.doctor import (
     runtimes,
     services,
     software,
+    sources,
     units,
 )
 from littoral_agent.doctor.finding import Check
@@ -54,8 +55,10 @@ CHECKS: Final = (
     ),
     Check("certificate", "identity", "its key, its chain, its end", identity.certificate),
     Check("root", "identity", "the root of trust, and its end", identity.root),
+    Check("proxy", "network", "whether it connects to the console", sources.proxy),
     Check("console", "network", "name, port, TLS, its CA, its signed time", network.console),
     Check("broker", "network", "name, port, TLS, whether it takes the certificate", network.broker),
+    Check("sources", "network", "copies and folders hold a repository", sources.sources),
     Check("folder", "services", "whose the data folder is, and who may look", services.folder),
     Check(
         "settings",

@@ -14,14 +14,16 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from littoral import addresses, records
-from littoral.errors import LittoralError, TrustError
+from littoral.errors import LittoralError, ProxyError, SettingsError, TrustError
 from littoral.trust.clock import system_clock
 from littoral.wire.enrolment import SignedTime
-from littoral_agent import tls
+from littoral_agent import settings as configured
+from littoral_agent import tls, tunnel
 from littoral_agent.doctor.finding import Finding, Place, fail, ok, skip, warn
 from littoral_agent.doctor.identity import ENROL, enrolment
 from littoral_agent.identity import Enrolment
 from littoral_agent.origin import Origin
+from littoral_agent.routes import Proxy
 
 _CONNECT_S: Final = 5.0
 _ALERT_S: Final = 0.5  # a refused certificate is told after the handshake
@@ -47,7 +49,7 @@ def console(place: Place) -> Finding:
     host, port = at.hostname or "", at.port or _HTTPS
     try:
         began = time.monotonic()
-        with _connection(host, port, ca=who.console_ca):
+        with _connection(host, port, proxy=way(place), ca=who.console_ca):
             took_ms = (time.monotonic() - began) * 1e3
     except _UnreachableError as e:
         return fail(found.url, str(e), do=e.do)
@@ -75,7 +77,12 @@ def broker(place: Place) -> Finding:
     host, port = addresses.split(found.broker)
     try:
         with _connection(
-            host, port, ca=who.console_ca, certificate=who.certificate, key=who.key
+            host,
+            port,
+            proxy=way(place),
+            ca=who.console_ca,
+            certificate=who.certificate,
+            key=who.key,
         ) as link:
             refused = _refused(link)
     except _UnreachableError as e:
@@ -96,7 +103,7 @@ def _ahead_s(place: Place, found: Enrolment, *, ca: Path) -> float:
 
     root = parse(Root, (place.tree.metadata / "root.json").read_bytes(), "root.json").signed
     nonce = secrets.token_hex(16)
-    origin = Origin(found.url, ca=ca)
+    origin = Origin(found.url, ca=ca, proxy=way(place))
     try:
         began = time.monotonic()
         reply = origin.get(f"time?nonce={nonce}", limit=_MAX_ANSWER, read_s=_CONNECT_S)
@@ -109,9 +116,23 @@ def _ahead_s(place: Place, found: Enrolment, *, ca: Path) -> float:
     return (now - signed).total_seconds() - rtt_s / 2
 
 
+def way(place: Place) -> Proxy | None:
+    """Return the proxy that the device's settings name; what is wrong with those is told there."""
+    try:
+        return configured.read(place.tree).through
+    except SettingsError:
+        return None
+
+
 @contextlib.contextmanager
 def _connection(
-    host: str, port: int, *, ca: Path, certificate: Path | None = None, key: Path | None = None
+    host: str,
+    port: int,
+    *,
+    proxy: Proxy | None,
+    ca: Path,
+    certificate: Path | None = None,
+    key: Path | None = None,
 ) -> Iterator[ssl.SSLSocket]:
     """Connect step by step, so that it is known which one failed.
 
@@ -119,18 +140,8 @@ def _connection(
         _UnreachableError: One did.
 
     """
-    try:
-        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as e:
-        do = f"getent hosts {host}; resolvectl status; or enrol by the console's address"
-        raise _UnreachableError(f"nobody knows the name {host}: {e.strerror or e}", do) from e
     context = tls.context(ca, certificate=certificate, key=key)
-    try:
-        link = socket.create_connection((host, port), timeout=_CONNECT_S)
-    except OSError as e:
-        how = "nothing answers" if isinstance(e, TimeoutError) else str(e.strerror or e).lower()
-        why = f"no connection to {host}:{port}: {how}; does it run there, is its port open?"
-        raise _UnreachableError(why, f"nc -vz {host} {port}") from e
+    link = _through(proxy, host, port) if proxy and proxy.serves(host) else _direct(host, port)
     with contextlib.closing(link):
         try:
             secured = context.wrap_socket(link, server_hostname=host)
@@ -138,6 +149,29 @@ def _connection(
             raise _stranger(host, port, e) from e
         with secured:
             yield secured
+
+
+def _direct(host: str, port: int) -> socket.socket:
+    try:
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as e:
+        do = f"getent hosts {host}; resolvectl status; or enrol by the console's address"
+        raise _UnreachableError(f"nobody knows the name {host}: {e.strerror or e}", do) from e
+    try:
+        return socket.create_connection((host, port), timeout=_CONNECT_S)
+    except OSError as e:
+        how = "nothing answers" if isinstance(e, TimeoutError) else str(e.strerror or e).lower()
+        why = f"no connection to {host}:{port}: {how}; does it run there, is its port open?"
+        raise _UnreachableError(why, f"nc -vz {host} {port}") from e
+
+
+def _through(proxy: Proxy, host: str, port: int) -> socket.socket:
+    try:
+        return tunnel.connect(proxy, host, port, within_s=_CONNECT_S)
+    except ProxyError as e:
+        raise _UnreachableError(
+            str(e), f"curl -x http://{proxy.where} https://{host}:{port}"
+        ) from e
 
 
 def _stranger(host: str, port: int, error: OSError) -> _UnreachableError:
