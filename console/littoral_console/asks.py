@@ -1,8 +1,9 @@
-"""What devices ask for over the broker, and whose turn it is: a block each, in turn.
+"""What devices ask for over the broker, and whose turn it is: a block's worth each, in turn.
 
 Rules only: no broker, no file; it is told what time it is. A device is known by its name alone,
 which the broker vouches for. Whatever one of them asks for, the others wait for a block of it, and
-what is kept of it is small.
+what is kept of it is small. Who asks for little at once is answered more often in its turn: whoever
+came first asks for much, and would else have more for as long as it takes.
 """
 
 from collections import OrderedDict, deque
@@ -29,6 +30,7 @@ class _Device:
     waiting: deque[Ask] = field(default_factory=deque)
     lined_up: bool = False
     serving: bool = False
+    used: int = 0  # bytes, of its turn
     owes: int = 0  # bytes that were sent, and are not known to have arrived
     marks: "OrderedDict[int, int]" = field(default_factory=OrderedDict)  # what each was sent with
     since_s: float = 0.0
@@ -81,6 +83,7 @@ class Asks:
         if held is None:
             return
         held.serving = False
+        held.used += sent + COST_BYTES
         held.owes += sent + COST_BYTES
         held.marks[mark] = sent + COST_BYTES
         start, end = turn.ask.start + sent, min(turn.ask.end, total)
@@ -94,9 +97,15 @@ class Asks:
         self._devices.pop(device, None)
 
     def _line_up(self, device: str, held: _Device) -> None:
-        if held.waiting and not held.serving and not held.lined_up:
+        if not held.waiting:
+            held.used = 0
+        elif not held.serving and not held.lined_up:
             held.lined_up = True
-            self._ring.append(device)
+            if 0 < held.used < MOST_BLOCK:
+                self._ring.appendleft(device)  # it is still its turn
+            else:
+                held.used = max(0, held.used - MOST_BLOCK)
+                self._ring.append(device)
 
 
 def _acknowledge(held: _Device, mark: int) -> None:

@@ -39,6 +39,22 @@ def test_devices_take_turns_at_a_block_each_whatever_they_ask() -> None:
     assert giver.give(most=6) == ["greedy", "modest", "late", "greedy", "modest", "greedy"]
 
 
+def test_who_asks_for_little_at_once_has_as_much_of_it() -> None:
+    giver = Giver()
+    for n in range(MOST_ASKS):
+        giver.asks.put("early", ask(n, n * MOST_ASKED), now=0)
+        giver.asks.put("late", ask(n, n * 4096, 4096), now=0)
+        giver.asks.put("idle", ask(n, n, length=0), now=0)
+    while (turn := giver.asks.next()) is not None and len(giver.turns) < 200:
+        giver.end(turn)
+        had = sum(one.length for one in giver.turns if one.device == "early")
+        late = sum(one.length for one in giver.turns if one.device == "late")
+        if late < MOST_ASKS * 4096:
+            assert abs(had - late) <= 2 * MOST_BLOCK
+        if len([one for one in giver.turns if one.device == "idle"]) < MOST_ASKS:
+            assert had <= 2 * MOST_BLOCK, "questions without bytes take turns as well"
+
+
 def test_an_ask_is_answered_block_by_block_in_order_and_to_its_end() -> None:
     giver = Giver()
     giver.asks.put("pi", ask(1, 100, 2 * MOST_BLOCK + 5), now=0)
