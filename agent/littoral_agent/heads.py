@@ -7,6 +7,7 @@ behind a proxy begin with it, and are the same from then on.
 
 import contextlib
 import http.client
+import io
 import socket
 import threading
 from typing import Final
@@ -16,6 +17,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from littoral.errors import SlowError
 from littoral_agent import tunnel
+from littoral_agent.drip import Dripping
 from littoral_agent.routes import Proxy
 
 CONNECT_S: Final = 10.0
@@ -32,6 +34,7 @@ class _Answer(http.client.HTTPResponse):
         url: str | None = None,
     ) -> None:
         super().__init__(sock, debuglevel, method, url)
+        self.fp = io.BufferedReader(Dripping(sock, self.fp))
         self._from, self._late = sock, False
 
     def begin(self) -> None:
