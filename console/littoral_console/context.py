@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -67,6 +68,8 @@ class Context:
     repository: ImageRepository = field(init=False)
     director: Director = field(init=False)
     intake: Intake = field(init=False)
+    # Few, for each that computes keeps the interpreter from the event loop.
+    _looking: Executor = field(default_factory=lambda: ThreadPoolExecutor(2, "looking"), init=False)
     _denying: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _denials: int = field(default=0, init=False)  # asked for
     _denied: int = field(default=0, init=False)  # of these, done
@@ -96,7 +99,8 @@ class Context:
 
     async def look(self, job: Callable[[Connection], T]) -> T:
         """Return what ``job`` reads, in another thread."""
-        return await asyncio.to_thread(self.read, job)
+        running = asyncio.get_running_loop()
+        return await running.run_in_executor(self._looking, self.read, job)
 
     async def write(self, job: Callable[[Connection], T]) -> T:
         """Return ``job``'s result once it is committed."""

@@ -180,8 +180,9 @@ class DeviceEndpoints:
                     await asyncio.wait_for(announced.wait(), wait_s)
                 if self._context.bus.closed:
                     raise UnreachableError("the console stops; ask again in a moment")
-                await self._still(proven)
-                wanted = await self._context.look(partial(_wanted, proven=proven, after=after))
+                wanted = await self._context.look(
+                    partial(_still_wanted, proven=proven, after=after)
+                )
         headers = {} if wanted.renew is None else {RENEW_HEADER: wanted.renew.certificate}
         if wanted.document is None:
             return Response(status_code=204, headers=headers)
@@ -231,14 +232,7 @@ class DeviceEndpoints:
 
     async def _still(self, proven: Proven) -> None:
         """Raise DeniedError unless the device is what its certificate says, and may speak."""
-        await self._context.look(
-            partial(
-                identities.check,
-                device=proven.device,
-                incarnation=proven.incarnation,
-                certificate=proven.number,
-            )
-        )
+        await self._context.look(partial(_still, proven=proven))
 
     def _admit(
         self, connection: Connection, *, asked: EnrollRequest, fleet: str, address: str
@@ -284,6 +278,21 @@ def _wanted(connection: Connection, *, proven: Proven, after: int) -> _Wanted:
         document=_above(connection, device=proven.device, after=after),
         renew=renewal.wanted(connection, proven.device),
     )
+
+
+def _still(connection: Connection, *, proven: Proven) -> None:
+    identities.check(
+        connection,
+        device=proven.device,
+        incarnation=proven.incarnation,
+        certificate=proven.number,
+    )
+
+
+def _still_wanted(connection: Connection, *, proven: Proven, after: int) -> _Wanted:
+    """Return what the device is to hear. Raises DeniedError if it is heard no more itself."""
+    _still(connection, proven=proven)
+    return _wanted(connection, proven=proven, after=after)
 
 
 def _by(proven: Proven, status: Status) -> Status:

@@ -20,7 +20,22 @@ from littoral_console.loop import Turns
 EVERY_S: Final = 0.02
 SPAN_S: Final = 60.0  # the longest lag is that of this span and of what is over of the next
 LATE_S: Final = 0.5  # of which the log tells
-BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+BOUNDS_S: Final = (
+    0.001,
+    0.002,
+    0.005,
+    0.01,
+    0.02,
+    0.03,
+    0.05,
+    0.075,
+    0.1,
+    0.15,
+    0.2,
+    0.5,
+    1.0,
+    2.0,
+)
 _log = logging.getLogger(__name__)
 
 

@@ -1,7 +1,6 @@
 """Runs the console: both listeners, the broker, the relay and the upkeep, in one event loop."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -125,8 +124,7 @@ async def _run(
             ]
             for server in servers:
                 await server.up.wait()
-            gc.collect()
-            gc.freeze()  # what lives as long as the process is looked through no more
+            loop.settle()
             ready(await asyncio.to_thread(_ready, context, people, devices, note=note))
             await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
             stop()

@@ -22,8 +22,8 @@ def test_a_loop_that_is_busy_is_late() -> None:
 
     asyncio.run(story())
     assert 0.09 < lag.longest_s < 1
-    assert sum(lag.counts[:6]) >= 2
-    assert sum(lag.counts[6:]) >= 1
+    assert sum(lag.counts[:8]) >= 2
+    assert sum(lag.counts[8:]) >= 1
 
 
 def test_the_longest_lag_is_forgotten_after_a_while() -> None:
@@ -48,7 +48,7 @@ def test_what_is_told_is_what_prometheus_reads() -> None:
     load.sent_bytes = 7
     with load.one_more():
         lines = load.text().splitlines()
-    assert 'littoral_console_loop_lag_seconds_bucket{le="0.0025"} 0' in lines
+    assert 'littoral_console_loop_lag_seconds_bucket{le="0.002"} 0' in lines
     assert 'littoral_console_loop_lag_seconds_bucket{le="0.005"} 1' in lines
     assert 'littoral_console_loop_lag_seconds_bucket{le="+Inf"} 2' in lines
     assert "littoral_console_loop_lag_seconds_count 2" in lines
