@@ -54,7 +54,8 @@ class Base:
     def _places(self, new: bytes) -> NDArray[np.int64]:
         """Return where in the base something of ``new`` is."""
         order, ordered = self._index
-        wanted = np.unique(_grams(new, self._every)[1])
+        wanted = np.sort(_grams(new, self._every)[1])  # np.unique takes ten times as long
+        wanted = wanted[np.append(True, wanted[1:] != wanted[:-1])[: len(wanted)]]
         first, behind = (np.searchsorted(ordered, wanted, side) for side in ("left", "right"))
         first, many = first[behind - first <= _COMMON], (behind - first)[behind - first <= _COMMON]
         steps = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
