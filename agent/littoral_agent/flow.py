@@ -13,12 +13,13 @@ from littoral.wire.blocks import MOST_ASKED
 
 LEAST: Final = 4 * 1024  # bytes under way, also on the slowest line
 MOST: Final = 512 * 1024
-FIRST: Final = 16 * 1024  # while nothing is known
+FIRST: Final = 8 * 1024  # while nothing is known
 AHEAD_S: Final = 1.0
 _ASKS: Final = 4  # at once, so that one is always on its way
 _SAMPLES: Final = 8  # the best of so many says how fast the line is
 _FIRST_PATIENCE_S: Final = 3.0
 _LEAST_PATIENCE_S: Final = 2.0
+_FIRST_BYTES_S: Final = 4.0  # LEAST, at a kilobyte a second
 _MOST_PATIENCE_S: Final = 20.0
 
 
@@ -30,6 +31,7 @@ class Flow:
         self._least_rtt_s: float | None = None
         self._rtt_s = self._spread_s = 0.0
         self._tries, self._jitter = 0, 1.0
+        self._measured = False  # whether any bytes came
 
     @property
     def window(self) -> int:
@@ -51,6 +53,8 @@ class Flow:
             known_s = _FIRST_PATIENCE_S
         else:
             known_s = max(self._rtt_s + 4 * self._spread_s, _LEAST_PATIENCE_S)
+            if not self._measured:
+                known_s += _FIRST_BYTES_S
         return min(known_s * 2.0**self._tries, _MOST_PATIENCE_S) * self._jitter
 
     def answered(self, rtt_s: float) -> None:
@@ -66,6 +70,7 @@ class Flow:
     def came(self, count: int, seconds: float) -> None:
         """Take note that ``count`` bytes came while one ask was under way."""
         self._rates.append(count / max(seconds, 1e-3))
+        self._measured = True
 
     def silent(self) -> None:
         """Take note that patience ended: the line is not what it was, and patience grows."""

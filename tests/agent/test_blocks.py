@@ -96,6 +96,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SILENCE_S", 1.0)
     monkeypatch.setattr(flow, "_FIRST_PATIENCE_S", 0.2)
     monkeypatch.setattr(flow, "_LEAST_PATIENCE_S", 0.2)
+    monkeypatch.setattr(flow, "_FIRST_BYTES_S", 0.0)
 
 
 def test_a_file_comes_whole_each_byte_once_and_never_more_than_a_window_at_once() -> None:

@@ -53,6 +53,8 @@ def test_patience_is_learnt_and_grows_with_every_silence() -> None:
     flow = Flow()
     assert flow.patience_s == 3.0
     flow.answered(0.01)
+    assert flow.patience_s == 6.0, "of how fast the line is nothing is known yet"
+    flow.came(4096, 0.1)
     assert flow.patience_s == 2.0, "a broker may be busy for a moment"
     for _ in range(20):
         flow.answered(4.0)
