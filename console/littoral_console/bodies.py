@@ -73,14 +73,16 @@ class Body(Response):
     async def _send(
         self, send: Send, fd: int, start: int, end: int, *, left: "asyncio.Task[None]"
     ) -> None:
-        more = True
-        while more and not left.done():
+        while start < end and not left.done():
             await self._load.turns.mine()
             chunk = await _read(fd, start, min(CHUNK_BYTES, end - start))
+            if not chunk:
+                break
             start += len(chunk)
-            more = start < end and len(chunk) > 0
-            await send({"type": "http.response.body", "body": chunk, "more_body": more})
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
             self._load.sent_bytes += len(chunk)
+        # Only now does the server wait for the last chunk, and then for another request.
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 @asynccontextmanager

@@ -122,7 +122,7 @@ def test_many_get_their_chunks_by_turns(path: Path) -> None:
             async def send(message: Any) -> None:
                 nonlocal begun
                 if message["type"] == "http.response.body":
-                    order.append(number)
+                    order.extend([number] if message["body"] else [])
                     return
                 begun += 1
                 if begun == many:
