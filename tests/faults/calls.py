@@ -18,7 +18,7 @@ SOCKETS: Final = ("socket",)
 CHANGES: Final = (*OPENS, *ON_FILES, *ON_NAMES)
 ALL: Final = (*CHANGES, *READS, *SOCKETS)
 
-_ENTRY: Final = re.compile(r"^(?P<pid>\d+) +(?P<call>\w+)\((?P<rest>.*)$")
+_ENTRY: Final = re.compile(r"^(?:(?P<pid>\d+) +)?(?P<call>\w+)\((?P<rest>.*)$")
 _WRITES: Final = re.compile(r"O_(WRONLY|RDWR|CREAT|TRUNC)")
 
 
@@ -56,7 +56,7 @@ def read(trace: Path, root: Path) -> list[Call]:
 
 
 def _calls(lines: Iterable[str], root: Path) -> list[Call]:
-    seen: Counter[tuple[str, str]] = Counter()  # strace counts for each thread
+    seen: Counter[tuple[str | None, str]] = Counter()  # strace counts for each thread
     found = []
     for line in lines:
         entry = _ENTRY.match(line)
@@ -80,11 +80,29 @@ def injected(trace: Path, root: Path) -> list[Call]:
 
 @contextmanager
 def traced(
-    pid: int, trace: Path, *injections: Injection, calls: tuple[str, ...] = ()
+    pid: int,
+    trace: Path,
+    *injections: Injection,
+    calls: tuple[str, ...] = (),
+    follow: bool = True,
 ) -> Iterator[None]:
-    """Trace ``pid`` and all its threads; on entering the block strace is attached."""
+    """Trace ``pid``; on entering the block strace is attached.
+
+    Who does not ``follow`` its threads and children leaves those alone.
+    """
     wanted = dict.fromkeys((*calls, *(one.call for one in injections)))
-    words = ["strace", "-f", "-y", "-q", "-s", "48", "-o", str(trace), "-p", str(pid)]
+    words = [
+        "strace",
+        *(["-f"] if follow else []),
+        "-y",
+        "-q",
+        "-s",
+        "48",
+        "-o",
+        str(trace),
+        "-p",
+        str(pid),
+    ]
     words += ["-e", "trace=" + ",".join(wanted), "-e", "signal=none"]
     for one in injections:
         words += ["-e", one.argument]

@@ -8,6 +8,7 @@ with Ground(folder) as ground:
 
 import itertools
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -22,11 +23,23 @@ from typing import Final, Self
 from faults import calls
 from faults.calls import ALL, Call, Injection
 from faults.job import DONE, Goal, Job
-from faults.scenarios import FAILS_TEST, FAILS_WATCH, NEXT, SOUND, Scenario, Start
+from faults.scenarios import (
+    ENCODED,
+    FAILS_TEST,
+    FAILS_WATCH,
+    NEXT,
+    PATCHED,
+    SOUND,
+    SPOILED,
+    Scenario,
+    Start,
+)
 from littoral.tree import Tree
 from littoral.wire.control import Tried
 from littoral.wire.journal import State
+from simulators.encodings import offered, patch, zstd
 from simulators.fleet import Fleet
+from simulators.repository import RepositorySimulator
 from simulators.serve import ServeSimulator
 
 TESTS: Final = Path(__file__).parents[1]
@@ -43,6 +56,7 @@ refused_retry_s = 0.05
 disk_reserve_bytes = 0
 """
 SHM: Final = Path("/dev/shm")
+_MODEL: Final = "model.tflite"
 
 
 class Zygote:
@@ -153,9 +167,8 @@ class Ground:
         self.fleet.serve.stop()
         self.zygote = Zygote()
         repo = self.fleet.repo
-        for release in (SOUND, NEXT, FAILS_TEST, FAILS_WATCH):
-            weights = bytes([release]) * 150_000  # three chunks, and so three writes
-            repo.publish(repo.bundle("digits", release, files={"model.tflite": weights}))
+        for release in (SOUND, NEXT, FAILS_TEST, FAILS_WATCH, PATCHED, SPOILED):
+            repo.publish(_bundle(repo, release))
         (self.fleet.tree.root / "agent.toml").write_text(SETTINGS.format(probation_s=0.02))
         self.fleet.enrol()
         self._write_documents()
@@ -178,7 +191,7 @@ class Ground:
         pid = self.zygote.begin(job)
         if injections or trace:
             names = ALL if trace else ()
-            with calls.traced(pid, out, *injections, calls=names):
+            with calls.traced(pid, out, *injections, calls=names, follow=False):
                 self.zygote.go()
                 code = self.zygote.end()
         else:
@@ -215,7 +228,7 @@ class Ground:
     def _write_documents(self) -> None:
         """Write what the director may say: versions 1 and 2 lead to a start, 3 is the wish."""
         repo = self.fleet.repo
-        for wish in (SOUND, NEXT, FAILS_TEST, FAILS_WATCH, None):
+        for wish in (SOUND, NEXT, FAILS_TEST, FAILS_WATCH, PATCHED, SPOILED, None):
             named = [] if wish is None else [repo.assignment("digits", wish)]
             if wish in (FAILS_TEST, FAILS_WATCH):
                 self._bad[named[0].manifest_sha256] = "test" if wish == FAILS_TEST else "watch"
@@ -252,6 +265,18 @@ class Ground:
         path = self.folder / "starts" / name
         shutil.copytree(root, path, ignore=shutil.ignore_patterns("*.sock"))
         return path
+
+
+def _bundle(repo: RepositorySimulator, release: int) -> Path:
+    """Make a bundle of which what travels is three chunks or more, and so as many writes."""
+    weights = base = random.Random(SOUND).randbytes(150_000)
+    if release != SOUND:
+        weights = random.Random(release).randbytes(150_000)
+    if release not in ENCODED:
+        return repo.bundle("digits", release, files={_MODEL: weights})
+    bundle = repo.bundle("digits", release, files={_MODEL: base + weights})
+    other = base + weights[::-1] if release == SPOILED else base + weights
+    return offered(bundle, _MODEL, patch(other, base), zstd(base + weights))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from faults.scenarios import Scenario
 from littoral.bundle.manifest import Manifest
-from littoral.errors import LittoralError
+from littoral.errors import EncodingError, LittoralError
 from littoral.tree import Tree
 from littoral.wire import journal
 from littoral.wire.journal import Choice, Journal
@@ -133,6 +133,9 @@ def _told_wrong(
     expected = Counter(one for one in scenario.before + scenario.steps if one not in aside)
     if found != expected:
         yield f"reports: {dict(found)}; expected {scenario.before} and {scenario.steps}"
+    struck = sum(one.code == EncodingError.code for one in reports)
+    if struck != scenario.struck:
+        yield f"reports: {struck} of encodings that were struck; expected {scenario.struck}"
 
 
 def told(tree: Tree) -> list[Report]:

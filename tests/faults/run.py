@@ -18,13 +18,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from faults.tally import Tally
 
 _TRACING = ("kills", "errors", "whole", "crash", "fsyncs")
+_OTHERS = ("models", "models-whole", "attacks", "mutants", "encodings")
 _WHOLE = ("crash", "fsyncs")  # nothing is chosen: all of it is tried
 
 
 def main() -> int:
     """Run the harness that is named, and say what it found."""
     words = argparse.ArgumentParser(prog="make faults ARGS=…", description=__doc__)
-    words.add_argument("name", choices=(*_TRACING, "models", "models-whole", "attacks", "mutants"))
+    words.add_argument("name", choices=(*_TRACING, *_OTHERS))
     words.add_argument("--runs", type=int, help="fewer or more than all")
     words.add_argument("--seed", type=int, default=7, help="which are chosen")
     words.add_argument("--share", type=float, default=1.0, help="of a processor's time")
@@ -95,6 +96,11 @@ def _harness(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
 
             with mutants.world() as here:
                 yield from mutants.run(here, mutants.Aim(runs=runs, seed=seed))
+        case "encodings":
+            from faults import encodings
+
+            with encodings.world() as device:
+                yield from encodings.run(device, encodings.Aim(runs=runs, seed=seed))
         case "models":
             from faults import hostile
 

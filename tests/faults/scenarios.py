@@ -7,8 +7,10 @@ from faults.job import Goal
 
 Start = Literal["empty", "good", "probation", "failing"]
 
-# The releases that are published: two that are fine, one for each way to be found out.
-SOUND, NEXT, FAILS_TEST, FAILS_WATCH = 1, 2, 3, 4
+# The releases that are published: two that are fine, one for each way to be found out; and two
+# that are fine and come by a patch, of which one is the patch of something else.
+SOUND, NEXT, FAILS_TEST, FAILS_WATCH, PATCHED, SPOILED = 1, 2, 3, 4, 5, 6
+ENCODED: Final = frozenset({PATCHED, SPOILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,7 @@ class Scenario:
     wish: int | None  # the release that the director names; None: no model at all
     goal: Goal
     steps: tuple[str, ...]  # the events that must be reported, each once
+    struck: int = 0  # encodings that must be reported, each once
 
     @property
     def before(self) -> tuple[str, ...]:
@@ -75,4 +78,13 @@ SCENARIOS: Final = (
         steps=("dropped",),
     ),
     Scenario(name="removed", start="good", wish=None, goal=Goal(good=None), steps=("removed",)),
+    Scenario(name="patched", start="good", wish=PATCHED, goal=Goal(good=PATCHED), steps=_SOUND),
+    Scenario(
+        name="spoiled",
+        start="good",
+        wish=SPOILED,
+        goal=Goal(good=SPOILED),
+        steps=_SOUND,
+        struck=1,
+    ),
 )

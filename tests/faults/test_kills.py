@@ -32,6 +32,7 @@ class Tooth:
 TEETH = {
     "in_place": Tooth("update", "journals/", "partial"),
     "named_early": Tooth("update", "blobs/", "partial"),
+    "undigested": Tooth("spoiled", "blobs/", "partial"),
     "trusted_early": Tooth("fails-watch", "journals/digits.json", "no-start"),
     "collected_early": Tooth("update", "journals/digits.json", "no-start"),
     "said_anew": Tooth("update", "spool.db-wal", "reports"),

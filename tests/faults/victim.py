@@ -37,6 +37,7 @@ _LAZY: Final = (
     "littoral.trust.director",
     "littoral.trust.keys",
     "littoral.trust.rules",
+    "littoral_agent.decoding",
     "stringprep",
     "urllib3.contrib",
     "urllib3.util.ssl_match_hostname",
