@@ -2,6 +2,7 @@
 
 import io
 import random
+import resource
 import time
 from collections.abc import Iterator
 
@@ -156,6 +157,8 @@ def test_blocks_that_make_nothing_cost_little() -> None:
         out, left = left[:size], left[size:]
         return out
 
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(MalformedError, match="longer than what it holds"):
         frames.Reader().frame(read)
     assert time.process_time() - began < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 5 * 1024

@@ -190,8 +190,9 @@ def tables(pair: Pair, _: Kind, chance: random.Random) -> bytes:
     return MAGIC + b"".join(made_of)
 
 
-def numbers(pair: Pair, _: Kind, chance: random.Random) -> bytes:
+def numbers(pair: Pair, kind: Kind, chance: random.Random) -> bytes:
     """Tables of numbers that are too long, cut short, or very many."""
+    del kind
     words = bytearray()
     for _ in range(chance.choice((1, 5, 2000))):
         varint.write(words, chance.choice((0, 1, 16, 17, 2**32, 2**62, len(pair.new) << 4)))

@@ -101,7 +101,11 @@ class Reader:
         if size not in (None, told) or not 0 < told <= most:
             expected = f"1 to {most}" if size is None else size
             raise MalformedError(f"a frame: expected {expected} bytes in it, it says {told}")
-        frame = b"".join((head, *_blocks(read, most=_bound(told))))
+        frame = bytearray(
+            head
+        )  # no list: there may be 200,000 blocks of five bytes
+        for part in _blocks(read, most=_bound(told)):
+            frame += part
         try:
             plain = self._zstd.decompress(frame, allow_extra_data=False)
         except zstandard.ZstdError as e:
