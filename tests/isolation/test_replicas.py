@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from littoral.wire.blocks import Block
 from littoral.wire.messages import topic
 from simulators.console import ConsoleProcess, DeviceSimulator, needs_broker, until
+from simulators.islander import Islander
 from simulators.repository import RepositorySimulator
 
 pytestmark = needs_broker
@@ -85,3 +87,30 @@ def test_what_both_hear_counts_once(pair: tuple[ConsoleProcess, ConsoleProcess])
             assert (stream["acked"], stream["highest"], stream["lost"]) == (many, many, 0)
             told = console.rest.get("history", device=name, limit=1000)
             assert sorted(int(change["release"]) for change in told) == list(range(1, many + 1))
+
+
+def test_what_a_device_asks_for_one_answers_and_the_other_when_that_one_is_gone(
+    pair: tuple[ConsoleProcess, ConsoleProcess],
+) -> None:
+    first, second = pair
+    name = "metadata/root.json"
+    with Islander(first, "asking").up() as device:
+        blocks: list[Block] = []
+        hear = device.blocks.heard
+
+        def listen(body: bytes) -> None:
+            blocks.append(Block.decode(body))
+            hear(body)
+
+        device.blocks.heard = listen  # type: ignore[method-assign]
+        root = device.source(name, limit=2**20)
+        assert root == (first.data / "repo" / name).read_bytes()
+        until(lambda: {block.console for block in blocks} == {"a", "b"}, "both say how long it is")
+        assert len([block for block in blocks if block.data]) == 1, "and one sends it"
+        device.blocks.console = "b"
+        assert device.source(name, limit=2**20) == root
+        assert (blocks[-1].console, len(blocks[-1].data)) == ("b", len(root))
+        second.kill()
+        assert device.source(name, limit=2**20) == root
+        assert (blocks[-1].console, len(blocks[-1].data)) == ("a", len(root))
+    second.start()
