@@ -3,8 +3,8 @@
 import runpy
 import sys
 
-from faults import teeth
+from faults import network_teeth, teeth
 
 if __name__ == "__main__":
-    teeth.BROKEN[sys.argv.pop(1)]()
+    (teeth.BROKEN | network_teeth.BROKEN)[sys.argv.pop(1)]()
     runpy.run_module("littoral_agent", run_name="__main__", alter_sys=True)

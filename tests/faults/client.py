@@ -24,14 +24,14 @@ class Asked:
 class Client(threading.Thread):
     """Asks for a prediction again and again, as somebody's program does all the while."""
 
-    def __init__(self, port: int, answers: dict[bytes, int]) -> None:
+    def __init__(self, port: int, answers: dict[bytes, int], *, every_s: float = _EVERY_S) -> None:
         super().__init__(daemon=True)
-        self._port, self._answers = port, answers
+        self._port, self._answers, self._every_s = port, answers, every_s
         self._ended = threading.Event()
         self.asked: list[Asked] = []
 
     def run(self) -> None:
-        while not self._ended.wait(_EVERY_S):
+        while not self._ended.wait(self._every_s):
             begun = time.monotonic()
             answer = self._ask()
             self.asked.append(Asked(begun, time.monotonic(), answer))

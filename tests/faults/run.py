@@ -19,6 +19,7 @@ from faults.tally import Tally
 
 _TRACING = ("kills", "errors", "whole", "crash", "fsyncs")
 _OTHERS = ("models", "models-whole", "attacks", "mutants", "encodings")
+_OTHERS = ("models", "models-whole", "attacks", "mutants", "network")
 _WHOLE = ("crash", "fsyncs")  # nothing is chosen: all of it is tried
 
 
@@ -35,6 +36,9 @@ def main() -> int:
         words.error(f"{asked.name} tries all that there is; leave --runs away")
     if asked.name in _TRACING and shutil.which("strace") is None:
         sys.stderr.write("error: expected strace; apt-get install strace [not-found]\n")
+        return 2
+    if asked.name == "network" and (why := _no_network()):
+        sys.stderr.write(f"error: {why} [not-found]\n")
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what is in memory is tidied up
     begun, tally = time.monotonic(), Tally()
@@ -54,43 +58,31 @@ def main() -> int:
         "points": dict(tally.points),
         "bad": dict(tally.bad),
         "found": tally.found,
+        **({"figures": tally.figures} if tally.figures else {}),
     }
     sys.stdout.write(json.dumps(whole) if asked.json else _text(whole))
     sys.stdout.write("\n")
     return 1 if tally.found else 0
 
 
+def _no_network() -> str:
+    from faults import network
+
+    return network.missing()
+
+
 def _harness(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
     match name:
-        case "kills":
-            from faults import kills
-            from faults.ground import ground
-
-            with ground() as here:
-                yield from kills.run(here, kills.Aim(runs=runs, seed=seed))
-        case "errors":
-            from faults import errors
-            from faults.ground import ground
-
-            with ground() as here:
-                yield from errors.run(here, errors.Aim(runs=runs, seed=seed))
-        case "crash":
-            from faults import crash
-            from faults.crash_updates import Extent
-            from faults.ground import ground
-
-            with ground() as here:
-                yield from crash.run(here, crash.Aim(extent=Extent(again=0.02)))
-        case "fsyncs":
-            from faults import crash
-            from faults.ground import ground
-
-            with ground() as here:
-                yield from crash.without(here, crash.Aim())
+        case "kills" | "errors" | "crash" | "fsyncs":
+            yield from _traced(name, runs, seed)
         case "attacks":
             from faults import attacks
 
             yield from attacks.all_of(runs=runs)
+        case "network":
+            from faults import network
+
+            yield from network.all_of(runs=runs)
         case "mutants":
             from faults import mutants
 
@@ -115,6 +107,23 @@ def _harness(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
 
             with shore() as coast:
                 yield from whole.run(coast, whole.Aim(runs=runs, seed=seed))
+
+
+def _traced(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
+    from faults import crash, errors, kills
+    from faults.crash_updates import Extent
+    from faults.ground import ground
+
+    with ground() as here:
+        match name:
+            case "kills":
+                yield from kills.run(here, kills.Aim(runs=runs, seed=seed))
+            case "errors":
+                yield from errors.run(here, errors.Aim(runs=runs, seed=seed))
+            case "crash":
+                yield from crash.run(here, crash.Aim(extent=Extent(again=0.02)))
+            case _:
+                yield from crash.without(here, crash.Aim())
 
 
 def _text(whole: dict[str, object]) -> str:

@@ -13,6 +13,7 @@ class Tally:
     points: Counter[str] = field(default_factory=Counter)  # where it could be: by scenario
     bad: Counter[str] = field(default_factory=Counter)  # runs, by kind of finding
     found: list[str] = field(default_factory=list)
+    figures: dict[str, dict[str, object]] = field(default_factory=dict)  # of single runs
 
     def blame(self, where: object, wrong: list[str]) -> None:
         """Count a run, and what is wrong after it: each line begins with its kind."""
