@@ -91,7 +91,7 @@ def test_the_service_gives_nothing_without_the_signature(
     kept.keep(sent, SHA)
     url = kept.url(SHA)
     assert url is not None
-    assert fetched(url.partition("?")[0])[0] == 403
+    assert fetched(url.partition("?")[0])[0] in {400, 401, 403}
     last = "0" if url[-1] != "0" else "1"
     assert fetched(url[:-1] + last)[0] == 403
     other = url.replace(SHA, "0" * 64)

@@ -170,6 +170,11 @@ _REASONS: Final[dict[str, Reason]] = {
     "unreachable": Reason(
         "No answer", "A server did not answer. The device waits and tries again.", "busy"
     ),
+    "proxy": Reason(
+        "Its proxy says no",
+        "The proxy on the device's way out did not let it through. It tries again by itself.",
+        "busy",
+    ),
     "refused": Reason(
         "Devices said no",
         "A device that was asked refused the release, or it did not prove itself.",
