@@ -8,7 +8,6 @@ again by the outbox, and by nobody else.
 import contextlib
 import logging
 import select
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from littoral.errors import (
 )
 from littoral.wire.messages import ASK, BLOCK, Status, split_topic, topic
 from littoral_agent import link, tls
+from littoral_agent.bell import Bell
 from littoral_agent.channel import Ends, Outbox
 from littoral_agent.identity import Identity
 from littoral_agent.renewal import Pair
@@ -67,16 +67,14 @@ class Mqtt:
         self._clock, self._keepalive_s = clock, ends.keepalive_s
         self._since_s = self._said_s = 0.0  # since when it is up, and when we spoke last
         self._backoff = Backoff(ends.retry_first_s, ends.retry_most_s)
-        self._awake, self._waker = socket.socketpair()
-        self._awake.settimeout(0)
-        self._waker.settimeout(0)
+        self._bell = Bell()
         self._stopping = False
         self._up = False
         self._news = True  # there may be something to say
         self._messages = 0  # that were heard
         self._blocks = ends.blocks
         if self._blocks is not None:
-            self._blocks.wake = self._nudge
+            self._blocks.wake = self._bell.ring
         self._trouble: LittoralError | None = None
         self._anew = False
         self._verdict = Verdict(
@@ -114,16 +112,11 @@ class Mqtt:
         if self._thread.ident is not None:
             self._thread.join(link.CONNECT_S)
         if not self._thread.is_alive():
-            self._awake.close()
-            self._waker.close()
+            self._bell.close()
 
     def wake(self) -> None:
         self._news = True
-        self._nudge()
-
-    def _nudge(self) -> None:
-        with contextlib.suppress(BlockingIOError, OSError):
-            self._waker.send(b"!")
+        self._bell.ring()
 
     def tick(self) -> None:
         """Nothing depends on it here."""
@@ -137,7 +130,7 @@ class Mqtt:
                 if not self._stopping:
                     pause_s = self._pause_after(e)
                     log.warning("%s [%s]; again in %.1f s", e, e.code, pause_s)
-                    self._nap(pause_s)
+                    self._bell.nap(pause_s, until=lambda: self._stopping)
 
     def _pause_after(self, error: LittoralError) -> float:
         """Return how long to wait: not long for who is away, ever longer after a denial."""
@@ -211,13 +204,13 @@ class Mqtt:
                 + (f"refuses this device: {refusal}" if refusal else "hung up")
             )
         poller = select.poll()
-        poller.register(self._awake, select.POLLIN)
+        poller.register(self._bell, select.POLLIN)
         poller.register(opened, select.POLLIN | (select.POLLOUT if client.want_write() else 0))
         wait_s = min(NAP_S, self._outbox.due_in_s() if self._up else link.CONNECT_S)
         ready = dict(poller.poll(wait_s * 1000))
         self._news = self._news or not ready
-        if self._awake.fileno() in ready:
-            self._drain()
+        if self._bell.fileno() in ready:
+            self._bell.hush()
         events = ready.get(opened.fileno(), 0)
         if events & ~select.POLLOUT:
             link.read(client)
@@ -320,17 +313,3 @@ class Mqtt:
     def _offline(self) -> bytes:
         incarnation = self._ends.incarnation
         return Status(device=self._ends.device, incarnation=incarnation, online=False).to_json()
-
-    def _nap(self, seconds: float) -> None:
-        """Wait, unless stopped; being woken up ends no pause."""
-        poller = select.poll()
-        poller.register(self._awake, select.POLLIN)
-        until_s = time.monotonic() + seconds
-        while not self._stopping and (left_s := until_s - time.monotonic()) > 0:
-            if poller.poll(left_s * 1000):
-                self._drain()
-
-    def _drain(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while self._awake.recv(4096):
-                pass
