@@ -1,8 +1,9 @@
 """What an update weighs: our encodings against zstd, zstd --patch-from and bsdiff, on real pairs.
 
-Pairs: a small network trained anew, by training and nothing else (``pairs/training.py``, once, for
-some minutes, into build/delta), and where ``shared/models/coral`` is there, models of Coral: the
-same model before and after the Edge TPU's compiler, and two tasks on one architecture.
+Pairs: a small and a large network trained anew, by training and nothing else
+(``pairs/training.py``, once, for some minutes each, into build/delta), and where
+``shared/models/coral`` is there, models of Coral: the same model before and after the Edge TPU's
+compiler, and two tasks on one architecture.
 
 What applying costs is measured in processes of their own, from file to file, digest included:
 the least of several. A patch is compared with the frames of zstd that would be fetched instead.
@@ -30,7 +31,7 @@ from littoral_converter import offers, patches
 from littoral_converter.anatomy import arrays
 
 ROOT = Path(__file__).parents[1]
-OWN = ROOT / "build/delta"
+OWN = {"small": ROOT / "build/delta", "large": ROOT / "build/delta/large"}
 CORAL = ROOT.parent / "shared/models/coral"
 ROUNDS = 7
 Row = dict[str, object]
@@ -43,14 +44,14 @@ class Pair:
     file: bytes
 
 
-def own() -> Iterator[Pair]:
-    if not (OWN / "anew.tflite").exists():
-        train = [sys.executable, str(ROOT / "benchmarks/pairs/training.py"), str(OWN)]
-        subprocess.run(train, check=True, capture_output=True)
-    base = (OWN / "base.tflite").read_bytes()
-    for path in sorted(OWN.glob("*.tflite")):
+def own(shape: str) -> Iterator[Pair]:
+    folder, words = OWN[shape], (str(ROOT / "benchmarks/pairs/training.py"), str(OWN[shape]), shape)
+    if not (folder / "anew.tflite").exists():
+        subprocess.run((sys.executable, *words), check=True, capture_output=True)
+    base = (folder / "base.tflite").read_bytes()
+    for path in sorted(folder.glob("*.tflite")):
         if path.stem != "base":
-            yield Pair(path.stem, base, path.read_bytes())
+            yield Pair(f"{shape} {path.stem}", base, path.read_bytes())
 
 
 def coral() -> Iterator[Pair]:
@@ -105,7 +106,7 @@ def sizes(pair: Pair) -> Iterator[Row]:
     shown = ", ".join(f"{name} {100 * size / len(pair.file):.2f}" for name, size in told.items())
     print(f"{pair.name}: {len(pair.file)} bytes, in %: {shown}", file=sys.stderr, flush=True)
     ratio = min(framed, patch) / min(others.values())
-    most = 0.5 if pair.name == "drift-05" else 1.12
+    most = 0.5 if pair.name.endswith("drift-05") else 1.12
     yield {"what": f"{pair.name}: to the best", "value": ratio, "unit": "x", "most": most}
     percent = 100 * min(framed, patch) / len(pair.file)
     yield {"what": f"{pair.name}: of the file", "value": percent, "unit": "%"}
@@ -164,7 +165,7 @@ def main() -> dict[str, object]:
         import bsdiff4  # noqa: F401
     except ImportError:
         return {"skipped": "there is no bsdiff4 to compare with: pip install bsdiff4"}
-    rows = [row for pair in (*own(), *coral()) for row in sizes(pair)]
+    rows = [row for pair in (*own("small"), *own("large"), *coral()) for row in sizes(pair)]
     if pair := large():
         rows += costs(pair)
     return {"rows": rows}

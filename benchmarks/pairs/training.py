@@ -1,6 +1,6 @@
-"""Pairs of releases as a publisher has them: a small network, trained on real pictures, then anew.
+"""Pairs of releases as a publisher has them: a network, trained on real pictures, then anew.
 
-    .venv/bin/python benchmarks/pairs/training.py FOLDER
+    .venv/bin/python benchmarks/pairs/training.py FOLDER small|large
 
 Writes base.tflite and its successors. A drift of 5 % is the change of all kernels as a whole,
 ``|after - before| / |before|``, brought about by training on turned and shifted pictures and by
@@ -15,6 +15,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,23 @@ import tensorflow as tf
 MNIST = Path(__file__).parents[3] / "shared/data/mnist"
 DRIFTS = {"drift-01": 0.01, "drift-05": 0.05, "drift-20": 0.20}
 SIZE = 32
-WIDTHS = (32, 64, 128, 256, 256, 512)
-HALVED = (1, 3, 5)  # which blocks halve the picture
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A MobileNet: how wide each block is, and which of them halve the picture."""
+
+    first: int
+    widths: tuple[int, ...]
+    halved: tuple[int, ...]
+
+
+SHAPES = {
+    # A quarter of a million weights, most of them pointwise layers'.
+    "small": Shape(16, (32, 64, 128, 256, 256, 512), (1, 3, 5)),
+    # MobileNet v1 at its full width, with one block more: four millions.
+    "large": Shape(32, (64, 128, 128, 256, 256, *(512,) * 6, 1024, 1024, 1024), (1, 3, 5)),
+}
 
 
 def pictures() -> tuple[Any, Any]:
@@ -47,14 +63,13 @@ def pictures() -> tuple[Any, Any]:
     return images[..., None].astype(np.float32), labels.astype(np.int32)
 
 
-def network(classes: int = 10) -> Any:
-    """A MobileNet in small: a quarter of a million weights, most of them pointwise layers'."""
+def network(shape: Shape, classes: int = 10) -> Any:
     layers = keras.layers
     x = image = keras.Input((SIZE, SIZE, 1), name="image")
-    x = layers.Conv2D(16, 3, strides=2, padding="same", use_bias=False)(x)
-    for k, width in enumerate(WIDTHS):
+    x = layers.Conv2D(shape.first, 3, strides=2, padding="same", use_bias=False)(x)
+    for k, width in enumerate(shape.widths):
         x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
-        strides = 2 if k in HALVED else 1
+        strides = 2 if k in shape.halved else 1
         x = layers.DepthwiseConv2D(3, strides=strides, padding="same", use_bias=False)(x)
         x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
         x = layers.Conv2D(width, 1, use_bias=False)(x)
@@ -68,18 +83,18 @@ def compiled(model: Any, rate: float) -> Any:
     return model
 
 
-def trained(seed: int, images: Any, labels: Any) -> Any:
+def trained(shape: Shape, seed: int, images: Any, labels: Any) -> Any:
     keras.utils.set_random_seed(seed)
-    model = compiled(network(), 2e-3)
+    model = compiled(network(shape), 2e-3)
     model.fit(images, labels, epochs=4, batch_size=64, verbose=0)
     model.optimizer.learning_rate = 3e-4
     model.fit(images, labels, epochs=2, batch_size=64, verbose=0)
     return model
 
 
-def copied(model: Any, classes: int | None = None) -> Any:
+def copied(shape: Shape, model: Any, classes: int | None = None) -> Any:
     """Return a network of its own with the weights of ``model``; a new head if it is asked."""
-    other = network(classes or 10)
+    other = network(shape, classes or 10)
     for mine, theirs in zip(other.layers, model.layers, strict=True):
         if mine.name != "head" or classes is None:
             mine.set_weights(theirs.get_weights())
@@ -104,10 +119,10 @@ def turned(images: Any) -> Any:
     )
 
 
-def drifted(base: Any, images: Any, labels: Any) -> Iterator[tuple[str, Any]]:
+def drifted(shape: Shape, base: Any, images: Any, labels: Any) -> Iterator[tuple[str, Any]]:
     """Train on from ``base``; yield the network whenever it has drifted far enough."""
     keras.utils.set_random_seed(3)
-    model, before = compiled(copied(base), 2e-5), kernels(base)
+    model, before = compiled(copied(shape, base), 2e-5), kernels(base)
     wanted = dict(DRIFTS)
     while wanted:
         for k in range(0, len(images), 64):
@@ -124,10 +139,10 @@ def drifted(base: Any, images: Any, labels: Any) -> Iterator[tuple[str, Any]]:
                 return
 
 
-def headed(base: Any, images: Any, labels: Any, classes: int) -> Any:
+def headed(shape: Shape, base: Any, images: Any, labels: Any, classes: int) -> Any:
     """Return ``base`` with a new head for other classes, the rest as it was."""
     keras.utils.set_random_seed(4)
-    model = copied(base, classes)
+    model = copied(shape, base, classes)
     for layer in model.layers:
         layer.trainable = layer.name == "head"
     compiled(model, 3e-3).fit(images, labels, epochs=2, batch_size=64, verbose=0)
@@ -149,27 +164,27 @@ def int8(model: Any, samples: Any) -> bytes:
         return bytes(converter.convert())
 
 
-def successors(images: Any, labels: Any) -> Iterator[tuple[str, Any, Any]]:
+def successors(shape: Shape, images: Any, labels: Any) -> Iterator[tuple[str, Any, Any]]:
     """Walk the releases: name, network, what it is calibrated on."""
-    base = trained(1, images, labels)
+    base = trained(shape, 1, images, labels)
     later = turned(images)
     yield "base", base, images
     yield "recalibrated", base, later[500:]
-    yield "head", headed(base, 1 - images, labels, 10), images
-    yield "head-of-4", headed(base, images, labels % 4, 4), images
-    for name, model in drifted(base, later, labels):
+    yield "head", headed(shape, base, 1 - images, labels, 10), images
+    yield "head-of-4", headed(shape, base, images, labels % 4, 4), images
+    for name, model in drifted(shape, base, later, labels):
         yield name, model, later
-    yield "anew", trained(2, images, labels), images
+    yield "anew", trained(shape, 2, images, labels), images
 
 
-def make(folder: Path) -> None:
+def make(folder: Path, shape: Shape) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "anew.tflite").exists():
         return
-    for name, model, samples in successors(*pictures()):
+    for name, model, samples in successors(shape, *pictures()):
         (folder / f"{name}.tflite").write_bytes(int8(model, samples))
         print(name, flush=True)
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    make(Path(sys.argv[1]), SHAPES[sys.argv[2]])

@@ -13,6 +13,7 @@ from littoral.errors import EndlessError
 from littoral_console import answers, devices, pages, rest
 from littoral_console.access import Someone
 from littoral_console.context import Context
+from littoral_console.load import Load
 
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -59,7 +60,22 @@ def devices_app(context: Context) -> FastAPI:
     app = FastAPI(title="littoral devices", openapi_url=None, docs_url=None, redoc_url=None)
     answers.install(app)
     app.include_router(devices.router(context))
+    app.add_middleware(Weighed, load=context.load)
     return app
+
+
+class Weighed:
+    """Counts what devices are sent, beside heads and TLS: some of them pay for it by the byte."""
+
+    def __init__(self, app: ASGIApp, *, load: Load) -> None:
+        self._app, self._load = app, load
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def weighed(message: Message) -> None:
+            self._load.devices_bytes += len(message.get("body", b""))
+            await send(message)
+
+        await self._app(scope, receive, weighed)
 
 
 class Guard:

@@ -88,7 +88,8 @@ class Load:
     lag: Lag = field(default_factory=Lag)
     turns: Turns = field(default_factory=Turns)  # at sending a chunk of a file
     sending: int = 0  # bodies of the repository's files, just now
-    sent_bytes: int = 0
+    sent_bytes: int = 0  # of them
+    devices_bytes: int = 0  # of all bodies that devices were sent over HTTPS
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
@@ -117,6 +118,8 @@ class Load:
         yield f"littoral_console_repository_sending {self.sending}"
         yield from _head("repository_sent_bytes", "counter", "Bytes of them that were sent.")
         yield f"littoral_console_repository_sent_bytes_total {self.sent_bytes}"
+        yield from _head("devices_sent_bytes", "counter", "Bytes of all bodies for devices.")
+        yield f"littoral_console_devices_sent_bytes_total {self.devices_bytes}"
         yield from _head("resident_bytes", "gauge", "Memory of this process.")
         yield f"littoral_console_resident_bytes {_resident_bytes()}"
         yield from _head("cpu_seconds", "counter", "Processor time of this process.")

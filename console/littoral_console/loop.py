@@ -12,7 +12,7 @@ import sys
 from collections import deque
 from typing import Final
 
-AT_ONCE: Final = 8  # a handshake of TLS takes a millisecond or two
+AT_ONCE: Final = 4  # a handshake of TLS takes a millisecond or two
 SWITCH_S: Final = (
     0.0005  # how long a thread that computes lets the loop wait, after each call of it
 )
