@@ -2,6 +2,7 @@
 # make test    the whole test-suite                make test ARGS="-k sketch"
 # make test-boot  real boots: amd64     make test-boot ARGS="--arch arm64"
 # make faults  what must not hurt a device  make faults ARGS="kills --runs 100"
+# make faults-network  bad networks: releases, reports and telemetry come through (root)
 # make check   format, lint, types, architecture
 # make bench   every script of benchmarks/
 # make docs    writes the generated parts of docs/ anew, and the packages' settings
@@ -10,7 +11,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-boot faults check bench docs format clean
+.PHONY: help demo test test-boot faults faults-network check bench docs format clean
 
 BIN := .venv/bin
 ARGS ?=
@@ -27,7 +28,7 @@ endef
 PYTHON ?= $(shell $(find_python))
 
 help:
-	@sed -n 's/^# //p' Makefile | head -7
+	@sed -n 's/^# //p' Makefile | head -8
 
 demo: .venv/.installed .venv/.mosquitto
 	@$(BIN)/python demo/story.py $(ARGS)
@@ -45,6 +46,10 @@ test-boot: .venv/.installed .venv/.mosquitto
 faults: .venv/.installed
 	@packaging/system-packages strace
 	@$(BIN)/python tests/faults/run.py $(or $(ARGS),kills)
+
+faults-network: .venv/.installed .venv/.mosquitto
+	@packaging/system-packages iproute2 gcc
+	@$(BIN)/python tests/faults/run.py network $(ARGS)
 
 check: .venv/.installed
 	@$(BIN)/ruff format --check --quiet .

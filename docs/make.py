@@ -243,6 +243,19 @@ def refusals() -> str:
     return "\n".join(lines)
 
 
+def networks() -> str:
+    """Return which bad networks there are, and what each has to come to."""
+    sys.path.insert(0, str(HERE.parent / "tests"))
+    table = importlib.import_module("faults.network_cells")
+    lines = ["| trouble | what it is | begins | comes to | ways in |", "|---|---|---|---|---|"]
+    for name, one in table.TROUBLES.items():
+        begins = f"at {one.at:.0%}" if one.at else "before it is wanted"
+        plain = one.comes_to in {table.ARRIVES, table.WAITS}
+        said = one.comes_to if plain else f"`{one.comes_to}`"
+        lines.append(f"| {name} | {one.words} | {begins} | {said} | {', '.join(one.ways)} |")
+    return "\n".join(lines)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "attacks": refusals,
     "attacks-broker": lambda: attacks("test_isolation"),
@@ -260,6 +273,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "receipt": lambda: records_of(receipt),
     "commands": commands,
     "checks": checks,
+    "networks": networks,
     "rules": lambda: rules_of("littoral.trust.rules", ""),
     "rules-of-the-director": lambda: rules_of("littoral.trust.director", "D"),
     "rules-of-both": lambda: rules_of("littoral.trust.director", "B"),
