@@ -19,7 +19,9 @@ from littoral.errors import (
 from littoral.tree import Tree
 from littoral.wire.journal import State
 from littoral_agent import settings
-from littoral_agent.sources import most_telling
+from littoral_agent.blocks import Blocks
+from littoral_agent.origin import Origin
+from littoral_agent.sources import clocks, most_telling, of
 from simulators.device import QUICK, Device
 from simulators.repository import Fault, RepositorySimulator
 
@@ -246,6 +248,34 @@ def test_an_expired_medium_is_expired(tmp_path: Path, repo: RepositorySimulator)
         assert pi.told("digits") == [("refused", "expired")]
 
 
+def test_a_device_without_a_broker_has_nothing_over_it() -> None:
+    nothing = of(("mqtt",), Origin("https://127.0.0.1:1", ca=None))
+    with pytest.raises(UnreachableError):
+        nothing("metadata/timestamp.json", limit=9)
+
+
+@pytest.mark.parametrize(
+    ("sources", "asked"),
+    [
+        (("mqtt",), ["mqtt", "https"]),
+        (("https", "mqtt"), ["https", "mqtt"]),
+        (("dir:/x", "mqtt", "https"), ["mqtt", "https"]),
+        (("https",), ["https"]),
+        (("dir:/x",), ["https"]),
+    ],
+)
+def test_the_time_is_asked_for_in_the_order_of_the_sources(
+    sources: tuple[str, ...], asked: list[str]
+) -> None:
+    """Over the broker only where the settings name it, and there in place of nothing."""
+    found = []
+    for ask in clocks(sources, Origin("https://127.0.0.1:1", ca=None), blocks=Blocks()):
+        with pytest.raises(UnreachableError) as error:
+            ask("0f" * 8)
+        found.append("mqtt" if "broker" in str(error.value) else "https")
+    assert found == asked
+
+
 def test_what_tells_most_is_told() -> None:
     away, old, bad = UnreachableError("away"), StaleError("old"), SignatureError("bad")
     for errors, told in (
@@ -260,7 +290,10 @@ def test_what_tells_most_is_told() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["sources = []", 'sources = ["usb"]', 'sources = ["dir:stick"]', 'sources = ["dir:"]'],
+    [
+        *("sources = []", 'sources = ["usb"]', 'sources = ["dir:stick"]', 'sources = ["dir:"]'),
+        'channel = "https"\nsources = ["mqtt"]',
+    ],
 )  # fmt: skip
 def test_a_source_that_is_none_is_refused_in_the_settings(tmp_path: Path, line: str) -> None:
     (tmp_path / "agent.toml").write_text(line)
