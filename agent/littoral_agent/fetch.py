@@ -36,6 +36,7 @@ class Brought:
 
     bytes: int = 0  # that came for them, in whatever encoding
     files: dict[str, int] = field(default_factory=dict)
+    struck: int = 0  # encodings from which no file came
 
     def came(self, count: int) -> None:
         self.bytes += count
@@ -154,6 +155,7 @@ class _Errand:
             code, why = HashError.code, "the file that it starts from is damaged on this disk"
         with self._halt.going():
             durable.remove(self._tree.part(encoding.sha256))
+        self._brought.struck += 1
         self._limits.struck.strike(
             encoding.sha256,
             f"{self._limits.about}: {encoding.kind} {encoding.sha256[:12]}… of "

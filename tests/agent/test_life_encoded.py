@@ -73,7 +73,7 @@ def test_a_bad_patch_is_told_and_the_update_goes_on(
     publish(repo, ZSTD, BAD)
     with updated(tmp_path, repo) as device:
         came = len(BAD.data) + len(ZSTD.data)
-        assert fetched(device) == {"bytes": came, "files_zstd": 1}
+        assert fetched(device) == {"bytes": came, "files_zstd": 1, "struck": 1}
         (report,) = told(device)
     assert report.code == "encoding"
     assert report.detail.startswith(f"digits:2: patch {BAD.encoding.sha256[:12]}… of ")

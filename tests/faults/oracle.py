@@ -134,7 +134,8 @@ def _told_wrong(
     if found != expected:
         yield f"reports: {dict(found)}; expected {scenario.before} and {scenario.steps}"
     struck = sum(one.code == EncodingError.code for one in reports)
-    if struck != scenario.struck:
+    # Of a disk that refuses the spool only the step's figures tell, once the agent is ended.
+    if struck > scenario.struck or (aside <= _WOKEN and struck < scenario.struck):
         yield f"reports: {struck} of encodings that were struck; expected {scenario.struck}"
 
 

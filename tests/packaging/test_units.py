@@ -130,6 +130,8 @@ def test_the_agent_may_bind_and_serve_has_no_network() -> None:
     assert "Service.SocketBindDeny" not in agent
     assert serve["Service.PrivateNetwork"] == ["yes"]
     assert serve["Service.SystemCallFilter"][-1] == "setpriority"
+    walls = "landlock_create_ruleset landlock_restrict_self"
+    assert agent["Service.SystemCallFilter"][-1] == walls
     assert serve["Service.Sockets"] == ["littoral-serve.socket littoral-control.socket"]
 
 

@@ -60,6 +60,7 @@ def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
     seconds = round(means.clock() - begun, 3)
     figures = {"bytes": float(came.bytes), "seconds": seconds}
     figures |= {f"files_{kind}": float(count) for kind, count in came.files.items()}
+    figures |= {"struck": float(came.struck)} if came.struck else {}
     return Outcome(event=Event.FETCHED, figures=figures)
 
 
