@@ -24,12 +24,14 @@ from littoral.errors import (
     MixError,
     RollbackError,
     SignatureError,
+    StorageError,
 )
 from littoral.trust import writer
 from littoral.trust.keyfiles import load_signer
 from littoral.trust.publishing import Encoded
 from littoral.trust.repository import Repository
 from littoral_console import uploads
+from littoral_console.blobs import Folder
 from littoral_console.context import system_clock
 from littoral_console.keys import OnlineKeys
 from littoral_console.repository import ImageRepository
@@ -445,3 +447,42 @@ def test_expired_metadata_is_not_adopted(tmp_path: Path) -> None:
         repository.commit(sent_to(repository, publisher.folder), known={})
     assert refused.value.code == "expired"
     assert json.dumps(repository.root) == "null"
+
+
+class Stumbling(Folder):
+    """A place for blobs that is gone for a moment, after the first."""
+
+    stumbles = 1
+
+    def keep(self, sent: Path, sha256: str) -> None:
+        if self.stumbles and any(self.path.glob("*")):
+            self.stumbles -= 1
+            raise StorageError("s3://models: sending: the network is gone")
+        super().keep(sent, sha256)
+
+
+def test_an_upload_whose_blobs_cannot_be_kept_is_committed_again(tmp_path: Path) -> None:
+    """Nothing names what is not there: metadata comes last, wherever the blobs go."""
+    publisher = RepositorySimulator(tmp_path)
+    publisher.publish(publisher.bundle("digits", 1))
+    blobs = Stumbling(tmp_path / "bucket")
+    keys = OnlineKeys.load(tmp_path / "online")
+    first = ImageRepository(tmp_path / "console", keys=keys, clock=system_clock, blobs=blobs)
+    number = sent_to(first, publisher.folder)
+    with pytest.raises(StorageError):
+        first.commit(number, known={})
+    assert first.root is None
+    admitted = first.commit(number, known={})
+    assert [one.manifest.release for one in admitted.releases] == [1]
+    assert not (tmp_path / "console" / "repo" / "blobs").exists()
+    name = f"blobs/{admitted.releases[0].manifest.files['model.tflite'].sha256}"
+    found = first.read(name, start=3, length=5)
+    data = (publisher.folder / name).read_bytes()
+    assert found == (data[3:8], len(data))
+    assert first.read(name, start=len(data), length=5) == (b"", len(data))
+    assert first.read("blobs/" + "0" * 64, start=0, length=5) is None
+    timestamp = first.read("metadata/timestamp.json", start=0, length=1)
+    assert timestamp is not None
+    assert timestamp[0] == b"{"
+    assert first.read("keys/timestamp.pem", start=0, length=1) is None
+    assert first.lent("blobs/../keys") is None
