@@ -10,8 +10,9 @@ import pytest
 
 from console.coast import Coast, settle
 from console.listening import listening
+from console.shell import Shell
 from littoral_console.app import people_app
-from simulators.console import ConsoleProcess
+from simulators.console import PASSWORD, ConsoleProcess
 from simulators.repository import RepositorySimulator
 
 
@@ -36,6 +37,15 @@ def fresh(tmp_path: Path) -> Iterator[ConsoleProcess]:
     with ConsoleProcess(tmp_path, publisher) as found:
         found.upload()
         yield found
+
+
+@pytest.fixture
+def shell(console: ConsoleProcess, tmp_path: Path) -> Shell:
+    """Log in from a terminal."""
+    found = Shell(tmp_path / "fleet.json")
+    done = found("login", console.ready["http"], LITTORAL_PASSWORD=PASSWORD)
+    assert done.returncode == 0, done.stderr
+    return found
 
 
 @pytest.fixture(scope="module")

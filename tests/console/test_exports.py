@@ -3,30 +3,18 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from console.shell import Shell
 from littoral.errors import NotFoundError
 from littoral.trust import exporting
 from littoral.trust.director import accept_director
-from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator, Done, littoral
-
-
-@pytest.fixture
-def shell(console: ConsoleProcess, tmp_path: Path) -> Any:
-    login = str(tmp_path / "fleet.json")
-    asked = ("fleet", "login", console.ready["http"])
-    assert littoral(*asked, LITTORAL_FLEET=login, LITTORAL_PASSWORD=PASSWORD).returncode == 0
-
-    def run(*words: object) -> Done:
-        return littoral("fleet", *words, LITTORAL_FLEET=login)
-
-    return run
+from simulators.console import ConsoleProcess, DeviceSimulator
 
 
 def test_a_stick_says_to_each_device_what_it_shall_run(
-    console: ConsoleProcess, shell: Any, tmp_path: Path
+    console: ConsoleProcess, shell: Shell, tmp_path: Path
 ) -> None:
     for name in ("carried-1", "carried-2"):
         DeviceSimulator(console, name)

@@ -9,45 +9,23 @@ import sys
 import time
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from console.shell import Shell
 from littoral.wire.enrolment import Token
 from littoral_converter.encoding import Encoder
 from simulators.console import (
     PASSWORD,
     ConsoleProcess,
     DeviceSimulator,
-    Done,
     EnrolmentRefusedError,
-    littoral,
 )
 from simulators.repository import RepositorySimulator
 
 
-class Shell:
-    """A person with a login of their own."""
-
-    def __init__(self, login: Path) -> None:
-        self.login = login
-
-    def __call__(self, *arguments: str, **more: str) -> Done:
-        return littoral("fleet", *arguments, LITTORAL_FLEET=str(self.login), **more)
-
-    def json(self, *arguments: str) -> Any:
-        done = self(*arguments, "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-
-@pytest.fixture
-def shell(console: ConsoleProcess, tmp_path: Path) -> Shell:
-    found = Shell(tmp_path / "fleet.json")
-    done = found("login", console.ready["http"], LITTORAL_PASSWORD=PASSWORD)
-    assert done.returncode == 0, done.stderr
-    assert found.login.stat().st_mode & 0o077 == 0
-    return found
+def test_a_login_is_nobody_elses_to_read(shell: Shell) -> None:
+    assert shell.login.stat().st_mode & 0o077 == 0
 
 
 def test_the_first_login_from_what_the_console_printed(tmp_path: Path) -> None:

@@ -2,23 +2,15 @@
 
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from console.climate import WHAT, passed, reading
-from console.test_fleet import Shell
+from console.shell import Shell
 from littoral.wire.board import Reading
-from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator
+from simulators.console import ConsoleProcess, DeviceSimulator
 
 MIN_MS = 60_000
-
-
-@pytest.fixture
-def shell(console: ConsoleProcess, tmp_path: Path) -> Shell:
-    found = Shell(tmp_path / "fleet.json")
-    assert found("login", console.ready["http"], LITTORAL_PASSWORD=PASSWORD).returncode == 0
-    return found
 
 
 @pytest.fixture

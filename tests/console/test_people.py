@@ -7,15 +7,15 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from console.shell import Shell
 from littoral import records
 from littoral.errors import DeniedError, MisuseError, NotFoundError
-from littoral_console.client import ENVIRONMENT, Console, Login
-from simulators.console import PASSWORD, ConsoleProcess, Done, littoral
+from littoral_console.client import ENVIRONMENT, Console
+from simulators.console import PASSWORD, ConsoleProcess, Done
 
 SECRET = "long enough"
 
@@ -188,19 +188,9 @@ def test_a_viewer_sees_no_users_and_changes_none(console: ConsoleProcess) -> Non
 # -- from a shell
 
 
-@pytest.fixture
-def shell(console: ConsoleProcess, tmp_path: Path) -> Path:
-    """Return the file of a login."""
-    login = tmp_path / "fleet.json"
-    token = console.rest.post("api-tokens", {"name": "shell"})["token"]
-    kept = Login(url=console.ready["http"], token=token, username="admin")
-    login.write_bytes(records.to_json(kept))
-    return login
-
-
-def test_people_are_let_in_and_out_from_a_shell(console: ConsoleProcess, shell: Path) -> None:
+def test_people_are_let_in_and_out_from_a_shell(console: ConsoleProcess, shell: Shell) -> None:
     def fleet(*asked: str, **more: str) -> Done:
-        found = littoral("fleet", *asked, LITTORAL_FLEET=str(shell), **more)
+        found = shell(*asked, **more)
         assert found.returncode == 0, found.stderr
         return found
 
@@ -222,10 +212,10 @@ def test_people_are_let_in_and_out_from_a_shell(console: ConsoleProcess, shell: 
     assert fleet("users", "password", **own).stdout == "admin: has another password\n"
 
 
-def test_a_password_is_asked_for_and_never_an_argument(shell: Path) -> None:
+def test_a_password_is_asked_for_and_never_an_argument(shell: Shell) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "littoral", "fleet", "users", "add", "max"],
-        env={**os.environ, ENVIRONMENT: str(shell)},
+        env={**os.environ, ENVIRONMENT: str(shell.login)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from console.shell import Shell
 from littoral import records
 from littoral.errors import EndlessError
 from littoral.trust.certificates import DEVICE_LIFE, Authority, issue_device, new_ca
@@ -18,21 +19,9 @@ from littoral.trust.keys import DEVICE_KEY, new_device_key, sign_receipt, sign_s
 from littoral.wire.enrolment import SessionRequest
 from littoral.wire.messages import Report, Running, Status
 from littoral.wire.receipt import MOST_PAYLOAD, Receipt, SignedReceipt
-from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator, Done, littoral
+from simulators.console import ConsoleProcess, DeviceSimulator
 
 DIGITS_2 = Running(model="digits", state="idle", release=2, good=2)
-
-
-@pytest.fixture
-def shell(console: ConsoleProcess, tmp_path: Path) -> Any:
-    login = str(tmp_path / "fleet.json")
-    asked = ("fleet", "login", console.ready["http"])
-    assert littoral(*asked, LITTORAL_FLEET=login, LITTORAL_PASSWORD=PASSWORD).returncode == 0
-
-    def run(*words: object) -> Done:
-        return littoral("fleet", *words, LITTORAL_FLEET=login)
-
-    return run
 
 
 def signed(device: DeviceSimulator, payload: bytes, *, certificate: str = "") -> SignedReceipt:
@@ -55,7 +44,7 @@ def lay(medium: Path, name: str, found: SignedReceipt | bytes) -> Path:
     return path
 
 
-def brought(shell: Any, medium: Path) -> dict[str, Any]:
+def brought(shell: Shell, medium: Path) -> dict[str, Any]:
     """Import the only receipt of ``medium``; return what is said of it."""
     done = shell("import", medium, "--json")
     assert done.stdout, done.stderr
@@ -75,7 +64,7 @@ def told(console: ConsoleProcess, name: str) -> list[str]:
 
 
 def test_what_was_carried_stands_on_the_devices_page_and_says_so(
-    console: ConsoleProcess, shell: Any, tmp_path: Path
+    console: ConsoleProcess, shell: Shell, tmp_path: Path
 ) -> None:
     device = DeviceSimulator(console, "mine-1")
     console.push("digits:2", to="mine-1")
@@ -97,7 +86,7 @@ def test_what_was_carried_stands_on_the_devices_page_and_says_so(
 
 
 def test_what_is_brought_again_and_said_again_over_the_network_counts_once(
-    console: ConsoleProcess, shell: Any, tmp_path: Path
+    console: ConsoleProcess, shell: Shell, tmp_path: Path
 ) -> None:
     device = DeviceSimulator(console, "mine-2")
     reports = [device.report("fetched"), device.report("healthy")]
@@ -113,7 +102,7 @@ def test_what_is_brought_again_and_said_again_over_the_network_counts_once(
 
 
 def test_a_gap_that_the_device_can_still_fill_is_not_counted_as_lost(
-    console: ConsoleProcess, shell: Any, tmp_path: Path
+    console: ConsoleProcess, shell: Shell, tmp_path: Path
 ) -> None:
     """The newest reports that fit are carried; the older ones come when the device does."""
     device = DeviceSimulator(console, "mine-3")
@@ -126,7 +115,7 @@ def test_a_gap_that_the_device_can_still_fill_is_not_counted_as_lost(
 
 
 def test_an_older_receipt_puts_nothing_back(
-    console: ConsoleProcess, shell: Any, tmp_path: Path
+    console: ConsoleProcess, shell: Shell, tmp_path: Path
 ) -> None:
     device = DeviceSimulator(console, "mine-4")
     lay(tmp_path, "mine-4", receipt(device, 2))
@@ -139,7 +128,7 @@ def test_an_older_receipt_puts_nothing_back(
 
 
 def test_what_the_device_said_itself_after_it_counts_more(
-    console: ConsoleProcess, shell: Any, tmp_path: Path
+    console: ConsoleProcess, shell: Shell, tmp_path: Path
 ) -> None:
     device = DeviceSimulator(console, "mine-5")
     lay(tmp_path, "mine-5", receipt(device, 1))
@@ -150,7 +139,7 @@ def test_what_the_device_said_itself_after_it_counts_more(
 
 
 def test_a_receipt_is_no_sign_of_a_copy(
-    console: ConsoleProcess, shell: Any, tmp_path: Path
+    console: ConsoleProcess, shell: Shell, tmp_path: Path
 ) -> None:
     device = DeviceSimulator(console, "mine-6")
     for number, instance in enumerate("abababab", 1):
@@ -300,7 +289,7 @@ REFUSED: dict[str, tuple[Forge, str]] = {
 
 @pytest.mark.parametrize("how", REFUSED)
 def test_what_is_not_so_is_refused_by_its_code_and_changes_nothing(
-    console: ConsoleProcess, shell: Any, tmp_path: Path, how: str
+    console: ConsoleProcess, shell: Shell, tmp_path: Path, how: str
 ) -> None:
     forge, code = REFUSED[how]
     device = DeviceSimulator(console, f"bad-{how}")
@@ -316,7 +305,7 @@ def test_the_console_itself_reads_no_more_than_it_may(console: ConsoleProcess) -
         console.rest.post_bytes("devices/mine-8/receipt", b" " * (SignedReceipt.MOST_BYTES + 1))
 
 
-def test_no_link_and_no_pipe_is_read(console: ConsoleProcess, shell: Any, tmp_path: Path) -> None:
+def test_no_link_and_no_pipe_is_read(console: ConsoleProcess, shell: Shell, tmp_path: Path) -> None:
     device = DeviceSimulator(console, "mine-9")
     path = lay(tmp_path, "mine-9", receipt(device, 1))
     path.rename(tmp_path / "secret")
