@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from load import console as consoles
 from load import line as lines
 from load import swarm
+from simulators.console import ConsoleProcess
 
 Row = dict[str, object]
 SHM = Path("/dev/shm")
@@ -42,7 +43,8 @@ def folder() -> Iterator[Path]:
         yield Path(made)
 
 
-def main(asked: argparse.Namespace) -> dict[str, Any]:
+def main(*words: str) -> dict[str, Any]:
+    asked = _asked(words)
     if asked.mbit and (why := lines.possible()):
         return {"skipped": why}
     with ExitStack() as stack:
@@ -68,7 +70,7 @@ def main(asked: argparse.Namespace) -> dict[str, Any]:
 
 def _measured(
     asked: argparse.Namespace,
-    console: consoles.ConsoleProcess,
+    console: ConsoleProcess,
     swarms: list["subprocess.Popen[str]"],
     wire: lines.Wire | None,
 ) -> dict[str, Any]:
@@ -169,10 +171,14 @@ def _p95(values: list[float]) -> float:
     return values[min(len(values) - 1, round(0.95 * len(values)))]
 
 
-if __name__ == "__main__":
+def _asked(given: Sequence[str]) -> argparse.Namespace:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--devices", type=int, default=500)
     words.add_argument("--bytes", type=int, default=5_000_000)
     words.add_argument("--mbit", type=int, default=100)
     words.add_argument("--processes", type=int, default=4)
-    print(json.dumps(main(words.parse_args())))
+    return words.parse_args(given)
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))

@@ -38,6 +38,7 @@ from littoral_console.upkeep import heed_others, keep_up
 __all__ = ["Options", "Ready", "open_context", "run"]
 
 _GRACE_S: Final = 2
+_IDLE_S: Final = 65  # longer than a device's poll and its pause, and than a slow line's last bytes
 _WILDCARDS: Final = ("0.0.0.0", "::", "")  # noqa: S104 (compared with, not listened on)
 _log = logging.getLogger(__name__)
 
@@ -139,8 +140,7 @@ async def _run(
 class _Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     """One whose answers are called complete when they have left, or nearly.
 
-    TLS keeps half a mebibyte of each. What is there when uvicorn closes an idle connection, five
-    seconds after the end, is lost: 28 kB/s are too slow for that.
+    TLS keeps half a mebibyte of each. What is there when uvicorn closes an idle connection is lost.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -180,6 +180,7 @@ def _server(app: FastAPI, context: Context, *, secure: bool) -> _Server:
             server_header=False,
             lifespan="off",
             backlog=loop.AT_ONCE,
+            timeout_keep_alive=_IDLE_S,
             timeout_graceful_shutdown=_GRACE_S,
         )
     )
