@@ -11,13 +11,17 @@ from faults.crash_disk import Disk
 from faults.crash_file import Write
 from faults.crash_trace import left_out
 
-_WORDS: Final = ("strace", "-f", "-q", "-xx", "-s", "16777216", "-e", "trace=%file,%desc")
+_WORDS: Final = ("strace", "-q", "-xx", "-s", "16777216", "-e", "trace=%file,%desc")
 
 
 @contextmanager
-def recorded(pid: int, trace: Path) -> Iterator[None]:
-    """Write down what ``pid``, which waits, does until it ends."""
-    words = [*_WORDS, "-e", "signal=none", "-o", str(trace), "-p", str(pid)]
+def recorded(pid: int, trace: Path, *, follow: bool = True) -> Iterator[None]:
+    """Write down what ``pid``, which waits, does until it ends.
+
+    Who does not ``follow`` leaves alone what its children do, who change nothing there.
+    """
+    words = [*_WORDS, *(["-f"] if follow else []), "-e", "signal=none", "-o", str(trace)]
+    words += ["-p", str(pid)]
     tracer = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         attached(pid, tracer)

@@ -81,7 +81,7 @@ def live(
         acknowledged=acknowledged,
     )
     pid = ground.zygote.begin(job)
-    with crash_record.recorded(pid, trace):
+    with crash_record.recorded(pid, trace, follow=False):
         ground.zygote.go()
         code = ground.zygote.end()
     if code != DONE:

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-_CALL: Final = re.compile(r"^\d+ +(\w+)\((.*)\) += (-?\d+|0x[0-9a-f]+)(?: .*)?$", re.DOTALL)
+_CALL: Final = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (-?\d+|0x[0-9a-f]+)(?: .*)?$", re.DOTALL)
 _BROKEN: Final = " <unfinished ...>"
 _ARGUMENT: Final = re.compile(r'"(?:\\x[0-9a-f]{2})*"(?:\.\.\.)?|[^,\s][^,]*')
 
