@@ -91,22 +91,21 @@ def traced(
     Who does not ``follow`` its threads and children leaves those alone.
     """
     wanted = dict.fromkeys((*calls, *(one.call for one in injections)))
-    words = [
-        "strace",
-        *(["-f"] if follow else []),
-        "-y",
-        "-q",
-        "-s",
-        "48",
-        "-o",
-        str(trace),
-        "-p",
-        str(pid),
-    ]
+    words = ["-f"] if follow else []
+    words += ["-y", "-q", "-s", "48", "-o", str(trace)]
     words += ["-e", "trace=" + ",".join(wanted), "-e", "signal=none"]
     for one in injections:
         words += ["-e", one.argument]
-    tracer = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    with strace(pid, *words):
+        yield
+
+
+@contextmanager
+def strace(pid: int, *words: str) -> Iterator[None]:
+    """Have a hold of ``pid``, which waits; when the block is done, wait until it has ended."""
+    tracer = subprocess.Popen(
+        ["strace", *words, "-p", str(pid)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     try:
         attached(pid, tracer)
         yield

@@ -1,17 +1,16 @@
 """Writes down what a process does to a folder, and what lay there before it began."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from faults.calls import attached
+from faults.calls import strace
 from faults.crash_disk import Disk
 from faults.crash_file import Write
 from faults.crash_trace import left_out
 
-_WORDS: Final = ("strace", "-q", "-xx", "-s", "16777216", "-e", "trace=%file,%desc")
+_WORDS: Final = ("-q", "-xx", "-s", "16777216", "-e", "trace=%file,%desc")
 
 
 @contextmanager
@@ -21,15 +20,8 @@ def recorded(pid: int, trace: Path, *, follow: bool = True) -> Iterator[None]:
     Who does not ``follow`` leaves alone what its children do, who change nothing there.
     """
     words = [*_WORDS, *(["-f"] if follow else []), "-e", "signal=none", "-o", str(trace)]
-    words += ["-p", str(pid)]
-    tracer = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        attached(pid, tracer)
+    with strace(pid, *words):
         yield
-        tracer.wait(60)
-    finally:
-        tracer.terminate()
-        tracer.communicate()
 
 
 def load(root: Path) -> Disk:

@@ -20,7 +20,8 @@ from unittest.mock import patch
 
 from faults import encodings_teeth
 from faults.encodings_made import Hostile, hostile, pairs
-from faults.ground import SHM, TESTS
+from faults.ground import TESTS
+from faults.memory import SHM
 from faults.tally import Tally
 from littoral.bundle import encodings
 from littoral.errors import EncodingError, LittoralError

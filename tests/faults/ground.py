@@ -12,7 +12,6 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from typing import Final, Self
 from faults import calls
 from faults.calls import ALL, Call, Injection
 from faults.job import DONE, Goal, Job
+from faults.memory import in_memory
 from faults.scenarios import (
     ENCODED,
     FAILS_TEST,
@@ -55,7 +55,6 @@ poll_every_s = 0.05
 refused_retry_s = 0.05
 disk_reserve_bytes = 0
 """
-SHM: Final = Path("/dev/shm")
 _MODEL: Final = "model.tflite"
 
 
@@ -281,11 +280,6 @@ def _bundle(repo: RepositorySimulator, release: int) -> Path:
 
 @contextmanager
 def ground() -> Iterator[Ground]:
-    """Make a ground in memory where there is room: no disk is worn, and none is waited for."""
-    where = SHM if os.access(SHM, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="littoral-faults-", dir=where))
-    try:
-        with Ground(folder) as made:
-            yield made
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Make a ground in memory."""
+    with in_memory("faults") as folder, Ground(folder) as made:
+        yield made

@@ -20,10 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from faults.ground import SHM, TESTS
+from faults.ground import TESTS
 from faults.hostile_cases import Case
 from faults.hostile_sources import small
 from faults.hostile_watch import STEADY, Watch, wrong_answers
+from faults.memory import SHM
 from littoral.errors import LittoralError
 from littoral.wire.control import Activate, Try
 from littoral_agent.control import Control, OrderDeniedError, ServeDownError

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from faults.ground import SHM
 from faults.hostile_cases import Case, case
 from faults.hostile_sources import Source, small
 from faults.hostile_watch import STEADY, Watch, wrong_answers
+from faults.memory import SHM
 from faults.tally import Tally
 from littoral.bundle.manifest import NAME, Manifest
 from littoral.errors import LittoralError

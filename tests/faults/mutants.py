@@ -7,19 +7,15 @@ Bad is: anything **believed** that nobody signed, or whose bytes are not what th
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from tuf.api.exceptions import RepositoryError
 
-from faults.ground import SHM
+from faults.memory import in_memory
 from faults.mutants_made import Mutant, mutant
 from faults.mutants_world import Outcome, World, canonical
 from faults.tally import Tally
@@ -42,12 +38,8 @@ class Aim:
 
 @contextmanager
 def world() -> Iterator[World]:
-    where = SHM if os.access(SHM, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="littoral-mutants-", dir=where))
-    try:
+    with in_memory("mutants") as folder:
         yield World(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def run(here: World, aim: Aim) -> Iterator[Tally]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from faults import network_ledger
-from faults.ground import SHM
+from faults.memory import SHM
 from faults.network_cells import ARRIVES, CELLS, WAITS, Cell, Way
 from faults.network_device import Scene
 from faults.network_places import DEVICES

@@ -7,16 +7,14 @@ with shore() as here:
 """
 
 import http
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Self
 
 from faults.client import predict
-from faults.ground import SHM
+from faults.memory import in_memory
 from faults.pair import Pair
 from faults.scenarios import FAILS_TEST, NEXT, SOUND, Scenario, Start
 from littoral.tree import Tree
@@ -163,11 +161,6 @@ def _long(data: bytes, release: int) -> bytes:
 
 @contextmanager
 def shore() -> Iterator[Shore]:
-    """Make a shore in memory where there is room, as ``faults.ground`` does."""
-    where = SHM if os.access(SHM, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="littoral-shore-", dir=where))
-    try:
-        with Shore(folder) as made:
-            yield made
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Make a shore in memory."""
+    with in_memory("shore") as folder, Shore(folder) as made:
+        yield made
