@@ -2,7 +2,8 @@
 
 Rules only: it is told what happened, and when. As many bytes are asked for as come in a second,
 so that whatever else is said on the line waits no longer behind them; where an answer takes
-longer than that, as come in two round trips, for with less the line would never be full.
+longer than that, as come in two round trips, for with less the line would never be full; in three,
+for as long as each time more comes than ever before.
 """
 
 import random
@@ -17,6 +18,8 @@ FIRST: Final = 8 * 1024  # while nothing is known
 AHEAD_S: Final = 1.0
 _ASKS: Final = 4  # at once, so that one is always on its way
 _SAMPLES: Final = 8  # the best of so many says how fast the line is
+_GROWTH: Final = 1.25
+_LEVEL: Final = 6  # so often no better: this is how fast the line is
 _FIRST_PATIENCE_S: Final = 3.0
 _LEAST_PATIENCE_S: Final = 2.0
 _FIRST_BYTES_S: Final = 4.0  # LEAST, at a kilobyte a second
@@ -32,13 +35,15 @@ class Flow:
         self._rtt_s = self._spread_s = 0.0
         self._tries, self._jitter = 0, 1.0
         self._measured = False  # whether any bytes came
+        self._best, self._level = 0.0, 0  # the best rate so far, and how often it was no better
 
     @property
     def window(self) -> int:
         """Return how many bytes may be under way."""
         if not self._rates:
             return LEAST if self._tries else FIRST
-        ahead_s = max(AHEAD_S, 2 * (self._least_rtt_s or 0.0))
+        trips = 2 if self._level >= _LEVEL else 3  # while more comes every time, more is tried
+        ahead_s = max(AHEAD_S, trips * (self._least_rtt_s or 0.0))
         return int(min(max(max(self._rates) * ahead_s, LEAST), MOST))
 
     @property
@@ -71,9 +76,14 @@ class Flow:
         """Take note that ``count`` bytes came while one ask was under way."""
         self._rates.append(count / max(seconds, 1e-3))
         self._measured = True
+        if self._rates[-1] > _GROWTH * self._best:
+            self._best, self._level = self._rates[-1], 0
+        else:
+            self._level += 1
 
     def silent(self) -> None:
         """Take note that patience ended: the line is not what it was, and patience grows."""
         self._rates.clear()
+        self._best, self._level = 0.0, 0
         self._tries += 1
         self._jitter = random.uniform(1.0, 1.25)  # noqa: S311 (no secret)
