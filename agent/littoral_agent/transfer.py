@@ -158,10 +158,10 @@ class Transfer:
 
     def _silence(self, came: int, messages: int) -> LittoralError:
         """Return what it means; a line that goes dead in a block gave a part of it before."""
-        name, lately = self.spans.name, came - (came if self._later is None else self._later)
-        if lately > _TRICKLE and messages == 0:
-            rate = (came - self._received[0]) / SILENCE_S
-            return SlowError(f"{name}: {rate:.0f} bytes a second over the broker")
+        name, drips = self.spans.name, self._later is not None and came > self._later
+        came -= self._received[0]
+        if drips and came > _TRICKLE and messages == 0:
+            return SlowError(f"{name}: {came / SILENCE_S:.0f} bytes a second over the broker")
         return UnreachableError(f"{name}: no console answers over the broker")
 
 

@@ -192,6 +192,7 @@ def test_a_connection_that_ends_ends_what_comes_over_it(*, again: bool) -> None:
         (0, 0, 0, UnreachableError),
         (24, 0, 0, UnreachableError),
         (0, 100, 0, SlowError),
+        (0, 30, 0, SlowError),  # in the second half less than a sign of life
         (0, 100, 1, UnreachableError),
         (9000, 0, 0, UnreachableError),  # a line that went dead in the middle of a block
     ],
