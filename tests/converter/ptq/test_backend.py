@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from littoral_converter import check
+from littoral_converter.ptq import backend, observe
+from littoral_converter.ptq.backend import Plan
+from littoral_converter.ptq.network import Network
+
+pytest.importorskip("ai_edge_quantizer")
+
+Floats = NDArray[np.float32]
+Ranges = dict[int, tuple[float, float]]
+
+
+@pytest.fixture
+def whole(network: Network, digits: Floats) -> Ranges:
+    names = {network.name(t): t for t in network.activations}
+    held = observe.survey(network.write(), digits[:50], names)
+    return {names[n]: (min(s.low, 0), max(s.high, 0)) for n, s in held.items()}
+
+
+def test_all_is_integer_and_nothing_lies_behind_the_flatbuffer(
+    network: Network, whole: Ranges
+) -> None:
+    made = backend.quantize(network, whole)
+    assert check.read(made).fully_integer
+    model = schema.Model.GetRootAs(made, 0)
+    assert all(model.Buffers(k).Offset() <= 1 for k in range(model.BuffersLength()))
+    assert backend.quantize(network, whole) == made
+
+
+def test_the_ranges_are_ours(network: Network, whole: Ranges) -> None:
+    convolved = network.ops[0].outputs[0]
+    made = Network.read(backend.quantize(network, whole | {convolved: (0.0, 2.55)}))
+    tensor = made._graph.tensors[convolved]
+    assert made.name(convolved) == network.name(convolved)
+    assert tensor.quantization.scale[0] == pytest.approx(0.01, rel=1e-5)
+    assert list(tensor.quantization.zeroPoint) == [-128]
+
+
+def scales(model: bytes) -> set[int]:
+    """Return how many scales the weights of dense layers have."""
+    graph = schema.Model.GetRootAs(model, 0).Subgraphs(0)
+    dense = [op for op in Network.read(model).ops if op.kind == "FULLY_CONNECTED"]
+    return {graph.Tensors(op.inputs[1]).Quantization().ScaleLength() for op in dense}
+
+
+def test_dense_layers_have_one_scale_where_an_edge_tpu_wants_it(
+    network: Network, whole: Ranges
+) -> None:
+    assert scales(backend.quantize(network, whole)) == {10, 16}
+    assert scales(backend.quantize(network, whole, Plan(dense_per_channel=False))) == {1}
+
+
+def test_an_operator_can_be_left_alone(network: Network, whole: Ranges) -> None:
+    (deep,) = (op.index for op in network.ops if op.kind == "DEPTHWISE_CONV_2D")
+    left = check.read(backend.quantize(network, whole, Plan().but([deep], "float")))
+    assert {o.name: o.floats for o in left.operators if o.floats} == {
+        "DEPTHWISE_CONV_2D": 1,
+        "DEQUANTIZE": 1,
+        "QUANTIZE": 1,
+    }
+
+
+def test_one_that_is_widened_keeps_its_weights_in_eight_bits(
+    network: Network, whole: Ranges
+) -> None:
+    every = [op.index for op in network.ops]
+    sizes = {
+        precision: len(backend.quantize(network, whole, Plan().but(every, precision)))
+        for precision in ("int8", "widened", "float")
+    }
+    assert sizes["widened"] < 1.3 * sizes["int8"]
+    assert sizes["float"] > 1.4 * sizes["widened"]

@@ -1,0 +1,110 @@
+import sys
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from converter.crops import SHARED, crops
+from littoral.errors import ConversionError, MisuseError
+from littoral_converter import check
+from littoral_converter.ptq import observe
+from littoral_converter.ptq.judge import compare
+from littoral_converter.ptq.network import Network
+from littoral_converter.ptq.quantize import STEPS, quantize
+
+pytest.importorskip("ai_edge_quantizer")
+
+Floats = NDArray[np.float32]
+TINY_ML = SHARED / "models/mlperf_tiny"
+here = pytest.mark.skipif(not TINY_ML.exists(), reason="shared models are not here")
+
+
+def test_the_model_is_integer_and_near_and_the_steps_are_told(tiny: bytes, digits: Floats) -> None:
+    said: list[str] = []
+    done = quantize(tiny, digits[:200], say=said.append)
+    assert check.read(done.model).fully_integer
+    assert said == ["plain", *STEPS] == [d.step for d in done.steps]
+    reference = observe.answers(tiny, digits[400:])
+    plain = quantize(tiny, digits[:200], steps=())
+    before, after = (
+        compare(reference, observe.answers(d.model, digits[400:])) for d in (plain, done)
+    )
+    assert after.loss < before.loss
+    assert after.agreement is not None
+    assert after.agreement > 0.985
+    assert quantize(tiny, digits[:200]).model == done.model
+
+
+def test_a_step_that_makes_it_worse_is_undone(
+    tiny: bytes, digits: Floats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules[quantize.__module__]
+    monkeypatch.setattr(module.ranges, "best", lambda _values, **_: (-0.1, 0.1))
+    done = quantize(tiny, digits[:60], steps=["ranges"])
+    assert [(d.step, d.kept) for d in done.steps] == [("plain", True), ("ranges", False)]
+    assert done.model == quantize(tiny, digits[:60], steps=()).model
+
+
+def test_bytes_at_its_ends_answer_as_int8_does(tiny: bytes, digits: Floats) -> None:
+    int8, uint8 = (quantize(tiny, digits[:40], steps=(), io=io).model for io in ("int8", "uint8"))
+    assert np.array_equal(observe.answers(int8, digits[:50]), observe.answers(uint8, digits[:50]))
+
+
+def test_what_shall_stay_float_stays_float(tiny: bytes, digits: Floats) -> None:
+    network = Network.read(tiny)
+    name = network.name(network.ops[0].outputs[0])
+    done = quantize(tiny, digits[:40], keep_float={name})
+    assert {o.name: o.floats for o in check.read(done.model).operators}["CONV_2D"] == 1
+    with pytest.raises(MisuseError, match="no operator that makes 'conv9'"):
+        quantize(tiny, digits[:40], keep_float={"conv9"})
+
+
+def test_samples_that_do_not_fit_are_told(tiny: bytes, digits: Floats) -> None:
+    with pytest.raises(ConversionError, match=r"expected samples of \[8, 8, 1\], found \[8, 8\]"):
+        quantize(tiny, digits[:40, ..., 0])
+
+
+def test_a_float_model_that_gives_nan_is_told(tiny: bytes, digits: Floats) -> None:
+    network = Network.read(tiny)
+    weights = network.ops[0].inputs[1]
+    value = network.constant(weights)
+    assert value is not None
+    network.set_constant(weights, value * np.float32(np.nan))
+    with pytest.raises(ConversionError, match="NaN or infinity"):
+        quantize(network.write(), digits[:40])
+
+
+@here
+@pytest.mark.slow
+def test_resnet8_is_integer_small_and_nearer_than_the_reference() -> None:
+    calibration, evaluation = crops()
+    exact = (TINY_ML / "resnet8_float32.tflite").read_bytes()
+    known = (TINY_ML / "resnet8_int8.tflite").read_bytes()
+    done = quantize(exact, calibration)
+    assert check.read(done.model).fully_integer
+    assert len(done.model) <= 1.05 * len(known)
+    wanted = observe.answers(exact, evaluation)
+    theirs, ours = (
+        compare(wanted, observe.answers(m, evaluation)).agreement for m in (known, done.model)
+    )
+    assert theirs is not None
+    assert ours is not None
+    assert ours >= 0.95 > theirs
+
+
+@here
+def test_keyword_spotting_is_as_good_as_the_reference() -> None:
+    data = np.load(SHARED / "data/kws01/kws01_dev.npz")
+    order = np.random.default_rng(0).permutation(len(data["x"]))
+    x, y = data["x"][order], data["y"][order]
+    exact, known = (
+        (TINY_ML / f"kws_ref_model_{kind}.tflite").read_bytes() for kind in ("float32", "int8")
+    )
+    done = quantize(exact, x[:100])
+    wanted, theirs, ours = (observe.answers(m, x[100:]) for m in (exact, known, done.model))
+    right = [float((a.argmax(axis=1) == y[100:]).mean()) for a in (theirs, ours)]
+    assert right[1] >= right[0]
+    agreement = compare(wanted, ours).agreement
+    assert agreement is not None
+    assert agreement >= 0.984
+    assert check.read(done.model).fully_integer
