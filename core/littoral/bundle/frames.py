@@ -101,9 +101,7 @@ class Reader:
         if size not in (None, told) or not 0 < told <= most:
             expected = f"1 to {most}" if size is None else size
             raise MalformedError(f"a frame: expected {expected} bytes in it, it says {told}")
-        frame = bytearray(
-            head
-        )  # no list: there may be 200,000 blocks of five bytes
+        frame = bytearray(head)  # no list: there may be 200,000 blocks of five bytes
         for part in _blocks(read, most=_bound(told)):
             frame += part
         try:
