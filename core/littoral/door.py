@@ -33,6 +33,7 @@ _EXTRAS: Final = {
 }
 _ELSEWHERE: Final = {  # commands that this machine may do without, by the extra that brings them
     "convert": "converter",
+    "inspect": "converter",
     "publish": "converter",
     "console": "console",
     "fleet": "console",
