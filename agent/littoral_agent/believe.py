@@ -23,6 +23,7 @@ from littoral.errors import (
     RollbackError,
     SignatureError,
     StaleError,
+    StorageError,
     UnfitError,
     UnreachableError,
 )
@@ -221,9 +222,12 @@ class Believer:
         return outage
 
     def _timestamp(self) -> bytes | None:
+        path = self._tree.metadata / "timestamp.json"
         try:
-            return (self._tree.metadata / "timestamp.json").read_bytes()
-        except OSError:
+            with durable.storage_errors(path):
+                return path.read_bytes() if path.exists() else None
+        except StorageError as e:
+            log.warning("%s [%s]", e, e.code)
             return None
 
     def _take_note(self, before: bytes | None, after: bytes | None, *, lags: bool) -> None:

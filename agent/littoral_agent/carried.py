@@ -23,10 +23,7 @@ class Carried:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            self._sha256 = path.read_text()[:_MOST]
-        except (OSError, ValueError):
-            self._sha256 = ""
+        self._sha256 = _read(path)
 
     def holds(self, data: bytes | None) -> bool:
         """Whether nobody but a medium has said ``data`` so far."""
@@ -46,6 +43,17 @@ class Carried:
             durable.remove(self._path)
         except StorageError as e:
             log.warning("%s [%s]", e, e.code)
+
+
+def _read(path: Path) -> str:
+    try:
+        with durable.storage_errors(path):
+            return path.read_bytes()[:_MOST].decode() if path.exists() else ""
+    except ValueError:
+        log.warning("%s: expected a sha256, found something else; it is forgotten", path)
+    except StorageError as e:
+        log.warning("%s [%s]", e, e.code)
+    return ""
 
 
 def _digest(data: bytes) -> str:

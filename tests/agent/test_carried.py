@@ -37,3 +37,12 @@ def test_a_disk_that_does_not_keep_it_is_no_trouble_now(
 def test_what_is_no_sha256_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "carried").write_bytes(b"\xff\xfe")
     assert not Carried(tmp_path / "carried").holds(b"word")
+
+
+def test_what_cannot_be_read_holds_nothing_and_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "carried").mkdir()  # root may read every file, and no folder as one
+    with caplog.at_level(logging.WARNING):
+        assert not Carried(tmp_path / "carried").holds(b"word")
+    assert "[storage]" in caplog.text
