@@ -55,6 +55,17 @@ def test_a_sum_ties_its_channels(network: Network) -> None:
     assert len(roots) == 1
 
 
+def test_what_is_flattened_differently_cannot_share_factors() -> None:
+    ties = equalise._Ties()
+    for tensor in range(4):
+        ties.root(tensor)
+    ties.repeat(0, 1, 4)
+    ties.tie(1, 2)
+    assert ties.fixed == {1, 2}
+    ties.tie(3, 2)
+    assert {frozenset(group) for group in ties.groups()} == set()
+
+
 @pytest.mark.parametrize("power", [0.5, 1.0])
 def test_any_factor_is_exact(
     network: Network, digits: Floats, monkeypatch: pytest.MonkeyPatch, power: float

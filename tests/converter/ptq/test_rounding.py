@@ -45,6 +45,16 @@ def test_all_lies_on_the_grid_and_the_grid_can_be_found_again(
     assert np.allclose(rounding.grid(done, per_channel=per_channel), step, rtol=1e-6)
 
 
+def test_the_largest_weight_keeps_its_place_whatever_its_neighbours_owe(
+    inputs: rounding.Floats,
+) -> None:
+    rows = np.random.default_rng(3).normal(size=(500, 40)).astype(np.float32)
+    step = rounding.grid(rows, per_channel=True)
+    moments = inputs.T.astype(float) @ inputs / len(inputs)
+    stored = rounding.on_grid(rows, moments, step, seen=len(inputs)) / step
+    assert np.allclose(np.abs(stored).max(axis=1), rounding.TOP)
+
+
 def test_an_input_that_never_varies_rounds_each_weight_alone(rows: rounding.Floats) -> None:
     step = rounding.grid(rows, per_channel=True)
     done = rounding.on_grid(rows, np.zeros((40, 40)), step, seen=10)
