@@ -27,8 +27,8 @@ from littoral.errors import (
 from littoral.tree import Tree
 from littoral_agent import child, decode_status
 from littoral_agent.halting import Halt
-from littoral_agent.origin import CHUNK_BYTES
 from littoral_agent.part import Part
+from littoral_agent.streams import CHUNK_BYTES
 
 LEAST_CPU_S: Final = 10
 BYTES_PER_CPU_S: Final = 2 * 2**20  # a tenth of what the slowest board of ours does

@@ -19,8 +19,8 @@ from littoral import records
 from littoral.errors import LittoralError
 from littoral.wire.receipt import SignedReceipt
 from littoral_agent.folder import Folder
-from littoral_agent.origin import CHUNK_BYTES
 from littoral_agent.receipt import Told
+from littoral_agent.streams import CHUNK_BYTES
 from littoral_agent.taking import Taken
 
 _MOST_TAKEN: Final = 1024 * 1024  # a document of 64 KiB names hundreds of models

@@ -11,10 +11,10 @@ from typing import Final
 from littoral.errors import EndlessError, HashError, SlowError, UnreachableError
 from littoral.tree import Tree
 from littoral_agent.halting import Halt
-from littoral_agent.origin import SLOW_OVER_S, Stream, Streams
 from littoral_agent.pace import Rate
 from littoral_agent.part import Part, blob_name
 from littoral_agent.room import Room
+from littoral_agent.streams import SLOW_OVER_S, Stream, Streams
 from littoral_agent.struck import Struck
 from littoral_agent.turns import Turns
 from littoral_agent.usage import Usage
@@ -128,7 +128,7 @@ def _fill(
                 part.write(chunk)
             came(len(chunk))
             pace.moved(len(chunk))
-            if limits.rate is not None and stream.metered:
+            if limits.rate is not None and not stream.offline:
                 pause_s = limits.rate.took(len(chunk))
                 halt.wait(pause_s)
                 pace.paused(pause_s)
@@ -138,7 +138,7 @@ def _fill(
 
 def _counted(stream: Stream, limits: Limits, *, expected: int) -> Iterator[bytes]:
     """Walk the chunks; what comes over the network is counted before it comes."""
-    if limits.usage is None or not stream.metered:
+    if limits.usage is None or stream.offline:
         return stream.chunks
     return limits.usage.counted(stream.chunks, expected=expected)
 

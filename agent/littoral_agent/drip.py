@@ -10,13 +10,13 @@ import struct
 from typing import IO, TYPE_CHECKING, Final
 
 from littoral.errors import SlowError
+from littoral_agent.streams import LEAST_BYTES_PER_S
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-LEAST_BYTES_PER_S: Final = 256.0
 _TCP_INFO: Final = getattr(socket, "TCP_INFO", None)
-_RECEIVED_AT: Final = 128  # tcpi_bytes_received in Linux's struct tcp_info, 64 bits
+_RECEIVED: Final = struct.Struct("=128xQ")  # tcpi_bytes_received, since Linux 4.1
 
 
 class Dripping(io.RawIOBase):
@@ -37,11 +37,11 @@ class Dripping(io.RawIOBase):
 
         """
         while True:
-            before, within_s = _received(self._sock), self._sock.gettimeout()
+            before, within_s = received(self._sock), self._sock.gettimeout()
             try:
                 return self._sock.recv_into(buffer)
             except TimeoutError:
-                came = _received(self._sock) - before
+                came = received(self._sock) - before
                 if came == 0 or not within_s:
                     raise
                 if came < LEAST_BYTES_PER_S * within_s:
@@ -56,13 +56,12 @@ class Dripping(io.RawIOBase):
         super().close()
 
 
-def _received(sock: socket.socket) -> int:
-    """Return how many bytes ever arrived, 0 where the kernel does not say."""
+def received(sock: socket.socket) -> int:
+    """Return how many bytes ever arrived, 0 where the kernel does not say or all has just ended."""
     if _TCP_INFO is None or sock.family not in {socket.AF_INET, socket.AF_INET6}:
         return 0
     try:
-        told = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _RECEIVED_AT + 8)
-        (count,) = struct.unpack_from("=Q", told, _RECEIVED_AT)
+        (count,) = _RECEIVED.unpack(sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _RECEIVED.size))
     except (OSError, struct.error):
         return 0
     return int(count)

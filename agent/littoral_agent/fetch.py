@@ -25,8 +25,8 @@ from littoral.sizes import size
 from littoral.tree import Tree
 from littoral_agent.download import Limits, download
 from littoral_agent.halting import Halt
-from littoral_agent.origin import Streams
 from littoral_agent.part import Part
+from littoral_agent.streams import Streams
 from littoral_agent.ways import Way, Ways, each_once
 
 

@@ -22,7 +22,7 @@ from littoral.errors import (
     MalformedError,
     UnreachableError,
 )
-from littoral_agent.origin import CHUNK_BYTES, Stream
+from littoral_agent.streams import CHUNK_BYTES, Stream
 
 _NO_LINK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_SO: Final = {errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
@@ -77,7 +77,7 @@ class Folder:
                 size = os.fstat(fd).st_size
             if start >= size > 0:
                 raise HashError(name, signed=f"more than {start}", found="less", kind="length")
-            yield Stream(start, size, self._chunks(name, fd, start), metered=False)
+            yield Stream(start, size, self._chunks(name, fd, start), offline=True)
 
     def _chunks(self, name: str, fd: int, at: int) -> Iterator[bytes]:
         with self._reading(name):

@@ -20,8 +20,6 @@ from littoral_agent import tunnel
 from littoral_agent.drip import Dripping
 from littoral_agent.routes import Proxy
 
-CONNECT_S: Final = 10.0
-
 
 class _Answer(http.client.HTTPResponse):
     """An answer whose head may take twice as long as one read of the socket."""
@@ -79,17 +77,22 @@ class _SecuredPool(HTTPSConnectionPool):
 _BY_SCHEME: Final = {"http": _PlainPool, "https": _SecuredPool}
 
 
-def by_scheme(proxy: Proxy | None) -> dict[str, type[HTTPConnectionPool]]:
-    """Return what a PoolManager asks for: whose connections go where; the secured by ``proxy``."""
+def by_scheme(proxy: Proxy | None, *, within_s: float) -> dict[str, type[HTTPConnectionPool]]:
+    """Return what a PoolManager asks for: whose connections go where; the secured by ``proxy``.
+
+    ``within_s`` is how long that one may take to connect.
+    """
     if proxy is None:
         return _BY_SCHEME
-    way = proxy
+    return {**_BY_SCHEME, "https": _tunnelled(proxy, within_s=within_s)}
 
+
+def _tunnelled(proxy: Proxy, *, within_s: float) -> type[HTTPSConnectionPool]:
     class Tunnelled(_Secured):
         def _new_conn(self) -> socket.socket:
-            return tunnel.connect(way, self.host, self.port or 443, within_s=CONNECT_S)
+            return tunnel.connect(proxy, self.host, self.port or 443, within_s=within_s)
 
     class TunnelledPool(HTTPSConnectionPool):
         ConnectionCls = Tunnelled
 
-    return {**_BY_SCHEME, "https": TunnelledPool}
+    return TunnelledPool

@@ -15,10 +15,11 @@ from typing import Final, Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from littoral.errors import ForgottenError, StaleError, UnreachableError
-from littoral_agent.origin import Origin, Stream
+from littoral_agent.origin import Origin
 from littoral_agent.reply import MovedError, check_file, forgotten
 from littoral_agent.routes import Proxy, moved
 from littoral_agent.settings import Settings
+from littoral_agent.streams import Stream
 from littoral_agent.tls import Public
 
 MOST_MOVES: Final = 3

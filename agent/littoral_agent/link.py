@@ -6,12 +6,11 @@ It knows paho, and nothing of what is said over the connection.
 import math
 import socket
 import ssl
-import struct
 from typing import TYPE_CHECKING, Final
 
 from littoral import addresses
 from littoral.errors import UnreachableError
-from littoral_agent import tunnel
+from littoral_agent import drip, tunnel
 from littoral_agent.denial import by_broker
 from littoral_agent.routes import Proxy
 from littoral_agent.verdict import REVOKED
@@ -24,7 +23,6 @@ SHORT_S: Final = 3600.0  # a connection that ends sooner may have been forgotten
 LEAST_KEEPALIVE_S: Final = 240.0  # … it is proven twice as often from then on, down to this
 UNHEARD_S: Final = 60  # what was sent and nobody confirmed for so long ends the connection
 SESSION_S: Final = 7 * 24 * 3600  # how long the broker keeps what we have not heard
-_TCP_INFO: Final = struct.Struct("=128xQ")  # tcpi_bytes_received, since Linux 4.1
 
 
 def new(
@@ -35,10 +33,11 @@ def new(
     proxy: Proxy | None = None,
 ) -> "Client":
     """Return a client that is not connected yet; ``will`` is a topic and what is retained there."""
-    from paho.mqtt.client import MQTTv5
+    from paho.mqtt.client import Client, MQTTv5
     from paho.mqtt.enums import CallbackAPIVersion
 
-    client = _kind(proxy)(CallbackAPIVersion.VERSION2, device, protocol=MQTTv5)
+    kind = Client if proxy is None else _tunnelled(proxy)
+    client = kind(CallbackAPIVersion.VERSION2, device, protocol=MQTTv5)
     client.connect_timeout = CONNECT_S
     client.tls_set_context(secured)
     client.will_set(*will, qos=1, retain=True)
@@ -87,13 +86,7 @@ def read(client: "Client") -> None:
 def received(client: "Client") -> int:
     """Return how many bytes have come over the connection, as the kernel counts them."""
     opened = client.socket()
-    try:
-        if isinstance(opened, socket.socket) and hasattr(socket, "TCP_INFO"):
-            found = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-            return int(_TCP_INFO.unpack(found)[0])
-    except (OSError, struct.error):
-        pass  # it has just ended, or this kernel does not count
-    return 0
+    return drip.received(opened) if isinstance(opened, socket.socket) else 0
 
 
 def keepalive_after(lived_s: float, keepalive_s: float) -> float:
@@ -107,19 +100,15 @@ def keepalive_after(lived_s: float, keepalive_s: float) -> float:
     return max(LEAST_KEEPALIVE_S, keepalive_s / 2)
 
 
-def _kind(proxy: Proxy | None) -> "type[Client]":
+def _tunnelled(proxy: Proxy) -> "type[Client]":
     """Return a client whose connections go through ``proxy``."""
     from paho.mqtt.client import Client
 
-    if proxy is None:
-        return Client
-    way = proxy
-
     class Tunnelled(Client):
         def _create_socket_connection(self) -> socket.socket:
-            if not way.serves(self.host):
+            if not proxy.serves(self.host):
                 return super()._create_socket_connection()
-            return tunnel.connect(way, self.host, self.port, within_s=CONNECT_S)
+            return tunnel.connect(proxy, self.host, self.port, within_s=CONNECT_S)
 
     return Tunnelled
 

@@ -8,12 +8,11 @@ import contextlib
 import http
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from littoral.errors import (
@@ -25,6 +24,7 @@ from littoral.errors import (
 from littoral_agent import tls
 from littoral_agent.reply import MAX_FAILURE, Reply, check_file, forgotten
 from littoral_agent.routes import Proxy
+from littoral_agent.streams import CHUNK_BYTES, LEAST_BYTES_PER_S, SLOW_OVER_S, Stream
 from littoral_agent.tls import Public
 
 if TYPE_CHECKING:
@@ -33,29 +33,8 @@ if TYPE_CHECKING:
 
 CONNECT_S: Final = 10.0
 READ_S: Final = 30.0
-CHUNK_BYTES: Final = 64 * 1024
-SLOW_OVER_S: Final = 30.0  # over how long an answer's rate is judged
-_LEAST_BYTES_PER_S: Final = 256.0
 _GIVEN: Final = {http.HTTPStatus.OK, http.HTTPStatus.PARTIAL_CONTENT}
 _BUSY: Final = {http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS}
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """A body as it arrives: its first byte's place in the file, and how long the file is."""
-
-    start: int
-    total: int | None
-    chunks: Iterator[bytes]
-    end: Callable[[], None] = lambda: None  # from another thread: no more chunks come
-    metered: bool = True  # it comes over a network
-
-
-class Streams(Protocol):
-    """Where files come from, by their name in the repository."""
-
-    def stream(self, name: str, *, start: int = 0) -> AbstractContextManager[Stream]:
-        """Open the file ``name``, from byte ``start`` if that is possible."""
 
 
 class Origin:
@@ -90,7 +69,7 @@ class Origin:
                     ssl_context=tls.context(self._ca) if secured else None,
                     headers={"User-Agent": "littoral-agent", "Accept-Encoding": "identity"},
                 )
-                self._made.pool_classes_by_scheme = heads.by_scheme(self._proxy)
+                self._made.pool_classes_by_scheme = heads.by_scheme(self._proxy, within_s=CONNECT_S)
             return self._made
 
     def close(self) -> None:
@@ -247,7 +226,7 @@ def _capped(path: str, response: "BaseHTTPResponse", limit: int) -> bytes:
         passed = time.monotonic() - since
         if passed < SLOW_OVER_S:
             continue
-        if came < passed * _LEAST_BYTES_PER_S:
+        if came < passed * LEAST_BYTES_PER_S:
             raise SlowError(f"{path}: {came / passed:.0f} bytes a second")
         since, came = time.monotonic(), 0  # what came at first is no credit for later
     return bytes(data)

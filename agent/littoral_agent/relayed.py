@@ -7,7 +7,7 @@ from typing import Final
 from littoral.errors import EndlessError
 from littoral.wire.blocks import MOST_BLOCK, TIME
 from littoral_agent.blocks import Blocks
-from littoral_agent.origin import Stream
+from littoral_agent.streams import Stream
 
 _TIME_BYTES: Final = 4096
 

@@ -19,8 +19,9 @@ from littoral.errors import (
 )
 from littoral_agent.folder import Folder
 from littoral_agent.hosts import Hosts, Repository, copy
-from littoral_agent.origin import Origin, Stream, Streams
+from littoral_agent.origin import Origin
 from littoral_agent.settings import COPIES, FOLDER, HTTPS, MQTT
+from littoral_agent.streams import Stream, Streams
 from littoral_agent.tls import Public
 
 if TYPE_CHECKING:

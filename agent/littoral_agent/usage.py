@@ -16,7 +16,7 @@ from typing import Final
 from littoral import durable, records
 from littoral.errors import OverAllowanceError, SpentError, StorageError
 from littoral.sizes import size
-from littoral_agent.origin import CHUNK_BYTES
+from littoral_agent.streams import CHUNK_BYTES
 
 BLOCK_BYTES: Final = 256 * 1024
 _MAX_BYTES: Final = 4096

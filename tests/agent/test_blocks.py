@@ -108,7 +108,7 @@ def test_a_file_comes_whole_each_byte_once_and_never_more_than_a_window_at_once(
     wire = Wire({"blobs/x": FILE})
     most = 0
     with wire.up() as relayed, relayed.stream("blobs/x") as stream:
-        assert (stream.start, stream.metered) == (0, True)
+        assert (stream.start, stream.offline) == (0, False)
         found = b""
         for chunk in stream.chunks:
             found += chunk

@@ -27,12 +27,13 @@ from littoral.errors import (
     UnreachableError,
 )
 from littoral.tree import Tree
-from littoral_agent import download, fetch, origin
+from littoral_agent import download, fetch
 from littoral_agent.download import MOST_STRIKES, Limits
 from littoral_agent.fetch import drop_damaged
 from littoral_agent.halting import Halt, HaltedError
 from littoral_agent.hosts import Repository
-from littoral_agent.origin import Origin, Stream
+from littoral_agent.origin import Origin
+from littoral_agent.streams import SLOW_OVER_S, Stream
 from littoral_agent.ways import arrived
 from simulators.repository import Fault, RepositorySimulator
 
@@ -225,7 +226,7 @@ def test_the_lowest_rate_holds_in_every_window(
     limits = Limits(min_rate_bytes_per_s=256, clock=lambda: source.now_s)
     with pytest.raises(SlowError, match="expected at least 256"):
         bring([model], source, tree, limits=limits)
-    assert source.now_s <= found_s + origin.SLOW_OVER_S / 2
+    assert source.now_s <= found_s + SLOW_OVER_S / 2
 
 
 def test_who_is_slow_and_steady_is_not_given_up(tree: Tree, model: File, data: bytes) -> None:

@@ -14,7 +14,7 @@ from littoral.tree import Tree
 from littoral_agent.download import Limits
 from littoral_agent.fetch import bring
 from littoral_agent.halting import Halt, HaltedError
-from littoral_agent.origin import Stream
+from littoral_agent.streams import Stream
 
 MB = 1_000_000
 RESERVE = 10 * MB

@@ -9,7 +9,7 @@ import pytest
 
 from littoral import durable
 from littoral.errors import DiskFullError, OverAllowanceError, SpentError
-from littoral_agent.origin import CHUNK_BYTES
+from littoral_agent.streams import CHUNK_BYTES
 from littoral_agent.usage import BLOCK_BYTES, Usage
 
 MB = 1_000_000

@@ -31,8 +31,8 @@ from littoral.trust.keyfiles import load_signer
 from littoral.trust.keys import sign_time
 from littoral.wire.control import Tried
 from littoral_agent import parts
-from littoral_agent.origin import CHUNK_BYTES, Stream
 from littoral_agent.reply import Reply, forgotten
+from littoral_agent.streams import CHUNK_BYTES, Stream
 from simulators.serve import ServeSimulator
 
 

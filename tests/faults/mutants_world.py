@@ -31,10 +31,10 @@ from littoral_agent.deeds import fetching
 from littoral_agent.deeds.means import Means
 from littoral_agent.halting import Halt
 from littoral_agent.identity import Enrolment
-from littoral_agent.origin import Stream
 from littoral_agent.preflight import Preflight
 from littoral_agent.settings import Settings
 from littoral_agent.sources import Sources
+from littoral_agent.streams import Stream
 from simulators.repository import RepositorySimulator
 
 DEVICE: Final = "pi-7"
