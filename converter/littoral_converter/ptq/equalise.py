@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 
 _POWERS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 _LEAST: Final = 1e-3  # of the largest channel: below, a channel counts as empty
-_ROWS: Final = 4_096  # of what was seen: enough to choose a power
+_VALUES: Final = 300_000  # of what was seen: enough to choose a power
 _PASSING: Final = ("RELU", "MAX_POOL_2D", "AVERAGE_POOL_2D", "PAD")
 
 
@@ -59,7 +59,7 @@ def equalise(network: Network, seen: Mapping[int, Floats]) -> int:
 
     ``seen`` is what each activation held, as [n, channels].
     """
-    seen = {t: v[:: -(-len(v) // _ROWS)] for t, v in seen.items()}
+    seen = {t: v[:: -(-v.size // _VALUES)] for t, v in seen.items()}
     layers = tuple(linear.layers(network))
     ties = _ties(network, layers)
     changed = 0

@@ -15,7 +15,7 @@ from littoral.errors import BackendError
 Floats = NDArray[np.float32]
 
 _MOST: Final = 20_000  # values of a channel that are kept
-_KEPT_BYTES: Final = 256 * 2**20
+_KEPT_BYTES: Final = 128 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

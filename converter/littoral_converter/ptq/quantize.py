@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 STEPS: Final[tuple[Step, ...]] = ("relax", "ranges", "rounding", "equalise")
 _JUDGED: Final = 5  # one sample in so many is kept for judging
 _FEW: Final = 20  # samples: of fewer, none can be spared
-_ROWS: Final = 8_192  # of what was seen: enough to choose a range
+_VALUES: Final = 300_000  # of what was seen: enough to choose a range
 _WORSE: Final = 1.02  # times the loss: more is no chance
 
 
@@ -206,4 +206,4 @@ def _searched(network: Network, seen: dict[int, Seen]) -> dict[int, tuple[float,
 
 
 def _some(seen: Seen) -> Floats:
-    return seen.values[:: -(-len(seen.values) // _ROWS)]
+    return seen.values[:: -(-seen.values.size // _VALUES)]

@@ -27,7 +27,7 @@ _SAMPLES: Final = 128  # that a layer's places are taken from, and more where it
 _WORK: Final = 2_000_000_000  # multiplications a sample, of all waves together
 _WAVES: Final = 6  # at least: later layers should see what earlier ones have become
 _WIDEST: Final = 2_304  # taps: above, the moments' inverse takes longer than it earns
-_KEPT_BYTES: Final = 256 * 2**20  # activations held at a time, float and int8 each
+_KEPT_BYTES: Final = 128 * 2**20  # activations held at a time, float and int8 each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +50,17 @@ def refine(
     rng = np.random.default_rng(how.seed)
     exact = reference.write()
     for wave in _waves(network, todo):
-        inputs = sorted({layer.input for layer in wave})
         some = _some(network, wave, samples)
-        names = {t: network.name(t) for t in inputs}
+        names = {layer.input: network.name(layer.input) for layer in wave}
         integer = backend.quantize(network, ranges, plan)
         real = observe.watch(integer, some, names.values())
         ideal = observe.watch(exact, some, names.values())
-        for layer in wave:
+        for place, layer in enumerate(wave):
             at = _at(network, layer, len(some), rng)
             name = names[layer.input]
-            _fit(network, reference, layer, (real[name], ideal[name]), at=at, plan=plan, how=how)
+            # What layers of the same wave spoil, they make good themselves: not twice.
+            inputs = real[name], (ideal if place == 0 else real)[name]
+            _fit(network, reference, layer, inputs, at=at, plan=plan, how=how)
 
 
 def _at(
@@ -107,7 +108,7 @@ def _fit(
     plan: Plan,
     how: How,
 ) -> None:
-    """Change one layer's rows and bias."""
+    """Change one layer's rows and bias. ``inputs``: what arrives, and what would be right."""
     real = linear.patches(network, layer, inputs[0], at)
     ideal = linear.patches(network, layer, inputs[1], at).mean(axis=-2, keepdims=True)
     rows = linear.rows(reference, layer)

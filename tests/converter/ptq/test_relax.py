@@ -16,6 +16,7 @@ def test_an_average_of_a_whole_picture_becomes_a_mean() -> None:
     network = Network.read(data)
     assert relax(network) == 1
     kinds = [op.kind for op in network.ops]
+    assert network.ops[kinds.index("MEAN")].options.keepDims
     assert "MEAN" in kinds
     assert "AVERAGE_POOL_2D" not in kinds
     samples = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype(np.float32)
