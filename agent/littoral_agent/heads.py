@@ -32,11 +32,12 @@ class _Answer(http.client.HTTPResponse):
         url: str | None = None,
     ) -> None:
         super().__init__(sock, debuglevel, method, url)
-        self.fp = io.BufferedReader(Dripping(sock, self.fp))
+        self._drip = Dripping(sock, self.fp)
+        self.fp = io.BufferedReader(self._drip)
         self._from, self._late = sock, False
 
     def begin(self) -> None:
-        """Read the head. Raises SlowError."""
+        """Read the head. Raises SlowError, EndlessError."""
         most_s = 2 * (self._from.gettimeout() or 0.0)
         timer = threading.Timer(most_s, self._cut)
         timer.daemon = True
@@ -51,6 +52,13 @@ class _Answer(http.client.HTTPResponse):
             del self._from
         if self._late:
             raise SlowError(f"an answer did not begin within {most_s:.0f} s")
+
+    def read1(self, n: int = -1) -> bytes:
+        """Read some of the body. Raises SlowError, EndlessError."""
+        self._drip.awaited()
+        data = super().read1(n)
+        self._drip.brought(len(data))
+        return data
 
     def _cut(self) -> None:
         self._late = True
