@@ -5,9 +5,11 @@ It knows what changed, and nothing of how that came about or where a report goes
 
 import logging
 import secrets
+from collections.abc import Mapping
 from typing import Final
 
 from littoral import journal_log
+from littoral.sizes import size
 from littoral.wire.journal import Choice, Journal, Said, State
 from littoral.wire.messages import PROBATION_LEFT, Update
 from littoral_agent.update import Event, Outcome, Step
@@ -86,9 +88,22 @@ def write_down(log: logging.Logger, after: Journal, event: Event, outcome: Outco
 
 
 def _why(outcome: Outcome) -> str:
+    if outcome.event is Event.FETCHED and outcome.figures:
+        return f"; {_came(outcome.figures)}"
     return (f": {outcome.detail}" if outcome.detail else "") + (
         f" [{outcome.code}]" if outcome.code else ""
     )
+
+
+def _came(figures: Mapping[str, float]) -> str:
+    """Return how many bytes it took, and which way the files came."""
+    ways = [
+        f"{round(figures[f'files_{way}'])} {words}"
+        for way, words in (("patch", "by patch"), ("zstd", "as zstd"), ("plain", "plain"))
+        if f"files_{way}" in figures
+    ]
+    said = f"{size(round(figures['bytes']))} came in {figures['seconds']:.3g} s"
+    return f"{said}: files {', '.join(ways)}" if ways else f"{said}; all files were here"
 
 
 def _code(taken: Step, about: Choice | None) -> str | None:

@@ -8,6 +8,12 @@ from littoral.sizes import size
 from littoral.waits import moment
 
 _AGES: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"))
+_NAMES: Final = {  # of what came of a release: files, and how long it took
+    "files_patch": "by patch",
+    "files_zstd": "as zstd",
+    "files_plain": "plain",
+    "seconds": "took",
+}
 _JUST: Final = 1_000  # ms within which a moment is now
 
 
@@ -63,6 +69,8 @@ def ways(cost: Cost) -> tuple[tuple[str, int], ...]:
 
 def named(value: float, name: str) -> str:
     """Return a figure of a report in the unit that its name ends in."""
+    if name == "seconds":
+        return f"{value:.3g} s"
     if name.endswith("_us"):
         return micros(value)
     if name.endswith("_ms"):
@@ -76,6 +84,8 @@ def named(value: float, name: str) -> str:
 
 def name(figure: str) -> str:
     """Return what a figure is called, without its unit."""
+    if figure in _NAMES:
+        return _NAMES[figure]
     for unit in ("_us", "_ms", "_s", "_bytes"):
         figure = figure.removesuffix(unit)
     return figure.replace("_", " ")

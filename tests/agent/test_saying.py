@@ -1,5 +1,6 @@
 """What the console hears of a step, beside what happened."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,3 +52,22 @@ def test_the_journal_is_told_of_which_release_a_line_is_and_why(
     assert {"MODEL": "digits", "RELEASE": "2", "CODE": "latency"} in fields
     assert {"MODEL": "digits", "RELEASE": "1"} in fields
     assert not any(one.get("CODE") and one["RELEASE"] == "1" for one in fields)
+
+
+def test_the_journal_says_how_many_bytes_came_and_which_way(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever made patches looks here first for whether devices take them."""
+    caplog.set_level("INFO")
+    with RepositorySimulator(tmp_path) as repo:
+        for release in (1, 2):
+            repo.publish(repo.bundle("digits", release))
+        device = Device(tmp_path / "device", repo)
+        device.order("digits", 1)
+        device.settle()
+        device.order("digits", 2)
+        device.settle()
+        device.stop()
+    fetched = [r.getMessage() for r in caplog.records if "fetched" in r.getMessage()]
+    assert re.search(r"good none; [\d.]+ k?B came in [\d.e-]+ s: files \d plain$", fetched[0])
+    assert "good 1; " in fetched[1]

@@ -70,11 +70,13 @@ def test_from_a_token_to_a_proven_release(console: ConsoleProcess, shell: Shell)
     device = DeviceSimulator(console, "cli-1", token=word)
     assert [d["id"] for d in shell.json("devices", "--to", "site=kiel")["devices"]] == ["cli-1"]
     shell("push", "digits:1", "--to", "cli-1")
-    device.post(device.report("healthy", release=1, good=1), status=device.status())
+    came = device.report("fetched", release=1, figures={"bytes": 95_627.0, "files_patch": 2.0})
+    device.post(came, device.report("healthy", release=1, good=1), status=device.status())
     number = shell.json("rollouts")["rollouts"][0]["id"]
     detail = shell.json("rollouts", str(number))
     assert detail["devices"][0]["outcome"] == "healthy"
     assert shell.json("history", "--device", "cli-1")["history"][0]["event"] == "healthy"
+    assert "by patch 2" in shell("history", "--device", "cli-1").stdout
     assert shell.json("tokens", "list")["tokens"][0]["used_by"] == "cli-1"
     assert shell.json("audit")["broken"] is None
     done = shell("devices")

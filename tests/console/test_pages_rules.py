@@ -161,6 +161,8 @@ def test_figures_are_said_in_the_unit_that_reads_best() -> None:
     assert figures.name("p95_cpu_us") == "p95 cpu"
     assert figures.named(300.0, "probation_left_s") == "300 s"
     assert figures.name("probation_left_s") == "probation left"
+    assert (figures.name("files_patch"), figures.named(2.0, "files_patch")) == ("by patch", "2")
+    assert (figures.name("seconds"), figures.named(0.68349, "seconds")) == ("took", "0.683 s")
     assert [figures.many(n, "device") for n in (0, 1, 2)] == ["0 devices", "1 device", "2 devices"]
     assert figures.utc(0) == "1970-01-01 00:00:00 UTC"
 

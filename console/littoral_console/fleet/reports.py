@@ -7,6 +7,7 @@ import click
 
 from littoral.commands.output import JSON, emit
 from littoral.wire.stages import STAGES
+from littoral_console import figures
 from littoral_console.figures import many, micros
 from littoral_console.fleet import boards
 from littoral_console.fleet.asking import LIMIT, TO, console
@@ -48,12 +49,16 @@ def history(
             f"{c['model']}:{c['release'] or '-'}" if c["model"] else c["kind"],
             c["event"] or "",
             c["code"] or "",
-            c["detail"],
+            c["detail"] or _figures(c["figures"]),
         )
         for c in found
     ]
     heads = ("when", "device", "release", "event", "code", "why")
     emit({"history": found}, as_json=as_json, text=table(heads, rows))
+
+
+def _figures(found: Mapping[str, float]) -> str:
+    return ", ".join(f"{figures.name(k)} {figures.named(v, k)}" for k, v in found.items())
 
 
 @click.command(epilog="Example: littoral fleet telemetry --model digits --stage invoke")
