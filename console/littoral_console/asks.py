@@ -14,6 +14,7 @@ from littoral.wire.blocks import MOST_ASKS, MOST_BLOCK, MOST_UNHEARD, Ask
 
 COST_BYTES: Final = 1024  # of an answer, beside what it brings: else empty ones were free
 FORGIVEN_BYTES_PER_S: Final = 512  # of what nobody has shown to have heard
+_MOST_MARKS: Final = MOST_UNHEARD // COST_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,8 @@ class Asks:
         held.used += sent + COST_BYTES
         held.owes += sent + COST_BYTES
         held.marks[mark] = sent + COST_BYTES
+        if len(held.marks) > _MOST_MARKS:  # who repeats none is forgiven the oldest by and by
+            held.marks.popitem(last=False)
         start, end = turn.ask.start + sent, min(turn.ask.end, total)
         renewed = any((one.name, one.end) == (turn.ask.name, turn.ask.end) for one in held.waiting)
         if sent and start < end and not renewed:

@@ -153,3 +153,13 @@ def test_who_is_dropped_gets_nothing_until_it_asks_again() -> None:
     giver.asks.drop("pi")
     giver.asks.put("pi", ask(3, length=9), now=0)
     assert giver.give() == ["pi"]
+
+
+def test_who_never_shows_what_it_heard_takes_no_more_memory_for_it() -> None:
+    giver, count = Giver(), 3 * MOST_UNHEARD // COST_BYTES
+    for n in range(count):
+        giver.asks.put("deaf", ask(n, n, length=0), now=n * COST_BYTES / FORGIVEN_BYTES_PER_S)
+        giver.give()
+    assert len(giver.turns) == count
+    (held,) = giver.asks._devices.values()
+    assert len(held.marks) <= MOST_UNHEARD // COST_BYTES

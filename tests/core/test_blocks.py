@@ -45,6 +45,7 @@ def test_a_block_lies_in_its_file_and_is_no_longer_than_blocks_are() -> None:
         good[:20],
         b"\2" + good[1:],
         good + b"x",
+        good[:5] + b"\0" + good[6:],  # an answer of nobody's: to it one would ask for ever
         good[:6] + b"\4" + good[7:],  # an answer that nobody gives
         Block(number=1, console="a", start=1, total=3, data=b"abc").encode(),
     ):

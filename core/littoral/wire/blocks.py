@@ -125,8 +125,8 @@ class Block:
         if not _BLOCK.size <= len(data) <= _MOST_MESSAGE:
             raise MalformedError(f"block: {len(data)} bytes are none")
         form, number, console, answer, mark, start, total = _BLOCK.unpack_from(data)
-        if form != _FORMAT:
-            raise MalformedError(f"block: format {form}")
+        if form != _FORMAT or console == _NOBODY:
+            raise MalformedError(f"block: format {form}, of console {console!r}")
         try:
             found = Answer(answer)
         except ValueError as e:
