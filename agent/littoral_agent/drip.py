@@ -6,6 +6,7 @@ And between the bytes of a body may stand others, which who reads it never sees:
 what is said to them, trailers. Neither may they go on for ever.
 """
 
+import contextlib
 import io
 import socket
 import struct
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST_BESIDE: Final = 256 * 1024  # of an answer that are none of its body's, and so many times that
 _BESIDE_BODY: Final = 3
+_SLICES: Final = 6  # of a wait, in each of which something of a drip arrives
 _TCP_INFO: Final = getattr(socket, "TCP_INFO", None)
 _RECEIVED: Final = struct.Struct("=128xQ")  # tcpi_bytes_received, since Linux 4.1
 
@@ -48,24 +50,28 @@ class Dripping(io.RawIOBase):
         """Read what there is, and go on waiting as long as enough arrives.
 
         Raises:
-            TimeoutError: Nothing arrives.
-            SlowError: Hardly anything does, or hardly anything of a body.
+            TimeoutError: Nothing arrives, or only now and then: a line that stalls is not slow.
+            SlowError: Something does all the while, and hardly anything, or hardly any body.
             EndlessError: Too much of it is no body.
 
         """
-        while True:
-            before, within_s = received(self._sock), self._sock.gettimeout()
-            try:
-                return self._judged(self._sock.recv_into(buffer))
-            except TimeoutError:
-                came = received(self._sock) - before
-                if came == 0 or not within_s:
-                    raise
-                if came < LEAST_BYTES_PER_S * within_s:
-                    raise SlowError(
-                        f"{came} bytes arrived in {within_s:.0f} s; expected at least "
-                        f"{LEAST_BYTES_PER_S:.0f} a second"
-                    ) from None
+        within_s = self._sock.gettimeout()
+        if not within_s:
+            return self._judged(self._sock.recv_into(buffer))
+        self._sock.settimeout(within_s / _SLICES)
+        try:
+            while True:
+                came: list[int] = []
+                for _ in range(_SLICES):
+                    before = received(self._sock)
+                    try:
+                        return self._judged(self._sock.recv_into(buffer))
+                    except TimeoutError:
+                        came.append(received(self._sock) - before)
+                _check_waiting(came, within_s)
+        finally:
+            with contextlib.suppress(OSError):  # it was closed meanwhile
+                self._sock.settimeout(within_s)
 
     def _judged(self, count: int) -> int:
         self._came += count
@@ -86,6 +92,18 @@ class Dripping(io.RawIOBase):
         if not self.closed:
             self._first.close()
         super().close()
+
+
+def _check_waiting(came: list[int], within_s: float) -> None:
+    """Return if so many bytes, slice by slice, are enough to wait on. Raises as ``readinto``."""
+    if sum(came) >= LEAST_BYTES_PER_S * within_s:
+        return
+    if min(came) == 0:
+        raise TimeoutError("timed out")
+    raise SlowError(
+        f"{sum(came)} bytes arrived in {within_s:.0f} s; expected at least "
+        f"{LEAST_BYTES_PER_S:.0f} a second"
+    )
 
 
 def received(sock: socket.socket) -> int:

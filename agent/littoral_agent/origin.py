@@ -164,11 +164,13 @@ class Origin:
         headers: Mapping[str, str] | None,
         read_s: float,
     ) -> Iterator["BaseHTTPResponse"]:
+        from urllib3.exceptions import ProtocolError
         from urllib3.util import Timeout
 
         with self._errors():
             pool = self._pool
-            response = pool.request(
+            ask = partial(
+                pool.request,
                 method,
                 f"{self.url}/{path.lstrip('/')}",
                 body=body,
@@ -179,6 +181,12 @@ class Origin:
                 retries=False,
                 timeout=Timeout(connect=CONNECT_S, read=read_s),
             )
+            try:
+                response = ask()
+            except ProtocolError:
+                if method != "GET":
+                    raise
+                response = ask()  # of a connection that was kept, its server may just have let go
         done = False
         try:
             if response.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR or response.status in _BUSY:

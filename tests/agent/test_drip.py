@@ -15,18 +15,18 @@ from littoral.errors import SlowError, UnreachableError
 from littoral_agent import origin
 from simulators.broker import ConsoleCa
 
-WAIT_S = 0.4
+WAIT_S = 0.9
 
 
 class Slow:
     """A server whose answer is one record of TLS, and a line that gives ``rate`` of its bytes."""
 
-    def __init__(self, tls: ConsoleCa, *, rate: float, size: int) -> None:
+    def __init__(self, tls: ConsoleCa, *, rate: float, size: int, first: int = 0) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(tls.certificate, tls.key)
         self._door = socket.create_server(("127.0.0.1", 0))
         self.url = f"https://127.0.0.1:{self._door.getsockname()[1]}"
-        self._rate, self.body = rate, bytes(size)
+        self._rate, self.body, self._first = rate, bytes(size), first
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -40,7 +40,8 @@ class Slow:
             link.sendall(out.read())
             secured.write(self.body)
             record = out.read()
-            sent, began = 0, time.monotonic()
+            link.sendall(record[: self._first])
+            sent, began = self._first, time.monotonic()
             while sent < len(record) and not self._ended.wait(0.02):
                 due = int((time.monotonic() - began) * self._rate)
                 link.sendall(record[sent:due])
@@ -65,9 +66,11 @@ class Slow:
 
 
 @contextmanager
-def slow(folder: Path, *, rate: float, size: int) -> Iterator[tuple[Slow, origin.Origin]]:
+def slow(
+    folder: Path, *, rate: float, size: int, first: int = 0
+) -> Iterator[tuple[Slow, origin.Origin]]:
     tls = ConsoleCa(folder / "tls")
-    server = Slow(tls, rate=rate, size=size)
+    server = Slow(tls, rate=rate, size=size, first=first)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
@@ -94,7 +97,7 @@ def test_a_record_that_drips_is_slow_and_not_silent(tmp_path: Path) -> None:
 
 def test_a_record_that_comes_fast_enough_is_waited_for(tmp_path: Path) -> None:
     with (
-        slow(tmp_path, rate=2_000, size=3_000) as (server, asked),
+        slow(tmp_path, rate=2_000, size=5_000) as (server, asked),
         asked.stream("blob") as stream,
     ):
         began = time.monotonic()
@@ -102,9 +105,10 @@ def test_a_record_that_comes_fast_enough_is_waited_for(tmp_path: Path) -> None:
         assert time.monotonic() - began > 2 * WAIT_S, "longer than anybody waits for a byte"
 
 
-def test_silence_is_nobody(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [0, 60], ids=["nothing", "a packet, and nothing more"])
+def test_silence_is_nobody(tmp_path: Path, first: int) -> None:
     with (
-        slow(tmp_path, rate=0, size=3_000) as (_, asked),
+        slow(tmp_path, rate=0, size=3_000, first=first) as (_, asked),
         asked.stream("blob") as stream,
         pytest.raises(UnreachableError, match="timed out"),
     ):

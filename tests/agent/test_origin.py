@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
-from littoral.errors import SlowError
+from littoral.errors import SlowError, UnreachableError
 from littoral_agent import origin
 
 
@@ -85,3 +85,53 @@ def test_a_head_that_drips_is_not_waited_for() -> None:
         with pytest.raises(SlowError, match="did not begin within 1 s"):
             asked.get("metadata/timestamp.json", limit=1000, read_s=0.5)
         assert time.monotonic() - begun < 5
+
+
+class Forgetful:
+    """A server that keeps a connection and lets go of it when the next request is on its way."""
+
+    def __init__(self) -> None:
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._door.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._door.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
+        self._door.close()
+
+    def _run(self) -> None:
+        with suppress(OSError):
+            while True:
+                link, _ = self._door.accept()
+                with link, suppress(OSError):
+                    self._hear(link)
+                    link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                    self._hear(link)
+
+    @staticmethod
+    def _hear(link: socket.socket) -> None:
+        """Read one request to its end."""
+        with link.makefile("rb") as said:
+            length = 0
+            while (line := said.readline()).strip():
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.partition(b":")[2])
+            said.read(length)
+
+
+def test_a_connection_that_its_server_let_go_of_meanwhile_is_nobodys_fault() -> None:
+    with Forgetful() as server, closing(origin.Origin(server.url, ca=None)) as asked:
+        for _ in range(3):
+            assert asked.get("metadata/timestamp.json", limit=9).body == b"ok"
+
+
+def test_what_is_posted_is_not_posted_twice() -> None:
+    with Forgetful() as server, closing(origin.Origin(server.url, ca=None)) as asked:
+        assert asked.post("device/messages", b"1", limit=9).body == b"ok"
+        with pytest.raises(UnreachableError):
+            asked.post("device/messages", b"2", limit=9)
