@@ -17,10 +17,10 @@ from littoral.errors import (
     TrustError,
     UnreachableError,
 )
+from littoral_agent import settings
 from littoral_agent.folder import Folder
 from littoral_agent.hosts import Hosts, Repository, copy
 from littoral_agent.origin import Origin
-from littoral_agent.settings import COPIES, FOLDER, HTTPS, MQTT
 from littoral_agent.streams import Stream, Streams
 from littoral_agent.tls import Public
 
@@ -119,12 +119,7 @@ def of(
     What comes over the broker comes through ``blocks``.
     """
     hosts = hosts or Hosts(ca=Public())
-    return Sources(
-        *(
-            _source(name, origin, prefix, hosts) if name != MQTT else _relayed(blocks)
-            for name in names
-        )
-    )
+    return Sources(*(_source(name, origin, prefix, hosts, blocks) for name in names))
 
 
 def clocks(
@@ -135,20 +130,13 @@ def clocks(
     def over_https(nonce: str) -> bytes:
         return origin.get(f"time?nonce={nonce}", limit=4096, read_s=10.0).granted("time")
 
-    if MQTT not in names or blocks is None:
+    if settings.MQTT not in names or blocks is None:
         return (over_https,)
     from littoral_agent.relayed import Relayed
 
     relayed = Relayed(blocks).time
-    first = HTTPS in names and names.index(HTTPS) < names.index(MQTT)
+    first = settings.HTTPS in names and names.index(settings.HTTPS) < names.index(settings.MQTT)
     return (over_https, relayed) if first else (relayed, over_https)
-
-
-def _relayed(blocks: "Blocks | None") -> Source:
-    from littoral_agent.blocks import Blocks
-    from littoral_agent.relayed import Relayed
-
-    return Relayed(blocks or Blocks())  # which nothing ever opens, where there is no broker
 
 
 def most_telling(errors: list[LittoralError]) -> LittoralError:
@@ -167,9 +155,18 @@ def most_telling(errors: list[LittoralError]) -> LittoralError:
     return (away or errors)[0]
 
 
-def _source(name: str, origin: Origin, prefix: str, hosts: Hosts) -> Source:
-    if name == HTTPS:
-        return Repository(origin, prefix=prefix, hosts=hosts)
-    if name.startswith(COPIES):
-        return copy(name, hosts)
-    return Folder(Path(name.removeprefix(FOLDER)))
+def _source(
+    name: str, origin: Origin, prefix: str, hosts: Hosts, blocks: "Blocks | None"
+) -> Source:
+    match name:
+        case settings.HTTPS:
+            return Repository(origin, prefix=prefix, hosts=hosts)
+        case settings.MQTT:
+            from littoral_agent.blocks import Blocks
+            from littoral_agent.relayed import Relayed
+
+            return Relayed(blocks or Blocks())  # which nothing ever opens, where there is no broker
+        case _ if name.startswith(settings.COPIES):
+            return copy(name, hosts)
+        case _:
+            return Folder(Path(name.removeprefix(settings.FOLDER)))
