@@ -17,12 +17,15 @@ import resource
 import struct
 import sys
 from functools import partial
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from littoral.bundle import adding, encodings
 from littoral.children import die_with_parent
 from littoral.errors import LittoralError
 from littoral_agent.decode_status import BROKEN, DAMAGED, LEFT, REFUSED, STARVED
+
+if TYPE_CHECKING:
+    from littoral.bundle.manifest import EncodingKind
 
 ROOM_BYTES: Final = 24 * 2**20  # of address space, beyond what is loaded: memory is a fifth of it
 _PR_SET_NO_NEW_PRIVS: Final = 38
@@ -42,7 +45,7 @@ def main() -> int:
     read = partial(os.read, 0)
     at = partial(_at, int(base[0])) if base else None
     try:
-        for chunk in encodings.plain(cast("encodings.Kind", kind), read, size=int(size), base=at):
+        for chunk in encodings.plain(cast("EncodingKind", kind), read, size=int(size), base=at):
             _write(chunk)
     except LittoralError as e:
         return _say(REFUSED, f"{e} [{e.code}]")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from littoral.bundle.manifest import Blob
 from littoral.errors import EndlessError, HashError, SlowError, UnreachableError
 from littoral.tree import Tree
 from littoral_agent.halting import Halt
@@ -18,7 +19,6 @@ from littoral_agent.streams import SLOW_OVER_S, Stream, Streams
 from littoral_agent.struck import Struck
 from littoral_agent.turns import Turns
 from littoral_agent.usage import Usage
-from littoral_agent.ways import Blob
 
 MOST_STRIKES: Final = 2  # how often a source may send other bytes for one blob
 

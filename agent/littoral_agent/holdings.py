@@ -94,8 +94,7 @@ def collect(tree: Tree, needed: Collection[Choice], *, named: Collection[str] = 
 def _arriving(tree: Tree, wanted: list[File]) -> set[str]:
     """Return what may be a part: of a file that is whole a power cut may leave some, too."""
     missing = [file for file in wanted if not tree.blob(file.sha256).exists()]
-    encodings = {one.sha256 for file in missing for one in file.encodings}
-    return {file.sha256 for file in missing} | encodings
+    return {one.sha256 for file in missing for one in file.blobs}
 
 
 def _is_doomed(path: Path, manifests: Collection[str]) -> bool:

@@ -9,10 +9,10 @@ import os
 from typing import Final, Self
 
 from littoral import durable
+from littoral.bundle.manifest import Blob
 from littoral.errors import EndlessError
 from littoral.tree import Tree
 from littoral_agent.streams import CHUNK_BYTES
-from littoral_agent.ways import Blob
 
 SYNC_BYTES: Final = 8 * 2**20  # what a power cut may cost of a download
 

@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from littoral.bundle.manifest import Encoding, File
+from littoral.bundle.manifest import Blob, Encoding, File
 from littoral.tree import Tree
-
-Blob = File | Encoding  # what travels has a digest and a size of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +71,7 @@ def arrived(files: Iterable[File], tree: Tree) -> int:
 def _arrived(file: File, tree: Tree) -> int:
     if tree.blob(file.sha256).exists():
         return file.size
-    blobs: tuple[Blob, ...] = (file, *file.encodings)
-    return sum(held(tree.part(one.sha256)) for one in blobs)
+    return sum(held(tree.part(one.sha256)) for one in file.blobs)
 
 
 def each_once(files: Iterable[File]) -> list[File]:

@@ -14,7 +14,7 @@ from typing import Final
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from littoral import records
-from littoral.bundle.manifest import Encoding, File, Manifest, check_id, check_sha256, target_path
+from littoral.bundle.manifest import Blob, Manifest, check_id, check_sha256, target_path
 from littoral.errors import ForgottenError, HashError, MalformedError, MixError
 from littoral.trust import rules
 from littoral.trust.beliefs import Anchors
@@ -162,7 +162,7 @@ def _sha256(path: str, target: TargetFile) -> str:
         raise MalformedError(str(e)) from e
 
 
-def _present(named: File | Encoding, blob: Callable[[str], int | None]) -> bool:
+def _present(named: Blob, blob: Callable[[str], int | None]) -> bool:
     found = blob(named.sha256)
     if found not in (None, named.size):
         raise HashError(

@@ -322,8 +322,7 @@ def _worth(names: Iterable[str], admitted: Admitted) -> list[str]:
     """Return what is worth keeping of ``names``: no blob or manifest that nobody names."""
     manifests = {release.sha256 for release in admitted.releases}
     files = [file for release in admitted.releases for file in release.manifest.files.values()]
-    blobs = {file.sha256 for file in files} | {e.sha256 for f in files for e in f.encodings}
-    worth = {f"blobs/{sha256}" for sha256 in blobs}
+    worth = {f"blobs/{blob.sha256}" for file in files for blob in file.blobs}
     return [
         name
         for name in names

@@ -72,7 +72,7 @@ def _named(folder: Path) -> set[str]:
         except BundleError:
             continue  # the console says what is wrong with it, if anything counts on it
         for file in files:
-            found |= {file.sha256, *(encoding.sha256 for encoding in file.encodings)}
+            found |= {blob.sha256 for blob in file.blobs}
     return found
 
 

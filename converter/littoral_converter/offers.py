@@ -8,14 +8,15 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from littoral.bundle import encodings
 from littoral.bundle.frames import PLAIN
-from littoral.bundle.manifest import Encoding, File
+from littoral.bundle.manifest import Encoding, EncodingKind, File
 from littoral_converter import blocks, patches
 
-NAMED: Final = {"zstd": 128, "patch": 256}  # bytes, about, that naming one takes in the manifest
+# Bytes, about, that naming one takes in the manifest.
+NAMED: Final[dict[EncodingKind, int]] = {"zstd": 128, "patch": 256}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def _worth(offer: Offer, least: int) -> bool:
     return offer.encoding.size + NAMED[offer.encoding.kind] < least
 
 
-def _offer(kind: Literal["zstd", "patch"], data: bytes, *, base: str | None = None) -> Offer:
+def _offer(kind: EncodingKind, data: bytes, *, base: str | None = None) -> Offer:
     digest = hashlib.sha256(data).hexdigest()
     return Offer(Encoding(kind=kind, sha256=digest, size=len(data), base=base), data)
 

@@ -7,15 +7,13 @@ device decodes in a process of its own, which needs none of what reads manifests
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from littoral.bundle import frames, patch
 from littoral.errors import HashError, MalformedError
 
 if TYPE_CHECKING:
-    from littoral.bundle.manifest import Encoding, File
-
-Kind = Literal["zstd", "patch"]
+    from littoral.bundle.manifest import Encoding, EncodingKind, File
 
 
 def decode(
@@ -41,7 +39,7 @@ def decode(
 
 
 def plain(
-    kind: Kind, read: frames.Read, *, size: int, base: patch.Base | None = None
+    kind: "EncodingKind", read: frames.Read, *, size: int, base: patch.Base | None = None
 ) -> Iterator[bytes]:
     """Walk ``size`` bytes that come out: whose they are, the caller has still to see.
 

@@ -25,6 +25,7 @@ Hardware = Literal[
     "cpu-x86_64", "cpu-aarch64", "cpu-armv7l", "edgetpu-usb", "edgetpu-pcie", "cuda", "tensorrt"
 ]
 Engine = Literal["tflite", "onnx"]
+EncodingKind = Literal["zstd", "patch"]
 
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _ID = re.compile(r"[a-z0-9-]{1,64}")
@@ -60,7 +61,7 @@ def check_sha256(what: str, digest: str) -> str:
 class Encoding:
     """One way in which a file may travel, believed by a digest of its own."""
 
-    kind: Literal["zstd", "patch"]
+    kind: EncodingKind
     sha256: str
     size: int
     base: str | None = None  # a patch's: the sha256 of the file it starts from
@@ -87,6 +88,14 @@ class File:
         check_sha256("sha256", self.sha256)
         if not 0 <= self.size <= MAX_FILE_BYTES:
             raise ValueError(f"size: {self.size} is out of range")
+
+    @property
+    def blobs(self) -> tuple["Blob", ...]:
+        """Return all that a repository keeps of it: the file as it is, then its encodings."""
+        return (self, *self.encodings)
+
+
+Blob = File | Encoding  # has a digest and a size of its own, and is called by that digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

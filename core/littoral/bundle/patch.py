@@ -25,7 +25,7 @@ PIECE: Final = 2**18  # the most that a piece makes of the file
 LEAST: Final = 2**15  # the least, of all pieces but the last: each may read a reach of its own
 REACH: Final = 2**20  # the most that its new bytes may refer to
 _TABLE: Final = 2**16
-_FARTHEST: Final = 2**32  # no file is longer
+_FARTHEST: Final = 2**32  # manifest.MAX_FILE_BYTES, which a decoder does not load
 
 Base = Callable[[int, int], bytes]  # (at, size): what the base holds there; less at its end
 Range = tuple[int, int]  # at, size

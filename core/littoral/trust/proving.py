@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from littoral.bundle import encodings
-from littoral.bundle.manifest import Encoding, File
+from littoral.bundle.manifest import Blob, Encoding, File
 from littoral.errors import ForgottenError, HashError
 from littoral.trust.repository import Repository
 
@@ -37,7 +37,7 @@ def absent(repository: Repository, file: File) -> Iterator[Encoding]:
             yield encoding
 
 
-def _check(path: Path, named: File | Encoding) -> None:
+def _check(path: Path, named: Blob) -> None:
     try:
         with path.open("rb") as opened:
             found = hashlib.file_digest(opened, "sha256").hexdigest()
