@@ -7,7 +7,6 @@ for; asks.py knows whose turn it is.
 
 import asyncio
 import logging
-import re
 import secrets
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from littoral.backoff import Backoff
-from littoral.errors import LittoralError
+from littoral.errors import LittoralError, MalformedError
 from littoral.wire.blocks import TIME, Answer, Ask, Block
 from littoral.wire.messages import ASK, BLOCK, TOPICS, split_topic, topic
 from littoral_console.asks import Asks, Turn
@@ -34,7 +33,6 @@ _HEARD_S: Final = 5.0  # for how long it holds that a device is heard
 _RETRY_FIRST_S: Final = 0.2
 _RETRY_MOST_S: Final = 10.0
 _DEPTH_S: Final = 0.1  # of what may be sent at once where there is a rate
-_NONCE: Final = re.compile(r"[0-9a-fA-F]{16,128}")
 _log = logging.getLogger(__name__)
 # aiomqtt tells of every message that it throws away, and here that is meant
 _client_log = logging.getLogger(f"{__name__}.client")
@@ -46,7 +44,7 @@ class Blocks:
     tls: Tls
     where: Callable[[], tuple[str, int]]  # the broker's host and port, now
     read: Callable[..., tuple[bytes, int] | None]  # ImageRepository.read
-    signed_time: Callable[[str], bytes]  # for a nonce
+    signed_time: Callable[[str], bytes]  # for a nonce; raises MalformedError of another word
     heard: Callable[[str], bool]  # whether a device is one
     rate_bytes_per_s: float = 0.0  # of all together; 0: as fast as it goes
     clock: Callable[[], float] = time.monotonic
@@ -142,10 +140,10 @@ class Blocks:
         """Return a part of what is asked for, and how long it is."""
         if not ask.name.startswith(TIME):
             return self.read(ask.name, start=ask.start, length=length)
-        nonce = ask.name.removeprefix(TIME)
-        if not _NONCE.fullmatch(nonce):
+        try:
+            said = self.signed_time(ask.name.removeprefix(TIME))
+        except MalformedError:
             return None
-        said = self.signed_time(nonce)
         return said[ask.start : ask.start + length], len(said)
 
     def _is_heard(self, device: str) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -13,8 +14,9 @@ from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
-from littoral import addresses, durable
-from littoral.errors import BundleError, StorageError, TrustError
+from littoral import addresses, durable, records
+from littoral.errors import BundleError, MalformedError, StorageError, TrustError
+from littoral.trust.keys import sign_time
 from littoral.wire.identity import Denied
 from littoral_console import accounts, catalogue, eviction, identities, revocation
 from littoral_console.blobs import Blobs
@@ -38,6 +40,7 @@ T = TypeVar("T")
 FIRST_LOGIN: Final = "first-login"
 CONSOLE: Final = "console.json"
 _OTHERS_S: Final = 2.0
+_NONCE: Final = re.compile(r"[0-9a-fA-F]{16,128}")
 _log = logging.getLogger(__name__)
 
 
@@ -125,6 +128,17 @@ class Context:
             return str(json.loads((self.data / CONSOLE).read_bytes())["devices"])
         except (OSError, ValueError, LookupError):
             return f"https://{self.advertised}:8443"
+
+    def signed_time(self, nonce: str) -> bytes:
+        """Return the time as a SignedTime in JSON, for this nonce alone.
+
+        Raises:
+            MalformedError: That is no nonce.
+
+        """
+        if not _NONCE.fullmatch(nonce):
+            raise MalformedError("nonce: expected 16 to 128 hexadecimal digits")
+        return records.to_json(sign_time(self.keys.time, nonce, utc_ms=self.clock()))
 
     def recover(self) -> None:
         """Bring repository and tables to one state: after a kill, a restore, or nothing."""

@@ -8,7 +8,6 @@ import asyncio
 import base64
 import binascii
 import contextlib
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -29,7 +28,6 @@ from littoral.errors import (
     UnreachableError,
 )
 from littoral.trust.identity import check_device
-from littoral.trust.keys import sign_time
 from littoral.wire.enrolment import Enrolled, EnrollRequest, SessionRequest, Waiting
 from littoral.wire.identity import RENEW_HEADER, Renew, RenewRequest
 from littoral.wire.message import MAX_BYTES
@@ -48,7 +46,6 @@ T = TypeVar("T")
 
 POST_BYTES: Final = 4 * 2**20
 MOST_WAIT_S: Final = 60.0
-_NONCE: Final = re.compile(r"[0-9a-fA-F]{16,128}")
 _JSON: Final = "application/json"
 
 
@@ -110,11 +107,7 @@ class DeviceEndpoints:
 
     async def time(self, nonce: str) -> Response:
         """Return the time, signed for this nonce alone."""
-        if not _NONCE.fullmatch(nonce):
-            raise MalformedError("nonce: expected 16 to 128 hexadecimal digits")
-        now_ms = self._context.clock()
-        answer = sign_time(self._context.keys.time, nonce, utc_ms=now_ms)
-        return Response(records.to_json(answer), media_type=_JSON)
+        return Response(self._context.signed_time(nonce), media_type=_JSON)
 
     async def repository(self, name: str) -> Response:
         """Return a file of the repository, the range of it that is asked for, or where it is."""

@@ -16,9 +16,8 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from littoral import addresses, durable, records
+from littoral import addresses, durable
 from littoral.errors import SettingsError, UnreachableError
-from littoral.trust.keys import sign_time
 from littoral_console import blobs, identities, loop, revocation
 from littoral_console import broker as brokers
 from littoral_console import tls as certificates
@@ -206,14 +205,11 @@ async def _start_broker(context: Context, options: Options) -> str:
 
 
 def _blocks(context: Context, relay: Relay, *, rate: float) -> Blocks:
-    def signed_time(nonce: str) -> bytes:
-        return records.to_json(sign_time(context.keys.time, nonce, utc_ms=context.clock()))
-
     return Blocks(
         tls=relay.tls,
         where=relay.where,
         read=context.repository.read,
-        signed_time=signed_time,
+        signed_time=context.signed_time,
         heard=lambda device: context.read(partial(identities.is_heard, device=device)),
         rate_bytes_per_s=rate,
     )

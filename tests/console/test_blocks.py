@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from isolation.link import Link, published
+from littoral.errors import MalformedError
 from littoral.trust.keys import DEVICE_KEY
 from littoral.wire.blocks import MOST_ASKED, MOST_UNHEARD, Answer, Ask, Block
 from littoral.wire.messages import ASK, BLOCK, topic
@@ -41,11 +42,16 @@ def giver(*, heard: bool = True, files: dict[str, bytes] | None = None) -> Block
         file = held.get(name)
         return None if file is None else (file[start : start + length], len(file))
 
+    def signed_time(nonce: str) -> bytes:
+        if nonce == "x":
+            raise MalformedError("that is no nonce")
+        return f"at {nonce}".encode()
+
     return Blocks(
         tls=Tls(folder=Path("/nowhere"), names=(), ca_sha256="", replica="b"),
         where=lambda: ("127.0.0.1", 1),
         read=read,
-        signed_time=lambda nonce: f"at {nonce}".encode(),
+        signed_time=signed_time,
         heard=lambda _: heard,
     )
 
