@@ -5,16 +5,11 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
-
-import uvicorn
-from fastapi import FastAPI
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from littoral import addresses, durable
 from littoral.errors import SettingsError, UnreachableError
@@ -28,6 +23,7 @@ from littoral_console.broker import Broker
 from littoral_console.bus import Bus
 from littoral_console.context import CONSOLE, Context, system_clock
 from littoral_console.database import Database, default_url
+from littoral_console.http_server import Server
 from littoral_console.keys import OnlineKeys
 from littoral_console.options import Options, Ready, split_address
 from littoral_console.places import listening, only_console
@@ -36,8 +32,6 @@ from littoral_console.upkeep import heed_others, keep_up
 
 __all__ = ["Options", "Ready", "open_context", "run"]
 
-_GRACE_S: Final = 2
-_IDLE_S: Final = 65  # longer than a device's poll and its pause, and than a slow line's last bytes
 _WILDCARDS: Final = ("0.0.0.0", "::", "")  # noqa: S104 (compared with, not listened on)
 _log = logging.getLogger(__name__)
 
@@ -98,8 +92,8 @@ async def _run(
     await asyncio.to_thread(context.recover)
     note = await _start_broker(context, options)
     servers = [
-        _server(people_app(context), context, secure=context.secure),
-        _server(devices_app(context), context, secure=True),
+        Server.of(people_app(context), pair=context.tls.server if context.secure else None),
+        Server.of(devices_app(context), pair=context.tls.server),
     ]
     running = asyncio.get_running_loop()
     stop = partial(_stop, servers, context.bus)
@@ -136,56 +130,7 @@ async def _run(
             running.remove_signal_handler(number)
 
 
-class _Connection(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-    """One whose answers are called complete when they have left, or nearly.
-
-    TLS keeps half a mebibyte of each. What is there when uvicorn closes an idle connection is lost.
-    """
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        transport.set_write_buffer_limits(high=1)
-        super().connection_made(transport)
-
-
-class _Server(uvicorn.Server):
-    """One of two in a loop, whose signals are not its own."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        for listener in sockets or []:
-            listener.listen(loop.BACKLOG)  # the loop takes few at once, and the kernel keeps more
-        self.up.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _server(app: FastAPI, context: Context, *, secure: bool) -> _Server:
-    certificate, key = context.tls.server
-    return _Server(
-        uvicorn.Config(
-            app,
-            ssl_certfile=str(certificate) if secure else None,
-            ssl_keyfile=str(key) if secure else None,
-            http=_Connection,
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            lifespan="off",
-            backlog=loop.AT_ONCE,
-            timeout_keep_alive=_IDLE_S,
-            timeout_graceful_shutdown=_GRACE_S,
-        )
-    )
-
-
-def _stop(servers: list[_Server], bus: Bus) -> None:
+def _stop(servers: list[Server], bus: Bus) -> None:
     bus.close()
     for server in servers:
         server.should_exit = True
