@@ -1,8 +1,9 @@
 """Where who wants a file meets the connection to the broker over which its blocks come.
 
-The connection's thread hands in what it heard, and takes what is to be sent; other threads wait
-for bytes. Neither waits for the other. What is wanted is decided by flow.py and spans.py; that a
-connection ends is UnreachableError at once, and what has arrived is where the next try goes on.
+The connection's thread hands in what it heard, and takes what is to be sent: opened, closed, take,
+heard. Other threads wait for bytes, by a transfer. Neither waits for the other. What is wanted is
+decided by flow.py and spans.py; that a connection ends is UnreachableError at once, and what has
+arrived is where the next try goes on.
 """
 
 import logging
@@ -44,8 +45,6 @@ class Blocks:
     def is_open(self) -> bool:
         return self._received is not None
 
-    # -- the connection's side
-
     def opened(self, received: Received) -> None:
         """Begin anew, over a connection that is up."""
         with self.changed:
@@ -80,8 +79,6 @@ class Blocks:
             self.console, self._seen = block.console, block.mark
             transfer.hear(block)
             self.changed.notify_all()
-
-    # -- the side of who wants a file
 
     @contextmanager
     def transfer(self, name: str, *, start: int = 0, first: int = 0) -> Iterator[Transfer]:

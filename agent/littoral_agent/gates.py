@@ -18,8 +18,6 @@ from littoral_agent.usage import Usage
 from littoral_agent.windows import Window
 
 LOCAL: Final = Path("/etc/localtime")
-
-
 _LAST: Final = datetime.max.replace(tzinfo=UTC)  # where calendars end
 
 

@@ -13,10 +13,8 @@ from collections import deque
 from typing import Final
 
 AT_ONCE: Final = 4  # a handshake of TLS takes a millisecond or two
-SWITCH_S: Final = (
-    0.0005  # how long a thread that computes lets the loop wait, after each call of it
-)
-RARELY: Final = (10_000, 20, 20)
+SWITCH_S: Final = 0.0005  # how long a thread that computes lets the loop wait, each time
+RARELY: Final = (10_000, 20, 20)  # of the garbage collector's three generations
 BACKLOG: Final = 1024  # how many connections may wait in the kernel to be taken
 
 _Ready = tuple[selectors.SelectorKey, int]
