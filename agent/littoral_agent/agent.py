@@ -145,7 +145,7 @@ class Agent:
             log.warning("%s [%s]", e, e.code)
 
     def _silence(self, parts: Parts, enrolling: Enrolling | None) -> tuple[str | None, str]:
-        """Return why this device does not speak with its console, by code and in words."""
+        """Return why it does not speak with its console, or finds no releases: code and words."""
         if enrolling is not None and enrolling.outcome.code is not None:
             return enrolling.outcome.code, enrolling.outcome.words
         if self._nobody is not None:
@@ -154,6 +154,8 @@ class Agent:
             return denial.code, str(denial)
         if parts.channel is not None and (trouble := parts.channel.trouble) is not None:
             return trouble.code, str(trouble)
+        if (unreached := parts.unreached) is not None:
+            return unreached.code, f"no releases now, tried again: {unreached}"
         return None, ""
 
 

@@ -215,7 +215,10 @@ class Believer:
             self._take_note(before, self._timestamp(), lags=lags)
         if outage is not None:
             log.info("believing what is held: %s", outage)
-            client.recall()
+            try:
+                client.recall()
+            except UnreachableError as e:
+                raise UnreachableError(f"{outage}; {e}") from None
         # A board without a clock learns from what was signed how late it is at least.
         for keyid, when in client.issued().items():
             self._clock.raise_floor(when, keyid)

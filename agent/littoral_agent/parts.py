@@ -303,6 +303,11 @@ class Parts:
         return still_refused(known, self._life.journals.copy(), version=version)
 
     @property
+    def unreached(self) -> LittoralError | None:
+        """Return why what is wanted could not be looked at to its end."""
+        return self._wishes.unreached if self._wishes is not None else None
+
+    @property
     def board(self) -> Board:
         return self._sampler.board
 

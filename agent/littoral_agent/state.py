@@ -45,7 +45,7 @@ class Live:
     channel: str | None = None  # None: not enrolled
     up: bool = False
     since_ms: int = 0  # since when it is so
-    code: str | None = None  # why it does not speak with its console, a code of littoral.errors
+    code: str | None = None  # why nobody is heard, or no releases are found: of littoral.errors
     words: str = ""  # the same for people, and what to do
     clock: str = "floor-only"  # where its time comes from
     waiting: dict[str, int] = field(default_factory=dict)  # by kind, messages in the spool

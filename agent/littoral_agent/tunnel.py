@@ -18,9 +18,11 @@ _MOST_WORDS: Final = 120
 _MOST_SECRET: Final = 1024
 _OTHERS: Final = 0o007
 _GRANTED: Final = range(200, 300)
+_WANTS: Final = "it wants another user or password: proxy, proxy_secret"
 _WHY: Final = {
+    "401": _WANTS,  # tinyproxy's 407
     "403": "it lets nobody through to there; ask who runs it to allow it",
-    "407": "it wants another user or password: proxy, proxy_secret",
+    "407": _WANTS,
 }
 
 

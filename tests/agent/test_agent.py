@@ -142,6 +142,21 @@ def test_a_broker_that_came_after_enrolment_is_used(coast: Fleet) -> None:
     assert enrolment.read() == held
 
 
+def test_a_source_that_is_away_is_told_by_status(tmp_path: Path) -> None:
+    """The console is heard and wants something, and nothing comes: nobody else says why."""
+    away = f'{SETTINGS}\nsources = ["http://127.0.0.1:9/fleet"]\n'
+    with Fleet(tmp_path, broker=False, settings=away) as fleet:
+        fleet.repo.publish(fleet.repo.bundle("digits", 1))
+        fleet.enrol()
+        with fleet.agent():
+            fleet.order("digits", 1)
+            fleet.wait(lambda: (found := look(fleet.tree).agent) and found.code == "unreachable")
+            found = look(fleet.tree).agent
+        assert found is not None
+        assert "no releases now" in found.words
+        assert "http://127.0.0.1:9 does not answer" in found.words
+
+
 def _asked(fleet: Fleet) -> bool:
     return "looking again" in fleet.log.read_text()
 

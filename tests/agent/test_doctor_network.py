@@ -82,6 +82,17 @@ def test_nobody_answers(fleet: Fleet) -> None:
     fleet.console.start()
 
 
+def test_a_console_that_is_not_needed(fleet: Fleet) -> None:
+    """Where only the broker can be reached, nobody shall go and look for the console's port."""
+    fleet.tree.settings.write_text('sources = ["mqtt"]\n')
+    fleet.console.stop()
+    found = network.console(Place(fleet.tree))
+    assert found.state == "warn"
+    assert "needs the broker alone" in found.wrong
+    fleet.console.start()
+    fleet.tree.settings.unlink()
+
+
 def test_a_name_that_nobody_knows(fleet: Fleet) -> None:
     who = identity.of(fleet.tree)
     held = who.read()

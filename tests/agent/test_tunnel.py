@@ -123,6 +123,7 @@ def test_what_is_asked(secret: Path) -> None:
     [
         (b"HTTP/1.1 403 Filtered\x1b[31m\r\n\r\n", "403 Filtered"),
         (b"HTTP/1.1 407 Who are you\r\n\r\n<html>", "another user or password"),
+        (b"HTTP/1.0 401 Unauthorized\r\n\r\n", "another user or password"),
         (b"HTTP/1.1 302 Found\r\nLocation: http://portal/\r\n\r\n", "302 Found"),
         (b"HTTP/1.1 502 Bad\r\n\r\n", "of itself, or of who is behind it"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "does not connect"),

@@ -52,7 +52,7 @@ def console(place: Place) -> Finding:
         with _connection(host, port, proxy=way(place), ca=who.console_ca):
             took_ms = (time.monotonic() - began) * 1e3
     except _UnreachableError as e:
-        return fail(found.url, str(e), do=e.do)
+        return _unreached(place, found, e)
     said = f"{found.url} answers in {took_ms:.0f} ms"
     try:
         ahead_s = _ahead_s(place, found, ca=who.console_ca)
@@ -114,6 +114,17 @@ def _ahead_s(place: Place, found: Enrolment, *, ca: Path) -> float:
         origin.close()
     signed = check_time(answer, nonce, keys=anchors(root).time)
     return (now - signed).total_seconds() - rtt_s / 2
+
+
+def _unreached(place: Place, found: Enrolment, why: _UnreachableError) -> Finding:
+    """Say that the console is away, which may be how its device was meant."""
+    try:
+        asked = configured.read(place.tree).sources
+    except SettingsError:
+        asked = ()
+    if found.broker is None or configured.MQTT not in asked or configured.HTTPS in asked:
+        return fail(found.url, str(why), do=why.do)
+    return warn(found.url, f"{why}; by its sources it needs the broker alone", do=why.do)
 
 
 def way(place: Place) -> Proxy | None:
