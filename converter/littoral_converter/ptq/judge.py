@@ -1,6 +1,7 @@
 """How near a quantized model's answers lie to the float model's, on samples kept for that."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from littoral_converter.ptq import observe
 
 Floats = NDArray[np.float32]
 
+_CHANCE: Final = 1.5  # standard errors
 _RANK: Final = 2  # [samples, classes]
 _LEAST: Final = 1 / 512  # half a step of an int8 probability: what 0 may stand for
 
@@ -21,6 +23,13 @@ class Verdict:
     loss: float  # 0: the same answers
     agreement: float | None  # fraction of samples with the same largest output
     snr_db: float  # of the output
+    losses: tuple[float, ...] = field(default=(), repr=False)  # of each sample
+
+    def worse(self, other: "Verdict") -> bool:
+        """Whether the same samples were answered worse than in ``other``, beyond chance."""
+        more = np.subtract(self.losses, other.losses)
+        chance = _CHANCE * float(more.std()) / math.sqrt(len(more))
+        return float(more.mean()) > chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,14 +50,16 @@ class Judge:
 def compare(reference: Floats, answers: Floats) -> Verdict:
     """Return how near ``answers`` lie to ``reference``; both are [samples, …]."""
     power = float(np.square(reference).mean())
-    noise = float(np.square(answers - reference).mean())
+    noise = np.square(answers - reference).reshape(len(answers), -1).mean(axis=1)
+    losses = _divergence(reference, answers) if _probable(reference) else noise / (power or 1.0)
     agreement = None
     if reference.ndim == _RANK and reference.shape[1] > 1:
         agreement = float((reference.argmax(axis=1) == answers.argmax(axis=1)).mean())
     return Verdict(
-        loss=_divergence(reference, answers) if _probable(reference) else noise / (power or 1.0),
+        loss=float(losses.mean()),
         agreement=agreement,
-        snr_db=10 * float(np.log10(max(power, 1e-30) / max(noise, 1e-30))),
+        snr_db=10 * float(np.log10(max(power, 1e-30) / max(float(noise.mean()), 1e-30))),
+        losses=tuple(losses.tolist()),
     )
 
 
@@ -59,7 +70,8 @@ def _probable(answers: Floats) -> bool:
     return bool(np.allclose(answers.sum(axis=1), 1, atol=0.02))
 
 
-def _divergence(reference: Floats, answers: Floats) -> float:
+def _divergence(reference: Floats, answers: Floats) -> Floats:
     p, q = (np.maximum(a, _LEAST) for a in (reference, answers))
     p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
-    return float((p * np.log(p / q)).sum(axis=1).mean())
+    found: Floats = (p * np.log(p / q)).sum(axis=1)
+    return found

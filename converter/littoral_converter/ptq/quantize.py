@@ -1,7 +1,7 @@
 """A float .tflite file and samples in; a quantized one, and what each step won, out.
 
-Every step is judged on a part of the samples that no step learns from, and undone if the
-answers do not come nearer. Runs models: only ever called in a child.
+Every step is judged on a part of the samples that no step learns from, and undone if it makes
+the answers worse, by more than chance would. Runs models: only ever called in a child.
 """
 
 import time
@@ -29,7 +29,6 @@ STEPS: Final[tuple[Step, ...]] = ("relax", "ranges", "rounding", "equalise")
 _JUDGED: Final = 5  # one sample in so many is kept for judging
 _FEW: Final = 20  # samples: of fewer, none can be spared
 _VALUES: Final = 300_000  # of what was seen: enough to choose a range
-_WORSE: Final = 1.02  # times the loss: more is no chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +97,7 @@ def quantize(
         tried = _take(step, work, learned, plan)
         made = backend.quantize(tried.network, tried.ranges, plan)
         verdict = judge.ask(made)
-        kept = not model or verdict.loss <= _best(done) * _WORSE
+        kept = not done or not verdict.worse(_best(done))
         spent = time.process_time() - start
         done.append(Done(step=step, verdict=verdict, kept=kept, cpu_s=spent, model_bytes=len(made)))
         if kept:
@@ -147,8 +146,8 @@ def _in_order(steps: Collection[Step]) -> Iterator[Step]:
             yield step
 
 
-def _best(done: list[Done]) -> float:
-    return min(d.verdict.loss for d in done if d.kept)
+def _best(done: list[Done]) -> Verdict:
+    return min((d.verdict for d in done if d.kept), key=lambda verdict: verdict.loss)
 
 
 def _take(step: Step, work: _Work, learned: Floats, plan: Plan) -> _Work:

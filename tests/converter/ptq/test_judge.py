@@ -30,3 +30,15 @@ def test_other_answers_are_compared_by_their_noise() -> None:
 def test_a_picture_has_no_largest_answer() -> None:
     picture = np.ones((2, 4, 4, 1), np.float32)
     assert judge.compare(picture, picture).agreement is None
+
+
+def test_one_sample_that_went_wrong_is_chance_and_most_of_them_are_not() -> None:
+    wanted = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    good = judge.compare(wanted, wanted + 0.1)
+    unlucky, bad = wanted + 0.1, wanted + 0.1
+    unlucky[7] += 1
+    bad += np.linspace(0, 0.1, 40, dtype=np.float32)[:, None]
+    assert judge.compare(wanted, unlucky).loss > good.loss
+    assert not judge.compare(wanted, unlucky).worse(good)
+    assert judge.compare(wanted, bad).worse(good)
+    assert not good.worse(good)
