@@ -1,4 +1,4 @@
-"""Remembers what a medium brought, while the console itself has not said it yet.
+"""Remembers what a medium or a copy brought, while the console itself has not said it yet.
 
 A document: what waited at the broker meanwhile is older, and comes when the device is back. The
 repository's timestamp: the console's own may be of this morning. Either was the console's word in
@@ -26,7 +26,7 @@ class Carried:
         self._sha256 = _read(path)
 
     def holds(self, data: bytes | None) -> bool:
-        """Whether nobody but a medium has said ``data`` so far."""
+        """Whether the console has not said ``data`` so far."""
         return data is not None and bool(self._sha256) and _digest(data) == self._sha256
 
     def put(self, data: bytes) -> None:

@@ -17,7 +17,7 @@ LittoralError
 │   ├── ExpiredError            its time is over
 │   ├── EndlessError            more bytes than were announced, or than are allowed
 │   ├── SlowError               fewer bytes a second than a source must give
-│   ├── StaleError              from an offline medium and older than what is known: no attack
+│   ├── StaleError              older than what is known, and by nobody's fault: no attack
 │   ├── WrongDeviceError        meant for another device, incarnation or fleet
 │   ├── WrongHardwareError      for hardware that this device does not have
 │   ├── ForgottenError          the repository does not hold what its metadata names

@@ -81,12 +81,12 @@ class Tree:
 
     @property
     def carried(self) -> Path:
-        """Return the sha256 of that document, while only a medium has brought it."""
+        """Return the sha256 of that document, while the console has not said it."""
         return self.trust / "carried"
 
     @property
     def carried_timestamp(self) -> Path:
-        """Return the sha256 of the repository's timestamp, while only a medium has brought it."""
+        """Return the sha256 of the repository's timestamp, while the console has not said it."""
         return self.trust / "carried-timestamp"
 
     @property

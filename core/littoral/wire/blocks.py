@@ -14,8 +14,9 @@ the order in which they were asked for; one that comes before an older one says 
 is lost. Who hears nothing at all asks again after a time that it learnt from the answers before.
 
 The device decides how much is under way: as much as came in a second, or in two round trips
-where those are longer, 4 KiB at least and 512 KiB at most. So what else is said on its line waits
-for a second or two behind blocks, however slow the line is. Where it goes on is what has arrived.
+where those are longer (three, until it knows the line), 4 KiB at least and 512 KiB at most. So what
+else is said on its line waits for a second or two behind blocks, however slow the line is. Where it
+goes on is what has arrived.
 
 Of several consoles each hears every ask. Who knows none of them names none, and asks how long the
 file is (length 0): each answers, and only the one that answered first is asked for bytes. So no
