@@ -8,11 +8,10 @@ What a publisher makes is smaller, and littoral_converter's; what a device does 
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from littoral.bundle import frames
 from littoral.bundle import patch as patches
-from littoral.bundle.manifest import NAME, Encoding, File, Manifest
+from littoral.bundle.manifest import NAME, Encoding, EncodingKind, File, Manifest
 from littoral.bundle.patch import PIECE, Run, Table, Way
 
 
@@ -24,7 +23,7 @@ class Made:
     data: bytes
 
 
-def made(kind: Literal["zstd", "patch"], data: bytes, *, base: bytes | None = None) -> Made:
+def made(kind: EncodingKind, data: bytes, *, base: bytes | None = None) -> Made:
     """Return ``data``, whatever it is, as an encoding that is named correctly."""
     digest = None if base is None else sha256(base)
     return Made(Encoding(kind=kind, sha256=sha256(data), size=len(data), base=digest), data)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from simulators.broker import ConsoleCa
+from simulators.broker import ConsoleCa, free_port
 
 WAIT_S = 20.0
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
@@ -46,7 +46,7 @@ class Service:
 @contextmanager
 def nginx(folder: Path, root: Path, *, tls: ConsoleCa, more: str = "") -> Iterator[str]:
     """Serve ``root`` as nginx does; ``more`` are words for its server."""
-    port = _free_port()
+    port = free_port()
     here = folder / f"nginx-{port}"
     here.mkdir()
     (here / "nginx.conf").write_text(f"""
@@ -73,7 +73,7 @@ http {{
 @contextmanager
 def python(folder: Path, root: Path) -> Iterator[str]:
     """Serve ``root`` as ``python -m http.server`` does: HTTP/1.0, whole files alone."""
-    port = _free_port()
+    port = free_port()
     command = [*(sys.executable, "-m", "http.server", str(port)), *("--bind", "127.0.0.1")]
     with _running([*command, "--directory", str(root)], port, folder / f"http-{port}"):
         yield f"http://127.0.0.1:{port}"
@@ -84,7 +84,7 @@ def tinyproxy(
     folder: Path, *, user: str = "", password: str = "", names: tuple[str, ...] = ("console.test",)
 ) -> Iterator[int]:
     """Run a proxy to which alone ``names`` mean something: this machine."""
-    port = _free_port()
+    port = free_port()
     hosts, conf = folder / "hosts", folder / "tinyproxy.conf"
     hosts.write_text("".join(f"127.0.0.1 {name}\n" for name in ("localhost", *names)))
     auth = f"BasicAuth {user} {password}\n" if user else ""
@@ -105,7 +105,7 @@ def s3(folder: Path, *, strict: bool = False) -> Iterator[Service]:
         yield _service(named, os.environ)
         return
     pytest.importorskip("moto")
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1"]
     # It believes the first requests, which make a user.
     believed = "3" if strict else "inf"
@@ -175,8 +175,3 @@ def _answers(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
