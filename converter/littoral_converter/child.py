@@ -54,6 +54,10 @@ def _do(step: str, job: bytes, say: Say) -> object:
             from littoral_converter import keras_int8
 
             return keras_int8.convert(_job(keras_int8.Job, job), say=say)
+        case "edgetpu":
+            from littoral_converter.edgetpu import compiler
+
+            return compiler.compile_(_job(compiler.Job, job), say=say)
         case "run":
             from littoral_converter import litert
 

@@ -1,5 +1,6 @@
 """The room's commands: arguments in, one line or one JSON object out."""
 
+import dataclasses
 import json
 import sys
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ from littoral_converter.publishing import publish
 from littoral_converter.terminal import progress, stoppable
 
 if TYPE_CHECKING:
+    from littoral_converter.edgetpu.target import EdgeTpu
     from littoral_converter.report import Report
 
 __all__ = ["convert", "publish"]
@@ -84,7 +86,7 @@ def convert(
 
 
 def _summary(report: "Report", out: Path) -> dict[str, Any]:
-    judged = report.evaluation is not None
+    judged, tpu = report.evaluation is not None, report.edgetpu
     return {
         "bundle": str(out),
         "float": {
@@ -98,11 +100,32 @@ def _summary(report: "Report", out: Path) -> dict[str, Any]:
                 "fully_integer": v.fully_integer,
                 "accuracy": v.score.int8_accuracy if v.score else None,
                 "agreement": v.likeness.agreement if judged else None,
-                "edgetpu": None,
+                "edgetpu": _mapping(report) if tpu is None or tpu.file is None else None,
             }
             for v in report.variants
-        ],
+        ]
+        + ([] if tpu is None or tpu.file is None else [_edgetpu(report, tpu, out)]),
     }
+
+
+def _edgetpu(report: "Report", tpu: "EdgeTpu", out: Path) -> dict[str, Any]:
+    """Return the Edge TPU's variant; nobody can ask it here, so that its accuracy is unknown."""
+    from littoral_converter.edgetpu.target import VARIANT
+
+    return {
+        "id": VARIANT,
+        "path": str(out / str(tpu.file)),
+        "bytes": tpu.bytes,
+        "fully_integer": report.variants[0].fully_integer,
+        "accuracy": None,
+        "agreement": None,
+        "edgetpu": _mapping(report),
+    }
+
+
+def _mapping(report: "Report") -> Any:  # noqa: ANN401 (JSON)
+    # Each key is there, also where nobody knows: programs rely on that.
+    return None if report.edgetpu is None else dataclasses.asdict(report.edgetpu.mapping)
 
 
 def _table(report: "Report", out: Path) -> None:

@@ -14,6 +14,7 @@ from littoral.bundle.manifest import check_id
 from littoral.errors import ConversionError, MisuseError
 from littoral_converter import bundle, calibration, data, recipe, release, source, worker
 from littoral_converter.data import Data
+from littoral_converter.edgetpu import target
 from littoral_converter.measure import Measured, measure
 from littoral_converter.recipe import Recipe
 from littoral_converter.release import Name
@@ -21,7 +22,7 @@ from littoral_converter.report import Report
 from littoral_converter.workshop import Workshop
 
 TARGETS: Final = ("cpu", "edgetpu", "jetson", "serving", "browser", "mobile")
-BUILT: Final = ("cpu",)
+BUILT: Final = ("cpu", "edgetpu")
 _FAR: Final = 0.95  # cosine below which answers are another model's, by any standard
 _DROP: Final = 0.02  # of accuracy, where the recipe says nothing
 
@@ -36,7 +37,7 @@ class Order:
     calibration: Path | None = None
     evaluation: Path | None = None
     labels: Path | None = None
-    targets: tuple[str, ...] = BUILT
+    targets: tuple[str, ...] = ("cpu",)
     name: str | None = None
     release: int = 1
     label: str | None = None
@@ -58,19 +59,27 @@ def convert(order: Order, *, say: worker.Say) -> Report:
     labels = data.read_labels(order.labels) if order.labels else (judged or learned).labels
     with tempfile.TemporaryDirectory(prefix="littoral-convert-") as folder:
         shop = Workshop(folder=Path(folder), limits=wanted.limits, say=say)
-        found = measure(shop, model, learned, judged, recipe=wanted, labels=labels)
+        found = measure(
+            shop, model, learned, judged, recipe=wanted, labels=labels, targets=order.targets
+        )
         warnings = tuple(_warnings(found, wanted.guard))
+        tpu = None
+        if "edgetpu" in order.targets:
+            tpu = target.build(shop, found.int8, wanted.edgetpu)
+            warnings += tuple(target.warnings(tpu.about))
         with bundle.building(order.out) as place:
-            return release.write(place, found, name, shop=shop, wanted=wanted, warnings=warnings)
+            return release.write(
+                place, found, name, shop=shop, wanted=wanted, warnings=warnings, tpu=tpu
+            )
 
 
 def _check_targets(targets: tuple[str, ...]) -> None:
-    for target in targets:
-        if target not in TARGETS:
-            raise MisuseError(f"no target {target!r}; there are: {', '.join(TARGETS)}")
-        if target not in BUILT:
+    for name in targets:
+        if name not in TARGETS:
+            raise MisuseError(f"no target {name!r}; there are: {', '.join(TARGETS)}")
+        if name not in BUILT:
             raise MisuseError(
-                f"target {target!r} is not built by this version; it builds: {', '.join(BUILT)}"
+                f"target {name!r} is not built by this version; it builds: {', '.join(BUILT)}"
             )
 
 

@@ -49,7 +49,7 @@ class Operator:
     outputs: tuple[int, ...]
     custom: bool = False
     custom_options: bytes = b""
-    options: Any = None  # the schema's object, made for the operators in _OPTIONS
+    options: dict[str, int] = field(default_factory=dict)  # those in _OPTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,14 +70,15 @@ class Graph:
         return self.subgraphs[0]
 
 
-_OPTIONS: Final = {  # of which operators options are looked at, and the schema's class of them
-    "AVERAGE_POOL_2D": "Pool2DOptions",
-    "CONCATENATION": "ConcatenationOptions",
-    "CONV_2D": "Conv2DOptions",
-    "FULLY_CONNECTED": "FullyConnectedOptions",
-    "MAX_POOL_2D": "Pool2DOptions",
-    "PACK": "PackOptions",
-    "STRIDED_SLICE": "StridedSliceOptions",
+_POOL: Final = ("Pool2DOptions", ("FusedActivationFunction",))
+_OPTIONS: Final = {  # whose options are looked at: the schema's class of them, and which
+    "AVERAGE_POOL_2D": _POOL,
+    "CONCATENATION": ("ConcatenationOptions", ("FusedActivationFunction",)),
+    "CONV_2D": ("Conv2DOptions", ("DilationHFactor", "DilationWFactor")),
+    "FULLY_CONNECTED": ("FullyConnectedOptions", ("WeightsFormat",)),
+    "MAX_POOL_2D": _POOL,
+    "PACK": ("PackOptions", ("Axis",)),
+    "STRIDED_SLICE": ("StridedSliceOptions", ("EllipsisMask", "NewAxisMask")),
 }
 
 
@@ -209,19 +210,19 @@ def _custom(operator: Any) -> bytes:  # noqa: ANN401
     return operator.CustomOptionsAsNumpy().tobytes() if operator.CustomOptionsLength() else b""
 
 
-def _options(name: str, operator: Any) -> Any:  # noqa: ANN401
-    """Return the options of an operator, as the schema has them; None where they are not known."""
+def _options(name: str, operator: Any) -> dict[str, int]:  # noqa: ANN401
+    """Return the options in _OPTIONS, read at once: a damaged file is one when it is read."""
     from ai_edge_litert import schema_py_generated as schema
 
     table = operator.BuiltinOptions()
     if name not in _OPTIONS or table is None:
-        return None
-    kind = _OPTIONS[name]
+        return {}
+    kind, wanted = _OPTIONS[name]
     if operator.BuiltinOptionsType() != getattr(schema.BuiltinOptions, kind):
-        return None
+        return {}
     found = getattr(schema, kind)()
     found.Init(table.Bytes, table.Pos)
-    return found
+    return {option: int(getattr(found, option)()) for option in wanted}
 
 
 def _word(enum: str, number: int) -> str:

@@ -131,8 +131,5 @@ def _needs(found: Inspection) -> Iterator[str]:
         )
         yield f"a later LiteRT than the one here, for {short}"
     else:
-        yield (
-            "the LiteRT here knows all its operators but the custom ones"
-            if needs.custom
-            else ("the LiteRT here knows all its operators")
-        )
+        but = " but the custom ones" if needs.custom else ""
+        yield f"LiteRT; the one here knows all its operators{but}"

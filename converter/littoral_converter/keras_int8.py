@@ -39,6 +39,7 @@ class Job:
     shape: tuple[int, ...] | None = None  # of one sample: pins what is dynamic
     input_name: str | None = None
     output_name: str | None = None
+    dense_per_tensor: bool = False  # one scale for a dense layer's weights, not one a channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,10 @@ def convert(job: Job, *, say: Say) -> Built:
             tf.lite.TFLiteConverter.from_saved_model(str(saved)).convert()
         )
         converter = _int8(tf, saved, calibration, io=job.io, say=say, hint=_hint(layers))
+        # It has no public name, and no other way leads there.
+        converter._experimental_disable_per_channel_quantization_for_dense_layers = (  # noqa: SLF001
+            job.dense_per_tensor
+        )
         (job.folder / INT8).write_bytes(converter.convert())
     except (ValueError, RuntimeError, tf.errors.OpError, ConverterError) as e:
         raise ConversionError(f"TensorFlow cannot convert the model: {_one_line(e)}") from e

@@ -66,6 +66,7 @@ def measure(
     *,
     recipe: Recipe,
     labels: tuple[str, ...] | None,
+    targets: tuple[str, ...] = ("cpu",),
 ) -> Measured:
     """Build the model and ask it, and the float one, about the samples.
 
@@ -78,7 +79,7 @@ def measure(
     chosen = calibration.choose(learned, recipe.calibration)
     samples = chosen if judged is None else judged.x
     at = shop.keep("samples.npy", samples)
-    built = _build(shop, source, chosen, at, recipe=recipe)
+    built = _build(shop, source, chosen, at, recipe=recipe, targets=targets)
     int8 = (shop.folder / keras_int8.INT8).read_bytes()
     graph = check.read(int8)
     check.require_integer(graph, allow_float=recipe.quantize.allow_float)
@@ -118,6 +119,7 @@ def _build(
     samples: Path,
     *,
     recipe: Recipe,
+    targets: tuple[str, ...],
 ) -> Built:
     """Leave the INT8 and the float model and the float answers in the shop's folder."""
     match source.kind:
@@ -131,6 +133,8 @@ def _build(
                 shape=recipe.input.shape,
                 input_name=recipe.input.name,
                 output_name=recipe.output.name,
+                # Edge TPUs know one scale for a dense layer's weights, and its twin is the same.
+                dense_per_tensor="edgetpu" in targets,
             )
             return shop.do("keras-int8", job, Built, name="convert")
         case kind:

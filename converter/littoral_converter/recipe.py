@@ -13,6 +13,7 @@ from littoral.bundle.runtimes import Range
 
 MiB: Final = 2**20
 MAX_GOLDEN: Final = 1024
+_RUNTIMES: Final = range(10, 15)  # of libedgetpu; there will be no later one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +116,21 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeTpu:
+    """How edgetpu_compiler is asked, for the target edgetpu."""
+
+    min_runtime: int | None = None  # the oldest Edge TPU runtime that it must run on: 10 to 14
+    search: Literal["auto", "always", "never"] = "auto"  # for a part that fits: where all does not
+    timeout_s: float = 180.0  # for one attempt
+
+    def __post_init__(self) -> None:
+        if self.min_runtime is not None and self.min_runtime not in _RUNTIMES:
+            raise ValueError(f"min_runtime: expected 10 to 14, found {self.min_runtime}")
+        if self.timeout_s <= 0:
+            raise ValueError(f"timeout_s: expected more than 0, found {self.timeout_s}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one native step may take before it is stopped."""
 
@@ -138,6 +154,7 @@ class Recipe:
     selftest: Selftest = field(default_factory=Selftest)
     requires: Requires = field(default_factory=Requires)
     guard: Guard = field(default_factory=Guard)
+    edgetpu: EdgeTpu = field(default_factory=EdgeTpu)
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

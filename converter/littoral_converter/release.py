@@ -19,6 +19,7 @@ from littoral.model.selftest import Figures
 from littoral_converter import baseline, budget, bundle, golden, litert, recipe, report
 from littoral_converter.baseline import Baseline
 from littoral_converter.data import Data
+from littoral_converter.edgetpu import target
 from littoral_converter.measure import Measured
 from littoral_converter.recipe import Recipe
 from littoral_converter.report import Compiled, Float, Given, Host, Report
@@ -55,6 +56,7 @@ def write(
     shop: Workshop,
     wanted: Recipe,
     warnings: tuple[str, ...],
+    tpu: target.Built | None = None,
 ) -> Report:
     """Fill ``folder`` with the bundle; return its report.
 
@@ -71,6 +73,8 @@ def write(
         ranked=found.ranked,
     )
     texts = {MODEL: found.int8, GOLDEN_INPUTS: vectors.inputs, GOLDEN_OUTPUTS: vectors.outputs}
+    if tpu is not None and tpu.model is not None:
+        texts[target.MODEL] = tpu.model
     files = bundle.add(folder, texts)
     test, proven = _prove(folder, found, wanted.selftest, count=vectors.count, shop=shop)
     late = budget.warning(proven.p95_cpu_us, test.p95_cpu_us, here=machine.cpu())
@@ -82,6 +86,7 @@ def write(
         proven=proven,
         costs=shop.costs,
         warnings=warnings if late is None else (*warnings, late),
+        tpu=None if tpu is None else tpu.about,
     )
     page = report.render(written, int8_cpu_us=found.ran.cpu_us, float_cpu_us=found.ran_float.cpu_us)
     texts = {
@@ -92,7 +97,7 @@ def write(
     if found.labels is not None:
         texts[LABELS] = "".join(f"{label}\n" for label in found.labels).encode()
     files |= bundle.add(folder, texts)
-    bundle.seal(folder, _manifest(found, name, files=files, test=test, wanted=wanted))
+    bundle.seal(folder, _manifest(found, name, files=files, test=test, wanted=wanted, tpu=tpu))
     return written
 
 
@@ -162,9 +167,26 @@ def _tensors(found: Measured, wanted: Recipe) -> tuple[tuple[Tensor, ...], tuple
 
 
 def _manifest(
-    found: Measured, name: Name, *, files: dict[str, File], test: Selftest, wanted: Recipe
+    found: Measured,
+    name: Name,
+    *,
+    files: dict[str, File],
+    test: Selftest,
+    wanted: Recipe,
+    tpu: target.Built | None,
 ) -> Manifest:
     inputs, outputs = _tensors(found, wanted)
+    requires = Requires(
+        hardware=HARDWARE,
+        runtime=wanted.requires.runtime,
+        operators=found.graph.versions,
+        memory_bytes=wanted.requires.memory_bytes,
+    )
+    variants: tuple[Variant, ...] = (
+        Variant(id=VARIANT, engine="tflite", files=(MODEL,), requires=requires),
+    )
+    if tpu is not None and tpu.model is not None:
+        variants = (target.variant(tpu, requires), *variants)
     return Manifest(
         format=manifest.FORMAT,
         model=name.model,
@@ -174,19 +196,7 @@ def _manifest(
         inputs=inputs,
         outputs=outputs,
         files=files,
-        variants=(
-            Variant(
-                id=VARIANT,
-                engine="tflite",
-                files=(MODEL,),
-                requires=Requires(
-                    hardware=HARDWARE,
-                    runtime=wanted.requires.runtime,
-                    operators=found.graph.versions,
-                    memory_bytes=wanted.requires.memory_bytes,
-                ),
-            ),
-        ),
+        variants=variants,
         selftest=test,
         labels=LABELS if LABELS in files else None,
         baseline=BASELINE,
@@ -204,6 +214,7 @@ def _report(
     proven: Figures,
     costs: dict[str, Cost],
     warnings: tuple[str, ...],
+    tpu: target.EdgeTpu | None,
 ) -> Report:
     inputs, outputs = _tensors(found, wanted)
     return Report(
@@ -229,6 +240,7 @@ def _report(
             latency=budget.latency(found.ran_float.cpu_us, found.ran_float.wall_us),
         ),
         variants=(_compiled(found),),
+        edgetpu=tpu,
         selftest=test,
         proven=proven,
         baseline=_baseline(found),

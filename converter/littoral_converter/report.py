@@ -14,6 +14,7 @@ from littoral.model.selftest import Figures
 from littoral_converter.baseline import Baseline
 from littoral_converter.budget import Latency
 from littoral_converter.check import Operator
+from littoral_converter.edgetpu.target import EdgeTpu
 from littoral_converter.evaluate import Class, Likeness, Score
 from littoral_converter.recipe import Recipe
 from littoral_converter.worker import Cost
@@ -91,6 +92,7 @@ class Report:
     layers: dict[str, int]
     steps: dict[str, Cost]
     recipe: Recipe
+    edgetpu: EdgeTpu | None = None  # the target, where it was asked for
     warnings: tuple[str, ...] = ()
     evaluation: Given | None = None
 

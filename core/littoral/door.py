@@ -33,6 +33,7 @@ _EXTRAS: Final = {
 }
 _ELSEWHERE: Final = {  # commands that this machine may do without, by the extra that brings them
     "convert": "converter",
+    "compile": "converter",
     "inspect": "converter",
     "publish": "converter",
     "console": "console",
@@ -60,7 +61,7 @@ _DISK: Final = {  # what a disk or its owner says of a path that a person named
     errno.EROFS,
 }
 _SECTIONS: Final = (
-    ("Host", ("convert", "inspect", "compare", "keys", "repo", "publish")),
+    ("Host", ("convert", "compile", "inspect", "compare", "keys", "repo", "publish")),
     ("Fleet", ("console", "fleet", "simulate")),
     ("Device", ("enroll", "run", "agent", "serve", "install", "status", "doctor", "config")),
     ("Models", ("bench", "predict", "trial", "capture")),

@@ -96,16 +96,6 @@ def numbers(*values: int) -> Tensor:
     return tensor(len(values), dtype="int32", data=np.asarray(values, np.int32), scales=0)
 
 
-class Options:
-    """Answers as the schema's objects do: 0 where a test says nothing."""
-
-    def __init__(self, **said: int) -> None:
-        self._said = said
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda: self._said.get(name, 0)
-
-
 def why(name: str, inputs: list[Tensor], output: Tensor, **more: Any) -> str | None:
     tensors = (*inputs, output)
     operator = Operator(
@@ -113,7 +103,7 @@ def why(name: str, inputs: list[Tensor], output: Tensor, **more: Any) -> str | N
         version=more.pop("version", 1),
         inputs=tuple(range(len(inputs))),
         outputs=(len(inputs),),
-        options=Options(**more.pop("options", {})),
+        options=more.pop("options", {}),
         **more,
     )
     held = Subgraph(tensors=tensors, operators=(operator,), inputs=(0,), outputs=(len(inputs),))

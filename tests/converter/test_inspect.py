@@ -1,12 +1,14 @@
 """``littoral inspect``: the shape that programs rely on, and a tree for people."""
 
 import json
+import random
 import shutil
 from pathlib import Path
 
 import pytest
 
 from converter.conftest import Converted, Littoral
+from littoral import records
 from littoral.errors import MalformedError, MisuseError
 from littoral_converter import graph, inspect_tree, inspection
 from simulators.edgetpu_compiled import Package
@@ -126,6 +128,30 @@ def test_a_strangers_names_do_nothing_to_a_terminal() -> None:
     shown = inspect_tree.draw(inspect_tree.Node("a", [inspect_tree.Node(inspect_tree._port(port))]))
     assert "\x1b" not in shown
     assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_damaged_file_is_shown_or_refused_and_never_more_than_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, compiled: bool
+) -> None:
+    def known(_: object) -> dict[str, int]:
+        return {}
+
+    monkeypatch.setattr("littoral.model.registered.unknown", known)
+    whole = made(INT8.read_bytes(), left={13}) if compiled else INT8.read_bytes()
+    dice, path, refused = random.Random(6), tmp_path / "hurt.tflite", 0
+    for _ in range(600):
+        data = bytearray(whole)
+        for _ in range(dice.choice((1, 1, 4))):
+            data[dice.randrange(8, len(data))] = dice.randrange(256)
+        path.write_bytes(data[: dice.choice((len(data), len(data), dice.randrange(9, len(data))))])
+        try:
+            found = inspection.file(path)
+            inspect_tree.draw(inspect_tree.of_file(found))
+            assert records.to_json(found)
+        except MalformedError:
+            refused += 1
+    assert 50 < refused < 600
 
 
 @pytest.mark.skipif(not CORAL.is_dir(), reason="the collection of public models is not here")

@@ -39,6 +39,7 @@ def test_the_example_shows_the_defaults() -> None:
         "p95_cpu_us": {"cpu-aarch64": 9000},
         "runtime": "litert>=2.1",
         "max_accuracy_drop": 0.02,
+        "min_runtime": 14,
     }
     for section, settings in plain(Recipe()).items():
         if section not in examples:

@@ -125,7 +125,10 @@ class _Table:
 
     def length(self, field: int) -> int:
         at = self._find(field)
-        return _unpack("<I", self.data, _follow(self.data, at)) if at else 0
+        found = int(_unpack("<I", self.data, _follow(self.data, at))) if at else 0
+        if found > len(self.data):
+            raise ValueError("it is cut short")
+        return found
 
     def blobs(self, field: int) -> Iterator[bytes]:
         at = self._find(field)

@@ -18,7 +18,7 @@ _BEHIND: Final = (
     "it needs the result of {name}, computed on the processor behind the Edge TPU's part of the "
     "model; a second part is not made"
 )
-_UNTOLD: Final = "the compiler left it, for a reason of its own"
+UNTOLD: Final = "the compiler left it, for a reason of its own"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def explain(graph: Graph) -> tuple[Left, ...]:
     for index in range(len(main.operators)):
         walk.step(index)
     taken = [k for k in walk.mapped if main.operators[k].name != OPERATOR]
-    left = [Left(index=k, name=main.operators[k].name, reason=_UNTOLD) for k in taken]
+    left = [Left(index=k, name=main.operators[k].name, reason=UNTOLD) for k in taken]
     return tuple(sorted([*walk.left, *left], key=lambda one: one.index))
 
 
