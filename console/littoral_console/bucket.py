@@ -7,6 +7,7 @@ What people look at, and what was here before there was a bucket, lies in a fold
 import base64
 import http
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,9 @@ from littoral_console.blobs import Folder
 
 LIFE_S: Final = 600  # of a signed address: of its first byte, however long the rest takes
 _CONNECT_S: Final = 5
-_READ_S: Final = 30
-_TRIES: Final = 3
+_READ_S: Final = 15
+_TRIES: Final = 2
+_REST_S: Final = 10.0  # it is not asked again so soon after it did not answer
 _POOL: Final = 16
 _CHUNK_BYTES: Final = 1024 * 1024
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -44,6 +46,7 @@ class Bucket:
         self._prefix = f"{prefix}/blobs/" if prefix else "blobs/"
         self._lock, self._bringing = threading.Lock(), threading.Lock()
         self._known: dict[str, int] | None = None  # what is in a bucket stays as it is
+        self._rests_until_s = 0.0
 
     @classmethod
     def open(cls, name: str, prefix: str, *, beside: Folder) -> Self:
@@ -128,7 +131,7 @@ class Bucket:
     def read(self, sha256: str, *, start: int, length: int) -> bytes:
         if self._beside.file(sha256) is not None:
             return self._beside.read(sha256, start=start, length=length)
-        with self._errors(f"reading blobs/{sha256}"):
+        with self._asking(f"reading blobs/{sha256}"):
             found = self._client.get_object(
                 Bucket=self._name,
                 Key=self._prefix + sha256,
@@ -144,7 +147,7 @@ class Bucket:
     def _list(self) -> dict[str, int]:
         held: dict[str, int] = {}
         more: dict[str, str] = {}
-        with self._errors("listing"):
+        with self._asking("listing"):
             while True:
                 page = self._client.list_objects_v2(Bucket=self._name, Prefix=self._prefix, **more)
                 for one in page.get("Contents", ()):
@@ -157,7 +160,7 @@ class Bucket:
         """Ask for one that another console may have sent since."""
         from botocore.exceptions import ClientError
 
-        with self._errors(f"asking for blobs/{sha256}"):
+        with self._asking(f"asking for blobs/{sha256}"):
             try:
                 found = self._client.head_object(Bucket=self._name, Key=self._prefix + sha256)
             except ClientError as e:
@@ -172,6 +175,20 @@ class Bucket:
             if self._known is not None:
                 self._known[sha256] = size
         return size
+
+    @contextmanager
+    def _asking(self, doing: str) -> Iterator[None]:
+        """Ask for what devices wait for, unless nobody answered a moment ago: threads are few."""
+        from botocore.exceptions import BotoCoreError
+
+        if time.monotonic() < self._rests_until_s:
+            raise StorageError(f"s3://{self._name}: {doing}: it did not answer a moment ago")
+        with self._errors(doing):
+            try:
+                yield
+            except BotoCoreError:
+                self._rests_until_s = time.monotonic() + _REST_S
+                raise
 
     @contextmanager
     def _errors(self, doing: str) -> Iterator[None]:

@@ -32,7 +32,7 @@ from littoral_console.load import Load
 from littoral_console.proofs import Proofs
 from littoral_console.relay import Relay
 from littoral_console.renewal import Issuer
-from littoral_console.repository import ImageRepository
+from littoral_console.repository import BLOBS, ImageRepository
 from littoral_console.tls import Tls
 
 T = TypeVar("T")
@@ -73,6 +73,8 @@ class Context:
     intake: Intake = field(init=False)
     # Few, for each that computes keeps the interpreter from the event loop.
     _looking: Executor = field(default_factory=lambda: ThreadPoolExecutor(2, "looking"), init=False)
+    # A bucket may keep who asks it waiting: it keeps nobody else.
+    _lending: Executor = field(default_factory=lambda: ThreadPoolExecutor(4, "lending"), init=False)
     _denying: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _denials: int = field(default=0, init=False)  # asked for
     _denied: int = field(default=0, init=False)  # of these, done
@@ -104,6 +106,12 @@ class Context:
         """Return what ``job`` reads, in another thread."""
         running = asyncio.get_running_loop()
         return await running.run_in_executor(self._looking, self.read, job)
+
+    async def lent(self, name: str) -> Path | str | None:
+        """Return what the repository has under ``name``, or where it is."""
+        apart = self._lending if name.startswith(BLOBS) else None
+        running = asyncio.get_running_loop()
+        return await running.run_in_executor(apart, self.repository.lent, name)
 
     async def write(self, job: Callable[[Connection], T]) -> T:
         """Return ``job``'s result once it is committed."""

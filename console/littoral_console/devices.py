@@ -111,7 +111,7 @@ class DeviceEndpoints:
 
     async def repository(self, name: str) -> Response:
         """Return a file of the repository, the range of it that is asked for, or where it is."""
-        found = await asyncio.to_thread(self._context.repository.lent, name)
+        found = await self._context.lent(name)
         if found is None:
             raise NotFoundError(f"the repository has no {name[:200]!r}")
         if isinstance(found, str):

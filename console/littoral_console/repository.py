@@ -37,7 +37,7 @@ _SERVED: Final = re.compile(
     r"|targets/bundles/[a-z0-9-]{1,64}/[1-9][0-9]{0,15}/[0-9a-f]{64}\.manifest\.json"
     r"|blobs/[0-9a-f]{64}"
 )
-_BLOBS: Final = "blobs/"
+BLOBS: Final = "blobs/"
 _PUBLIC: Final = 0o644
 _log = logging.getLogger(__name__)
 
@@ -273,8 +273,8 @@ class ImageRepository:
             self._set_aside(name, sha256)
         for name in sorted(promise.names, key=_order):
             sent, kept = folder / name, self.folder / name
-            if sent.exists() and name.startswith(_BLOBS):
-                self._blobs.keep(sent, name.removeprefix(_BLOBS))
+            if sent.exists() and name.startswith(BLOBS):
+                self._blobs.keep(sent, name.removeprefix(BLOBS))
             elif sent.exists():
                 durable.make_folder(kept.parent, mode=0o755)
                 sent.chmod(_PUBLIC)
@@ -314,7 +314,7 @@ def digest(path: Path) -> str:
 
 def _blob(name: str) -> str | None:
     """Return the sha256 of the blob that is called ``name``, None for other files."""
-    sha256 = name.removeprefix(_BLOBS)
+    sha256 = name.removeprefix(BLOBS)
     return sha256 if sha256 != name and _SERVED.fullmatch(name) else None
 
 

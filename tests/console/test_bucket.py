@@ -2,8 +2,13 @@
 
 import hashlib
 import os
+import secrets
+import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +17,13 @@ import urllib3
 pytest.importorskip("boto3")
 
 from littoral.bundle.manifest import File
-from littoral.errors import MissingExtraError, SettingsError, StorageError
+from littoral.errors import (
+    LittoralError,
+    MissingExtraError,
+    SettingsError,
+    StorageError,
+    UnreachableError,
+)
 from littoral.tree import Tree
 from littoral_agent import identity
 from littoral_agent.download import Limits
@@ -23,6 +34,7 @@ from littoral_agent.hosts import Hosts, Repository
 from littoral_agent.origin import Origin
 from littoral_agent.tls import Public
 from littoral_console import blobs
+from littoral_console import bucket as buckets
 from littoral_console.blobs import Blobs
 from simulators import hosting
 from simulators.console import ConsoleProcess, until
@@ -161,6 +173,82 @@ def test_a_bucket_that_is_none_or_not_there(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://minio.lan:9000")
     with pytest.raises(SettingsError, match="over https alone"):
         blobs.of("s3://models/x", data=tmp_path)
+
+
+@contextmanager
+def hole(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]:
+    """Let S3 be a service that takes whatever is asked, and never answers."""
+    asked: list[socket.socket] = []
+    door = socket.create_server(("127.0.0.1", 0))
+
+    def take() -> None:
+        with suppress(OSError):
+            while True:
+                asked.append(door.accept()[0])
+
+    threading.Thread(target=take, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{door.getsockname()[1]}")
+    try:
+        yield asked
+    finally:
+        door.shutdown(socket.SHUT_RDWR)
+        door.close()
+        for link in asked:
+            link.close()
+
+
+@pytest.mark.usefixtures("service")
+def test_a_bucket_that_does_not_answer_is_left_alone_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buckets, "_READ_S", 0.3)
+    with hole(monkeypatch) as asked:
+        kept = blobs.of("s3://models/x", data=tmp_path)
+        with pytest.raises(StorageError, match="listing: Read timeout"):
+            kept.size(SHA)
+        count, begun = len(asked), time.monotonic()
+        for _ in range(20):
+            with pytest.raises(StorageError, match="a moment ago"):
+                kept.size(secrets.token_hex(32))
+            with pytest.raises(StorageError, match="a moment ago"):
+                kept.read(SHA, start=0, length=1)
+        assert time.monotonic() - begun < 0.3
+        assert len(asked) == count
+        assert kept.url(SHA), "devices may reach it all the same"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("service")
+def test_who_waits_for_the_bucket_keeps_nobody_else_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can ask for blobs that are nowhere: metadata is served meanwhile."""
+    with (
+        RepositorySimulator(tmp_path) as repo,
+        ConsoleProcess(tmp_path, repo, arguments=("--broker", "none")) as console,
+    ):
+        console.upload()
+        console.stop()
+        with hole(monkeypatch) as asked:
+            console.arguments = ("--broker", "none", "--blobs", "s3://models/fleet")
+            console.start()
+            origin = Origin(console.ready["devices"], ca=None)
+
+            def ask() -> None:
+                with suppress(LittoralError):
+                    origin.get(f"repo/blobs/{secrets.token_hex(32)}", limit=10, read_s=60)
+
+            threads = [threading.Thread(target=ask) for _ in range(12)]
+            for thread in threads:
+                thread.start()
+            until(lambda: asked, "the bucket is asked")
+            reply = origin.get("repo/metadata/timestamp.json", limit=100_000, read_s=5)
+            assert reply.status == 200
+        for thread in threads:
+            thread.join()
+        with pytest.raises(UnreachableError, match="503"):
+            origin.get(f"repo/blobs/{SHA}", limit=10)
+        origin.close()
 
 
 def test_who_lacks_boto3_is_told_which_extra_brings_it(
