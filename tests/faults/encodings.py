@@ -8,8 +8,6 @@ it; much **memory**, or a **slow** one.
 
 import io
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +19,7 @@ from unittest.mock import patch
 from faults import encodings_teeth
 from faults.encodings_made import Hostile, hostile, pairs
 from faults.ground import TESTS
-from faults.memory import SHM
+from faults.memory import in_memory
 from faults.tally import Tally
 from littoral.bundle import encodings
 from littoral.errors import EncodingError, LittoralError
@@ -74,8 +72,11 @@ class World:
 
 @contextmanager
 def world() -> Iterator[World]:
-    where = SHM if os.access(SHM, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="littoral-encodings-", dir=where))
+    with in_memory("encodings") as folder:
+        yield from _world(folder)
+
+
+def _world(folder: Path) -> Iterator[World]:
     tree = Tree(folder / "device")
     tree.make()
     for pair in pairs():
@@ -95,7 +96,6 @@ def world() -> Iterator[World]:
             yield here
     finally:
         os.close(pipe)
-        shutil.rmtree(folder)
 
 
 def run(here: World, aim: Aim) -> Iterator[Tally]:

@@ -8,10 +8,8 @@ passed, activate and probe. Beside the hostile model a steady one is served all 
 """
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,7 +22,7 @@ from faults.ground import TESTS
 from faults.hostile_cases import Case
 from faults.hostile_sources import small
 from faults.hostile_watch import STEADY, Watch, wrong_answers
-from faults.memory import SHM
+from faults.memory import in_memory
 from littoral.errors import LittoralError
 from littoral.wire.control import Activate, Try
 from littoral_agent.control import Control, OrderDeniedError, ServeDownError
@@ -136,21 +134,16 @@ def lane(
 
     With ``keeper`` the trials are forked (faults.hostile_keeper), else serve starts them itself.
     """
-    where = SHM if os.access(SHM, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="littoral-hostile-", dir=where))
     steady = next(one for one in small() if one.name == "tiny_int8")
-    try:
-        with ExitStack() as held:
-            device = Device(folder / "data")
-            device.good(device.add(STEADY))
-            (device.tree.root / "serve.toml").write_text(_SETTINGS)
-            if keeper:
-                held.enter_context(_forking(device.tree.trial, broken))
-            serve = held.enter_context(serving("--data", str(device.tree.root)))
-            watch = held.enter_context(Watch(device, serve, steady))
-            yield Lane(device, serve, watch, deadline_s=deadline_s)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with in_memory("hostile") as folder, ExitStack() as held:
+        device = Device(folder / "data")
+        device.good(device.add(STEADY))
+        (device.tree.root / "serve.toml").write_text(_SETTINGS)
+        if keeper:
+            held.enter_context(_forking(device.tree.trial, broken))
+        serve = held.enter_context(serving("--data", str(device.tree.root)))
+        watch = held.enter_context(Watch(device, serve, steady))
+        yield Lane(device, serve, watch, deadline_s=deadline_s)
 
 
 @contextmanager

@@ -5,20 +5,17 @@ Bad is what faults.hostile calls bad; an agent that is another process; a releas
 told of (stuck); one that serves and did not prove itself; and what nobody collects.
 """
 
-import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from faults.hostile_cases import Case, case
 from faults.hostile_sources import Source, small
 from faults.hostile_watch import STEADY, Watch, wrong_answers
-from faults.memory import SHM
+from faults.memory import in_memory
 from faults.tally import Tally
 from littoral.bundle.manifest import NAME, Manifest
 from littoral.errors import LittoralError
@@ -180,24 +177,19 @@ def _publish(
 @contextmanager
 def sea() -> Iterator[Sea]:
     """Make a device that serves a steady model, with its agent and its console."""
-    where = SHM if os.access(SHM, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="littoral-hostile-", dir=where))
     steady = next(one for one in small() if one.name == "tiny_int8")
-    try:
-        with Fleet(folder, broker=False, settings=_SETTINGS) as fleet:
-            fleet.serve.stop()
-            fleet.enrol()
-            data = ("--data", str(fleet.tree.root))
-            with serving(*data) as serve, fleet.agent() as agent:
-                watch = Watch(Device(fleet.tree.root), serve, steady)
-                here = Sea(fleet, serve, agent, watch)
-                here.publish(_honest(steady), STEADY, 1)
-                here.order()
-                fleet.wait(lambda: fleet.good(STEADY) == 1, within_s=120)
-                with watch:
-                    yield here
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with in_memory("hostile") as folder, Fleet(folder, broker=False, settings=_SETTINGS) as fleet:
+        fleet.serve.stop()
+        fleet.enrol()
+        data = ("--data", str(fleet.tree.root))
+        with serving(*data) as serve, fleet.agent() as agent:
+            watch = Watch(Device(fleet.tree.root), serve, steady)
+            here = Sea(fleet, serve, agent, watch)
+            here.publish(_honest(steady), STEADY, 1)
+            here.order()
+            fleet.wait(lambda: fleet.good(STEADY) == 1, within_s=120)
+            with watch:
+                yield here
 
 
 def _honest(source: Source) -> Case:

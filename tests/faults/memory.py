@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-SHM: Final = Path("/dev/shm")
+_SHM: Final = Path("/dev/shm")
 
 
 @contextmanager
 def in_memory(name: str) -> Iterator[Path]:
     """Lend a folder for as long as it is needed."""
-    where = SHM if os.access(SHM, os.W_OK) else None
+    where = _SHM if os.access(_SHM, os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix=f"littoral-{name}-", dir=where))
     try:
         yield folder

@@ -7,16 +7,14 @@ answering rightly, no report and no sample is lost or counted twice, and each by
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Final
 
 from faults import network_ledger
-from faults.memory import SHM
+from faults.memory import in_memory
 from faults.network_cells import ARRIVES, CELLS, WAITS, Cell, Way
 from faults.network_device import Scene
 from faults.network_places import DEVICES
@@ -88,8 +86,7 @@ def run(stage: Stage, cells: Sequence[Cell] = CELLS) -> Iterator[Tally]:
 @contextmanager
 def stage() -> Iterator[Stage]:
     """Set the stage, in memory: what is waited for is the line, and not a disk."""
-    memory = SHM if SHM.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=memory) as folder, Stage(Path(folder)) as found:
+    with in_memory("network") as folder, Stage(folder) as found:
         yield found
 
 
