@@ -9,7 +9,7 @@ import http
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -34,6 +34,7 @@ class Spot:
 
     origin: Origin
     path: str
+    lent: bool = False  # somebody else sent us there
 
 
 class Hosts:
@@ -100,7 +101,7 @@ class Repository:
         def ask(spot: Spot) -> bytes:
             reply = spot.origin.get(spot.path, limit=limit)
             if reply.status != http.HTTPStatus.OK:
-                raise forgotten(name, reply)
+                raise forgotten(name, reply, lent=spot.lent)
             check_file(name, reply.headers)
             return reply.body
 
@@ -111,7 +112,8 @@ class Repository:
         """Open the file ``name``; as Origin.stream, but a copy may not have it yet: StaleError."""
 
         def ask(spot: Spot) -> Stream:
-            return opened.enter_context(spot.origin.stream(spot.path, start=start))
+            opening = spot.origin.stream(spot.path, start=start, lent=spot.lent)
+            return opened.enter_context(opening)
 
         with ExitStack() as opened:
             try:
@@ -135,8 +137,8 @@ class Repository:
     def _moved(spot: Spot, location: str, hosts: Hosts) -> Spot:
         url = moved(f"{spot.origin.url}/{spot.path.lstrip('/')}", location)
         if url.startswith(f"{spot.origin.url}/"):  # who sent us there is believed as before
-            return Spot(spot.origin, _asked(urlsplit(url)))
-        return hosts.at(url)
+            return Spot(spot.origin, _asked(urlsplit(url)), lent=True)
+        return replace(hosts.at(url), lent=True)
 
 
 def copy(url: str, hosts: Hosts) -> Repository:

@@ -104,8 +104,10 @@ class Origin:
         return self._ask("POST", path, body=body, limit=limit, headers=headers, read_s=READ_S)
 
     @contextmanager
-    def stream(self, path: str, *, start: int = 0) -> Iterator[Stream]:
+    def stream(self, path: str, *, start: int = 0, lent: bool = False) -> Iterator[Stream]:
         """Open the file at ``path``, from byte ``start`` if the server can.
+
+        It is ``lent`` where somebody else sent us there.
 
         Raises:
             ForgottenError: The server does not hold it.
@@ -129,7 +131,8 @@ class Origin:
             else:
                 with self._errors():
                     words = _capped(path, response, MAX_FAILURE)
-                raise forgotten(_shown(path), Reply(response.status, words, response.headers))
+                reply = Reply(response.status, words, response.headers)
+                raise forgotten(_shown(path), reply, lent=lent)
 
     def _ask(
         self,

@@ -16,6 +16,12 @@ _GONE: Final = {
     http.HTTPStatus.NOT_FOUND,
     http.HTTPStatus.GONE,
 }
+# What services say where the right that is part of an address has ended, or was none.
+_SHUT: Final = {
+    http.HTTPStatus.BAD_REQUEST,
+    http.HTTPStatus.UNAUTHORIZED,
+    http.HTTPStatus.FORBIDDEN,
+}
 _MOVED: Final = {
     http.HTTPStatus.MOVED_PERMANENTLY,
     http.HTTPStatus.FOUND,
@@ -72,8 +78,16 @@ class MovedError(UnreachableError):
         self.location = location  # never shown: it may hold a secret
 
 
-def forgotten(name: str, reply: Reply) -> LittoralError:
-    """Return what a reply means that does not give the file ``name``."""
+def forgotten(name: str, reply: Reply, *, lent: bool = False) -> LittoralError:
+    """Return what a reply means that does not give the file ``name``.
+
+    What is ``lent`` somebody else sent us to, who gives another address when it is asked again.
+    """
+    if lent and reply.status in _SHUT:
+        return UnreachableError(
+            f"{name}: nobody lets us in where we were sent (status {reply.status}); has the right "
+            "ended that the address bears, or that of who signed it?"
+        )
     if reply.status in _GONE:
         return ForgottenError(
             f"{name}: the repository does not hold what is named (status {reply.status})"

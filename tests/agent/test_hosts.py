@@ -251,10 +251,18 @@ def test_a_file_lies_where_one_is_sent() -> None:
             with pytest.raises(UnreachableError) as caught:
                 whole(source)
             assert "s3cret" not in str(caught.value)
-            bucket.plan["/x/ab?sig=s3cret"] = (403, {}, b"")
+            bucket.plan["/x/ab?sig=s3cret"] = (404, {}, b"")
             with pytest.raises(ForgottenError) as refused:
                 whole(source)
             assert "s3cret" not in str(refused.value)
+            # The console's own right there has ended, or its clock is wrong: no word on the file.
+            for status in (400, 401, 403):
+                bucket.plan["/x/ab?sig=s3cret"] = (status, {}, b"")
+                with pytest.raises(UnreachableError, match=f"nobody lets us in.*{status}") as shut:
+                    whole(source)
+                assert "s3cret" not in str(shut.value)
+                with pytest.raises(UnreachableError, match="nobody lets us in"):
+                    source(NAME, limit=10)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
