@@ -146,5 +146,11 @@ def _table(report: "Report", out: Path) -> None:
         cpu = (f"{figures.cpu_us.p95:,.1f} µs" for figures in (before.latency, v.latency))
         table.add_row("p95 CPU time here", *cpu)
         table.add_row("fully integer", "", "yes" if v.fully_integer else "no")
+    if report.edgetpu is not None:
+        found = report.edgetpu.mapping
+        total = (found.mapped or 0) + found.left
+        table.add_row(
+            f"on an Edge TPU ({found.source})", "", f"{found.mapped} of {total} operators"
+        )
     Console().print(table)
     click.echo(f"bundle: {out}\nreport: {out / 'report.html'}")

@@ -69,6 +69,11 @@ def test_without_the_compiler_there_are_the_twin_a_prediction_and_what_to_do(
     graph = check.read((tmp_path / "d/model-int8.tflite").read_bytes())
     assert graph.versions["FULLY_CONNECTED"] < 12
     assert "This is a prediction" in (tmp_path / "d/report.html").read_text()
+    words = [word for word in args(models, tmp_path / "e") if word != "--json"]
+    shown = littoral(*words)
+    assert shown.code == 0
+    assert "on an Edge TPU (predicted)" in shown.out
+    assert "6 of 6 operators" in shown.out
 
 
 def test_a_compiler_that_makes_nothing_ends_the_conversion(
