@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from littoral.errors import SettingsError
 from littoral.tree import Tree
+from littoral_agent import settings
+from littoral_agent.settings import Settings
 
 State = Literal["ok", "warn", "fail", "skip"]
 Group = Literal["software", "accelerators", "board", "identity", "network", "services"]
@@ -29,6 +32,14 @@ class Place:
 
     tree: Tree
     root: Path = field(default=Path("/"))
+
+    @property
+    def settings(self) -> Settings | None:
+        """Return the agent's, None where they cannot be read: why not is told by its own check."""
+        try:
+            return settings.read(self.tree)
+        except SettingsError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,16 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from littoral import addresses, records
-from littoral.errors import LittoralError, ProxyError, SettingsError, TrustError
+from littoral.errors import LittoralError, ProxyError, TrustError
 from littoral.trust.clock import system_clock
 from littoral.wire.enrolment import SignedTime
-from littoral_agent import settings as configured
 from littoral_agent import tls, tunnel
 from littoral_agent.doctor.finding import Finding, Place, fail, ok, skip, warn
 from littoral_agent.doctor.identity import ENROL, enrolment
 from littoral_agent.identity import Enrolment
 from littoral_agent.origin import Origin
 from littoral_agent.routes import Proxy
+from littoral_agent.settings import HTTPS, MQTT
 
 _CONNECT_S: Final = 5.0
 _ALERT_S: Final = 0.5  # a refused certificate is told after the handshake
@@ -32,7 +32,7 @@ _MOST_SKEW_S: Final = 300.0
 _HTTPS: Final = 443
 
 
-class _UnreachableError(Exception):
+class NoConnectionError(Exception):
     """Why there is no connection, and what to do."""
 
     def __init__(self, wrong: str, do: str) -> None:
@@ -45,13 +45,12 @@ def console(place: Place) -> Finding:
     who, found = enrolment(place)
     if found is None:
         return skip("not enrolled")
-    at = urlsplit(found.url)
-    host, port = at.hostname or "", at.port or _HTTPS
+    host, port = where(found)
     try:
         began = time.monotonic()
-        with _connection(host, port, proxy=way(place), ca=who.console_ca):
+        with _connection(host, port, proxy=_proxy(place), ca=who.console_ca):
             took_ms = (time.monotonic() - began) * 1e3
-    except _UnreachableError as e:
+    except NoConnectionError as e:
         return _unreached(place, found, e)
     said = f"{found.url} answers in {took_ms:.0f} ms"
     try:
@@ -79,13 +78,13 @@ def broker(place: Place) -> Finding:
         with _connection(
             host,
             port,
-            proxy=way(place),
+            proxy=_proxy(place),
             ca=who.console_ca,
             certificate=who.certificate,
             key=who.key,
         ) as link:
             refused = _refused(link)
-    except _UnreachableError as e:
+    except NoConnectionError as e:
         return fail(found.broker, str(e), do=e.do)
     if refused is not None:
         wrong = f"it refuses this device's certificate: {refused}"
@@ -103,7 +102,7 @@ def _ahead_s(place: Place, found: Enrolment, *, ca: Path) -> float:
 
     root = parse(Root, (place.tree.metadata / "root.json").read_bytes(), "root.json").signed
     nonce = secrets.token_hex(16)
-    origin = Origin(found.url, ca=ca, proxy=way(place))
+    origin = Origin(found.url, ca=ca, proxy=_proxy(place))
     try:
         began = time.monotonic()
         reply = origin.get(f"time?nonce={nonce}", limit=_MAX_ANSWER, read_s=_CONNECT_S)
@@ -116,23 +115,22 @@ def _ahead_s(place: Place, found: Enrolment, *, ca: Path) -> float:
     return (now - signed).total_seconds() - rtt_s / 2
 
 
-def _unreached(place: Place, found: Enrolment, why: _UnreachableError) -> Finding:
+def _unreached(place: Place, found: Enrolment, why: NoConnectionError) -> Finding:
     """Say that the console is away, which may be how its device was meant."""
-    try:
-        asked = configured.read(place.tree).sources
-    except SettingsError:
-        asked = ()
-    if found.broker is None or configured.MQTT not in asked or configured.HTTPS in asked:
+    asked = place.settings.sources if place.settings else ()
+    if found.broker is None or MQTT not in asked or HTTPS in asked:
         return fail(found.url, str(why), do=why.do)
     return warn(found.url, f"{why}; by its sources it needs the broker alone", do=why.do)
 
 
-def way(place: Place) -> Proxy | None:
-    """Return the proxy that the device's settings name; what is wrong with those is told there."""
-    try:
-        return configured.read(place.tree).through
-    except SettingsError:
-        return None
+def where(found: Enrolment) -> tuple[str, int]:
+    """Return host and port of the console."""
+    at = urlsplit(found.url)
+    return at.hostname or "", at.port or _HTTPS
+
+
+def _proxy(place: Place) -> Proxy | None:
+    return place.settings.through if place.settings else None
 
 
 @contextlib.contextmanager
@@ -148,11 +146,11 @@ def _connection(
     """Connect step by step, so that it is known which one failed.
 
     Raises:
-        _UnreachableError: One did.
+        NoConnectionError: One did.
 
     """
     context = tls.context(ca, certificate=certificate, key=key)
-    link = _through(proxy, host, port) if proxy and proxy.serves(host) else _direct(host, port)
+    link = through(proxy, host, port) if proxy and proxy.serves(host) else _direct(host, port)
     with contextlib.closing(link):
         try:
             secured = context.wrap_socket(link, server_hostname=host)
@@ -167,34 +165,35 @@ def _direct(host: str, port: int) -> socket.socket:
         socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as e:
         do = f"getent hosts {host}; resolvectl status; or enrol by the console's address"
-        raise _UnreachableError(f"nobody knows the name {host}: {e.strerror or e}", do) from e
+        raise NoConnectionError(f"nobody knows the name {host}: {e.strerror or e}", do) from e
     try:
         return socket.create_connection((host, port), timeout=_CONNECT_S)
     except OSError as e:
         how = "nothing answers" if isinstance(e, TimeoutError) else str(e.strerror or e).lower()
         why = f"no connection to {host}:{port}: {how}; does it run there, is its port open?"
-        raise _UnreachableError(why, f"nc -vz {host} {port}") from e
+        raise NoConnectionError(why, f"nc -vz {host} {port}") from e
 
 
-def _through(proxy: Proxy, host: str, port: int) -> socket.socket:
+def through(proxy: Proxy, host: str, port: int) -> socket.socket:
+    """Return a connection to ``host``. Raises NoConnectionError."""
     try:
         return tunnel.connect(proxy, host, port, within_s=_CONNECT_S)
     except ProxyError as e:
-        raise _UnreachableError(
+        raise NoConnectionError(
             str(e), f"curl -x http://{proxy.where} https://{host}:{port}"
         ) from e
 
 
-def _stranger(host: str, port: int, error: OSError) -> _UnreachableError:
+def _stranger(host: str, port: int, error: OSError) -> NoConnectionError:
     """Return what is wrong with who answered, and could not be shaken hands with."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return _UnreachableError(
+        return NoConnectionError(
             f"who answers is not the console that this device knows: {error.verify_message}; "
             f"its CA was replaced, it was enrolled by another name than {host}, or somebody is "
             "in between",
             ENROL,
         )
-    return _UnreachableError(
+    return NoConnectionError(
         f"who answers does not speak TLS as a console does: {error.strerror or error}",
         f"openssl s_client -connect {host}:{port} </dev/null  # is it the console's own port?",
     )

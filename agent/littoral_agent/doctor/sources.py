@@ -4,55 +4,47 @@ It asks for the one file that every repository has, and believes nothing of it.
 """
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
-from littoral.errors import LittoralError, ProxyError, SettingsError, UnreachableError
-from littoral_agent import settings as configured
-from littoral_agent import tunnel
+from littoral.errors import LittoralError, UnreachableError
+from littoral_agent.doctor import network
 from littoral_agent.doctor.finding import Finding, Place, fail, ok, skip
 from littoral_agent.doctor.identity import enrolment
 from littoral_agent.hosts import Hosts, copy
-from littoral_agent.settings import COPIES, FOLDER, Settings
+from littoral_agent.settings import COPIES, FOLDER
 
 _NAME: Final = "metadata/timestamp.json"
 _MOST_BYTES: Final = 64 * 1024
-_CONNECT_S: Final = 5.0
-_HTTPS: Final = 443
 
 
 def proxy(place: Place) -> Finding:
     """Go through the proxy, to where the console is."""
-    settings, _, found = _settings(place), *enrolment(place)
-    proxy = settings.through if settings else None
+    proxy = place.settings.through if place.settings else None
     if proxy is None:
         return skip("none is set")
+    _, found = enrolment(place)
     if found is None:
         return skip(f"{proxy.where}; not enrolled, so there is no console to go to")
-    at = urlsplit(found.url)
-    host, port = at.hostname or "", at.port or _HTTPS
+    host, port = network.where(found)
     if not proxy.serves(host):
         return skip(f"{proxy.where}; the console is reached without it")
     try:
-        tunnel.connect(proxy, host, port, within_s=_CONNECT_S).close()
-    except ProxyError as e:
-        return fail(
-            proxy.where, str(e), do=f"curl -v -x http://{proxy.where} https://{host}:{port}"
-        )
+        network.through(proxy, host, port).close()
+    except network.NoConnectionError as e:
+        return fail(proxy.where, str(e), do=e.do)
     return ok(f"{proxy.where} connects to {host}:{port}")
 
 
 def sources(place: Place) -> Finding:
     """Look at every source that is a copy or a folder."""
-    settings = _settings(place)
+    settings = place.settings
     if settings is None:
         return skip("the settings cannot be read")
     others = [one for one in settings.sources if one.startswith((FOLDER, *COPIES))]
     if not others:
         return skip(f"{', '.join(settings.sources)}: the console's own")
-    with _hosts(settings) as hosts:
+    with contextlib.closing(Hosts.of(settings)) as hosts:
         wrong = {one: why for one in others if (why := _wrong(one, hosts)) is not None}
     if wrong:
         first = next(iter(wrong))
@@ -74,19 +66,3 @@ def _wrong(source: str, hosts: Hosts) -> str | None:
     except LittoralError as e:
         return f"{source}: {e}"
     return None
-
-
-def _settings(place: Place) -> Settings | None:
-    try:
-        return configured.read(place.tree)
-    except SettingsError:
-        return None
-
-
-@contextlib.contextmanager
-def _hosts(settings: Settings) -> Iterator[Hosts]:
-    hosts = Hosts.of(settings)
-    try:
-        yield hosts
-    finally:
-        hosts.close()
