@@ -17,7 +17,7 @@ _MOST_HEAD: Final = 16 * 1024
 _MOST_WORDS: Final = 120
 _MOST_SECRET: Final = 1024
 _OTHERS: Final = 0o007
-_GRANTED: Final = range(200, 300)
+_GRANTED: Final = frozenset(map(str, range(200, 300)))
 _WANTS: Final = "it wants another user or password: proxy, proxy_secret"
 _WHY: Final = {
     "401": _WANTS,  # tinyproxy's 407
@@ -49,8 +49,8 @@ def connect(proxy: Proxy, host: str, port: int, *, within_s: float) -> socket.so
     except ProxyError:
         link.close()
         raise
-    code = status.partition(" ")[2][:3]
-    if not status.startswith("HTTP/1.") or not code.isdigit() or int(code) not in _GRANTED:
+    code = status.partition(" ")[2].partition(" ")[0]
+    if not status.startswith("HTTP/1.") or code not in _GRANTED:
         link.close()
         why = _WHY.get(code, "it says so of itself, or of who is behind it")
         told = one_line(status)[:_MOST_WORDS]
@@ -99,6 +99,6 @@ def _head(link: socket.socket, until_s: float) -> bytes:
         head += chunk
         if len(head) > _MOST_HEAD:
             raise ValueError("the head of its answer has no end")
-    if not head.endswith(b"\r\n\r\n") and head.startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")):
+    if not head.endswith(b"\r\n\r\n") and head.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")):
         raise ValueError("it says more than a proxy does")
     return head

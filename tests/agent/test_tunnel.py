@@ -126,8 +126,11 @@ def test_what_is_asked(secret: Path) -> None:
         (b"HTTP/1.0 401 Unauthorized\r\n\r\n", "another user or password"),
         (b"HTTP/1.1 302 Found\r\nLocation: http://portal/\r\n\r\n", "302 Found"),
         (b"HTTP/1.1 502 Bad\r\n\r\n", "of itself, or of who is behind it"),
+        (b"HTTP/1.1 \xb200 Fine\r\n\r\n", "of itself, or of who is behind it"),  # a digit, to some
+        (b"HTTP/1.1 2000 Fine\r\n\r\n", "of itself, or of who is behind it"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "does not connect"),
         (b"HTTP/1.1 200 Fine\r\n\r\n\x16\x03", "says more than a proxy does"),
+        (b"HTTP/1.1 201 Fine\r\n\r\n\x16\x03", "says more than a proxy does"),
         (b"HTTP/1.1 200 " + b"x" * 20_000, "has no end"),
         (b"HTTP/1.1 200 Fi", "hung up"),
         (b"", "hung up"),
