@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from littoral.bundle.manifest import Manifest
+from littoral.errors import MisuseError
 from littoral.trust import survey
 from littoral.trust.ceremony import Changes, draft_targets
 from littoral.trust.releasing import draft_release
@@ -33,6 +36,14 @@ def test_a_draft_names_the_encodings_that_whoever_prepared_it_made(tmp_path: Pat
     manifest = newest(Repository(people.repo))
     kinds = [one.kind for one in manifest.files["model.tflite"].encodings]
     assert kinds[0] == "zstd", kinds
+
+
+def test_a_model_with_whom_nobody_is_trusted_is_for_those_who_sign_targets(tmp_path: Path) -> None:
+    people = People(tmp_path)
+    people.found()
+    bundle = tiny_bundle(tmp_path, model="birds", release=1)
+    with pytest.raises(MisuseError, match=r"littoral repo draft .* targets --trust birds=PUB"):
+        draft_release(people.repo, bundle, now=NOW)
 
 
 def newest(repository: Repository) -> Manifest:

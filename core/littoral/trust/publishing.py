@@ -86,7 +86,12 @@ def publish(
 
     """
     repository, now = Repository(folder), now or datetime.now(UTC)
-    release = _read(repository, bundle, floor=floor, hint=f"--offline {offline}")
+    release = _read(
+        repository,
+        bundle,
+        floor=floor,
+        trust=lambda model: f"littoral repo delegate {folder} {model} --offline {offline}",
+    )
     by = release.targets.get_delegated_role(release.model)
     signers = find_signers(by, offline, release.model)
     published = _add(repository, bundle, release, floor=floor, encode=encode, now=now)
@@ -109,7 +114,12 @@ def propose(
 
     """
     repository = Repository(folder)
-    release = _read(repository, bundle, floor=floor, hint="…")
+    release = _read(
+        repository,
+        bundle,
+        floor=floor,
+        trust=lambda model: f"littoral repo draft {folder} targets --trust {model}=PUB --to DRAFTS",
+    )
     published = _add(repository, bundle, release, floor=floor, encode=encode, now=now)
     return release.metadata, published
 
@@ -128,17 +138,17 @@ class _Release:
         return self.manifest.model
 
 
-def _read(repository: Repository, bundle: Path, *, floor: int | None, hint: str) -> _Release:
+def _read(
+    repository: Repository, bundle: Path, *, floor: int | None, trust: Callable[[str], str]
+) -> _Release:
+    """Return what may be published; ``trust`` says by which command somebody is trusted with it."""
     data = _manifest_bytes(bundle)
     found = Manifest.from_json(data)
     model = found.model
     targets = repository.targets(repository.root()).signed
     trusted = repository.models(targets)
     if model not in trusted:
-        raise MisuseError(
-            f"{model}: nobody is trusted with this model; "
-            f"run: littoral repo delegate {repository.folder} {model} {hint}"
-        )
+        raise MisuseError(f"{model}: nobody is trusted with this model; run: {trust(model)}")
     accepted = max(releases(trusted[model].signed, model), default=0)
     if found.release <= accepted:
         raise RollbackError(
