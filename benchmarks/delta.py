@@ -29,9 +29,9 @@ from littoral.bundle import encodings
 from littoral.bundle.manifest import Encoding, File
 from littoral_converter import offers, patches
 from littoral_converter.anatomy import arrays
+from pairs.trained import trained
 
 ROOT = Path(__file__).parents[1]
-OWN = {"small": ROOT / "build/delta", "large": ROOT / "build/delta/large"}
 CORAL = ROOT.parent / "shared/models/coral"
 ROUNDS = 7
 NOISE = "4 MB, 5 % noise"
@@ -47,9 +47,7 @@ class Pair:
 
 
 def own(shape: str) -> Iterator[Pair]:
-    folder, words = OWN[shape], (str(ROOT / "benchmarks/pairs/training.py"), str(OWN[shape]), shape)
-    if not (folder / "anew.tflite").exists():
-        subprocess.run((sys.executable, *words), check=True, capture_output=True)
+    folder = trained(shape)
     base = (folder / "base.tflite").read_bytes()
     for path in sorted(folder.glob("*.tflite")):
         if path.stem != "base":

@@ -25,12 +25,12 @@ import urllib3
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from pairs.trained import SHAPES, trained
 from simulators.console import ConsoleProcess, littoral, until
 from simulators.repository import RepositorySimulator
 from simulators.served import Device
 
 ROOT = Path(__file__).parents[1]
-PAIRS = {"large": ROOT / "build/delta/large", "small": ROOT / "build/delta"}
 FIXTURES = ROOT / "tests/fixtures"
 TINY = "tiny"  # which needs no training
 MODEL, DEVICE = "digits", "bench-1"
@@ -57,10 +57,7 @@ def releases(shape: str) -> Releases:
         weights = random.Random(1).randbytes(200_000)
         base, file = ((FIXTURES / f"tiny_int8{b}.tflite").read_bytes() for b in ("", "_b"))
         return Releases(base + weights, file + weights)
-    folder = PAIRS[shape]
-    if not (folder / "anew.tflite").exists():
-        words = (str(ROOT / "benchmarks/pairs/training.py"), str(folder), shape)
-        subprocess.run((sys.executable, *words), check=True, capture_output=True)
+    folder = trained(shape)
     return Releases(
         (folder / "base.tflite").read_bytes(), (folder / "drift-05.tflite").read_bytes()
     )
@@ -154,8 +151,8 @@ def measured(kind: str, models: Releases) -> Iterator[Row]:
         took = (steps[event]["time_ms"] - before) / 1000
         before = steps[event]["time_ms"]
         yield {"what": f"{kind}: until {name}", "value": took, "unit": "s"}
-    rest_s = begun + seconds - (begun + (before - begun_ms) / 1000)
-    yield {"what": f"{kind}: until it answers", "value": rest_s, "unit": "s"}
+    took = seconds - (before - begun_ms) / 1000
+    yield {"what": f"{kind}: until it answers", "value": took, "unit": "s"}
 
 
 def _disk() -> Path:
@@ -198,7 +195,7 @@ def main(*words: str) -> dict[str, Any]:
 
 def _asked(given: Sequence[str]) -> argparse.Namespace:
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--model", choices=(*PAIRS, TINY), default="large")
+    words.add_argument("--model", choices=(*SHAPES, TINY), default="large")
     words.add_argument("--kind", dest="kinds", action="append", choices=tuple(KINDS))
     return words.parse_args(given)
 
