@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from littoral.errors import (
     EndlessError,
     HashError,
+    SettingsError,
     SlowError,
     UnreachableError,
 )
@@ -215,6 +216,8 @@ class Origin:
         where = f"{self.url}/{_shown(path)}" if path else self.url
         try:
             yield
+        except SettingsError as e:  # whom to believe cannot be read: others need not wait for it
+            raise UnreachableError(f"{where} cannot be asked: {e}") from e
         except SSLError as e:
             hint = _stranger(str(e), public=isinstance(self._ca, Public))
             raise UnreachableError(f"{where}: no secure connection ({e}); {hint}") from e

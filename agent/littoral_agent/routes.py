@@ -4,6 +4,7 @@ Rules only: addresses in, addresses or a refusal out. It asks nobody, and no var
 environment has a say.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 from littoral import addresses
 from littoral.errors import UnreachableError
 
+# A host, all below a name, or an address of IPv6; no port, no *, no network.
+_BESIDE: Final = re.compile(r"\.?[\w-]+(\.[\w-]+)*|[0-9A-Fa-f.]*(:[0-9A-Fa-f.]*){2,7}")
 _LOOPBACK: Final = ("localhost", "::1")
 
 
@@ -42,16 +45,24 @@ def proxy(url: str, *, secret: str = "", beside: tuple[str, ...] = ()) -> Proxy 
     """Return the proxy that the settings name, None if they name none.
 
     Raises:
-        ValueError: ``url`` is none of a proxy.
+        ValueError: ``url`` is none of a proxy, or what belongs to it would have no effect.
 
     """
     if not url:
         return None
     at = urlsplit(url)
-    if at.scheme != "http" or not at.hostname or at.path.strip("/") or at.query or at.fragment:
+    more = at.path.strip("/") or at.query or at.fragment or not url.isprintable()
+    if at.scheme != "http" or not at.hostname or at.port == 0 or more:
         raise ValueError(f"expected http://HOST:PORT or http://USER@HOST:PORT, found {url!r}")
     if at.password is not None:
         raise ValueError("a password does not belong here, but in the file that proxy_secret names")
+    if secret and not at.username:
+        raise ValueError("http://USER@HOST:PORT says whose password is in proxy_secret's file")
+    for one in beside:
+        if not _BESIDE.fullmatch(one):
+            raise ValueError(
+                f"proxy_beside: expected hosts as nas.lan, and .lan for all below it, found {one!r}"
+            )
     return Proxy(
         host=at.hostname,
         port=at.port or 80,

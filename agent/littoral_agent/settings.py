@@ -110,7 +110,7 @@ class Settings:
                 )
         if MQTT in self.sources and self.channel == "https":
             raise ValueError(f"'sources': '{MQTT}' needs a broker; set 'channel' to auto or mqtt")
-        _checked("proxy", routes.proxy, self.proxy)
+        _checked("proxy", lambda _: self.through, self.proxy)
         for text in self.pinned:
             try:
                 _pin(text)

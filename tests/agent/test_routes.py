@@ -112,3 +112,24 @@ def test_some_hosts_need_no_proxy(host: str, serves: bool) -> None:  # noqa: FBT
     found = routes.proxy("http://proxy:1", beside=("nas.lan", ".corp.example"))
     assert found is not None
     assert found.serves(host) is serves
+
+
+@pytest.mark.parametrize("beside", ["", ".", "*.lan", "nas.lan:80", "http://nas.lan", "10.0.0.0/8"])
+def test_what_would_never_be_beside_a_proxy_is_no_setting(beside: str) -> None:
+    with pytest.raises(ValueError, match="proxy_beside: expected hosts"):
+        routes.proxy("http://proxy.lan:3128", beside=(beside,))
+    for good in ("nas", "nas.lan", ".lan", "10.0.0.7", "fd00::7", "::ffff:10.0.0.7"):
+        assert routes.proxy("http://proxy.lan:3128", beside=(good,)) is not None
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        ("http://proxy.lan:0", ""),
+        ("http://pi\n@proxy.lan", ""),
+        ("http://proxy.lan", "/etc/secret"),
+    ],
+)
+def test_a_proxy_that_would_be_another_or_nobodys(url: str, secret: str) -> None:
+    with pytest.raises(ValueError, match="HOST:PORT"):
+        routes.proxy(url, secret=secret)

@@ -248,6 +248,22 @@ def test_an_expired_medium_is_expired(tmp_path: Path, repo: RepositorySimulator)
         assert pi.told("digits") == [("refused", "expired")]
 
 
+def test_cas_that_cannot_be_read_keep_nobody_from_the_console(
+    tmp_path: Path, repo: RepositorySimulator
+) -> None:
+    sources = ("https://127.0.0.1:1/fleet", "https")
+    its = replace(QUICK, sources=sources, sources_ca=str(tmp_path / "none.pem"))
+    pi = Device(tmp_path / "device", repo, settings=its)
+    try:
+        pi.order("digits", 1)
+        pi.settle()
+        assert pi.good("digits") == 1
+        with pytest.raises(UnreachableError, match="sources_ca"):
+            pi.sources.all[0]("metadata/timestamp.json", limit=1000)
+    finally:
+        pi.stop()
+
+
 def test_a_device_without_a_broker_has_nothing_over_it() -> None:
     nothing = of(("mqtt",), Origin("https://127.0.0.1:1", ca=None))
     with pytest.raises(UnreachableError):
