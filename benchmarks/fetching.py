@@ -88,22 +88,37 @@ def _measured(
         rollout = console.push(f"{consoles.MODEL}:1")
         told = [found for one in swarms for found in _told(one)]
     after, memory = console.metrics(), consoles.most_memory(console.pid)
-    framed = lines.sent_bytes(wire) - framed if wire else 0
-    errors = [one.error for one in told if one.error]
-    for error in errors[:3]:
-        print(error, file=sys.stderr)
-    done = sorted(one.done_s - begun for one in told if not one.error) or [0.0]
-    whole = sorted(one.whole_s - begun for one in told if not one.error) or [0.0]
-    came = sum(one.bytes for one in told)
-    rate = asked.mbit * 1_000_000 / 8
-    rows: list[Row] = [
-        {"what": "devices", "value": len(told), "unit": ""},
+    healthy = consoles.outcomes(console, rollout).get("healthy", 0)
+    rows = [
         {
             "what": "done, as the console knows it",
-            "value": consoles.outcomes(console, rollout).get("healthy", 0),
+            "value": healthy,
             "unit": "",
             "least": asked.devices,
         },
+        *_of_devices(told, begun),
+    ]
+    if wire:
+        framed = lines.sent_bytes(wire) - framed
+        rows += _of_line(told, begun, bits_per_s=asked.mbit * 1_000_000, framed=framed)
+    rows += _of_console(before, after)
+    rows += [
+        {"what": "who only slept meanwhile, latest", "value": 1000 * watch.longest_s, "unit": "ms"},
+        {"what": "console's memory before", "value": idle / 2**20, "unit": "MiB"},
+        {"what": "console's memory, most", "value": memory / 2**20, "unit": "MiB"},
+    ]
+    return {"rows": rows}
+
+
+def _of_devices(told: list[swarm.Told], begun: float) -> list[Row]:
+    errors = [one.error for one in told if one.error]
+    for error in errors[:3]:
+        print(error, file=sys.stderr)
+    done = _done(told, begun)
+    whole = sorted(one.whole_s - begun for one in told if not one.error) or [0.0]
+    came = sum(one.bytes for one in told)
+    return [
+        {"what": "devices", "value": len(told), "unit": ""},
         {"what": "errors", "value": len(errors), "unit": "", "most": 0},
         {"what": "asked again", "value": sum(one.again for one in told), "unit": ""},
         {"what": "payload", "value": came / 1e6, "unit": "MB"},
@@ -114,32 +129,31 @@ def _measured(
         {"what": "done, last", "value": done[-1], "unit": "s"},
         {"what": "rate of payload", "value": came * 8e-6 / done[-1], "unit": "Mbit/s"},
     ]
-    if wire:
-        ideal = came / rate
-        rows += [
-            {"what": "ideal share of the line", "value": ideal, "unit": "s"},
-            {"what": "p95 to the ideal", "value": _p95(done) / ideal, "unit": "x", "most": 1.5},
-            {"what": "sent, frames and all", "value": framed / 1e6, "unit": "MB"},
-        ]
+
+
+def _of_line(told: list[swarm.Told], begun: float, *, bits_per_s: int, framed: int) -> list[Row]:
+    ideal = sum(one.bytes for one in told) * 8 / bits_per_s
+    late = _p95(_done(told, begun)) / ideal
+    return [
+        {"what": "ideal share of the line", "value": ideal, "unit": "s"},
+        {"what": "p95 to the ideal", "value": late, "unit": "x", "most": 1.5},
+        {"what": "sent, frames and all", "value": framed / 1e6, "unit": "MB"},
+    ]
+
+
+def _of_console(before: dict[str, float], after: dict[str, float]) -> list[Row]:
+    longest, most = (1000 * consoles.lag_within(before, after, share) for share in (1, 0.99))
     cpu_s = after["cpu_seconds_total"] - before["cpu_seconds_total"]
-    rows += [
-        {
-            "what": "event loop's lag, longest within",
-            "value": 1000 * consoles.lag_within(before, after, 1),
-            "unit": "ms",
-            "most": 100,
-        },
-        {
-            "what": "event loop's lag, 99 % within",
-            "value": 1000 * consoles.lag_within(before, after, 0.99),
-            "unit": "ms",
-        },
-        {"what": "who only slept meanwhile, latest", "value": 1000 * watch.longest_s, "unit": "ms"},
-        {"what": "console's memory before", "value": idle / 2**20, "unit": "MiB"},
-        {"what": "console's memory, most", "value": memory / 2**20, "unit": "MiB"},
+    return [
+        {"what": "event loop's lag, longest within", "value": longest, "unit": "ms", "most": 100},
+        {"what": "event loop's lag, 99 % within", "value": most, "unit": "ms"},
         {"what": "console's processor time", "value": cpu_s, "unit": "s"},
     ]
-    return {"rows": rows}
+
+
+def _done(told: list[swarm.Told], begun: float) -> list[float]:
+    """Return after how many seconds each was done, in order."""
+    return sorted(one.done_s - begun for one in told if not one.error) or [0.0]
 
 
 @contextmanager
