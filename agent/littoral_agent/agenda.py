@@ -45,6 +45,7 @@ class _Task:
     due_s: float = 0.0
     again_s: float = math.inf  # when serve is to be brought in line, beside the deeds
     doing: dict[Halt, Do] = field(default_factory=dict)
+    trouble: LittoralError | None = None  # why the first of its deeds was put off
 
 
 class Agenda:
@@ -65,6 +66,7 @@ class Agenda:
             if deed is Do.RUN and deed not in deeds:
                 task.again_s = self._clock()  # serve may come to run what is no longer meant
         task.deeds, task.due_s = list(deeds), self._clock() + after_s
+        task.trouble = None
         task.backoff.reset()
 
     def also(self, deed: Do) -> None:
@@ -103,6 +105,7 @@ class Agenda:
             task.due_s = self._clock() + self._settings.serve_poll_s
         else:
             task.deeds.pop(0)
+            task.trouble = None
             task.backoff.reset()
 
     def later(self, model: str, deed: Do, error: LittoralError) -> None:
@@ -118,6 +121,7 @@ class Agenda:
                 task.again_s = self._clock()
             pause_s = settings.serve_poll_s if deed is Do.WATCH else task.backoff.next()
             task.due_s = self._clock() + pause_s
+            task.trouble = error
         words = "%s: %s again in %.1f s: %s [%s]"
         log.warning(words, model, deed, pause_s, error, error.code, extra=about(model))
 
@@ -133,6 +137,12 @@ class Agenda:
         """Whether nothing is to be done, now or later."""
         tasks = self._tasks.values()
         return not any(task.deeds or task.doing or task.again_s < math.inf for task in tasks)
+
+    @property
+    def unfetched(self) -> LittoralError | None:
+        """Return why files do not come now, of any model, None where they do. Any thread."""
+        tasks = self._tasks.copy().values()
+        return next((t.trouble for t in tasks if t.trouble and t.deeds[:1] == [Do.FETCH]), None)
 
     @property
     def switching(self) -> bool:

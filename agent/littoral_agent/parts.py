@@ -304,8 +304,9 @@ class Parts:
 
     @property
     def unreached(self) -> LittoralError | None:
-        """Return why what is wanted could not be looked at to its end."""
-        return self._wishes.unreached if self._wishes is not None else None
+        """Return why what is wanted could not be looked at to its end, or does not come."""
+        known = self._wishes.unreached if self._wishes is not None else None
+        return known or self._life.agenda.unfetched
 
     @property
     def board(self) -> Board:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from littoral.errors import StorageError
+from littoral.errors import StorageError, UnreachableError
 from littoral_agent.agenda import Agenda, AstrayError, FartherError
 from littoral_agent.halting import Halt
 from littoral_agent.settings import Settings
@@ -197,3 +197,11 @@ def test_what_is_put_for_later_is_not_due_before(agenda: Agenda, clock: Clock) -
     assert agenda.due_in_s() == 30.0
     clock.now_s += 30.0
     assert list(begin(agenda)) == [("digits", Do.TRY)]
+
+
+def test_why_files_do_not_come_is_known_until_they_do(agenda: Agenda) -> None:
+    agenda.put("digits", (Do.FETCH, Do.TRY))
+    agenda.later("digits", Do.FETCH, UnreachableError("nobody is there"))
+    assert str(agenda.unfetched) == "nobody is there"
+    agenda.done("digits", Do.FETCH)
+    assert agenda.unfetched is None
