@@ -14,6 +14,7 @@ _NAMES: Final = {  # of what came of a release: files, and how long it took
     "files_plain": "plain",
     "seconds": "took",
 }
+_LONG_S: Final = 3_600
 _JUST: Final = 1_000  # ms within which a moment is now
 
 
@@ -32,9 +33,12 @@ def age(ms: int, now_ms: int) -> str:
     gone = now_ms - ms
     if abs(gone) < _JUST:
         return "now"
-    size, unit = next(found for found in _AGES if abs(gone) >= found[0])
-    many = f"{abs(gone) // size} {unit}"
-    return f"{many} ago" if gone > 0 else f"in {many}"
+    return f"{_span(gone)} ago" if gone > 0 else f"in {_span(gone)}"
+
+
+def _span(ms: int) -> str:
+    size, unit = next(found for found in _AGES if abs(ms) >= found[0])
+    return f"{abs(ms) // size} {unit}"
 
 
 def micros(us: float) -> str:
@@ -76,7 +80,7 @@ def named(value: float, name: str) -> str:
     if name.endswith("_ms"):
         return micros(value * 1_000)
     if name.endswith("_s"):
-        return f"{value:.4g} s"
+        return f"{value:.4g} s" if abs(value) < _LONG_S else _span(round(value * 1_000))
     if name.endswith(("bytes", "size")):
         return size(round(value))
     return f"{value:.4g}"

@@ -160,6 +160,7 @@ def test_figures_are_said_in_the_unit_that_reads_best() -> None:
     assert figures.named(14_200_000.0, "peak_bytes") == "14.2 MB"
     assert figures.name("p95_cpu_us") == "p95 cpu"
     assert figures.named(300.0, "probation_left_s") == "300 s"
+    assert figures.named(821_700.0, "waits_left_s") == "9 d"
     assert figures.name("probation_left_s") == "probation left"
     assert (figures.name("files_patch"), figures.named(2.0, "files_patch")) == ("by patch", "2")
     assert (figures.name("seconds"), figures.named(0.68349, "seconds")) == ("took", "0.683 s")

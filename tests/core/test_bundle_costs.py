@@ -99,6 +99,13 @@ def test_of_releases_without_a_base_only_the_newest_is_told() -> None:
     assert found.since == (Since(release=2, bytes=1000),)
 
 
+def test_who_has_the_very_model_already_is_told_however_old_it_is() -> None:
+    again = replace(THREE, release=5)
+    between = replace(TWO, release=4)
+    (found,) = costs.costs(again, [between, THREE])
+    assert found.since == (Since(release=4, bytes=30), Since(release=3, bytes=0))
+
+
 def test_what_runs_on_other_hardware_helps_nobody() -> None:
     other = replace(
         TWO, variants=(replace(TWO.variants[0], requires=Requires(hardware=("cuda",))),)

@@ -35,7 +35,7 @@ class Cost:
     variant: str
     plain: int
     first: int  # to a device that has no release of the model
-    since: tuple[Since, ...]  # newest first: the one before, and those that patches start from
+    since: tuple[Since, ...]  # newest first: the one before, and whose files or bases help
 
 
 def least(file: File, held: Container[str]) -> int:
@@ -80,12 +80,12 @@ def _before(manifest: Manifest, others: Iterable[Manifest]) -> list[Manifest]:
 
 
 def _cost(manifest: Manifest, variant: Variant, older: list[Manifest]) -> Cost:
-    files = manifest.files_for(variant).values()
+    files, model = manifest.files_for(variant).values(), manifest.files[variant.files[0]].sha256
     bases = {e.base for file in files for e in file.encodings if e.base is not None}
     since = []
     for one in older:
         held = _held(one, variant)
-        if held and (one is older[0] or bases & held):
+        if held and (one is older[0] or bases & held or model in held):
             since.append(Since(release=one.release, bytes=sum(least(f, held) for f in files)))
     return Cost(
         variant=variant.id,
