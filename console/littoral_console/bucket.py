@@ -6,6 +6,7 @@ What people look at, and what was here before there was a bucket, lies in a fold
 
 import base64
 import http
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ _REST_S: Final = 10.0  # it is not asked again so soon after it did not answer
 _POOL: Final = 16
 _CHUNK_BYTES: Final = 1024 * 1024
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+_log = logging.getLogger(__name__)
 
 
 class Service(Protocol):
@@ -186,8 +188,9 @@ class Bucket:
         with self._errors(doing):
             try:
                 yield
-            except BotoCoreError:
+            except BotoCoreError as e:
                 self._rests_until_s = time.monotonic() + _REST_S
+                _log.warning("s3://%s: %s: %s [%s]", self._name, doing, e, StorageError.code)
                 raise
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import secrets
 import socket
 import sys
@@ -249,6 +250,8 @@ def test_who_waits_for_the_bucket_keeps_nobody_else_waiting(
         with pytest.raises(UnreachableError, match="503"):
             origin.get(f"repo/blobs/{SHA}", limit=10)
         origin.close()
+    said = (tmp_path / "console.log").read_text()
+    assert re.search(r"s3://models: .*: .* \[storage\]", said), "whoever runs the console knows"
 
 
 def test_who_lacks_boto3_is_told_which_extra_brings_it(
