@@ -85,5 +85,6 @@ class Flow:
         """Take note that patience ended: the line is not what it was, and patience grows."""
         self._rates.clear()
         self._best, self._level = 0.0, 0
+        self._least_rtt_s = None  # the console may be farther than it was
         self._tries += 1
         self._jitter = random.uniform(1.0, 1.25)  # noqa: S311 (no secret)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client
 
 CONNECT_S: Final = 10.0
+ANSWER_S: Final = 30.0  # of a broker that has connected: two round trips, and a queue before them
 SHORT_S: Final = 3600.0  # a connection that ends sooner may have been forgotten by a router: …
 LEAST_KEEPALIVE_S: Final = 240.0  # … it is proven twice as often from then on, down to this
 UNHEARD_S: Final = 60  # what was sent and nobody confirmed for so long ends the connection

@@ -145,7 +145,7 @@ class Mqtt:
     def _converse(self) -> None:
         """Connect and go on until the connection ends. Raises UnreachableError when it does."""
         client = self._connect()
-        answered_by_s = time.monotonic() + link.CONNECT_S
+        answered_by_s = time.monotonic() + link.ANSWER_S
         try:
             while not self._stopping and not self._anew:
                 self._turn(client)

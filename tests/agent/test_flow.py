@@ -62,3 +62,12 @@ def test_patience_is_learnt_and_grows_with_every_silence() -> None:
     for _ in range(9):
         flow.silent()
     assert 20.0 <= flow.patience_s <= 25.0
+
+
+def test_a_console_that_is_farther_than_it_was_is_learnt_anew() -> None:
+    """Else a second's worth of what came in one round trip is ever less, down to the least."""
+    flow = Flow()
+    run(flow, bytes_per_s=1e6, rtt_s=0.01)
+    flow.silent()
+    rate, _, _ = run(flow, bytes_per_s=1e6, rtt_s=4.0, rounds=200)
+    assert rate > 0.5 * MOST / 4.0
