@@ -137,7 +137,7 @@ TROUBLES: Final[dict[str, Trouble]] = {
     ),
     "latency": Trouble(
         words="2 s each way",
-        do=weather(replace(FAIR, delay_s=2.0)),
+        do=weather(replace(FAIR, delay_s=2.0), cut=True),
         comes_to=ARRIVES,
         limit_s=400,
     ),
