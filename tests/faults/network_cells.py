@@ -34,7 +34,6 @@ class Trouble:
     at: float = 0.0  # the share of the download that is here when it begins
     lasts_s: float = 10.0  # unless it ARRIVES: until that
     limit_s: float = 90.0  # until it has arrived: in trouble, or when it is well again
-    megabytes: float = 5.0
     channel: str = "auto"
     disk_bytes: int = 0
     ahead_s: int = 0
