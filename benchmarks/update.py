@@ -106,12 +106,7 @@ class World:
 def _bundle(folder: Path, release: int, data: bytes) -> Path:
     press = Device(folder / "press" / str(release))
     made = press.add(MODEL, release=release, data=data, golden_of=data)
-    bundle = folder / "bundles" / str(release)
-    bundle.mkdir(parents=True)
-    (bundle / "manifest.json").write_bytes(made.manifest.to_json())
-    for name, file in made.manifest.files.items():
-        (bundle / name).write_bytes(press.tree.blob(file.sha256).read_bytes())
-    return bundle
+    return press.bundle(made, folder / "bundles" / str(release))
 
 
 def measured(kind: str, models: Releases) -> Iterator[Row]:

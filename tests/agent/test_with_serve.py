@@ -49,12 +49,7 @@ class Sea(Fleet):
             (variant,) = made.manifest.variants
             variants = (replace(variant, requires=requires),)
             made = press.put(replace(made.manifest, variants=variants))
-        bundle = self.repo.base / "made" / str(release)
-        bundle.mkdir(parents=True)
-        (bundle / "manifest.json").write_bytes(made.manifest.to_json())
-        for name, file in made.manifest.files.items():
-            (bundle / name).write_bytes(press.tree.blob(file.sha256).read_bytes())
-        self.repo.publish(bundle)
+        self.repo.publish(press.bundle(made, self.repo.base / "made" / str(release)))
 
     @property
     def runs(self) -> dict[str, int]:

@@ -146,12 +146,7 @@ class Stage:
         data = model(_MODELS[min(release, NEW)])
         noise = hashlib.shake_256(f"{self.folder} {release}".encode()).digest(size)
         made = self._press.add(MODEL, release=release, data=data + noise, golden_of=data)
-        bundle = self.folder / "made" / str(release)
-        bundle.mkdir(parents=True)
-        (bundle / "manifest.json").write_bytes(made.manifest.to_json())
-        for name, file in made.manifest.files.items():
-            (bundle / name).write_bytes(self._press.tree.blob(file.sha256).read_bytes())
-        self.publisher.publish(bundle)
+        self.publisher.publish(self._press.bundle(made, self.folder / "made" / str(release)))
 
 
 def _answer(folder: Path, name: str) -> bytes:

@@ -102,12 +102,7 @@ class Shore:
     def _publish(self, release: int, data: bytes, *, golden_of: bytes) -> None:
         press = Device(self.folder / "press")
         made = press.add("digits", release=release, data=data, golden_of=golden_of)
-        bundle = self.folder / "made" / str(release)
-        bundle.mkdir(parents=True)
-        (bundle / "manifest.json").write_bytes(made.manifest.to_json())
-        for name, file in made.manifest.files.items():
-            (bundle / name).write_bytes(press.tree.blob(file.sha256).read_bytes())
-        self.fleet.repo.publish(bundle)
+        self.fleet.repo.publish(press.bundle(made, self.folder / "made" / str(release)))
 
     def _learn(self, models: dict[int, bytes]) -> None:
         """Ask each model for what it says, so that its answers are known again."""

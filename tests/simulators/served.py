@@ -19,7 +19,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from littoral import records
-from littoral.bundle.manifest import File, Manifest, Requires, Selftest, Tolerance, Variant
+from littoral.bundle.manifest import NAME, File, Manifest, Requires, Selftest, Tolerance, Variant
 from littoral.model import selftest
 from littoral.model.backends import open_session
 from littoral.tree import Tree
@@ -143,6 +143,14 @@ class Device:
         digest = hashlib.sha256(data).hexdigest()
         self.tree.manifest(digest).write_bytes(data)
         return Release(manifest, digest)
+
+    def bundle(self, release: Release, folder: Path) -> Path:
+        """Write ``release`` as a publisher has it, into a new ``folder``."""
+        folder.mkdir(parents=True)
+        (folder / NAME).write_bytes(release.manifest.to_json())
+        for name, file in release.manifest.files.items():
+            (folder / name).write_bytes(self.tree.blob(file.sha256).read_bytes())
+        return folder
 
     def good(self, release: Release) -> None:
         name = release.manifest.model
