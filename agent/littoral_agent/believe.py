@@ -234,7 +234,7 @@ class Believer:
             return None
 
     def _take_note(self, before: bytes | None, after: bytes | None, *, lags: bool) -> None:
-        """Remember whether only a medium has brought the timestamp that is held now."""
+        """Remember it, if the timestamp that is held now came from whoever ``lags``."""
         if lags and after is not None and after != before:
             self._only_carried.put(after)
 
