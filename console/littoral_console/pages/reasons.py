@@ -61,8 +61,8 @@ _REASONS: Final[dict[str, Reason]] = {
         "busy",
     ),
     "stale": Reason(
-        "An older copy on an offline medium",
-        "The medium is older than what the device knows already. No attack: copy a newer one.",
+        "An older copy of the releases",
+        "The medium or server that it asks is behind what it knows. No attack: copy anew.",
         "busy",
     ),
     "wrong-device": Reason(
