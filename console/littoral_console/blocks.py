@@ -9,6 +9,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,14 +21,13 @@ from paho.mqtt.properties import Properties
 
 from littoral.backoff import Backoff
 from littoral.errors import LittoralError, MalformedError
-from littoral.wire.blocks import TIME, Answer, Ask, Block
+from littoral.wire.blocks import MOST_ASKS, TIME, Answer, Ask, Block
 from littoral.wire.messages import ASK, BLOCK, TOPICS, split_topic, topic
 from littoral_console.asks import Asks, Turn
 from littoral_console.relay import client_context, first_of
 from littoral_console.tls import Tls, blocks_name
 
 _AT_ONCE: Final = 4  # devices for which something is read or sent
-_WAITING: Final = 10_000  # asks that were not looked at; more are lost, and come again
 _STALE_S: Final = 30  # a broker that keeps a block for so long may forget it
 _HEARD_S: Final = 5.0  # for how long it holds that a device is heard
 _RETRY_FIRST_S: Final = 0.2
@@ -37,6 +37,28 @@ _log = logging.getLogger(__name__)
 # aiomqtt tells of every message that it throws away, and here that is meant
 _client_log = logging.getLogger(f"{__name__}.client")
 _client_log.setLevel(logging.CRITICAL)
+
+
+class Waiting(asyncio.Queue[aiomqtt.Message]):
+    """Asks that nobody looked at yet, a device after the other: of each the newest few.
+
+    Whoever asks faster than anybody looks loses asks of its own, and of nobody else's.
+    """
+
+    _queue: OrderedDict[str, deque[aiomqtt.Message]]
+
+    def _init(self, maxsize: int) -> None:  # noqa: ARG002 (what it may hold is said by device)
+        self._queue = OrderedDict()
+
+    def _put(self, item: aiomqtt.Message) -> None:
+        self._queue.setdefault(item.topic.value, deque(maxlen=MOST_ASKS)).append(item)
+
+    def _get(self) -> aiomqtt.Message:
+        name, waiting = self._queue.popitem(last=False)
+        item = waiting.popleft()
+        if waiting:
+            self._queue[name] = waiting
+        return item
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,7 +103,7 @@ class Blocks:
             clean_start=True,
             keepalive=20,
             timeout=10,
-            max_queued_incoming_messages=_WAITING,
+            queue_type=Waiting,
             logger=_client_log,
             tls_context=client_context(self.tls, shown=self.tls.blocks),
         )

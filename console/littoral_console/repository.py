@@ -128,7 +128,8 @@ class ImageRepository:
         if path is None:
             return None
         with path.open("rb") as file:
-            return os.pread(file.fileno(), length, start), os.fstat(file.fileno()).st_size
+            size = os.fstat(file.fileno()).st_size
+            return os.pread(file.fileno(), length, min(start, size)), size
 
     def begin(self, offers: Sequence[uploads.Offer], *, who: str) -> uploads.Upload:
         """Start an upload; see ``uploads.begin`` for what it refuses."""

@@ -6,15 +6,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiomqtt
 import pytest
 
 from isolation.link import Link, published
 from littoral.errors import MalformedError
 from littoral.trust.keys import DEVICE_KEY
-from littoral.wire.blocks import MOST_ASKED, MOST_UNHEARD, Answer, Ask, Block
+from littoral.wire.blocks import MOST_ASKED, MOST_ASKS, MOST_UNHEARD, Answer, Ask, Block
 from littoral.wire.messages import ASK, BLOCK, topic
 from littoral_console.asks import Turn
-from littoral_console.blocks import Blocks
+from littoral_console.blocks import Blocks, Waiting
 from littoral_console.tls import Tls
 from simulators.console import ConsoleProcess, DeviceSimulator, needs_broker
 from simulators.repository import RepositorySimulator
@@ -143,3 +144,24 @@ async def ask_and_never_read(console: ConsoleProcess, device: DeviceSimulator) -
 def resident(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def test_who_asks_faster_than_anybody_looks_loses_only_asks_of_its_own() -> None:
+    """5,000 a second of one device kept all others from any answer."""
+
+    def message(device: str, number: int) -> aiomqtt.Message:
+        said = str(number).encode()
+        return aiomqtt.Message(topic(device, ASK), said, 0, retain=False, mid=0, properties=None)
+
+    waiting = Waiting()
+    for n in range(FLOOD):
+        waiting.put_nowait(message("greedy", n))
+        if n == 5:
+            waiting.put_nowait(message("modest", 1))
+    waiting.put_nowait(message("modest", 2))
+    heard = [waiting.get_nowait() for _ in range(waiting.qsize() + MOST_ASKS)]
+    assert waiting.empty()
+    assert [m.payload for m in heard if m.topic.value == topic("modest", ASK)] == [b"1", b"2"]
+    assert topic("modest", ASK) in {m.topic.value for m in heard[:2]}
+    greedy = [m.payload for m in heard if m.topic.value == topic("greedy", ASK)]
+    assert greedy == [str(n).encode() for n in range(FLOOD - MOST_ASKS, FLOOD)]

@@ -481,6 +481,9 @@ def test_an_upload_whose_blobs_cannot_be_kept_is_committed_again(tmp_path: Path)
     assert found == (data[3:8], len(data))
     assert first.read(name, start=len(data), length=5) == (b"", len(data))
     assert first.read("blobs/" + "0" * 64, start=0, length=5) is None
+    behind = first.read("metadata/timestamp.json", start=2**63 - 1, length=2**18)
+    assert behind is not None
+    assert (behind[0], behind[1] > 0) == (b"", True), "whoever asks behind the end fills no log"
     timestamp = first.read("metadata/timestamp.json", start=0, length=1)
     assert timestamp is not None
     assert timestamp[0] == b"{"
