@@ -9,13 +9,13 @@ copy, as a difference and as new bytes, whole or by the bytes of its numbers, an
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
 import zstandard
-from numpy.typing import NDArray
 
-from littoral.bundle import frames
+from littoral.bundle import adding, frames
 from littoral.bundle.adding import WIDTHS
 from littoral.bundle.patch import MAGIC, PIECE, Run, Table, Way
 from littoral_converter import blocks
@@ -119,7 +119,9 @@ def _cheapest(
     choices = [Run(Way.NEW, size, 0, w) for w in sorted({1, width})]
     if like is not None:
         choices += [Run(Way.ADD, size, like, w) for w in sorted({1, width})]
-    return min(choices, key=lambda run: len(zstd.compress(_rows([run], run.width, base, plain))))
+    return min(
+        choices, key=lambda run: len(zstd.compress(_planes(Table((run,)), run.way, base, plain)))
+    )
 
 
 def _weigher(base: bytes) -> zstandard.ZstdCompressor:
@@ -185,29 +187,20 @@ def _pieces(runs: Iterable[Run]) -> Iterator[tuple[Run, ...]]:
 
 def _planes(table: Table, way: Way, base: bytes, plain: bytes) -> bytes:
     """Return what the piece's frame of ``way`` holds."""
-    at, places = 0, []
-    for run in table.runs:
-        places.append((run, plain[at : at + run.size]))
-        at += run.size
-    return b"".join(
-        _rows([run for run, _ in mine], width, base, b"".join(part for _, part in mine))
-        for width in WIDTHS
-        if (mine := [(run, part) for run, part in places if (run.way, run.width) == (way, width)])
-    )
+    begins = [0, *accumulate(run.size for run in table.runs)]
+    which = table.travelling(way)
+    runs = [table.runs[k] for k in which]
+    row = b"".join(plain[begins[k] : begins[k + 1]] for k in which)
+    if way is Way.ADD:
+        row = adding.less(row, b"".join(base[run.at : run.at + run.size] for run in runs))
+    at, planes = 0, []
+    for width in WIDTHS:
+        end = at + sum(run.size for run in runs if run.width == width)
+        planes.append(_spread(row[at:end], width))
+        at = end
+    return b"".join(planes)
 
 
-def _rows(runs: list[Run], width: int, base: bytes, plain: bytes) -> bytes:
-    """Return the numbers that travel for ``runs``, which are of one way: first bytes first."""
-    numbers = np.frombuffer(plain, f"<u{width}")
-    if runs[0].way is Way.ADD:
-        like = b"".join(base[run.at : run.at + run.size] for run in runs)
-        numbers = _folded(numbers - np.frombuffer(like, f"<u{width}"), width)
-    return numbers.view(np.uint8).reshape(-1, width).T.tobytes()
-
-
-def _folded(numbers: NDArray[np.unsignedinteger], width: int) -> NDArray[np.unsignedinteger]:
-    """Return what travels of differences: of single bytes themselves, else 0, -1, 1 as 0, 1, 2."""
-    if width == 1:
-        return numbers
-    signed = numbers.view(f"<i{width}")
-    return ((signed << 1) ^ (signed >> (8 * width - 1))).view(numbers.dtype)
+def _spread(row: bytes, width: int) -> bytes:
+    """Return the numbers of ``row`` as they travel: all first bytes in front."""
+    return np.frombuffer(row, np.uint8).reshape(-1, width).T.tobytes()

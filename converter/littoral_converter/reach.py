@@ -15,6 +15,7 @@ _INDEXED: Final = 2**24  # places that are kept; of a larger base one of two, of
 _PART: Final = 2**20  # bytes that are looked at together
 _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)  # makes neighbours of numbers no neighbours
 _TOP: Final = np.uint64(40)
+_TRACES: Final = 64  # that a block has at least: a device reads it whole, and few save nothing
 _COMMON: Final = 16  # places in the base; what is at more of them, as zeros are, tells nothing
 
 
@@ -43,7 +44,7 @@ class Base:
         counts = np.bincount(self._places(new) // _BLOCK)
         best = np.argsort(-counts, kind="stable")[: REACH // _BLOCK]
         reach: list[Range] = []
-        for k in sorted(int(k) for k in best if counts[k]):
+        for k in sorted(int(k) for k in best if counts[k] >= _TRACES):
             at, size = k * _BLOCK, min(_BLOCK, len(self._data) - k * _BLOCK)
             if reach and sum(reach[-1]) == at:
                 reach[-1] = (reach[-1][0], reach[-1][1] + size)

@@ -27,13 +27,13 @@ def test_of_a_large_one_the_likely_blocks_are() -> None:
 
 
 def test_no_reach_is_larger_than_is_allowed() -> None:
-    something_of_all = b"".join(WHOLE[at : at + 16] for at in range(0, len(WHOLE), 2**14))
+    something_of_all = b"".join(WHOLE[at : at + 128] for at in range(0, len(WHOLE), 2**14))
     reach = LARGE.likely(something_of_all)
     assert sum(size for _, size in reach) == REACH
 
 
 def test_the_blocks_that_share_most_come_first() -> None:
-    something_of_all = b"".join(WHOLE[at : at + 16] for at in range(0, len(WHOLE), 2**14))
+    something_of_all = b"".join(WHOLE[at : at + 128] for at in range(0, len(WHOLE), 2**14))
     reach = LARGE.read(LARGE.likely(something_of_all + WHOLE[-5000:]))
     assert WHOLE[-5000:] in reach
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from littoral.bundle import adding
 
-SIZES = (8, 24, adding._STEP, adding._STEP + 8, 3 * adding._STEP - 8)
+LONG = adding._LONG
+SIZES = (*range(1, 40), LONG - 1, LONG, LONG + 1, LONG + 8, 3 * LONG - 3)
 
 
 @pytest.fixture(params=["libgmp", "python"])
@@ -19,47 +20,57 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
-def rows(size: int, width: int) -> tuple[bytes, bytes]:
+def rows(size: int) -> tuple[bytes, bytes]:
+    """Return two rows: where carries are made, and go on for long, and where all is by chance."""
     rng = np.random.default_rng(size)
-    one, other = rng.bytes(size), rng.bytes(size)
-    ends = b"\xff" * width + b"\x80" * width + b"\x7f" * width  # where carries are made
-    return ends[:size] + one[len(ends) :], ends[::-1][:size] + other[len(ends) :]
+    ends = b"\x00" * 9 + b"\xff" * 9 + b"\x80" * 9 + b"\x7f" * 9
+    return (ends + rng.bytes(size))[:size], (ends[::-1] + rng.bytes(size))[:size]
+
+
+def added(row: bytes, other: bytes) -> bytes:
+    """Return the sums, with something behind both rows, which has to stay as it is."""
+    behind = b"stays as it is"
+    room = bytearray(row + behind)
+    adding.add(room, bytearray(other + behind), size=len(row))
+    assert room[len(row) :] == behind
+    return bytes(room[: len(row)])
+
+
+def sums(row: bytes, other: bytes) -> bytes:
+    out = b""
+    for at in range(0, len(row), LONG):
+        one, two = (int.from_bytes(each[at : at + LONG], "little") for each in (row, other))
+        size = len(row[at : at + LONG])
+        middle = int.from_bytes(b"\x80" * size, "little")
+        out += ((one + two - middle) % 256**size).to_bytes(size, "little")
+    return out
 
 
 @pytest.mark.usefixtures("way")
-@pytest.mark.parametrize("width", adding.WIDTHS)
 @pytest.mark.parametrize("size", SIZES)
-def test_sums_wrap_and_no_carry_reaches_a_neighbour(size: int, width: int) -> None:
-    one, other = (row[:size] for row in rows(size, width))
-    sums = np.frombuffer(one, f"<u{width}") + np.frombuffer(other, f"<u{width}")
-    assert adding.add(one, other, width=width) == sums.tobytes()
+def test_long_numbers_are_added_and_each_by_itself(size: int) -> None:
+    row, other = rows(size)
+    assert added(row, other) == sums(row, other)
+    assert added(other, row) == sums(other, row)
 
 
 @pytest.mark.usefixtures("way")
-def test_bytes_of_any_number_are_added() -> None:
-    for size in range(40):
-        one, other = (row[:size] for row in rows(48, 1))
-        assert adding.add(one, other, width=1) == bytes(
-            (a + b) % 256 for a, b in zip(one, other, strict=True)
-        )
+@pytest.mark.parametrize("size", SIZES)
+def test_what_travels_makes_one_row_of_the_other(size: int) -> None:
+    row, other = rows(size)
+    assert added(other, adding.less(row, other)) == row
 
 
-@pytest.mark.parametrize("width", adding.WIDTHS[1:])
-@given(data=st.data())
-def test_folded_numbers_come_back(width: int, data: st.DataObject) -> None:
-    limit = 1 << 8 * width - 1
-    numbers = data.draw(st.lists(st.integers(-limit, limit - 1)))
-    folded = [2 * n if n >= 0 else -2 * n - 1 for n in numbers]
-    row = b"".join(n.to_bytes(width, "little") for n in folded)
-    assert adding.unfolded(row, width=width) == b"".join(
-        n.to_bytes(width, "little", signed=True) for n in numbers
-    )
+@given(row=st.lists(st.integers(100, 150)), drift=st.integers(-100, 100))
+def test_a_small_difference_carries_nothing_to_its_neighbour(row: list[int], drift: int) -> None:
+    other = [number + drift for number in row]
+    assert adding.less(bytes(other), bytes(row)) == bytes([0x80 + drift]) * len(row)
 
 
-def test_a_long_row_is_unfolded_in_steps() -> None:
-    numbers = np.random.default_rng(1).integers(-(2**31), 2**31, adding._STEP, np.int32)
-    folded = (numbers << 1) ^ (numbers >> 31)
-    assert adding.unfolded(folded.tobytes(), width=4) == numbers.tobytes()
+def test_differences_of_wide_numbers_are_near_the_middle() -> None:
+    base = np.random.default_rng(1).integers(-(2**31), 2**31, 1000).astype("<i4")
+    less = np.frombuffer(adding.less((base + 100).tobytes(), base.tobytes()), np.uint8)
+    assert (less.reshape(-1, 4)[:, 1:] == 0x80).mean() > 0.99
 
 
 def test_planes_are_gathered() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from littoral.bundle import encodings, frames, patch
+from littoral.bundle import adding, encodings, frames, patch
 from littoral.bundle.manifest import MAX_FILE_BYTES, Encoding, File
 from littoral.bundle.patch import Run, Table, Way
 from littoral.errors import BundleError, HashError, MalformedError, TrustError
@@ -33,7 +33,7 @@ def made_patch() -> bytes:
     table = Table(
         (Run(Way.COPY, 2000), Run(Way.ADD, 2000, 2000), Run(Way.NEW, NEW)), ((0, len(BASE)),)
     )
-    added = bytes((a - b) % 256 for a, b in zip(PLAIN[2000:4000], BASE[2000:4000], strict=True))
+    added = adding.less(PLAIN[2000:4000], BASE[2000:4000])
     new = frames.compress(PLAIN[4000:], BASE)
     return patch.MAGIC + frames.compress(table.to_bytes()) + frames.compress(added) + new
 

@@ -60,6 +60,24 @@ def test_a_frame_may_refer_to_its_reach() -> None:
         frames.Reader().frame(io.BytesIO(frame).read)
 
 
+@pytest.mark.parametrize("size", [1, 300, 70_000, PLAIN])
+def test_a_frame_may_fill_what_is_there(size: int) -> None:
+    room = bytearray(size + 1)
+    frame = frames.compress(noise(size))
+    frames.Reader().frame_into(io.BytesIO(frame).read, memoryview(room)[:size])
+    assert room == noise(size) + b"\x00"
+    for wrong in (size - 1, size + 1):
+        with pytest.raises(MalformedError, match=f"expected {wrong} bytes"):
+            frames.Reader().frame_into(io.BytesIO(frame).read, memoryview(room)[:wrong])
+
+
+def test_what_does_not_repeat_may_be_told_so() -> None:
+    plain = bytes(random.Random(1).choices(range(100, 140), k=100_000))
+    without = frames.compress(plain, blocks=[plain[:50_000], plain[50_000:]], repeats=False)
+    assert len(without) < len(frames.compress(plain))
+    assert decoded(without, len(plain)) == plain
+
+
 def test_blocks_begin_where_they_are_told() -> None:
     parts = [bytes(random.Random(k).choices(range(k, k + 9), k=5000)) for k in (0, 100, 200)]
     one, cut = frames.compress(b"".join(parts)), frames.compress(b"".join(parts), blocks=parts)
@@ -115,6 +133,10 @@ REFUSED = {
 def test_what_no_honest_writer_writes_is_refused(what: str) -> None:
     with pytest.raises(MalformedError):
         decoded(REFUSED[what], 8)
+    room = bytearray(16)
+    with pytest.raises(MalformedError):
+        frames.Reader().frame_into(io.BytesIO(REFUSED[what]).read, memoryview(room)[:8])
+    assert not any(room[8:])
 
 
 def test_every_frame_but_the_last_is_full() -> None:

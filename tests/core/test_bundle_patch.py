@@ -31,15 +31,15 @@ def piece(*runs: Run, added: bytes = b"", new: bytes = b"", reach: bytes = b"") 
 
 def test_what_is_copied_added_and_new() -> None:
     runs = Run(Way.COPY, 10, 500), Run(Way.ADD, 4, 20), Run(Way.NEW, 5), Run(Way.COPY, 1, 0)
-    made = applied(MAGIC + piece(*runs, added=b"\x01\x00\xff\x02", new=b"fresh"), 20)
+    made = applied(MAGIC + piece(*runs, added=b"\x81\x80\x7f\x82", new=b"fresh"), 20)
     sums = bytes((b + d) % 256 for b, d in zip(BASE[20:24], (1, 0, 255, 2), strict=True))
     assert made == BASE[500:510] + sums + b"fresh" + BASE[:1]
 
 
-def test_wide_numbers_travel_first_bytes_first_and_differences_folded() -> None:
+def test_wide_numbers_travel_first_bytes_first() -> None:
     base = (1000).to_bytes(4, "little") + (70000).to_bytes(4, "little")
-    # 1 less is folded to 1, 256 more to 512.
-    added = bytes((1, 0, 0, 2, 0, 0, 0, 0))
+    # 1 less and 256 more, each byte with 0x80 more.
+    added = bytes((0x7F, 0x80, 0x80, 0x81, 0x80, 0x80, 0x80, 0x80))
     runs = Run(Way.ADD, 8, 0, 4), Run(Way.NEW, 4, 0, 2)
     made = applied(MAGIC + piece(*runs, added=added, new=b"acbd"), 12, base)
     assert made == (999).to_bytes(4, "little") + (70256).to_bytes(4, "little") + b"abcd"

@@ -18,8 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from faults.tally import Tally
 
 _TRACING = ("kills", "errors", "whole", "crash", "fsyncs")
-_OTHERS = ("models", "models-whole", "attacks", "mutants", "encodings")
-_OTHERS = ("models", "models-whole", "attacks", "mutants", "network")
+_OTHERS = ("models", "models-whole", "attacks", "mutants", "encodings", "network")
 _WHOLE = ("crash", "fsyncs")  # nothing is chosen: all of it is tried
 
 

@@ -8,10 +8,11 @@ What a publisher makes is smaller, and littoral_converter's; what a device does 
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from littoral.bundle import frames
+from littoral.bundle import adding, frames
 from littoral.bundle import patch as patches
-from littoral.bundle.manifest import NAME, Encoding, EncodingKind, File, Manifest
+from littoral.bundle.manifest import NAME, Encoding, File, Manifest
 from littoral.bundle.patch import PIECE, Run, Table, Way
 
 
@@ -23,7 +24,7 @@ class Made:
     data: bytes
 
 
-def made(kind: EncodingKind, data: bytes, *, base: bytes | None = None) -> Made:
+def made(kind: Literal["zstd", "patch"], data: bytes, *, base: bytes | None = None) -> Made:
     """Return ``data``, whatever it is, as an encoding that is named correctly."""
     digest = None if base is None else sha256(base)
     return Made(Encoding(kind=kind, sha256=sha256(data), size=len(data), base=digest), data)
@@ -49,7 +50,7 @@ def _piece(plain: bytes, base: bytes, at: int) -> bytes:
     runs = [Run(Way.ADD, len(like), at)] if like else []
     new = plain[len(like) :]
     runs += [Run(Way.NEW, len(new))] if new else []
-    added = bytes((a - b) % 256 for a, b in zip(plain, like, strict=False))
+    added = adding.less(plain[: len(like)], like)
     out = frames.compress(Table(tuple(runs)).to_bytes())
     out += frames.compress(added) if added else b""
     return out + (frames.compress(new) if new else b"")

@@ -11,6 +11,7 @@ publisher's own mistake, or a stolen key, can cost.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import zstandard
@@ -19,6 +20,11 @@ from littoral.errors import EndlessError, MalformedError
 
 PLAIN: Final = 2**20  # the most that a frame holds
 LEVEL: Final = 19
+_NO_REPEATS: Final = {
+    "strategy": zstandard.STRATEGY_FAST,
+    "min_match": 7,  # the most there is
+    "target_length": 0,  # else this strategy gives bytes no code either
+}
 
 Read = Callable[[int], bytes]
 
@@ -32,11 +38,15 @@ _RAW, _RUN, _COMPRESSED = range(3)
 _LEAST: Final = {_RAW: 1, _RUN: 1, _COMPRESSED: 2}  # an empty block would be no progress
 
 
-def compress(plain: bytes, reach: bytes = b"", *, blocks: Sequence[bytes] = ()) -> bytes:
+def compress(
+    plain: bytes, reach: bytes = b"", *, blocks: Sequence[bytes] = (), repeats: bool = True
+) -> bytes:
     """Return ``plain`` as one frame, which may refer to ``reach``.
 
     Where it is known that the kind of numbers changes, ``blocks`` is ``plain`` in parts of less
-    than 128 KiB, each of which begins a block with a code of its own.
+    than 128 KiB, each of which begins a block with a code of its own. Without ``repeats`` next to
+    nothing is said by what stood before, as is best for what is noise: zstd finds three equal
+    bytes in it everywhere, and telling where takes more than it saves.
     """
     if not 0 < len(plain) <= PLAIN:
         raise ValueError(f"a frame holds 1 to {PLAIN} bytes, not {len(plain)}")
@@ -48,6 +58,7 @@ def compress(plain: bytes, reach: bytes = b"", *, blocks: Sequence[bytes] = ()) 
         write_content_size=True,
         write_checksum=False,
         write_dict_id=False,
+        **({} if repeats else _NO_REPEATS),
     )
     zstd = zstandard.ZstdCompressor(compression_params=parameters, dict_data=_dictionary(reach))
     if len(blocks) <= 1:
@@ -86,7 +97,7 @@ class Reader:
 
     __slots__ = ("_zstd",)
 
-    def __init__(self, reach: bytes = b"") -> None:
+    def __init__(self, reach: bytes | bytearray = b"") -> None:
         self._zstd = zstandard.ZstdDecompressor(dict_data=_dictionary(reach), max_window_size=PLAIN)
 
     def frame(self, read: Read, *, size: int | None = None, most: int = PLAIN) -> bytes:
@@ -101,18 +112,45 @@ class Reader:
         if size not in (None, told) or not 0 < told <= most:
             expected = f"1 to {most}" if size is None else size
             raise MalformedError(f"a frame: expected {expected} bytes in it, it says {told}")
-        frame = bytearray(head)  # no list: there may be 200,000 blocks of five bytes
-        for part in _blocks(read, most=_bound(told)):
-            frame += part
-        try:
-            plain = self._zstd.decompress(frame, allow_extra_data=False)
-        except zstandard.ZstdError as e:
-            if _NO_MEMORY.search(str(e)):
-                raise MemoryError(str(e)) from e
-            raise MalformedError(f"a frame cannot be decompressed: {e}") from e
+        with _guarded():
+            plain = self._zstd.decompress(_whole(read, told, head), allow_extra_data=False)
         if len(plain) != told:
             raise MalformedError(f"a frame: {told} bytes were announced, {len(plain)} came")
         return plain
+
+    def frame_into(self, read: Read, room: memoryview) -> None:
+        """Fill ``room`` with the plain bytes of the next frame, which are as many.
+
+        Raises:
+            MalformedError, MemoryError: As ``frame``.
+
+        """
+        told, head = _head(read)
+        if told != len(room):
+            raise MalformedError(f"a frame: expected {len(room)} bytes in it, it says {told}")
+        with _guarded(), self._zstd.stream_reader(_whole(read, told, head)) as stream:
+            found = stream.readinto(room)  # at once: it knows how much comes, and that it fits
+        if found != told:
+            raise MalformedError(f"a frame: {told} bytes were announced, {found} came")
+
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    """Tell zstd's errors apart: the frame's fault, and those of whoever has no memory left."""
+    try:
+        yield
+    except zstandard.ZstdError as e:
+        if _NO_MEMORY.search(str(e)):
+            raise MemoryError(str(e)) from e
+        raise MalformedError(f"a frame cannot be decompressed: {e}") from e
+
+
+def _whole(read: Read, told: int, head: bytes) -> bytearray:
+    """Return the frame that begins with ``head``."""
+    frame = bytearray(head)  # no list: there may be 200,000 blocks of five bytes
+    for part in _blocks(read, most=_bound(told)):
+        frame += part
+    return frame
 
 
 def exactly(read: Read, size: int) -> bytes:
@@ -141,11 +179,10 @@ def _head(read: Read) -> tuple[int, bytes]:
 
 def _blocks(read: Read, *, most: int) -> Iterator[bytes]:
     """Walk a frame's blocks, headers included: ``most`` bytes at most, and none is empty."""
-    last = False
-    while not last:
-        head = exactly(read, 3)
+    head = exactly(read, 3)
+    while True:
         word = int.from_bytes(head, "little")
-        last, kind, size = bool(word & 1), word >> 1 & 3, word >> 3
+        last, kind, size = word & 1, word >> 1 & 3, word >> 3
         if kind not in _LEAST or size < _LEAST[kind]:
             raise MalformedError(f"a frame: no block is of kind {kind} and {size} bytes")
         travels = 1 if kind == _RUN else size
@@ -153,7 +190,12 @@ def _blocks(read: Read, *, most: int) -> Iterator[bytes]:
         if most < 0:
             raise MalformedError("a frame is longer than what it holds")
         yield head
-        yield exactly(read, travels)
+        if last:
+            yield exactly(read, travels)
+            return
+        block = exactly(read, travels + 3)  # and the head of the next one
+        yield block[:-3]
+        head = block[-3:]
 
 
 def _bound(size: int) -> int:
@@ -161,7 +203,7 @@ def _bound(size: int) -> int:
     return size + size // 256 + 64
 
 
-def _dictionary(reach: bytes) -> zstandard.ZstdCompressionDict | None:
+def _dictionary(reach: bytes | bytearray) -> zstandard.ZstdCompressionDict | None:
     if not reach:
         return None
     return zstandard.ZstdCompressionDict(reach, dict_type=zstandard.DICT_TYPE_RAWCONTENT)

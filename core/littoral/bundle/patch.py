@@ -6,13 +6,13 @@ to the base's, or new. What makes a patch small, the knowledge of tensors, was t
 A patch is ``lpt1`` and then pieces, each of at most 256 KiB of the file, in the file's order. A
 piece is one to three frames of zstd: its table, all that is added, all that is new. The table is
 varints: the reach (which ranges of the base the new bytes may refer to), then the runs. Added
-and new numbers of several bytes travel with all their first bytes in front, and what is added is
-folded, so that small numbers of both signs have zeros in the same places.
+and new numbers of several bytes travel with all their first bytes in front; what is added is 0x80
+where nothing changes, in each of a number's bytes (``adding``).
 """
 
 from collections.abc import Callable, Iterator
 from enum import IntEnum
-from io import BytesIO
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from littoral.bundle import adding, frames
@@ -25,6 +25,8 @@ PIECE: Final = 2**18  # the most that a piece makes of the file
 LEAST: Final = 2**15  # the least, of all pieces but the last: each may read a reach of its own
 REACH: Final = 2**20  # the most that its new bytes may refer to
 _TABLE: Final = 2**16
+_LARGE: Final = 0x80  # numbers below are the byte that they travel as, which most are
+_STEP: Final = 2**16  # bytes that are read of the base or given out together
 _FARTHEST: Final = 2**32  # manifest.MAX_FILE_BYTES, which a decoder does not load
 
 Base = Callable[[int, int], bytes]  # (at, size): what the base holds there; less at its end
@@ -59,8 +61,11 @@ class Table(NamedTuple):
     def size(self) -> int:
         return sum(run.size for run in self.runs)
 
-    def of(self, way: Way, width: int) -> list[Run]:
-        return [run for run in self.runs if run.way is way and run.width == width]
+    def travelling(self, way: Way) -> list[int]:
+        """Return which runs of ``way`` there are, in the order in which their bytes travel."""
+        runs = self.runs
+        which = [k for k in range(len(runs)) if runs[k].way is way]
+        return sorted(which, key=lambda k: runs[k].width)
 
     def to_bytes(self) -> bytes:
         out, here = bytearray(), 0
@@ -96,7 +101,7 @@ class Table(NamedTuple):
 def _numbers(data: bytes) -> Iterator[int]:
     at = 0
     while at < len(data):
-        number, at = varint.read(data, at)
+        number, at = (data[at], at + 1) if data[at] < _LARGE else varint.read(data, at)
         yield number
 
 
@@ -147,58 +152,94 @@ def apply(read: frames.Read, base: Base, *, size: int) -> Iterator[bytes]:
     """
     if frames.exactly(read, len(MAGIC)) != MAGIC:
         raise MalformedError("this is no patch: it does not begin with lpt1")
-    plain = reaching = frames.Reader()
+    maker = _Maker(read, base)
     while size:
-        table = Table.from_bytes(plain.frame(read, most=_TABLE), most=min(size, PIECE))
-        if table.size < min(size, LEAST):
-            raise MalformedError(f"a patch: a piece that makes {table.size} bytes of {size}")
-        if table.reach is not None:
-            reaching = frames.Reader(b"".join(_part(base, *part) for part in table.reach))
-        rows = _added(read, base, plain, table) | _new(read, reaching, table)
-        for run in table.runs:
-            if run.way is Way.COPY:
-                yield _part(base, run.at, run.size)
-            else:
-                yield rows[run.way, run.width].read(run.size)
-        size -= table.size
+        made = maker.piece(size)
+        for at in range(0, len(made), _STEP):
+            yield bytes(made[at : at + _STEP])
+        size -= len(made)
     if read(1):
         raise EndlessError("the patch", limit=0)
 
 
-_Rows = dict[tuple[Way, int], BytesIO]
+class _Maker:
+    """Makes piece after piece in the same memory: to get some anew takes longer than to fill it."""
+
+    __slots__ = ("_base", "_made", "_plain", "_reaching", "_read", "_row", "_travelled")
+
+    def __init__(self, read: frames.Read, base: Base) -> None:
+        self._read, self._base = read, base
+        self._plain = self._reaching = frames.Reader()
+        self._row, self._travelled, self._made = (bytearray(PIECE) for _ in range(3))
+
+    def piece(self, left: int) -> memoryview:
+        """Return the next piece, which is there until the next one is asked for."""
+        words = self._plain.frame(self._read, most=_TABLE)
+        table = Table.from_bytes(words, most=min(left, PIECE))
+        size = table.size
+        if size < min(left, LEAST):
+            raise MalformedError(f"a patch: a piece that makes {size} bytes of {left}")
+        if table.reach is not None:
+            self._reaching = self._plain  # first let go of the last one, which holds as much
+            self._reaching = frames.Reader(_reached(self._base, table.reach))
+        places = list(accumulate((run.size for run in table.runs), initial=0))
+        self._add(table, places)
+        self._renew(table, places)
+        for run, at in zip(table.runs, places, strict=False):
+            if run.way is Way.COPY:
+                self._hold(self._made, at, run)
+        return memoryview(self._made)[:size]
+
+    def _add(self, table: Table, places: list[int]) -> None:
+        which, at = table.travelling(Way.ADD), 0
+        if not which:
+            return
+        for k in which:
+            self._hold(self._row, at, table.runs[k])
+            at += table.runs[k].size
+        self._travel(self._plain, [table.runs[k] for k in which])
+        adding.add(self._row, self._travelled, size=at)
+        self._place(self._row, table, which, places)
+
+    def _renew(self, table: Table, places: list[int]) -> None:
+        if which := table.travelling(Way.NEW):
+            self._travel(self._reaching, [table.runs[k] for k in which])
+            self._place(self._travelled, table, which, places)
+
+    def _hold(self, room: bytearray, at: int, run: Run) -> None:
+        """Put into ``room`` what the base holds for ``run``."""
+        for begin in range(0, run.size, _STEP):
+            size = min(_STEP, run.size - begin)
+            room[at + begin : at + begin + size] = _part(self._base, run.at + begin, size)
+
+    def _travel(self, reader: frames.Reader, runs: list[Run]) -> None:
+        """Read what the next frame holds of ``runs``, number by number."""
+        room = memoryview(self._travelled)
+        reader.frame_into(self._read, room[: sum([run.size for run in runs])])
+        if runs[-1].width == 1:
+            return
+        at = 0
+        for width in WIDTHS:
+            end = at + sum([run.size for run in runs if run.width == width])
+            if width > 1:
+                room[at:end] = adding.gathered(bytes(room[at:end]), width=width)
+            at = end
+
+    def _place(self, row: bytearray, table: Table, which: list[int], places: list[int]) -> None:
+        """Put each run of ``row`` where it belongs in the piece."""
+        view, at = memoryview(row), 0
+        for k in which:
+            size = table.runs[k].size
+            self._made[places[k] : places[k] + size] = view[at : at + size]
+            at += size
 
 
-def _added(read: frames.Read, base: Base, reader: frames.Reader, table: Table) -> _Rows:
-    rows: _Rows = {}
-    for width, planes in _planes(read, reader, table, Way.ADD):
-        other = adding.gathered(planes, width=width)
-        if width > 1:
-            other = adding.unfolded(other, width=width)
-        row = b"".join(_part(base, run.at, run.size) for run in table.of(Way.ADD, width))
-        rows[Way.ADD, width] = BytesIO(adding.add(row, other, width=width))
-    return rows
-
-
-def _new(read: frames.Read, reader: frames.Reader, table: Table) -> _Rows:
-    return {
-        (Way.NEW, width): BytesIO(adding.gathered(planes, width=width))
-        for width, planes in _planes(read, reader, table, Way.NEW)
-    }
-
-
-def _planes(
-    read: frames.Read, reader: frames.Reader, table: Table, way: Way
-) -> Iterator[tuple[int, bytes]]:
-    """Walk what the piece's frame of ``way`` holds, by the width of its numbers."""
-    sizes = {width: sum(run.size for run in table.of(way, width)) for width in WIDTHS}
-    frame = b""
-    if sum(sizes.values()):
-        frame = reader.frame(read, size=sum(sizes.values()))
-    at = 0
-    for width, size in sizes.items():
-        if size:
-            yield width, frame[at : at + size]
-        at += size
+def _reached(base: Base, reach: tuple[Range, ...]) -> bytearray:
+    """Return what the base holds in all parts of ``reach``, which is in memory once."""
+    found = bytearray()
+    for part in reach:
+        found += _part(base, *part)
+    return found
 
 
 def _part(base: Base, at: int, size: int) -> bytes:
