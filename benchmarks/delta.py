@@ -33,9 +33,14 @@ from pairs.trained import trained
 
 ROOT = Path(__file__).parents[1]
 CORAL = ROOT.parent / "shared/models/coral"
-ROUNDS = 7
+ROUNDS = 11
 NOISE = "4 MB, 5 % noise"
-MEASURED = (NOISE, "large drift-05")  # what costs are measured of
+MEASURED = (
+    NOISE,
+    "large drift-01",
+    "large drift-05",
+    "large drift-20",
+)  # what costs are measured of
 Row = dict[str, object]
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from littoral.bundle import adding
 
-LONG = adding._LONG
+LONG = 2**15  # told here once more: whoever has an older patch counts on it
 SIZES = (*range(1, 40), LONG - 1, LONG, LONG + 1, LONG + 8, 3 * LONG - 3)
 
 
