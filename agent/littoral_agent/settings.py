@@ -101,6 +101,10 @@ class Settings:
         if not self.sources:
             raise ValueError("'sources' should name one at least")
         for source in self.sources:
+            if not source.isprintable():
+                raise ValueError(
+                    f"'sources': expected words as people write them, found {source!r}"
+                )
             if source.startswith(COPIES):
                 _checked("sources", routes.check_copy, source)
             elif source not in {HTTPS, MQTT} and not source.startswith(f"{FOLDER}/"):

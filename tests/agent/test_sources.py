@@ -309,6 +309,7 @@ def test_what_tells_most_is_told() -> None:
     [
         *("sources = []", 'sources = ["usb"]', 'sources = ["dir:stick"]', 'sources = ["dir:"]'),
         'channel = "https"\nsources = ["mqtt"]',
+        'sources = ["dir:/mnt/\\u0000stick"]',  # no file is called so: it would end the agent
     ],
 )  # fmt: skip
 def test_a_source_that_is_none_is_refused_in_the_settings(tmp_path: Path, line: str) -> None:
