@@ -14,7 +14,7 @@ from typing import Final
 
 AT_ONCE: Final = 4  # a handshake of TLS takes a millisecond or two
 SWITCH_S: Final = 0.0005  # how long a thread that computes lets the loop wait, each time
-RARELY: Final = (5_000, 5, 200)  # the garbage collector's generations: a second one of 200,000 took 124 ms
+RARELY: Final = (5_000, 5, 200)  # the collector's generations: a second of 200,000 took 124 ms
 BACKLOG: Final = 1024  # how many connections may wait in the kernel to be taken
 
 _Ready = tuple[selectors.SelectorKey, int]
