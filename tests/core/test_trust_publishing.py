@@ -212,11 +212,14 @@ def test_patches_may_start_from_what_is_published_and_not_below_the_floor(
         assert encode.older == [n for n in expected if n >= least], release
 
 
-def test_who_signs_need_not_hold_every_old_manifest(repo: RepositorySimulator) -> None:
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"{}")])
+def test_who_signs_need_not_hold_every_old_manifest_whole(
+    repo: RepositorySimulator, damage: Callable[[Path], object]
+) -> None:
     encode = Encode()
     for release in (1, 2):
         publish(repo, repo.bundle("digits", release))
-    next((repo.folder / "targets/bundles/digits/1").iterdir()).unlink()
+    damage(next((repo.folder / "targets/bundles/digits/1").iterdir()))
     publish(repo, repo.bundle("digits", 3), encode=encode)
     assert encode.older == [2]
 

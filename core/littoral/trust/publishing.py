@@ -17,7 +17,7 @@ from tuf.api.metadata import Metadata, TargetFile, Targets
 from littoral import durable
 from littoral.bundle import costs, manifest
 from littoral.bundle.manifest import Encoding, Manifest, check_id, target_path
-from littoral.errors import ForgottenError, MisuseError, RollbackError
+from littoral.errors import BundleError, MisuseError, RollbackError, TrustError
 from littoral.trust import rules
 from littoral.trust.blobs import copy_blob, is_there
 from littoral.trust.repository import Repository, releases
@@ -214,8 +214,8 @@ def _older(
         if release >= floor:
             try:
                 yield repository.read_manifest(model, target)
-            except ForgottenError:
-                continue  # who signs need not hold all that was ever signed
+            except (TrustError, BundleError):
+                continue  # who signs need not hold all that was ever signed, nor hold it whole
 
 
 def _encoded(
