@@ -15,7 +15,7 @@ from faults.scene import Stage
 from littoral.errors import every
 from littoral.trust import director, rules
 from littoral.trust.client import Client
-from littoral_agent import fetch, origin
+from littoral_agent import download, origin
 from littoral_agent.part import Part
 
 pytestmark = pytest.mark.slow
@@ -95,7 +95,7 @@ TEETH: Final = {
     ),
     "no expiry": Tooth("freeze-image-folder", rules, "fresh", no_check),
     "no floor": Tooth("rollback-of-a-release-director-folder", Client, "floor", lambda *_: 0),
-    "no digest": Tooth("arbitrary-image-folder", fetch, "Part", Gullible, "stranger"),
+    "no digest": Tooth("arbitrary-image-folder", download, "Part", Gullible, "stranger"),
     "no end": Tooth("slow-image-https", origin, "SLOW_OVER_S", 1e9, "stuck"),
 }
 
