@@ -15,6 +15,7 @@ _NAMES: Final = {  # of what came of a release: files, and how long it took
     "seconds": "took",
 }
 _LONG_S: Final = 3_600
+_ABSURD_S: Final = 1e12  # a device may say any number
 _JUST: Final = 1_000  # ms within which a moment is now
 
 
@@ -80,7 +81,8 @@ def named(value: float, name: str) -> str:
     if name.endswith("_ms"):
         return micros(value * 1_000)
     if name.endswith("_s"):
-        return f"{value:.4g} s" if abs(value) < _LONG_S else _span(round(value * 1_000))
+        long = _LONG_S <= abs(value) < _ABSURD_S
+        return _span(round(value * 1_000)) if long else f"{value:.4g} s"
     if name.endswith(("bytes", "size")):
         return size(round(value))
     return f"{value:.4g}"
