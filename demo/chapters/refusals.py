@@ -4,6 +4,7 @@ Each ends with a reason code of its own in the console; the clients in the backg
 meet nothing but release 2's one answer.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +59,16 @@ def refused(world: World, release: int, code: str, *more: str) -> dict[str, Any]
 
 
 def flipped_bit(world: World) -> dict[str, Any]:
-    """Refuse (a) a genuine release, one bit of whose model the console's disk has flipped."""
+    """Refuse (a) a genuine release: the disk flipped a bit of its model, and of its encodings."""
     world.publish(world.bundle("digits-3"))
-    model = manifest(world.bundle("digits-3"))["variants"][0]["files"][0]
-    blob = _blob(world, manifest(world.bundle("digits-3"))["files"][model]["sha256"])
-    attacker.flip_one_bit(blob)
+    blobs = _blobs(world, release=3)
+    for blob in blobs:
+        attacker.flip_one_bit(blob)
     try:
         return refused(world, 3, "hash")
     finally:
-        attacker.flip_one_bit(blob)
+        for blob in blobs:
+            attacker.flip_one_bit(blob)
 
 
 def stranger(world: World) -> dict[str, Any]:
@@ -106,7 +108,14 @@ def _later(world: World, requests: int) -> Load | None:
     return met if met.requests > requests else None
 
 
-def _blob(world: World, sha256: str) -> Path:
-    path = world.console_data / "repo" / "blobs" / sha256
-    expect(path.is_file(), "the model among the console's blobs", path)
-    return path
+def _blobs(world: World, *, release: int) -> list[Path]:
+    """Return in the console's repository the model of a release, and the encodings of it."""
+    repo = world.console_data / "repo"
+    (published,) = (repo / "targets" / "bundles" / MODEL / str(release)).glob("*.manifest.json")
+    said = json.loads(published.read_text())
+    model = said["files"][said["variants"][0]["files"][0]]
+    named = [model["sha256"], *(one["sha256"] for one in model.get("encodings", ()))]
+    paths = [repo / "blobs" / sha256 for sha256 in named]
+    for path in paths:
+        expect(path.is_file(), "the model among the console's blobs", path)
+    return paths
