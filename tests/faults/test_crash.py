@@ -43,7 +43,7 @@ def test_power_cuts_leave_nothing_that_an_agent_does_not_mend(here: Ground) -> N
 
 
 def test_power_cuts_while_it_wakes_are_mended_too(here: Ground) -> None:
-    extent = Extent(again=0.1)
+    extent = Extent(again=0.5)
     aim = Aim(
         scenarios=(BY_NAME["replaced"],),
         acknowledged=(False,),
