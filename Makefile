@@ -4,6 +4,7 @@
 # make faults  what must not hurt a device  make faults ARGS="kills --runs 100"
 # make faults-network  bad networks: releases, reports and telemetry come through (root)
 # make check   format, lint, types, architecture
+# make torch   adds PyTorch, for the tests of its way in
 # make bench   every script of benchmarks/
 # make docs    writes the generated parts of docs/ anew, and the packages' settings
 
@@ -11,7 +12,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-boot faults faults-network check bench docs format clean
+.PHONY: help demo test test-boot torch faults faults-network check bench docs format clean
 
 BIN := .venv/bin
 ARGS ?=
@@ -28,7 +29,7 @@ endef
 PYTHON ?= $(shell $(find_python))
 
 help:
-	@sed -n 's/^# //p' Makefile | head -8
+	@sed -n 's/^# //p' Makefile | head -9
 
 demo: .venv/.installed .venv/.mosquitto
 	@$(BIN)/python demo/story.py $(ARGS)
@@ -87,10 +88,17 @@ clean:
 	fi
 	@touch $@
 
-.venv/.installed: .venv/.made pyproject.toml
-	@echo "installing littoral and what it needs into .venv (about two minutes, 2 GB)" >&2
+UNBOUND := converter/littoral_converter/without-dependencies.txt
+
+.venv/.installed: .venv/.made pyproject.toml $(UNBOUND)
+	@echo "installing littoral and what it needs into .venv (about three minutes, 3 GB)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -e '.[dev]' >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps -r $(UNBOUND) >&2
 	@touch $@
+
+# PyTorch's way in is tested where PyTorch is: it weighs as much as all the rest.
+torch: .venv/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -e '.[dev,torch]' >&2
 
 # What stays missing is looked for again next time, in case somebody installed it by hand.
 .venv/.mosquitto .venv/.chromium: .venv/.made
