@@ -50,10 +50,18 @@ def main(argv: list[str]) -> None:
 
 def _do(step: str, job: bytes, say: Say) -> object:
     match step:
-        case "keras-int8":
-            from littoral_converter import keras_int8
+        case "import-keras":
+            from littoral_converter.importers import keras, program
 
-            return keras_int8.convert(_job(keras_int8.Job, job), say=say)
+            return keras.run(_job(program.Job, job), say=say)
+        case "quantize":
+            from littoral_converter import quantizing
+
+            return quantizing.run(_job(quantizing.Job, job), say=say)
+        case "tf-int8":
+            from littoral_converter import tf_converter
+
+            return tf_converter.to_integers(_job(tf_converter.Job, job), say=say)
         case "edgetpu":
             from littoral_converter.edgetpu import compiler
 

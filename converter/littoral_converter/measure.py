@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from littoral.bundle.manifest import Task, Tensor
 from littoral.errors import ConversionError, MalformedError, MisuseError
 from littoral.model import tensors
-from littoral_converter import calibration, check, evaluate, keras_int8, litert
+from littoral_converter import build, calibration, check, evaluate, litert
+from littoral_converter.build import Built
 from littoral_converter.check import Graph
 from littoral_converter.data import Data
 from littoral_converter.evaluate import Likeness, Score
-from littoral_converter.keras_int8 import Built
+from littoral_converter.importers import program
 from littoral_converter.litert import Ran
+from littoral_converter.quantizing import INT8
 from littoral_converter.recipe import Recipe
-from littoral_converter.source import Kind, Source
+from littoral_converter.source import Source
 from littoral_converter.workshop import Workshop
 
 _RANK: Final = 2  # [1, classes]
@@ -79,14 +81,14 @@ def measure(
     chosen = calibration.choose(learned, recipe.calibration)
     samples = chosen if judged is None else judged.x
     at = shop.keep("samples.npy", samples)
-    built = _build(shop, source, chosen, at, recipe=recipe, targets=targets)
-    int8 = (shop.folder / keras_int8.INT8).read_bytes()
+    built = build.build(shop, source, chosen, at, recipe=recipe, targets=targets)
+    int8 = (shop.folder / INT8).read_bytes()
     graph = check.read(int8)
     check.require_integer(graph, allow_float=recipe.quantize.allow_float)
-    ran = _run(shop, keras_int8.INT8, at, what="INT8")
-    ran_float = _run(shop, keras_int8.FLOAT, at, what="float")
-    answers = np.load(shop.folder / f"{keras_int8.INT8}.npy")
-    reference = np.load(shop.folder / keras_int8.ANSWERS)
+    ran = _run(shop, INT8, at, what="INT8")
+    ran_float = _run(shop, program.FLOAT, at, what="float")
+    answers = np.load(shop.folder / f"{INT8}.npy")
+    reference = np.load(shop.folder / program.ANSWERS)
     task = _task(ran.outputs[0], recipe.task)
     labels = _labels(labels, ran.outputs[0], task)
     real = tensors.dequantize(answers, ran.outputs[0])
@@ -101,7 +103,7 @@ def measure(
         task=task,
         labels=labels,
         int8=int8,
-        float_bytes=(shop.folder / keras_int8.FLOAT).stat().st_size,
+        float_bytes=(shop.folder / program.FLOAT).stat().st_size,
         built=built,
         graph=graph,
         ran=ran,
@@ -110,37 +112,6 @@ def measure(
         likeness=evaluate.likeness(reference, real, ranked=task == "classification"),
         score=_score(judged, reference, real, task, labels),
     )
-
-
-def _build(
-    shop: Workshop,
-    source: Source,
-    chosen: NDArray[np.float32],
-    samples: Path,
-    *,
-    recipe: Recipe,
-    targets: tuple[str, ...],
-) -> Built:
-    """Leave the INT8 and the float model and the float answers in the shop's folder."""
-    match source.kind:
-        case Kind.KERAS3:
-            job = keras_int8.Job(
-                model=source.path.resolve(),
-                folder=shop.folder,
-                calibration=shop.keep("calibration.npy", chosen),
-                samples=samples,
-                io=recipe.quantize.io,
-                shape=recipe.input.shape,
-                input_name=recipe.input.name,
-                output_name=recipe.output.name,
-                # Edge TPUs know one scale for a dense layer's weights, and its twin is the same.
-                dense_per_tensor="edgetpu" in targets,
-            )
-            return shop.do("keras-int8", job, Built, name="convert")
-        case kind:
-            raise MisuseError(
-                f"{source.path}: this is a model of {kind}; this version converts {Kind.KERAS3}"
-            )
 
 
 def _run(shop: Workshop, model: str, samples: Path, *, what: str) -> Ran:

@@ -16,6 +16,7 @@ from littoral_converter.budget import Latency
 from littoral_converter.check import Operator
 from littoral_converter.edgetpu.target import EdgeTpu
 from littoral_converter.evaluate import Class, Likeness, Score
+from littoral_converter.quantizing import Quantized
 from littoral_converter.recipe import Recipe
 from littoral_converter.worker import Cost
 
@@ -90,6 +91,7 @@ class Report:
     host: Host
     software: dict[str, str]
     layers: dict[str, int]
+    quantized: Quantized
     steps: dict[str, Cost]
     recipe: Recipe
     edgetpu: EdgeTpu | None = None  # the target, where it was asked for

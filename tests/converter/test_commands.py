@@ -78,7 +78,7 @@ def test_a_killed_command_takes_its_child_along(models: Path, tmp_path: Path) ->
     command = [sys.executable, "-m", "littoral", "convert", str(models / "digits.keras"),
         "-o", str(tmp_path / "out"), "--calibration", str(models / "train.npz")]  # fmt: skip
     with subprocess.Popen(command, env=os.environ | {"TMPDIR": str(tmp_path)}) as process:
-        wait_for(lambda: list(tmp_path.glob("*/keras-int8.log")) != [])
+        wait_for(lambda: list(tmp_path.glob("*/import-keras.log")) != [])
         time.sleep(0.5)  # it has told the kernel by then
         (child,) = children(process.pid)
         process.kill()

@@ -1,0 +1,1 @@
+"""Ways into the converter: each reads models of one kind, in a child, and leaves a program."""

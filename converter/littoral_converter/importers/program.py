@@ -1,0 +1,91 @@
+"""What every importer leaves behind, whatever it read: a float TFLite file and the true answers.
+
+Knows the names in the workshop's folder; refuses to know any framework.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from littoral.errors import ConversionError, MisuseError
+
+FLOAT: Final = "float.tflite"  # batch 1, fixed shapes, one signature that names input and output
+ANSWERS: Final = "float-answers.npy"  # what the framework itself answers to the samples: [n, …]
+SAVED: Final = "saved-model"  # of batch 1, where TensorFlow was the way
+BATCH: Final = 64  # samples that a framework is asked at once
+
+_UNPINNED: Final = 224  # shown for a dimension that nobody knows
+Open = tuple[int | None, ...]  # a shape of which not all is fixed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What an importer is given. ``seen`` is the shape of one calibration sample."""
+
+    model: Path
+    folder: Path  # where FLOAT, ANSWERS and SAVED go
+    samples: Path  # .npy of [n, …] float32: what the framework is asked
+    seen: tuple[int, ...]
+    shape: tuple[int, ...] | None = None  # of one sample: pins what is dynamic
+    input_name: str | None = None
+    output_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What was read. ``integer``: FLOAT is quantized already, so that it is judged as it is."""
+
+    parameters: int
+    layers: dict[str, int] = field(default_factory=dict)  # how many of each class
+    software: dict[str, str] = field(default_factory=dict)
+    saved: bool = False
+    integer: bool = False
+
+
+def fixed(
+    declared: Open, pinned: tuple[int, ...] | None, *, seen: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Return the shape of one sample: as ``declared``, what is open as the recipe pins it.
+
+    Raises:
+        MisuseError: The recipe pins another shape than the model's.
+        ConversionError: Something is open, and nothing pins it.
+
+    """
+    if pinned is not None and not _fits(declared, pinned):
+        raise MisuseError(
+            f"the recipe pins input.shape {list(pinned)}; the model has {_show(declared)}"
+        )
+    if pinned is None and None in declared:
+        example = seen if _fits(declared, seen) else [n or _UNPINNED for n in declared]
+        raise ConversionError(
+            f"the input is {_show(declared)}, and INT8 needs a fixed shape; pin it in a recipe: "
+            f"[input] shape = {list(example)}"
+        )
+    return pinned or tuple(n for n in declared if n is not None)
+
+
+def check_samples(what: str, found: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    """Do nothing if samples of ``found`` are what a model of ``shape`` takes.
+
+    Raises:
+        MisuseError: They are not.
+
+    """
+    if found == shape:
+        return
+    hint = "; add the last axis: x[..., None]" if (*found, 1) == shape else ""
+    raise MisuseError(
+        f"{what}: expected samples of {list(shape)}, as the model takes them, found "
+        f"{list(found)}{hint}"
+    )
+
+
+def _fits(declared: Open, shape: tuple[int, ...]) -> bool:
+    return len(declared) == len(shape) and all(
+        d is None or d == n for d, n in zip(declared, shape, strict=True)
+    )
+
+
+def _show(shape: Open) -> str:
+    return f"[{', '.join('?' if n is None else str(n) for n in shape)}]"
