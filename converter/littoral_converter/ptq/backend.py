@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from littoral.errors import ConversionError
+from littoral_converter.ptq import versions
 from littoral_converter.ptq.network import Network, Op
 
 # "widened": computed in floating point from weights that are stored in eight bits.
@@ -67,10 +68,12 @@ def quantize(network: Network, ranges: Ranges, plan: Plan | None = None) -> byte
 
 
 def repack(model: bytes) -> bytes:
-    """Return ``model`` with its constants inside the flatbuffer, where old readers look."""
+    """Return ``model`` with its constants inside the flatbuffer, and its operators' versions."""
     from ai_edge_litert.tools import flatbuffer_utils
 
+    # Old readers, and the Edge TPU's compiler, look for constants nowhere else.
     opened = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    versions.settle(opened)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(opened))
 
 
