@@ -29,6 +29,7 @@ class Job:
     shape: tuple[int, ...] | None = None  # of one sample: pins what is dynamic
     input_name: str | None = None
     output_name: str | None = None
+    signature: str | None = None  # of a SavedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Program:
     software: dict[str, str] = field(default_factory=dict)
     saved: bool = False
     integer: bool = False
+    axes: tuple[int, ...] = ()  # in which order FLOAT has those of the samples; (): as they are
 
 
 def fixed(
