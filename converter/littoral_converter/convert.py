@@ -15,10 +15,11 @@ from littoral.errors import ConversionError, MisuseError
 from littoral_converter import bundle, calibration, data, recipe, release, source, worker
 from littoral_converter.data import Data
 from littoral_converter.edgetpu import target
+from littoral_converter.evidence import moment
 from littoral_converter.measure import Measured, measure
 from littoral_converter.recipe import Recipe
-from littoral_converter.release import Name
 from littoral_converter.report import Report
+from littoral_converter.reporting import Asked, Name
 from littoral_converter.workshop import Workshop
 
 TARGETS: Final = ("cpu", "edgetpu", "jetson", "serving", "browser", "mobile")
@@ -52,6 +53,7 @@ def convert(order: Order, *, say: worker.Say) -> Report:
 
     """
     _check_targets(order.targets)
+    asked = Asked(targets=order.targets, started=moment.now())
     bundle.check_place(order.out, force=order.force)
     name, wanted = _name(order), order.recipe
     model = source.detect(order.model)
@@ -69,7 +71,14 @@ def convert(order: Order, *, say: worker.Say) -> Report:
             warnings += tuple(target.warnings(tpu.about))
         with bundle.building(order.out) as place:
             return release.write(
-                place, found, name, shop=shop, wanted=wanted, warnings=warnings, tpu=tpu
+                place,
+                found,
+                name,
+                shop=shop,
+                wanted=wanted,
+                warnings=warnings,
+                asked=asked,
+                tpu=tpu,
             )
 
 

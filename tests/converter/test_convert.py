@@ -98,7 +98,8 @@ def test_the_manifest_says_how_the_model_is_to_be_run(digits: Converted) -> None
     assert (variant.requires.runtime, variant.requires.memory_bytes) == (None, 0)
     assert found.selftest.count == 32
     assert found.selftest.tolerance == Tolerance(max_abs=4 / 256, min_top1=0.95)
-    assert found.provenance is found.bom is found.signature is None
+    assert (found.provenance, found.bom) == ("provenance.json", "bom.json")
+    assert found.signature is None
 
 
 def test_every_file_is_as_the_manifest_says(digits: Converted) -> None:

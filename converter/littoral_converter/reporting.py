@@ -1,0 +1,153 @@
+"""Fills in the report of a measured model: what was found, put where programs and people look."""
+
+import dataclasses
+import hashlib
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from littoral import __version__, machine
+from littoral.bundle.manifest import Selftest, Tensor
+from littoral.model import tensors
+from littoral.model.selftest import Figures
+from littoral_converter import baseline, budget, report
+from littoral_converter.baseline import Baseline
+from littoral_converter.data import Data
+from littoral_converter.edgetpu import target
+from littoral_converter.measure import Measured
+from littoral_converter.recipe import Recipe
+from littoral_converter.report import Compiled, Float, Given, Host, Report
+from littoral_converter.worker import Cost
+
+_QUANTIZERS: Final = ("ai-edge-litert", "ai-edge-quantizer")  # beside what the importer used
+_CHANNELS: Final = (1, 3, 4)
+_IMAGES: Final = 4  # the rank of a batch of them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """What the release is called."""
+
+    model: str
+    release: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a release's provenance says of the order for it."""
+
+    targets: tuple[str, ...]
+    started: datetime
+
+
+def make(
+    found: Measured,
+    name: Name,
+    *,
+    wanted: Recipe,
+    test: Selftest,
+    proven: Figures,
+    costs: dict[str, Cost],
+    warnings: tuple[str, ...],
+    made: datetime,
+    tpu: target.EdgeTpu | None,
+    variants: tuple[Compiled, ...],
+) -> Report:
+    inputs, outputs = borders(found, wanted)
+    return Report(
+        format=report.FORMAT,
+        model=name.model,
+        release=name.release,
+        label=name.label,
+        task=found.task,
+        made=made.isoformat(timespec="seconds"),
+        source=Given(
+            name=found.source.path.name,
+            kind=found.source.kind,
+            bytes=found.source.size,
+            sha256=found.source.sha256,
+        ),
+        calibration=_given(found.learned, samples=found.calibrated),
+        evaluation=None if found.judged is None else _given(found.judged),
+        inputs=inputs,
+        outputs=outputs,
+        before=Float(
+            bytes=found.float_bytes,
+            parameters=found.built.program.parameters,
+            latency=budget.latency(found.ran_float.cpu_us, found.ran_float.wall_us),
+        ),
+        variants=variants,
+        edgetpu=tpu,
+        selftest=test,
+        proven=proven,
+        baseline=_baseline(found),
+        host=Host(
+            hardware=machine.cpu(),
+            processor=_processor(),
+            system=f"{platform.system()} {platform.release()}",
+        ),
+        software={
+            "littoral": __version__,
+            **{name: metadata.version(name) for name in _QUANTIZERS},
+            **found.built.program.software,
+        },
+        layers=found.built.program.layers,
+        quantized=found.built.quantized,
+        steps=costs,
+        recipe=wanted,
+        warnings=warnings,
+    )
+
+
+def borders(found: Measured, wanted: Recipe) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Return the model's inputs and outputs, with what only people know about them."""
+    image = len(found.input.shape) == _IMAGES and found.input.shape[-1] in _CHANNELS
+    told = dataclasses.replace(
+        found.input,
+        layout=wanted.input.layout or ("NHWC" if image else None),
+        preprocessing=wanted.input.preprocessing,
+    )
+    return (told,), found.ran.outputs
+
+
+def _baseline(found: Measured) -> Baseline:
+    return baseline.describe(
+        tensors.dequantize(found.answers, found.output),
+        name=found.output.name,
+        source="calibration" if found.judged is None else "evaluation",
+        ranked=found.ranked,
+    )
+
+
+def compiled(found: Measured, *, name: str, file: str) -> Compiled:
+    """Return what was found about the INT8 model, which is the variant ``name``."""
+    return Compiled(
+        id=name,
+        file=file,
+        bytes=len(found.int8),
+        sha256=hashlib.sha256(found.int8).hexdigest(),
+        fully_integer=found.graph.fully_integer,
+        operators=found.graph.operators,
+        constant_bytes=found.graph.constant_bytes,
+        min_runtime=found.graph.min_runtime,
+        likeness=found.likeness,
+        latency=budget.latency(found.ran.cpu_us, found.ran.wall_us),
+        score=found.score,
+    )
+
+
+def _given(data: Data, *, samples: int | None = None) -> Given:
+    return Given(name=data.name, kind="samples", sha256=data.sha256, samples=samples or len(data))
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
