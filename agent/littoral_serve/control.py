@@ -138,7 +138,9 @@ class Control:
         if one is None:
             raise StorageError(f"no release of {order.model!r} runs")
         manifest = release.read_manifest(self._tree, one.manifest, model=one.model)
-        inputs, wanted = golden.read(manifest, partial(release.read_file, self._tree, manifest))
+        variant = manifest.variant(one.variant)
+        file = partial(release.read_file, self._tree, manifest)
+        inputs, wanted = golden.read(manifest, variant, file)
         found: list[selftest.Sample] = []
         spent: list[int] = []
         while len(found) < len(inputs) or not selftest.enough(spent):
@@ -156,7 +158,6 @@ class Control:
             max_abs=max_abs, top1=top1, p95_cpu_us=selftest.p95(spent), peak_bytes=None
         )
         budgets = manifest.selftest.p95_cpu_us
-        variant = manifest.variant(one.variant)
         # Which of the variant's boards this is, the agent knows; the widest budget is no mistake.
         hardware = max(variant.requires.hardware, key=lambda name: budgets.get(name, float("inf")))
         return selftest.verdict(figures, manifest.selftest, hardware=hardware)

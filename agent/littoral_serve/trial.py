@@ -99,7 +99,9 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
     manifest = release.manifest_in(told, order.manifest, model=order.model)
     variant = manifest.variant(order.variant)
     left = iter(vectors)
-    inputs, wanted = golden.read(manifest, lambda name: release.file_in(next(left), manifest, name))
+    inputs, wanted = golden.read(
+        manifest, variant, lambda name: release.file_in(next(left), manifest, name)
+    )
     backend = backend_for(variant)
     data = release.file_in(model, manifest, variant.files[0])
     before = selftest.resident_bytes()

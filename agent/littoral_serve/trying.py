@@ -132,7 +132,8 @@ async def _watch(order: Order, *, tree: Tree, deadline_s: float) -> End:
 def _opened(tree: Tree, order: Order) -> Iterator[list[int]]:
     """Give descriptors of the release's files, in the order of ``trial.FILES``."""
     manifest = release.read_manifest(tree, order.manifest, model=order.model)
-    chosen, test = manifest.variant(order.variant), manifest.selftest
+    chosen = manifest.variant(order.variant)
+    test = manifest.selftest_for(chosen)
     with contextlib.ExitStack() as kept:
 
         def keep(fd: int) -> int:

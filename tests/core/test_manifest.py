@@ -70,6 +70,29 @@ def test_a_device_needs_the_files_of_its_own_variant_alone() -> None:
     assert set(it.files_for(cpu)) == {"model.tflite", "golden.in", "golden.out", "labels.txt"}
 
 
+def test_a_variant_of_other_arithmetic_has_golden_outputs_of_its_own() -> None:
+    value = plain()
+    value["files"]["jetson.onnx"] = value["files"]["jetson.out"] = {"sha256": SHA, "size": 10}
+    value["variants"].append(
+        {
+            "id": "jetson",
+            "engine": "onnx",
+            "files": ["jetson.onnx"],
+            "golden": "jetson.out",
+            "requires": {"hardware": ["tensorrt"]},
+        }
+    )
+    it = read(value)
+    jetson, cpu = it.variant("jetson"), it.variant("cpu")
+    assert "jetson.out" in it.files_for(jetson)
+    assert "golden.out" not in it.files_for(jetson)
+    assert it.selftest_for(jetson).outputs == "jetson.out"
+    assert it.selftest_for(cpu) == it.selftest
+    value["variants"][-1]["golden"] = "elsewhere.out"
+    with pytest.raises(MalformedError, match=r"elsewhere\.out"):
+        read(value)
+
+
 def test_variants_for_a_board_come_as_the_publisher_prefers_them() -> None:
     value = plain()
     value["variants"].append({**value["variants"][1], "id": "cpu-small"})

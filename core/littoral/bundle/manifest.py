@@ -5,12 +5,14 @@ duplicate names, symlinks and decompression bombs vanish as classes. Names becom
 paths on the device, so they are plain here or the manifest is refused.
 """
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from littoral import records
+from littoral.bundle.preprocessing import Preprocessing
 from littoral.bundle.runtimes import Range
 from littoral.errors import MalformedError, UnsupportedFormatError
 
@@ -108,7 +110,7 @@ class Tensor:
     scale: float = 0.0
     zero_point: int = 0
     layout: str | None = None  # NHWC, NCHW, …
-    preprocessing: dict[str, str] = field(default_factory=dict)
+    preprocessing: Preprocessing | None = None  # of pictures
 
     def __post_init__(self) -> None:
         if not all(0 < n < 2**31 for n in self.shape):
@@ -136,13 +138,20 @@ class Requires:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One way to run the release; the manifest lists them in order of preference."""
+    """One way to run the release; the manifest lists them in order of preference.
+
+    Every variant has the manifest's inputs and outputs. An ONNX model itself takes and gives real
+    numbers (float32): where the manifest's tensor is quantized, whoever runs it converts.
+    """
 
     id: str
     engine: Engine
     files: tuple[str, ...]  # the first one is the model
     requires: Requires
     delegate: str | None = None
+    # Golden outputs of its own, stored as the manifest's outputs are, where other arithmetic gives
+    # it other numbers than the self-test's.
+    golden: str | None = None
 
     def __post_init__(self) -> None:
         check_id("variant", self.id)
@@ -226,6 +235,7 @@ class Manifest:
         return (
             *(name for name in singles if name is not None),
             *(name for variant in self.variants for name in variant.files),
+            *(variant.golden for variant in self.variants if variant.golden is not None),
             self.selftest.inputs,
             self.selftest.outputs,
         )
@@ -246,9 +256,15 @@ class Manifest:
         """Return the variants for ``hardware``, as the publisher prefers them."""
         return tuple(v for v in self.variants if hardware in v.requires.hardware)
 
+    def selftest_for(self, variant: Variant) -> Selftest:
+        """Return the self-test that ``variant`` has to pass."""
+        outputs = variant.golden or self.selftest.outputs
+        return dataclasses.replace(self.selftest, outputs=outputs)
+
     def files_for(self, variant: Variant) -> Mapping[str, File]:
         """Return the files that a device needs to prove and run ``variant``, and no other."""
-        names = [*variant.files, self.selftest.inputs, self.selftest.outputs]
+        test = self.selftest_for(variant)
+        names = [*variant.files, test.inputs, test.outputs]
         names += [name for name in (self.labels, self.baseline) if name is not None]
         return {name: self.files[name] for name in dict.fromkeys(names)}
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
-NAMES: Final = ("litert",)
+NAMES: Final = ("litert", "onnxruntime")
 
 Version = tuple[int, ...]
 
