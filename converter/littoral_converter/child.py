@@ -54,6 +54,10 @@ def _do(step: str, job: bytes, say: Say) -> object:
             from littoral_converter.importers import keras, program
 
             return keras.run(_job(program.Job, job), say=say)
+        case "legacy-describe":
+            from littoral_converter import legacy
+
+            return legacy.describe(_job(legacy.Describe, job), say=say)
         case "quantize":
             from littoral_converter import quantizing
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from littoral.errors import ConversionError, MalformedError
-from littoral_converter.importers import program
+from littoral_converter.importers import hdf5, program
 from littoral_converter.importers.program import Job, Program
 from littoral_converter.tf_converter import one_line, to_float
 from littoral_converter.worker import Progress, Say
@@ -39,7 +39,7 @@ def run(job: Job, *, say: Say) -> Program:
     import tensorflow as tf
 
     say(Progress(stage="loading the model"))
-    model = _load(keras, job.model, job.folder)
+    model = load(keras, job.model, job.folder)
     samples = np.load(job.samples, mmap_mode="r")
     shape = program.fixed(_declared(model), job.shape, seen=job.seen)
     program.check_samples("calibration", job.seen, shape)
@@ -62,10 +62,19 @@ def run(job: Job, *, say: Say) -> Program:
     )
 
 
-def _load(keras: Any, path: Path, folder: Path) -> Any:  # noqa: ANN401
+def load(keras: Any, path: Path, folder: Path) -> Any:  # noqa: ANN401
+    """Return the model of a .keras or HDF5 file, and run none of its author's code.
+
+    Raises:
+        MalformedError: Keras cannot read it.
+        ConversionError: It holds code, or what only its author has.
+
+    """
     # Keras goes by the name's end; we went by the content.
-    named = folder / "model.keras"
-    named.symlink_to(path)
+    with path.open("rb") as file:
+        named = folder / f"model.{'h5' if file.read(8) == hdf5.MARK else 'keras'}"
+    if not named.is_symlink():
+        named.symlink_to(path)
     try:
         return keras.saving.load_model(named, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, LookupError, RuntimeError, AttributeError) as e:
