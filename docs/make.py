@@ -17,8 +17,8 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
-from typing import Any, cast
+from types import ModuleType, NoneType, UnionType
+from typing import Any, cast, get_args
 
 import click
 
@@ -119,6 +119,8 @@ def _comment(source: list[str], node: ast.AnnAssign) -> str:
 
 def _record_of(cls: type[Any], name: str) -> type[Any] | None:
     kind = inspect.get_annotations(cls, eval_str=True).get(name)
+    if isinstance(kind, UnionType):  # a table that may be left out
+        kind = next(part for part in get_args(kind) if part is not NoneType)
     return kind if isinstance(kind, type) and dataclasses.is_dataclass(kind) else None
 
 

@@ -9,6 +9,7 @@ from typing import Final, Literal, get_args
 
 from littoral import settings
 from littoral.bundle.manifest import Hardware, Task, check_id
+from littoral.bundle.preprocessing import Preprocessing
 from littoral.bundle.runtimes import Range
 
 MiB: Final = 2**20
@@ -23,7 +24,7 @@ class Input:
     name: str | None = None
     shape: tuple[int, ...] | None = None  # of one sample, without the batch: pins what is dynamic
     layout: str | None = None  # NHWC, NCHW, …; guessed for images when absent
-    preprocessing: dict[str, str] = field(default_factory=dict)  # told to devices as it stands
+    preprocessing: Preprocessing | None = None  # of pictures, here and on devices
 
     def __post_init__(self) -> None:
         if self.shape is not None and not all(0 < n < 2**31 for n in self.shape):

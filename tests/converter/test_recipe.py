@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from littoral.bundle.preprocessing import Preprocessing
 from littoral.errors import SettingsError
 from littoral_converter import recipe
 from littoral_converter.recipe import Recipe, Requires
@@ -27,7 +28,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         task = "raw"
         [input]
         shape = [96, 96, 3]
-        preprocessing = { scale = "1/255" }
+        preprocessing = { range = [0, 1], resize = "crop", shorter = 256 }
         [calibration]
         samples = 50
         [quantize]
@@ -44,7 +45,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     found = recipe.read(path)
     assert (found.model, found.label, found.task) == ("doors", "spring", "raw")
     assert found.input.shape == (96, 96, 3)
-    assert found.input.preprocessing == {"scale": "1/255"}
+    assert found.input.preprocessing == Preprocessing(range=(0, 1), resize="crop", shorter=256)
     assert found.calibration.samples == 50
     assert found.quantize.io == "uint8"
     assert found.selftest.p95_cpu_us == {"cpu-aarch64": 9000.0}
@@ -68,6 +69,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         ("[selftest]\np95_cpu_us = { cuda = 0 }", "more than 0"),
         ("[guard]\nmax_accuracy_drop = 3", "a fraction of 0 to 1"),
         ("[input]\nshape = [0]", "every dimension is at least 1"),
+        ("[input.preprocessing]\nscale = '1/255'", "no setting 'input.preprocessing.scale'"),
+        ("[input.preprocessing]\nrange = [0, 0]", "input.preprocessing: range: expected two"),
         ("[limits]\ndeadline_s = 0", "above 0"),
         ("model = 'No Name'", "a-z, 0-9"),
         ("model = ", "recipe.toml"),
