@@ -177,7 +177,8 @@ class Context:
     async def deny(self, devices: Iterable[str] = ()) -> None:
         """Let everybody feel what ended by now: who waits, who is connected, who will connect.
 
-        ``devices`` are those that are heard no more; each is told so, if it listens.
+        ``devices`` are those that are heard no more; each is told so, if it listens. One that came
+        back between that and its denial missed it, and would take its connection for a good one.
         """
         devices = tuple(devices)
         self.bus.announce(devices)
@@ -185,6 +186,10 @@ class Context:
             for device, denied in await self.look(partial(_farewells, devices=devices)):
                 await self.relay.farewell(device, denied)
         await self.deny_ended()
+        if devices:
+            await self._others()
+        for device in devices:
+            await self.evict(device)
 
     async def succeed(self, device: str) -> None:
         """Let nobody go on under what ``device`` was before it was enrolled anew.
@@ -193,10 +198,14 @@ class Context:
         is not denied yet comes back. Where another console has the broker, it needs a moment.
         """
         await self.evict(device)
-        if self.broker is None and self.relay is not None:
-            await asyncio.sleep(_OTHERS_S)
+        await self._others()
         await self.deny_ended()
         await self.evict(device)
+
+    async def _others(self) -> None:
+        """Give another console, which has the broker, the time to deny what ended."""
+        if self.broker is None and self.relay is not None:
+            await asyncio.sleep(_OTHERS_S)
 
     async def evict(self, device: str) -> None:
         """End the connection of ``device`` to the broker, whoever has it."""

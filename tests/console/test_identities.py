@@ -45,7 +45,10 @@ def poll(device: DeviceSimulator, bearer: str, *, wait_s: float = 0) -> tuple[in
 
 
 def denied(client: MqttClient, name: str) -> bool:
-    return client.publish(topic(name, "up/status"), b"") == DENIED
+    """Whether nothing that it says is heard: its connection was ended."""
+    if not client.connected:
+        return True
+    return client.publish(topic(name, "up/status"), b"") == DENIED or not client.connected
 
 
 @pytest.fixture
@@ -98,6 +101,15 @@ def test_many_are_revoked_at_once_and_none_is_forgotten(
     for client, name in zip(clients, names, strict=True):
         until(partial(denied, client, name), name, limit_s=2)
         client.__exit__()
+
+
+@needs_broker
+def test_who_missed_the_word_of_its_end_is_hung_up_on(console: ConsoleProcess) -> None:
+    """One that came back between the word and the denial took its connection for a good one."""
+    device = DeviceSimulator(console, "deaf")
+    with device.mqtt() as client:  # subscribed to nothing, and with nothing to say
+        console.rest.post("devices/deaf/revoke")
+        until(lambda: not client.connected, "the end of its connection", limit_s=2)
 
 
 @needs_broker

@@ -451,10 +451,9 @@ class MqttClient:
         time.sleep(0.2)
 
     def publish(self, name: str, body: bytes, *, retain: bool = False) -> str:
-        """Publish, and return what the broker says of it."""
+        """Publish, and return what the broker says of it, or of connecting again."""
         info = self._client.publish(name, body, qos=1, retain=retain)
-        info.wait_for_publish(WAIT_S)
-        return str(until(lambda: self._codes.get(info.mid), "publish"))
+        return str(until(lambda: self._codes.get(info.mid) or self.refused, "publish"))
 
     def throw(self, said: Report) -> None:
         """Send it, and do not wait for what the broker says."""
