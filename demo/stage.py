@@ -6,6 +6,7 @@ It knows how programs are started, watched and stopped; it does not know the sto
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -60,9 +61,12 @@ def wait_for(
 
 
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """Return a port to listen on soon: none that the kernel gives to a connection meanwhile."""
+    while True:
+        port = secrets.randbelow(22_000) + 10_000
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 def tail(log: Path, lines: int = 15) -> str:

@@ -9,8 +9,10 @@ with BrokerSimulator(tmp_path, repo) as broker:
 Access is as security notes ask: identity is username and client id, devices by pattern.
 """
 
+import contextlib
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -227,7 +229,9 @@ class BrokerSimulator:
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    """Return a port to listen on soon: none that the kernel gives to a connection meanwhile."""
+    while True:
+        port = secrets.randbelow(22_000) + 10_000
+        with socket.socket() as found, contextlib.suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port

@@ -1,0 +1,43 @@
+"""How the suite is spread over workers (pytest-xdist): the tests of a file stay together.
+
+What is there once on a machine is one lane, whose files never run beside each other. Long lanes
+begin first, or the last of them would run alone at the end. Tests wait more than they compute:
+there are more workers than processors.
+"""
+
+import os
+from typing import Final
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+MACHINE: Final = "this machine, booted a second time, and the packages, built once"
+LANES: Final = {"tests/packaging/": MACHINE}
+LONG: Final = (MACHINE, "tests/boot/test_boot.py")  # the longest first
+
+
+def lane(nodeid: str) -> str:
+    """Return what a test is not parted from."""
+    file = nodeid.partition("::")[0]
+    return next((name for start, name in LANES.items() if file.startswith(start)), file)
+
+
+class Lanes(LoadScopeScheduling):  # type: ignore[misc] # published without types
+    """Hands out lanes as they come, a whole one to one worker."""
+
+    def __init__(self, config: pytest.Config, log: object) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False
+
+    def _split_scope(self, nodeid: str) -> str:
+        return lane(nodeid)
+
+
+def sort(items: list[pytest.Item]) -> None:
+    """Put the long lanes first."""
+    rank = {name: n for n, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(lane(item.nodeid), len(rank)))
+
+
+def workers() -> int:
+    return 2 * (os.cpu_count() or 1)
