@@ -73,6 +73,9 @@ def repack(model: bytes) -> bytes:
 
     # Old readers, and the Edge TPU's compiler, look for constants nowhere else.
     opened = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    for buffer in opened.buffers:
+        if buffer.data is not None:  # anything but an array is written byte by byte: seconds
+            buffer.data = np.frombuffer(bytes(buffer.data), np.uint8)
     versions.settle(opened)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(opened))
 

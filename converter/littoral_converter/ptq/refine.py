@@ -127,19 +127,17 @@ def _fit(
 def _rounded(layer: Layer, real: Floats, rows: Floats, *, per_channel: bool) -> Floats:
     """Return the rows on the grid that do nearest what ``rows`` do to ``real``."""
     step = rounding.grid(rows, per_channel=per_channel)
-    seen = real.shape[-2]
+    moments = _moments(real, layer)
     if not layer.depthwise:
-        return rounding.on_grid(rows, _moments(real, layer), step, seen=seen)
-    found = [
-        rounding.on_grid(rows[c, None], _moments(taps, layer), step[c, None], seen=seen)[0]
-        for c, taps in enumerate(real)
-    ]
-    return np.stack(found)
+        return rounding.on_grid(rows, moments, step, seen=real.shape[-2])
+    alone = rounding.on_grid(rows[:, None], moments, step[:, None], seen=real.shape[-2])
+    return alone[:, 0]
 
 
 def _moments(taps: Floats, layer: Layer) -> NDArray[np.float64]:
+    """Return [taps, taps], of a depthwise layer for each channel."""
     x = taps.astype(np.float64)
     if layer.bias >= 0:
-        x -= x.mean(axis=0)  # the mean itself is the bias's business
-    moments: NDArray[np.float64] = x.T @ x / len(x)
+        x -= x.mean(axis=-2, keepdims=True)  # the mean itself is the bias's business
+    moments: NDArray[np.float64] = x.swapaxes(-1, -2) @ x / x.shape[-2]
     return moments
