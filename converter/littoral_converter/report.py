@@ -133,7 +133,7 @@ def render(report: Report, *, int8_cpu_us: Sequence[float], float_cpu_us: Sequen
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "size": _size, "us": _us}
+    environment.filters |= {"percent": _percent, "size": _size, "us": _us, "plain": records.plain}
     page = environment.get_template("report.html").render(
         report=report,
         variant=variant,
