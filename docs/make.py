@@ -79,7 +79,7 @@ def _kind(annotation: ast.expr) -> str:
     words = re.sub(r"dict\[str, (.*)\]", r"table of \1", words)
     words = re.sub(r"\b(Hardware|Task)\b", lambda m: f"[{m[1].lower()}](words.md)", words)
     words = re.sub(r"one of \[(.*)\]", lambda m: m[1].replace("'", "`"), words)
-    return words.replace("|", "or").replace("str", "text")
+    return re.sub(r"\bstr\b", "text", words.replace("|", "or"))
 
 
 def _default(cls: type[Any], name: str) -> str:

@@ -1,4 +1,7 @@
+import os
 import pickle
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,8 @@ import pytest
 
 from littoral.errors import MalformedError, MisuseError
 from littoral_converter import data
+from littoral_converter.samples import asked
+from littoral_converter.samples.asked import Asked
 
 X = np.arange(24, dtype=np.float32).reshape(4, 2, 3)
 
@@ -97,15 +102,74 @@ def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", bytes(1_000_000))
-    monkeypatch.setattr(data, "MAX_BYTES", 999_999)
+    monkeypatch.setattr(asked, "MAX_BYTES", 999_999)
     assert path.stat().st_size < 10_000
     with pytest.raises(MalformedError, match="at most 999999 bytes"):
         data.read(path)
 
 
-def test_a_folder_of_images_is_not_read_yet_and_says_what_is(tmp_path: Path) -> None:
-    with pytest.raises(MisuseError, match=r"expected \.npz \(x, and y"):
+def test_an_array_that_says_more_than_it_holds_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    np.save(path, X)
+    text = path.read_bytes()
+    path.write_bytes(text.replace(b"(4, 2, 3)", b"(9, 2, 3)"))
+    with pytest.raises(MalformedError, match=r"expected \[9, 2, 3\] of float32, found 96 bytes"):
+        data.read(path)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_same_samples_are_read_into_a_file(tmp_path: Path, order: Any) -> None:
+    np.save(tmp_path / "x.npy", np.asarray(X, order=order))
+    found = data.read(tmp_path / "x.npy", into=tmp_path / "read.npy")
+    assert np.array_equal(found.x, X)
+    assert isinstance(found.x, np.memmap)
+    assert str(found.x.filename) == str(tmp_path / "read.npy")
+
+
+def test_the_chosen_ones_come_from_all_classes(tmp_path: Path) -> None:
+    x, y = np.arange(1000, dtype=np.float32)[:, None], np.zeros(1000, np.int64)
+    y[500:503], y[900] = 1, 2
+    found = data.read(npz(tmp_path, x=x, y=y), Asked(most=20))
+    assert found.y is not None
+    assert np.bincount(found.y).tolist() == [16, 3, 1]
+    assert np.array_equal(found.y, y[found.x[:, 0].astype(int)])
+    assert (len(found), found.of) == (20, 1000)
+    again = data.read(npz(tmp_path, x=x, y=y), Asked(most=20))
+    other = data.read(npz(tmp_path, x=x, y=y), Asked(most=20, seed=1))
+    assert np.array_equal(again.x, found.x)
+    assert not np.array_equal(other.x, found.x)
+
+
+def test_a_gigabyte_is_read_in_little_memory(tmp_path: Path) -> None:
+    """A sparse file of zeros and ones, in a process that may take 150 MiB more than it has."""
+    path = tmp_path / "x.npy"
+    with path.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (1024, 1024, 1024)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.seek(2**30 - 1, os.SEEK_CUR)
+        file.write(b"\1")
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom littoral_converter import data\n"
+        "from littoral_converter.samples.asked import Asked\n"
+        "found = data.read(Path(sys.argv[1]), Asked(most=8), into=Path(sys.argv[2]))\n"
+        "from littoral.model.selftest import peak_bytes\nprint(len(found), peak_bytes() // 2**20)"
+    )
+    command = [sys.executable, "-c", script, str(path), str(tmp_path / "read.npy")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    count, peak = map(int, done.stdout.split())
+    assert count == 8
+    assert peak < 150
+
+
+def test_an_empty_folder_says_what_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(MalformedError, match="expected pictures, in sub-folders"):
         data.read(tmp_path)
+
+
+def test_what_is_no_data_says_what_is(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("cats and dogs")
+    with pytest.raises(MalformedError, match=r"expected \.npz \(x, and y .* or TFRecord; found"):
+        data.read(tmp_path / "notes.txt")
 
 
 def test_nothing_there_is_the_callers_mistake(tmp_path: Path) -> None:

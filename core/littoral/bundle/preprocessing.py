@@ -6,8 +6,6 @@ Holds the words and their rules; refuses to know what carries them out (littoral
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Filter = Literal["bilinear", "nearest", "bicubic", "lanczos", "area"]
-
 _SIDES: Final = 2
 _MAX_SIDE: Final = 16384
 _DEPTHS: Final = {"rgb": 3, "bgr": 3, "gray": 1}
@@ -22,7 +20,7 @@ class Preprocessing:
     resize: Literal["stretch", "crop", "pad"] = "stretch"  # what becomes of another aspect
     shorter: int | None = None  # for crop: so long is the shorter side before the middle is cut out
     fill: int = 0  # for pad: the gray of the border
-    filter: Filter = "bilinear"
+    filter: Literal["bilinear", "nearest", "bicubic", "lanczos", "area"] = "bilinear"
     antialias: bool = True  # false: as tf.image.resize and Keras's folder reader do it
     channels: Literal["rgb", "bgr", "gray"] | None = None  # without it by the model's depth
     range: tuple[float, ...] = (0.0, 255.0)  # what 0 and 255 become
