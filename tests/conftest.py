@@ -30,6 +30,13 @@ def pytest_xdist_auto_num_workers() -> int:
     return lanes.workers()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Give a worker a folder of a short name: the path of a socket has at most 107 bytes."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        given = Path(config.option.basetemp)
+        config.option.basetemp = given.parent / given.name.removeprefix("popen-")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         lanes.sort(items)
