@@ -51,7 +51,6 @@ def build(
         out=shop.folder / INT8,
         calibration=shop.keep("calibration.npy", chosen),
         io=recipe.quantize.io,
-        parameters=read.parameters,
         # Edge TPUs know one scale for a dense layer's weights, and its twin is the same.
         dense_per_tensor="edgetpu" in targets,
     )

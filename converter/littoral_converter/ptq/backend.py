@@ -7,7 +7,7 @@ import io as streams
 import re
 import warnings
 from collections.abc import Iterable, Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module  # ai-edge-quantizer is published without types
 from typing import Any, Final, Literal
@@ -21,23 +21,29 @@ from littoral_converter.ptq.network import Network, Op
 
 # "widened": computed in floating point from weights that are stored in eight bits.
 Precision = Literal["int8", "int16", "widened", "float"]
+Cast = Literal["dynamic", "float16", "weights"]  # what becomes of the weights alone
 Ranges = Mapping[int, tuple[float, float]]  # by tensor: the least and the largest real value
 
 LEVELS: Final = 255  # steps between the ends of an int8 range
+_SPARED: Final = 1024  # weights: an operator of fewer keeps its floats, which cost next to nothing
 _LEAST: Final = 1e-6  # a range of nothing gives a scale that kernels refuse
+_UNIFORM: Final = "min_max_uniform_quantize"
+_CASTING: Final = {"float16": "float_casting"}
+_BITS: Final = {"int8": 8, "int16": 16}
 WEIGHTED: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _RENAMED: Final = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}  # what the quantizer calls otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What every operator becomes, where it is not int8."""
+    """What every operator becomes."""
 
     dense_per_channel: bool = True
-    other: Mapping[int, Precision] = field(default_factory=dict)  # by operator: what is not int8
+    most: Literal["int8", "int16"] = "int8"  # what activations are, where nothing else is said
+    other: Mapping[int, Precision] = field(default_factory=dict)  # by operator
 
     def precision(self, op: Op) -> Precision:
-        return self.other.get(op.index, "int8")
+        return self.other.get(op.index, self.most)
 
     def but(self, ops: Iterable[int], precision: Precision) -> "Plan":
         """Return a plan in which ``ops`` are of that precision."""
@@ -51,16 +57,29 @@ def quantize(network: Network, ranges: Ranges, plan: Plan | None = None) -> byte
         ConversionError: ai-edge-quantizer cannot do it; its words say why.
 
     """
+    rules = list(_recipe(network, plan or Plan()))
+    return _quantized(network.write(), rules, _statistics(network, ranges))
+
+
+def cast(model: bytes, kind: Cast) -> bytes:
+    """Return the float ``model`` with its weights stored in fewer bits; activations stay floats.
+
+    Raises:
+        ConversionError: ai-edge-quantizer cannot do it; its words say why.
+
+    """
+    with suppress(ConversionError):  # loops: graphs of their own, which are cast as they stand
+        model = Network.read(model).write()
+    return _quantized(model, [_rule(".*", "*", _CASTS[kind], _CASTING.get(kind, _UNIFORM))], None)
+
+
+def _quantized(model: bytes, rules: list[dict[str, Any]], statistics: Any) -> bytes:  # noqa: ANN401
     quantizer = import_module("ai_edge_quantizer.quantizer")
-    plan = plan or Plan()
     try:
         with redirect_stdout(streams.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its interpreter keeps all tensors
-            work = quantizer.Quantizer(bytearray(network.write()), list(_recipe(network, plan)))
-            result = work.quantize(
-                _statistics(network, ranges),
-                enable_progress_bar=False,
-                enable_progress_report=False,
+            result = quantizer.Quantizer(bytearray(model), rules).quantize(
+                statistics, enable_progress_bar=False, enable_progress_report=False
             )
     except (ValueError, RuntimeError, KeyError, TypeError, NotImplementedError) as e:
         raise ConversionError(f"ai-edge-quantizer cannot quantize the model: {e}") from e
@@ -95,31 +114,35 @@ def _recipe(network: Network, plan: Plan) -> Any:  # noqa: ANN401
     """Walk the rules; a later one outweighs those before it."""
     names = import_module("ai_edge_quantizer.qtyping").TFLOperationName
     known = {str(name.value) for name in names}
-    yield _rule(".*", "*", _config(activations=8, per_channel=True))
+    bits = _BITS[plan.most]
+    yield _rule(".*", "*", _config(activations=bits, per_channel=True))
     if not plan.dense_per_channel:
-        yield _rule(".*", "FULLY_CONNECTED", _config(activations=8, per_channel=False))
+        yield _rule(".*", "FULLY_CONNECTED", _config(activations=bits, per_channel=False))
     for op in network.ops:
         kind = _RENAMED.get(op.kind, op.kind)
         if kind not in known or not op.outputs:
             continue  # it stays as it is anyway
         where = f"^{''.join(re.escape(network.name(t)) + ';' for t in op.outputs)}$"
         match plan.precision(op):
+            case precision if precision == plan.most:
+                pass
             case "widened" if op.kind in WEIGHTED:
                 yield _rule(where, kind, _config(activations=None, per_channel=True))
             case "float" | "widened":
                 yield _rule(where, kind, None)
-            case "int16":
+            case "int8" | "int16" as precision:
                 per_channel = plan.dense_per_channel or op.kind != "FULLY_CONNECTED"
-                yield _rule(where, kind, _config(activations=16, per_channel=per_channel))
-            case "int8":
-                pass
+                config = _config(activations=_BITS[precision], per_channel=per_channel)
+                yield _rule(where, kind, config)
 
 
-def _rule(where: str, kind: str, config: dict[str, Any] | None) -> dict[str, Any]:
+def _rule(
+    where: str, kind: str, config: dict[str, Any] | None, algorithm: str = _UNIFORM
+) -> dict[str, Any]:
     return {
         "regex": where,
         "operation": kind,
-        "algorithm_key": "no_quantize" if config is None else "min_max_uniform_quantize",
+        "algorithm_key": "no_quantize" if config is None else algorithm,
         "op_config": config or {},
     }
 
@@ -149,3 +172,24 @@ def _config(*, activations: int | None, per_channel: bool) -> dict[str, Any]:
         "compute_precision": "INTEGER",
         "explicit_dequantize": False,
     }
+
+
+_CASTS: Final[dict[Cast, dict[str, Any]]] = {
+    "dynamic": {
+        "weight_tensor_config": _config(activations=None, per_channel=True)["weight_tensor_config"],
+        "compute_precision": "INTEGER",  # of activations that are rounded as they come
+        "explicit_dequantize": False,
+        "min_weight_elements": _SPARED,
+    },
+    "weights": _config(activations=None, per_channel=True) | {"min_weight_elements": _SPARED},
+    "float16": {
+        "weight_tensor_config": {
+            "num_bits": 16,
+            "symmetric": True,
+            "granularity": "TENSORWISE",
+            "dtype": "FLOAT",
+        },
+        "compute_precision": "FLOAT",
+        "explicit_dequantize": True,
+    },
+}

@@ -88,8 +88,12 @@ class Network:
 
     @property
     def activations(self) -> tuple[int, ...]:
-        """Tensors of floating point that depend on the input, in the order they come to be."""
-        made = (t for op in self.ops for t in op.outputs)
+        """Tensors of floating point that depend on the input, in the order they come to be.
+
+        Not those that nobody reads, as a part of a split may be: no runtime keeps their values.
+        """
+        read = {t for op in self.ops for t in op.inputs}.union(self.outputs)
+        made = (t for op in self.ops for t in op.outputs if t in read)
         return tuple(t for t in (*self.inputs, *made) if self.is_float(t))
 
     def is_float(self, tensor: int) -> bool:

@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,7 +29,7 @@ class Seen:
 
 def answers(model: bytes, samples: Floats) -> Floats:
     """Return the real values of the one output, [samples, …]."""
-    answered = [values[0] for values in _runs(model, samples, ())]
+    answered = [values[0] for values in runs(model, samples, ())]
     return np.stack(answered)
 
 
@@ -37,7 +37,7 @@ def watch(model: bytes, samples: Floats, names: Iterable[str]) -> dict[str, Floa
     """Return what the named tensors held, as real values: [samples, …] each."""
     wanted = tuple(names)
     found: dict[str, Floats] = {}
-    for number, values in enumerate(_runs(model, samples, wanted)):
+    for number, values in enumerate(runs(model, samples, wanted)):
         for name, value in zip(wanted, values[1:], strict=True):
             if number == 0:
                 found[name] = np.empty((len(samples), *value.shape), np.float32)
@@ -55,7 +55,7 @@ def survey(
     ends = dict.fromkeys(wanted, (np.inf, -np.inf))
     places: dict[int, NDArray[np.int64]] = {}
     rows = 0
-    for number, values in enumerate(_runs(model, samples, wanted)):
+    for number, values in enumerate(runs(model, samples, wanted)):
         flat = [value.reshape(-1, value.shape[-1] if value.ndim else 1) for value in values[1:]]
         if number == 0:
             channels = sum(value.shape[1] for value in flat)
@@ -89,7 +89,13 @@ def cpu_us(model: bytes, samples: Floats) -> float:
     return float(np.median(took[1:]))
 
 
-def _runs(model: bytes, samples: Floats, names: tuple[str, ...]) -> Iterator[list[Floats]]:
+def names(model: bytes) -> frozenset[str]:
+    """Return what the tensors of ``model`` are called."""
+    with _telling():
+        return frozenset(d["name"] for d in _open(model, preserve=False).get_tensor_details())
+
+
+def runs(model: bytes, samples: Floats, names: Sequence[str]) -> Iterator[list[Floats]]:
     """Walk the samples; tell the output and the named tensors for each, without the batch.
 
     Raises:

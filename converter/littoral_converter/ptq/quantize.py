@@ -7,25 +7,26 @@ the answers worse, by more than chance would. Runs models: only ever called in a
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
-from typing import Final, Literal, get_args
+from functools import partial
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from littoral.errors import ConversionError, MisuseError
-from littoral_converter.ptq import backend, equalise, faces, observe, ranges, refine, relax
+from littoral_converter.ptq import backend, effort, equalise, faces, observe, ranges, refine, relax
 from littoral_converter.ptq.backend import Plan
+from littoral_converter.ptq.effort import Step
 from littoral_converter.ptq.judge import Judge, Verdict
 from littoral_converter.ptq.mixed import Mixer
 from littoral_converter.ptq.network import Network
 from littoral_converter.ptq.observe import Seen
 
 Floats = NDArray[np.float32]
-# In the order they are taken. Equalisation is last: what it is worth shows only in a whole model.
-Step = Literal["plain", "relax", "ranges", "bias", "rounding", "equalise"]
-Say = Callable[[str], None]
+Say = Callable[[str, int, int], None]  # what is done, how much of it, and of how much
+Counted = Callable[[int, int], None]
 
-STEPS: Final[tuple[Step, ...]] = ("relax", "ranges", "rounding", "equalise")
+_NARROW: Final[set[Step]] = {"ranges", "equalise"}  # nothing to win, where there are 65,535 steps
 _JUDGED: Final = 5  # one sample in so many is kept for judging
 _FEW: Final = 20  # samples: of fewer, none can be spared
 _VALUES: Final = 300_000  # of what was seen: enough to choose a range
@@ -66,15 +67,17 @@ def quantize(
     calibration: Floats,
     *,
     io: Literal["int8", "uint8"] = "int8",
+    activations: Literal["int8", "int16"] = "int8",
     per_channel: bool = True,
-    steps: Collection[Step] = STEPS,
+    steps: Collection[Step] | None = None,
     keep_float: Collection[str] = frozenset(),
-    say: Say = lambda _: None,
+    say: Say = lambda _what, _done, _of: None,
 ) -> Quantized:
-    """Return the model in eight bits. Equal arguments give equal bytes.
+    """Return the model with weights of eight bits. Equal arguments give equal bytes.
 
-    ``calibration`` is [samples, …]; ``per_channel`` is about dense layers; ``keep_float`` names
-    the outputs of operators that stay in floating point.
+    ``calibration`` is [samples, …]; ``per_channel`` is about dense layers; ``steps`` of None are
+    those that the model's work allows; ``keep_float`` names the outputs of operators that stay in
+    floating point. ``io`` is for activations of eight bits.
 
     Raises:
         MalformedError: ``float_tflite`` is no model.
@@ -84,7 +87,12 @@ def quantize(
     """
     network = Network.read(float_tflite)
     _check(network, calibration)
-    plan = Plan(dense_per_channel=per_channel, other=_left(network, keep_float))
+    left = _left(network, keep_float)
+    plan = Plan(dense_per_channel=per_channel, most=activations, other=left)
+    if steps is None:
+        steps = effort.steps(network)
+    if activations == "int16":
+        steps = set(steps) - _NARROW
     learned, judged = _split(calibration)
     judge = Judge.of(network.write(), judged)
     seen = _survey(network, learned)
@@ -92,9 +100,9 @@ def quantize(
     done: list[Done] = []
     model = b""
     for step in _in_order(steps):
-        say(step)
+        say(step, 0, 0)
         start = time.process_time()
-        tried = _take(step, work, learned, plan)
+        tried = _take(step, work, learned, plan, partial(say, step))
         made = backend.quantize(tried.network, tried.ranges, plan)
         verdict = judge.ask(made)
         kept = not done or not verdict.worse(_best(done))
@@ -141,7 +149,7 @@ def _split(calibration: Floats) -> tuple[Floats, Floats]:
 
 def _in_order(steps: Collection[Step]) -> Iterator[Step]:
     yield "plain"
-    for step in get_args(Step):
+    for step in effort.ORDER:
         if step in steps and step != "plain" and not (step == "bias" and "rounding" in steps):
             yield step
 
@@ -150,7 +158,7 @@ def _best(done: list[Done]) -> Verdict:
     return min((d.verdict for d in done if d.kept), key=lambda verdict: verdict.loss)
 
 
-def _take(step: Step, work: _Work, learned: Floats, plan: Plan) -> _Work:
+def _take(step: Step, work: _Work, learned: Floats, plan: Plan, say: Counted) -> _Work:
     """Return what ``work`` becomes."""
     match step:
         case "plain":
@@ -164,21 +172,29 @@ def _take(step: Step, work: _Work, learned: Floats, plan: Plan) -> _Work:
             return replace(work, ranges=found, searched=True)
         case "bias" | "rounding":
             how = refine.How(round_weights=step == "rounding")
-            return _refined(replace(work, refined=how), learned, plan)
+            return _refined(replace(work, refined=how), learned, plan, say)
         case "equalise":
             network = work.reference.copy()
             equalise.equalise(network, {t: s.values for t, s in work.seen.items()})
             seen = _survey(network, learned)
             found = _searched(network, seen) if work.searched else _whole(seen)
             made = replace(work, network=network, reference=network, seen=seen, ranges=found)
-            return _refined(made, learned, plan)
+            return _refined(made, learned, plan, say)
 
 
-def _refined(work: _Work, learned: Floats, plan: Plan) -> _Work:
+def _refined(work: _Work, learned: Floats, plan: Plan, say: Counted) -> _Work:
     if work.refined is None:
         return work
     network = work.reference.copy()
-    refine.refine(network, work.reference, learned, ranges=work.ranges, plan=plan, how=work.refined)
+    refine.refine(
+        network,
+        work.reference,
+        learned,
+        ranges=work.ranges,
+        plan=plan,
+        how=work.refined,
+        say=say,
+    )
     return replace(work, network=network)
 
 

@@ -6,7 +6,7 @@ holds afterwards lies on the grid.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,6 +27,7 @@ _SAMPLES: Final = 128  # that a layer's places are taken from, and more where it
 _WORK: Final = 2_000_000_000  # multiplications a sample, of all waves together
 _WAVES: Final = 6  # at least: later layers should see what earlier ones have become
 _WIDEST: Final = 2_304  # taps: above, the moments' inverse takes longer than it earns
+_INTEGER: Final = {"int8", "int16"}
 _KEPT_BYTES: Final = 128 * 2**20  # activations held at a time, float and int8 each
 
 
@@ -44,12 +45,19 @@ def refine(
     ranges: Ranges,
     plan: Plan,
     how: How,
+    say: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> None:
-    """Change ``network``, which begins as a copy of the float ``reference``."""
-    todo = [layer for layer in linear.layers(network) if plan.precision(layer.op) == "int8"]
+    """Change ``network``, which begins as a copy of the float ``reference``.
+
+    ``say`` is told how many layers are done, and of how many.
+    """
+    todo = [layer for layer in linear.layers(network) if plan.precision(layer.op) in _INTEGER]
     rng = np.random.default_rng(how.seed)
     exact = reference.write()
+    done = 0
     for wave in _waves(network, todo):
+        say(done, len(todo))
+        done += len(wave)
         some = _some(network, wave, samples)
         names = {layer.input: network.name(layer.input) for layer in wave}
         integer = backend.quantize(network, ranges, plan)

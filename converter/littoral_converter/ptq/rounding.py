@@ -39,7 +39,8 @@ def on_grid(rows: Floats, moments: NDArray[np.float64], step: Floats, *, seen: i
     may be stacks of such, along one axis more in front.
     """
     if moments.ndim == 2:  # noqa: PLR2004 (one matrix, not a stack)
-        return on_grid(rows[None], moments[None], step[None], seen=seen)[0]
+        alone: Floats = on_grid(rows[None], moments[None], step[None], seen=seen)[0]
+        return alone
     taps = moments.shape[-1]
     mean = np.trace(moments, axis1=1, axis2=2) / taps
     found = nearest(rows, step)  # where an input never varies, nothing can be made good

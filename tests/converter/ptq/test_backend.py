@@ -4,7 +4,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from littoral_converter import check
-from littoral_converter.ptq import backend, observe
+from littoral_converter.ptq import backend, judge, observe
 from littoral_converter.ptq.backend import Plan
 from littoral_converter.ptq.network import Network
 
@@ -74,3 +74,40 @@ def test_one_that_is_widened_keeps_its_weights_in_eight_bits(
     }
     assert sizes["widened"] < 1.3 * sizes["int8"]
     assert sizes["float"] > 1.4 * sizes["widened"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "most", "least_db"), [("dynamic", 0.75, 30), ("weights", 0.8, 30), ("float16", 0.8, 55)]
+)
+def test_weights_alone_are_stored_in_fewer_bits(
+    tiny: bytes, digits: Floats, kind: backend.Cast, most: float, least_db: float
+) -> None:
+    made = backend.cast(tiny, kind)
+    assert len(made) < most * len(tiny)
+    exact, real = (observe.answers(m, digits[:100]) for m in (tiny, made))
+    assert judge.compare(exact, real).snr_db > least_db
+    assert backend.cast(tiny, kind) == made
+    assert not any("INT16" in kind for kind in types(made))
+
+
+def test_an_operator_of_few_weights_keeps_its_floats(tiny: bytes) -> None:
+    operators = check.read(backend.cast(tiny, "dynamic")).operators
+    assert {(o.name, o.version) for o in operators if o.name == "DEPTHWISE_CONV_2D"} == {
+        ("DEPTHWISE_CONV_2D", 1)
+    }
+
+
+def test_activations_may_have_sixteen_bits(network: Network, whole: Ranges, digits: Floats) -> None:
+    made = backend.quantize(network, whole, Plan(most="int16"))
+    assert check.read(made).fully_integer
+    assert {"INT16", "INT8"} <= types(made)
+    narrow = backend.quantize(network, whole)
+    exact = observe.answers(network.write(), digits[:100])
+    wide, less = (judge.compare(exact, observe.answers(m, digits[:100])) for m in (made, narrow))
+    assert wide.snr_db > less.snr_db
+
+
+def types(model: bytes) -> set[str]:
+    graph = schema.Model.GetRootAs(model, 0).Subgraphs(0)
+    names = {v: k for k, v in vars(schema.TensorType).items() if isinstance(v, int)}
+    return {names[graph.Tensors(k).Type()] for k in range(graph.TensorsLength())}
