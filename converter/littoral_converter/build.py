@@ -45,7 +45,7 @@ def build(
         ConversionError: It cannot be read or quantized; says what to do.
 
     """
-    read = _read(shop, source, chosen, samples, recipe=recipe)
+    found = read(shop, source, samples, seen=chosen.shape[1:], recipe=recipe)
     job = quantizing.Job(
         model=shop.folder / program.FLOAT,
         out=shop.folder / INT8,
@@ -54,12 +54,21 @@ def build(
         # Edge TPUs know one scale for a dense layer's weights, and its twin is the same.
         dense_per_tensor="edgetpu" in targets,
     )
-    return Built(program=read, quantized=shop.do("quantize", job, Quantized, name="quantize"))
+    return Built(program=found, quantized=shop.do("quantize", job, Quantized, name="quantize"))
 
 
-def _read(
-    shop: Workshop, source: Source, chosen: NDArray[np.float32], samples: Path, *, recipe: Recipe
+def read(
+    shop: Workshop, source: Source, samples: Path, *, seen: tuple[int, ...], recipe: Recipe
 ) -> Program:
+    """Leave the program and the framework's own answers to ``samples`` in the shop's folder.
+
+    ``seen`` is the shape of one sample, for words about what is open.
+
+    Raises:
+        MisuseError: Nothing reads the source, or the samples are not what it takes.
+        ConversionError: It cannot be read; says what to do.
+
+    """
     step = _IMPORTERS.get(source.kind)
     if step is None:
         known = ", ".join(_IMPORTERS)
@@ -70,7 +79,7 @@ def _read(
         model=source.path.resolve(),
         folder=shop.folder,
         samples=samples,
-        seen=chosen.shape[1:],
+        seen=seen,
         shape=recipe.input.shape,
         input_name=recipe.input.name,
         output_name=recipe.output.name,
