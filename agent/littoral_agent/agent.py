@@ -131,6 +131,7 @@ class Agent:
             board=parts.board,
             bounds=parts.bounds,
             refused=parts.refused,
+            coming=parts.coming,
         )
         before, since_ms = self._live, int(time.time() * 1000)
         if before is not None and (before.channel, before.up) == (now.channel, now.up):

@@ -22,6 +22,8 @@ RESEND_S: Final = 10.0  # without an acknowledgement what was sent is sent again
 RESEND_MOST_S: Final = 900.0  # … with pauses that grow: a console may be away for days
 SETTLE_S: Final = 1.0  # what was sent so short a time ago may still be on its way
 MOST_FLYING: Final = 64  # messages that wait for one
+FARTHER_S: Final = 15.0  # how often it is told at most that what is fetched came a tenth farther
+_TENTHS: Final = 10
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +123,7 @@ class Outbox:
         said = self._status
         if said is not None and now - self._status_s < self._ends.status_every_s:
             steady = _steady(found) == _steady(said)
-            if steady and not self._dropped(found):
+            if steady and not self._dropped(found) and not self._farther(found, said):
                 return None
         self._status, self._status_s = found, now
         return found
@@ -132,6 +134,17 @@ class Outbox:
         return any(
             lowest > max(self._acked.get(stream, 0) + 1, said.get(stream, 1))
             for stream, lowest in found.spool.items()
+        )
+
+    def _farther(self, found: Status, said: Status) -> bool:
+        """Whether what is fetched came farther, as far as that is worth a message of its own."""
+        if self._clock() - self._status_s < FARTHER_S:
+            return False
+        before = {one.model: one.done_bytes or 0 for one in said.models}
+        return any(
+            ((one.done_bytes or 0) - before.get(one.model, 0)) * _TENTHS >= one.total_bytes
+            for one in found.models
+            if one.total_bytes
         )
 
     def take(self, *, most_bytes: int | None = None) -> list[Message]:
@@ -264,4 +277,5 @@ class Auto:
 def _steady(status: Status) -> Status:
     """Return ``status`` without what changes by itself."""
     board = replace(status.board, now=None) if status.board else None
-    return replace(status, time_ms=0, spool={}, board=board)
+    models = tuple(replace(one, done_bytes=None, total_bytes=None) for one in status.models)
+    return replace(status, time_ms=0, spool={}, board=board, models=models)

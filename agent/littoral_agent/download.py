@@ -11,6 +11,7 @@ from typing import Final
 from littoral.bundle.manifest import Blob
 from littoral.errors import EndlessError, HashError, SlowError, UnreachableError
 from littoral.tree import Tree
+from littoral_agent.coming import Errand
 from littoral_agent.halting import Halt
 from littoral_agent.pace import Rate
 from littoral_agent.part import Part, blob_name
@@ -36,6 +37,7 @@ class Limits:
     struck: Struck = field(default_factory=Struck)  # encodings that are asked for no more
     usage: Usage | None = None  # counts what comes over the network
     rate: Rate | None = None  # slows it down
+    errand: Errand = field(default_factory=Errand)  # shows how far it is
     clock: Callable[[], float] = time.monotonic
 
 

@@ -37,6 +37,7 @@ class Brought:
     bytes: int = 0  # that came for them, in whatever encoding
     files: dict[str, int] = field(default_factory=dict)
     struck: int = 0  # encodings from which no file came
+    source: str = ""  # what people call it
 
     def came(self, count: int) -> None:
         self.bytes += count
@@ -90,7 +91,7 @@ class _Errand:
     ) -> None:
         self._files, self._source, self._tree = files, source, tree
         self._limits, self._halt = limits, halt
-        self._brought, self._absent = Brought(), set[str]()
+        self._brought, self._absent = Brought(source=str(source)), set[str]()
         self._ways = Ways(tree=tree, encoded=limits.encoded, given_up=self._given_up)
 
     def run(self) -> Brought:
@@ -144,9 +145,13 @@ class _Errand:
             self._tree,
             limits=self._limits,
             halt=self._halt,
-            came=self._brought.came,
+            came=self._came,
             whole=whole,
         )
+
+    def _came(self, count: int) -> None:
+        self._brought.came(count)
+        self._limits.errand.came(count)
 
     def _strike(self, way: Way, encoding: Encoding, error: LittoralError) -> None:
         """Give up an encoding, and what has come of it."""
@@ -169,11 +174,17 @@ class _Errand:
     def _check_room(self, others: Sequence[File]) -> None:
         reserve_bytes = self._limits.reserve_bytes
         self._ways = _fitting(self._files, self._ways, reserve_bytes=reserve_bytes, others=others)
+        self._expect()
 
     def _check_bytes(self) -> None:
         """See that what comes in another way may come. Raises SpentError, OverAllowanceError."""
+        self._expect()
         if self._limits.usage is not None:
             self._limits.usage.check(self._ways.wire(self._files))
+
+    def _expect(self) -> None:
+        left, whole = self._ways.wire(self._files), self._ways.whole(self._files)
+        self._limits.errand.expect(left, held=whole - left)
 
 
 def _fitting(

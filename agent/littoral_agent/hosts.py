@@ -87,6 +87,9 @@ class Repository:
     ) -> None:
         self._origin, self._prefix, self._hosts, self.lags = origin, prefix, hosts, lags
 
+    def __str__(self) -> str:
+        return f"{self._origin.url}/{self._prefix}".rstrip("/")
+
     def __call__(self, name: str, *, limit: int) -> bytes:
         """Return the file ``name``, of at most ``limit`` bytes.
 

@@ -18,12 +18,14 @@ from littoral_agent.believe import Believer
 from littoral_agent.board import kernel
 from littoral_agent.board.sampler import Sampler
 from littoral_agent.channel import Auto, Channel, Ends
+from littoral_agent.coming import Progress
 from littoral_agent.control import Control
 from littoral_agent.deeds.means import Means
 from littoral_agent.hands import Hands
 from littoral_agent.hosts import Hosts
 from littoral_agent.https import Https
 from littoral_agent.identity import Enrolment
+from littoral_agent.lasting import Lasting
 from littoral_agent.ledger import Ledger
 from littoral_agent.life import Life
 from littoral_agent.offline import Offline
@@ -99,6 +101,8 @@ class Parts:
             struck=struck.telling(self._reports),
             gates=self._gates,
         )
+        self._means = means
+        self._lasting = Lasting(self._now_ms)
         promises, hands = Promises(Ledger(tree), self._reports, settings), Hands()
         self._life = Life(promises, means, hands, boot=self._boot, named=self._named)
         self._wishes: Wishes | None = None
@@ -192,6 +196,8 @@ class Parts:
             raise DefectError(RuntimeError("a thread of the agent ended; its log says why"))
         self._reports.flush()
         self.offline.tick()
+        if self._lasting.see(self.unreached):
+            self._changed()
         if self.channel is not None:
             self.channel.tick()
         if self._renewer is not None:
@@ -273,7 +279,7 @@ class Parts:
             time_ms=self._now_ms(),
             software=__version__,
             hardware=self._hardware,
-            models=running(dict(self._life.journals).values(), serving),
+            models=running(dict(self._life.journals).values(), serving, self.coming),
             trust=enrolment.trust if enrolment else "first-use",
             clock=self._clock.source,
             director=self._wishes.version if self._wishes else 0,
@@ -284,7 +290,19 @@ class Parts:
             receipts=self._left(),
             heard_every_s=math.ceil(self._settings.telemetry_window_s),
             board=self._sampler.board,
+            unreached=self._lasting.told,
         )
+
+    @property
+    def coming(self) -> dict[str, Progress]:
+        """Return by model how far the files of its candidate are, while they come."""
+        known = self._means.coming
+        return {
+            one.model: found
+            for one in dict(self._life.journals).values()
+            if one.state is State.FETCHING and one.candidate is not None
+            if (found := known.progress(one.model, one.candidate.manifest)) is not None
+        }
 
     @property
     def clock(self) -> str:

@@ -20,6 +20,9 @@ class Relayed:
     def __init__(self, blocks: Blocks) -> None:
         self._blocks = blocks
 
+    def __str__(self) -> str:
+        return "the broker"
+
     def __call__(self, name: str, *, limit: int) -> bytes:
         """Return the file ``name``, of at most ``limit`` bytes.
 

@@ -13,7 +13,7 @@ import click
 from littoral import waits
 from littoral.commands.output import table
 from littoral.errors import WaitingError
-from littoral.sizes import mib, size
+from littoral.sizes import mib, progress, size
 from littoral.wire.board import Board, Reading
 from littoral.wire.control import Serving
 from littoral.wire.messages import Running
@@ -121,7 +121,8 @@ def _figures(board: Board, now: Reading) -> Iterator[str]:
 
 def _state(m: Running, now_s: float) -> str:
     if m.waits is None:
-        return m.state
+        far = progress(m.done_bytes or 0, m.total_bytes) if m.total_bytes else ""
+        return f"{m.state}, {far}" if far else m.state
     return f"{m.state}, {waits.words(m.waits, m.waits_until_ms, now_ms=round(now_s * 1000))}"
 
 

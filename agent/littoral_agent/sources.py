@@ -39,6 +39,9 @@ class Source(Streams, Protocol):
     def offline(self) -> bool:
         """Whether it is reached without a network."""
 
+    def __str__(self) -> str:
+        """Return what people call it."""
+
     @property
     def lags(self) -> bool:
         """Whether it may be older than what is known, and nobody's fault."""

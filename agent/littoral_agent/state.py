@@ -3,7 +3,7 @@
 import fcntl
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from littoral.wire.control import Serving
 from littoral.wire.journal import Journal
 from littoral.wire.messages import Running
 from littoral_agent import certificate, identity
+from littoral_agent.coming import Progress
 from littoral_agent.control import Control
 from littoral_agent.identity import Enrolment
 from littoral_agent.outline import Outline, outline
@@ -53,6 +54,7 @@ class Live:
     board: Board | None = None
     bounds: Bounds = field(default_factory=Bounds)
     refused: dict[str, Refused] = field(default_factory=dict)  # by model, before its first byte
+    coming: dict[str, Progress] = field(default_factory=dict)  # by model, of the candidate's files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +71,10 @@ class Found:
     refused: dict[str, Refused] = field(default_factory=dict)  # by model, what is not run and why
 
 
-def running(held: Iterable[Journal], serving: Serving | None) -> tuple[Running, ...]:
-    """Return what each model is and what of it answers requests now, as serve says."""
+def running(
+    held: Iterable[Journal], serving: Serving | None, coming: Mapping[str, Progress]
+) -> tuple[Running, ...]:
+    """Return what each model is, what of it comes, and what answers requests, as serve says."""
     loaded = {one.model: one for one in serving.models} if serving else {}
     return tuple(
         Running(
@@ -83,6 +87,8 @@ def running(held: Iterable[Journal], serving: Serving | None) -> tuple[Running, 
             candidate=one.candidate.release if one.candidate else None,
             waits=one.waits.code if one.waits else None,
             waits_until_ms=one.waits.until_ms if one.waits else None,
+            done_bytes=coming[one.model].done_bytes if one.model in coming else None,
+            total_bytes=coming[one.model].total_bytes if one.model in coming else None,
         )
         for one in sorted(held, key=lambda one: one.model)
     )
@@ -114,7 +120,7 @@ def look(tree: Tree) -> Found:
         agent=agent,
         serve=serving,
         director=said.version,
-        models=running(read, serving),
+        models=running(read, serving, agent.coming if agent else {}),
         unreadable=tuple(unreadable),
         refused=_refused(read, said, agent),
     )

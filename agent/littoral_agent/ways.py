@@ -42,6 +42,10 @@ class Ways:
         """Return how many bytes are still to come."""
         return sum(self._left(self.of(file)[0].travels) for file in self._missing(files))
 
+    def whole(self, files: Iterable[File]) -> int:
+        """Return how many bytes they are, with what has arrived of those that are not here."""
+        return sum(self.of(file)[0].travels.size for file in self._missing(files))
+
     def disk(self, files: Iterable[File]) -> int:
         """Return how many bytes the disk has still to take: an encoding lies beside its file."""
         count = 0

@@ -28,6 +28,8 @@ class Agreement:
     state: str | None
     waits: str | None  # a code
     waits_until_ms: int | None
+    done_bytes: int | None  # of the candidate's files
+    total_bytes: int | None
     verdict: Verdict
     since_ms: int | None  # since when it is so, None: as long as it is known
 
@@ -59,6 +61,8 @@ def _agreement(
         state=reported.state if reported else None,
         waits=reported.waits if reported else None,
         waits_until_ms=reported.waits_until_ms if reported else None,
+        done_bytes=reported.done_bytes if reported else None,
+        total_bytes=reported.total_bytes if reported else None,
         verdict=_verdict(wanted, reported, told=told),
         since_ms=_since_ms(wanted, reported),
     )

@@ -16,7 +16,7 @@ from littoral_console.health import symptoms
 from littoral_console.outcomes import FELL_BACK
 from littoral_console.queries import Device
 
-Kind = Literal["forgery", "ending", "frozen", "not-as-wanted", "board", "claim"]
+Kind = Literal["forgery", "ending", "frozen", "not-as-wanted", "unreached", "board", "claim"]
 
 _MOST: Final = 3  # names in one line
 _ONLINE: Final = frozenset({"snapshot", "timestamp"})
@@ -49,6 +49,7 @@ def alarms(
         *_endings(list(endings), now_ms=now_ms),
         *_frozen(known),
         *_not_as_wanted(known),
+        *_unreached(known),
         *_boards(known),
         *_claims(claims),
     )
@@ -121,6 +122,22 @@ def _stopped(one: Agreement, *, online: bool) -> bool:
         return False
     idle = one.wanted.outcome == "healthy" and not one.wanted.met
     return one.wanted.step == FELL_BACK or (online and idle)
+
+
+def _unreached(devices: Iterable[Device]) -> tuple[Alarm, ...]:
+    """Say which devices are here, and get none of their releases."""
+    found = {d.id: d.unreached.code for d in devices if d.online and d.unreached is not None}
+    if not found:
+        return ()
+    if len(found) == 1:
+        ((name, code),) = found.items()
+        text = f"{name} gets no releases, and tries on: {code}"
+        where = f"/devices/{name}"
+    else:
+        said = ", ".join(f"{many} {code}" for code, many in Counter(found.values()).most_common())
+        text = f"{len(found)} devices get no releases, and try on: {said}"
+        where = "/devices?state=unreached"
+    return (Alarm(kind="unreached", text=text, where=where, devices=tuple(found)),)
 
 
 def _boards(devices: Iterable[Device]) -> tuple[Alarm, ...]:

@@ -192,6 +192,7 @@ class _Batch:
             serving=said.serving,
             heard_every_s=storing.whole(said.heard_every_s),
             board=storing.board(said.board),
+            unreached=storing.unreached(said.unreached),
         )
         now_ms = self._now_ms
         storing.models(self._connection, device, said.models, now_ms=now_ms)

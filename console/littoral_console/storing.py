@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select
 from littoral import records
 from littoral.bundle.manifest import check_id
 from littoral.wire.board import Board
-from littoral.wire.messages import Key, Report, Running, Update
+from littoral.wire.messages import Key, Report, Running, Unreached, Update
 from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Telemetry
 from littoral_console import outcomes
@@ -98,6 +98,17 @@ def board(said: Board | None) -> dict[str, Any] | None:
     return found
 
 
+def unreached(said: Unreached | None) -> dict[str, Any] | None:
+    """Return why what a device wants does not come as it is kept: no longer than anybody reads."""
+    if said is None:
+        return None
+    whole(said.since_ms)
+    found: dict[str, Any] = records.plain(
+        replace(said, code=said.code[:32], detail=said.detail[:_DETAIL])
+    )
+    return found
+
+
 def models(connection: Connection, device: str, running: Sequence[Running], *, now_ms: int) -> None:
     """Keep what runs on a device, in place of what ran, and since when it says so."""
     c = t.device_models.c
@@ -120,7 +131,8 @@ def models(connection: Connection, device: str, running: Sequence[Running], *, n
         }
         known = before.get(m.model, {})
         same = row.items() <= known.items()
-        rows.append({**row, "since_ms": known["since_ms"] if same else now_ms})
+        far = {"done_bytes": whole(m.done_bytes), "total_bytes": whole(m.total_bytes)}
+        rows.append({**row, **far, "since_ms": known["since_ms"] if same else now_ms})
     if rows:
         connection.execute(insert(t.device_models), rows)
 

@@ -13,6 +13,11 @@ def size(count: int) -> str:
     return f"{count} B"
 
 
+def progress(done: int, total: int) -> str:
+    """Return how many bytes of how many, never more than all."""
+    return f"{size(min(done, total))} of {size(total)}"
+
+
 def mib(count: float) -> str:
     """Return a number of MiB, as a board tells of its memory and disk, in the same units."""
     return size(round(count * 2**20))

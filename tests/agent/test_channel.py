@@ -7,7 +7,7 @@ import pytest
 
 from littoral.errors import DeniedError, LittoralError, RevokedError
 from littoral.wire.board import Board, Reading
-from littoral.wire.messages import Acks
+from littoral.wire.messages import Acks, Running, Status
 from littoral_agent import channel
 from littoral_agent.channel import Auto, Outbox
 from simulators.ends import AgentsSide
@@ -138,6 +138,24 @@ def test_a_figure_of_the_board_is_no_change_and_an_alarm_is(
     assert outbox.status() is None
     agent.status = replace(agent.status, board=Board(alarms=("hot",)))
     assert outbox.status() is not None
+
+
+def test_how_far_a_download_is_is_told_by_tenths_and_not_often(
+    outbox: Outbox, agent: AgentsSide, clock: Clock
+) -> None:
+    def far(done: int) -> Status | None:
+        one = Running(model="digits", state="fetching", done_bytes=done, total_bytes=1000)
+        agent.status = replace(agent.status, models=(one,))
+        return outbox.status()
+
+    assert far(0) is not None
+    assert far(500) is None, "too soon"
+    clock.now += channel.FARTHER_S
+    assert far(99) is None, "too little"
+    said = far(100)
+    assert said is not None
+    assert said.models[0].done_bytes == 100
+    assert far(900) is None
 
 
 def test_what_was_dropped_is_said_at_once_and_what_was_acknowledged_is_no_news(

@@ -15,6 +15,7 @@ from littoral.tree import Tree
 from littoral_agent import identity
 from littoral_agent.enroll import enroll
 from littoral_agent.state import live
+from simulators.broker import free_port
 from simulators.console import ConsoleProcess, needs_broker, until
 from simulators.fleet import SETTINGS, AgentProcess
 from simulators.repository import RepositorySimulator
@@ -90,6 +91,28 @@ def test_a_push_becomes_what_the_device_runs_and_the_console_shows(coast: Coast)
         coast.console.push("digits:1")
         coast.until(lambda: coast.runs(1), "release 1 runs again")
         coast.until(coast.complete, "all reports")
+
+
+@needs_broker
+@pytest.mark.slow
+@pytest.mark.parametrize("coast", ["auto"], indirect=True)
+def test_a_device_that_gets_no_releases_is_an_alarm_until_it_does(coast: Coast) -> None:
+    """The console hears it well; the copy of the repository that it is sent to does not answer."""
+    settings = coast.tree.settings.read_text()
+    coast.tree.settings.write_text(f'{settings}sources = ["https://127.0.0.1:{free_port()}/r"]\n')
+    with coast.agent():
+        coast.console.push("digits:1")
+        coast.until(lambda: coast.device()["device"]["unreached"], "its word for it")
+    device = coast.device()["device"]
+    assert device["unreached"]["code"] == "unreachable"
+    assert device["unreached"]["since_ms"] > 0
+    coast.tree.settings.write_text(settings)
+    with coast.agent():
+        coast.until(lambda: coast.runs(1), "release 1 runs")
+        coast.until(lambda: coast.device()["device"]["unreached"] is None, "it is taken back")
+    history = coast.console.rest.get("history", device="pi-7")
+    (fetched,) = [one for one in history if one["event"] == "fetched"]
+    assert fetched["detail"].startswith("from https://"), "it says who gave the files"
 
 
 @needs_broker

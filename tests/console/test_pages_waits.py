@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from console.coast import BOARDS, PASSWORD, USER, Coast
-from littoral.wire.messages import Running, Status, Update
+from littoral.wire.messages import Running, Status, Unreached, Update
 
 HOUR_MS = 3_600_000
 
@@ -82,3 +82,23 @@ def test_a_device_says_for_what_its_candidate_waits(
     assert rollout
     page = shown(session, f"{url}/devices/{BOARDS[0].id}")
     assert re.search(r"fetching r2 waits for its window until [\d: -]*UTC", page)
+
+
+def test_a_device_that_gets_no_releases_says_why_and_one_that_does_how_far(
+    session: requests.Session, url: str, coast: Coast
+) -> None:
+    cut_off, halfway = BOARDS[2], BOARDS[3]
+    now_ms = round(time.time() * 1000)
+    why = Unreached(code="unreachable", detail="nobody answers there", since_ms=now_ms - HOUR_MS)
+    status = Status(device=cut_off.id, incarnation=1, online=True, unreached=why)
+    coast.hear(cut_off, status, at_ms=now_ms)
+    page = shown(session, f"{url}/devices/{cut_off.id}")
+    assert "gets no releases since" in page
+    assert "nobody answers there" in page
+    assert f"{cut_off.id} gets no releases, and tries on: unreachable" in shown(session, url)
+    assert cut_off.id in shown(session, f"{url}/devices?state=unreached")
+    assert halfway.id not in shown(session, f"{url}/devices?state=unreached")
+    model = Running(model="keywords", state="fetching", done_bytes=31_000, total_bytes=62_000)
+    status = Status(device=halfway.id, incarnation=1, online=True, models=(model,))
+    coast.hear(halfway, status, at_ms=now_ms)
+    assert "31 kB of 62 kB" in shown(session, f"{url}/devices/{halfway.id}")

@@ -61,7 +61,8 @@ def do(means: Means, journal: Journal, halt: Halt) -> Outcome:
     figures = {"bytes": float(came.bytes), "seconds": seconds}
     figures |= {f"files_{kind}": float(count) for kind, count in came.files.items()}
     figures |= {"struck": float(came.struck)} if came.struck else {}
-    return Outcome(event=Event.FETCHED, figures=figures)
+    where = f"from {came.source}" if came.bytes else ""
+    return Outcome(event=Event.FETCHED, detail=where, figures=figures)
 
 
 def bring(
@@ -93,6 +94,7 @@ def bring(
         encoded=not all(source.offline for source in sources.all),
         usage=None if mending else gates.usage,
         rate=gates.rate,
+        errand=means.coming.of(model, choice.manifest),
     )
     files = holdings.files(tree, choice)
     needed = fetch.check_room(files, tree, limits=limits)

@@ -23,6 +23,7 @@ from littoral.tree import Tree
 from littoral.wire.control import Loaded, Serving
 from littoral.wire.journal import Choice, Journal, Waits
 from littoral.wire.messages import WAITS_LEFT
+from littoral_agent.coming import Coming
 from littoral_agent.control import Control, OrderDeniedError
 from littoral_agent.gates import Gates
 from littoral_agent.room import Room
@@ -57,6 +58,7 @@ class Means:
     turns: Turns = field(default_factory=Turns)  # at one file
     room: Room = field(default_factory=Room)  # on the disk
     struck: Struck = field(default_factory=Struck)  # encodings that are asked for no more
+    coming: Coming = field(default_factory=Coming)  # how far files are, for who looks on
     gates: Gates = field(default_factory=Gates)  # what has to be passed before something begins
     root: Path = Path("/")  # where the board tells how it is
     clock: Callable[[], float] = time.monotonic

@@ -9,6 +9,7 @@ import click
 from littoral import waits
 from littoral.commands.output import JSON, Group, emit
 from littoral.errors import MisuseError
+from littoral.sizes import progress
 from littoral_console.figures import many, utc
 from littoral_console.fleet import boards
 from littoral_console.fleet.asking import TO, console, pairs
@@ -91,6 +92,9 @@ def _detail(detail: Mapping[str, Any]) -> str:
     if d["carried_ms"] is not None and not d["online"]:
         said, brought = ago(d["carried_ms"]), ago(d["brought_ms"])
         lines += ["", f"carried by hand: it said this offline, {said}; brought {brought}"]
+    if (unreached := d["unreached"]) is not None and d["online"]:
+        since = ago(unreached["since_ms"])
+        lines += ["", f"no releases since {since}: {unreached['detail']} [{unreached['code']}]"]
     if detail["device"]["frozen_why"]:
         lines += ["", f"frozen: {detail['device']['frozen_why']}"]
     board = list(boards.lines(detail))
@@ -147,7 +151,8 @@ def _wanted(w: Mapping[str, Any], d: Mapping[str, Any]) -> Sequence[str]:
 
 def _state(m: Mapping[str, Any]) -> str:
     if m["waits"] is None:
-        return str(m["state"])
+        far = f", {progress(m['done_bytes'], m['total_bytes'])}" if m["total_bytes"] else ""
+        return f"{m['state']}{far}"
     now_ms = round(time.time() * 1000)
     return f"{m['state']}, {waits.words(m['waits'], m['waits_until_ms'], now_ms=now_ms)}"
 

@@ -22,6 +22,7 @@ STATES: Final = (
     ("online", "online"),
     ("offline", "offline"),
     ("attention", "not as wanted"),
+    ("unreached", "gets no releases"),
     ("board", "board needs a look"),
     ("frozen", "frozen"),
     ("revoked", "revoked"),
@@ -151,6 +152,7 @@ _RULES: Final[dict[str, Callable[[Device], bool]]] = {
     "offline": lambda d: not d.online and _heard(d),
     "frozen": lambda d: d.frozen_ms is not None and d.revoked_ms is None,
     "revoked": lambda d: d.revoked_ms is not None,
+    "unreached": lambda d: d.online and d.unreached is not None and _heard(d),
     "board": lambda d: bool(symptoms(d)),
     "attention": lambda d: any(found.verdict.tone == "bad" for found in agreements(d)),
 }

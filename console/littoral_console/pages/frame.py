@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 
 from littoral import waits
 from littoral.errors import LittoralError, MisuseError, NotFoundError, TrustError
-from littoral.sizes import size
+from littoral.sizes import progress, size
 from littoral_console import answers, figures, queries
 from littoral_console.access import (
     Asked,
@@ -272,6 +272,7 @@ def _templates() -> Environment:
         "number": figures.number,
         "percent": figures.percent,
         "phase": phase,
+        "progress": progress,
         "waits": waits.words,
         "ways": figures.ways,
         "reason": reason,

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, select
 
 from littoral import records
 from littoral.wire.board import Board
+from littoral.wire.messages import Unreached
 from littoral_console import tables as t
 from littoral_console.queries.boards import BoardPoint, newest_boards
 from littoral_console.queries.identities import Certificate, Happened, certificates, happened
@@ -26,7 +27,9 @@ class Running:
     candidate: int | None
     waits: str | None = None  # why the candidate goes on later: a code of littoral.errors
     waits_until_ms: int | None = None
-    since_ms: int  # all of this is so
+    done_bytes: int | None = None  # of the candidate's files, when the device said it last
+    total_bytes: int | None = None
+    since_ms: int  # all but the bytes is so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ class Device:
     board: Board | None  # what it runs on, as of its last status
     carried_ms: int | None = None  # when it said that, by its clock; None: not by a receipt
     brought_ms: int | None = None  # when that receipt was brought here
+    unreached: Unreached | None = None  # why what is wanted does not come, as of its last status
     models: tuple[Running, ...]
     wanted: tuple[Wanted, ...]
 
@@ -196,6 +200,8 @@ def _running(row: Row[*tuple[object, ...]]) -> Running:
         candidate=row.candidate,
         waits=row.waits,
         waits_until_ms=row.waits_until_ms,
+        done_bytes=row.done_bytes,
+        total_bytes=row.total_bytes,
         since_ms=row.since_ms,
     )
 
@@ -219,6 +225,13 @@ def _wanted(row: Row[*tuple[Any, ...]], *, runs: int | None) -> Wanted:
 def _board(kept: object) -> Board | None:
     try:
         return None if kept is None else records.fill(Board, kept)
+    except records.RecordError:  # of another version
+        return None
+
+
+def _unreached(kept: object) -> Unreached | None:
+    try:
+        return None if kept is None else records.fill(Unreached, kept)
     except records.RecordError:  # of another version
         return None
 
@@ -249,6 +262,7 @@ def _device(
         board=_board(row.board),
         carried_ms=row.carried_ms,
         brought_ms=row.brought_ms,
+        unreached=_unreached(row.unreached),
         models=models,
         wanted=wanted,
     )

@@ -77,6 +77,7 @@ devices: Final = Table(
     Column("director", BigInteger, nullable=False),  # version of the document it believes
     Column("heard_every_s", BigInteger),  # how often it says something at least, over MQTT
     Column("board", JSON),  # littoral.wire.board.Board
+    Column("unreached", JSON),  # littoral.wire.messages.Unreached
     # of its receipts, which are carried here by hand
     Column("receipts", BigInteger),  # the number of the newest that is known
     Column("carried_ms", BigInteger),  # when it said what is known of it, if that was carried
@@ -122,6 +123,8 @@ device_models: Final = Table(
     Column("candidate", BigInteger),
     Column("waits", String(32)),  # for what the candidate goes on later: a code
     Column("waits_until_ms", BigInteger),
+    Column("done_bytes", BigInteger),  # of the candidate's files, when that was said last
+    Column("total_bytes", BigInteger),
     Column("since_ms", BigInteger, nullable=False),  # all of that is as it is now
     Index("ix_device_models_release", "model", "release"),
 )

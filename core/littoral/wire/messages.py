@@ -135,6 +135,17 @@ class Running:
     candidate: int | None = None
     waits: str | None = None  # why the candidate goes on later: a PostponedError's code
     waits_until_ms: int | None = None  # None: nobody can tell yet
+    done_bytes: int | None = None  # of the candidate's files, as they travel; None: none come now …
+    total_bytes: int | None = None  # … of so many
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreached:
+    """Why what is wanted does not come, or cannot be looked at, for some while now."""
+
+    code: str
+    detail: str
+    since_ms: int  # by the device's trusted clock: nothing has come since then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +169,7 @@ class Status(Message):
     receipts: int = 0  # how many it has left on media: a carried status of a lower one is older
     heard_every_s: int = 0  # silence of more than twice that is no pause; 0: it is not known
     board: Board | None = None
+    unreached: Unreached | None = None  # None: what is wanted comes, or nothing is wanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

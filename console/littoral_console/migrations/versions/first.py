@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("director", sa.BigInteger(), nullable=False),
         sa.Column("heard_every_s", sa.BigInteger(), nullable=True),
         sa.Column("board", sa.JSON(), nullable=True),
+        sa.Column("unreached", sa.JSON(), nullable=True),
         sa.Column("receipts", sa.BigInteger(), nullable=True),
         sa.Column("carried_ms", sa.BigInteger(), nullable=True),
         sa.Column("brought_ms", sa.BigInteger(), nullable=True),
@@ -189,6 +190,8 @@ def upgrade() -> None:
         sa.Column("candidate", sa.BigInteger(), nullable=True),
         sa.Column("waits", sa.String(length=32), nullable=True),
         sa.Column("waits_until_ms", sa.BigInteger(), nullable=True),
+        sa.Column("done_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("total_bytes", sa.BigInteger(), nullable=True),
         sa.Column("since_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["device"], ["devices.id"], name=op.f("fk_device_models_device_devices")
