@@ -38,6 +38,19 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """Where in each tf.train.Example of a TFRecord the sample and its class are."""
+
+    x: str | None = None  # the sample's feature; without it one that is usually called so
+    y: str | None = None  # the class's, a whole number
+    # what bytes hold that are no picture, as tf.io.decode_raw is told it
+    dtype: Literal["uint8", "int8", "int16", "uint16", "int32", "float16", "float32", "float64"] = (
+        "uint8"
+    )
+    first_class: int = 0  # the number that the first class bears in y
+
+
     """Which samples the quantizer sees."""
 
     samples: int = 200
@@ -163,6 +176,7 @@ class Recipe:
             check_id("model", self.model)
 
 
+    data: Examples = field(default_factory=Examples)
 def read(path: Path | None) -> Recipe:
     """Return the recipe in ``path``, the defaults for None.
 

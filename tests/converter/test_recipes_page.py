@@ -35,6 +35,8 @@ def test_the_example_shows_the_defaults() -> None:
     """But for what has none, and what is only an example."""
     examples = {"model", "label", "task", "input", "output"}
     unset = {
+        "x": "image/encoded",
+        "y": "image/class/label",
         "count": 32,
         "p95_cpu_us": {"cpu-aarch64": 9000},
         "runtime": "litert>=2.1",

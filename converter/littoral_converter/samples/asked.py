@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +16,15 @@ from numpy.typing import NDArray
 from littoral.bundle.preprocessing import Preprocessing
 from littoral.durable import storage_errors
 from littoral.errors import MalformedError
+from littoral.model import images
+from littoral_converter.recipe import Examples
 
 MAX_BYTES: Final = 64 * 2**30  # of samples, as the files or as float32 on the disk
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 _NAMED: Final = 3  # of the bad ones
 _DEPTHS: Final = (1, 3)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examples:
-    """Where in a tf.train.Example the sample and its class are."""
-
-    x: str | None = None  # the feature's name; without it one of those that are usual
-    y: str | None = None
-    dtype: str = "uint8"  # of bytes that are no picture: as tf.io.decode_raw is told it
-    first_class: int = 0  # the number that the first class bears in y
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +159,35 @@ def bad(what: str, found: Sequence[str], *, of: int) -> MalformedError:
     )
 
 
-def settled(want: Asked, *, size: tuple[int, int], gray: bool) -> Preprocessing:
-    """Return what is done to pictures, with nothing left open.
+@dataclass(slots=True, kw_only=True)
+class Pictures:
+    """Prepares pictures all alike; what is open is settled by the first of them."""
 
-    ``size`` is the first picture's [height, width], ``gray`` whether it is: the last to be asked.
-    """
+    want: Asked
+    settled: Preprocessing | None = None  # with nothing left open
+    _own: bool = False  # the size is nobody's but the first picture's
+
+    def prepare(self, picture: "Image") -> NDArray[np.float32]:
+        """Return the model's input.
+
+        Raises:
+            SamplesError: It has another size than the first, and nobody said which is right.
+
+        """
+        size = (picture.height, picture.width)
+        if self.settled is None:
+            self.settled = _settled(self.want, size=size, gray=picture.mode == "L")
+            said = self.want.preprocessing
+            self._own = self.want.shape is None and (said is None or said.size is None)
+        if self._own and size != self.settled.size:
+            raise SamplesError(
+                f"is {list(size)}, and the first picture {list(self.settled.size or ())}: say "
+                "which size the model takes, [input.preprocessing] size = [height, width]"
+            )
+        return images.prepare(picture, self.settled, size=None, depth=self.settled.depth or 3)
+
+
+def _settled(want: Asked, *, size: tuple[int, int], gray: bool) -> Preprocessing:
     said = want.preprocessing or Preprocessing()
     own, depth = _sides(want.shape)
     channels: Literal["rgb", "gray"] = "gray" if depth == 1 or (depth is None and gray) else "rgb"

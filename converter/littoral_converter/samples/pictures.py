@@ -16,7 +16,7 @@ from littoral.durable import storage_errors
 from littoral.errors import MalformedError
 from littoral.model import images
 from littoral_converter.samples import asked
-from littoral_converter.samples.asked import Asked, Found, Rows, SamplesError
+from littoral_converter.samples.asked import Asked, Found, Pictures, Rows, SamplesError
 from littoral_converter.worker import Progress, Say
 
 LABELS: Final = "labels.csv"
@@ -74,26 +74,24 @@ def _pictures(
     folder: Path, names: list[str], want: Asked, *, into: Path | None, say: Say
 ) -> tuple[NDArray[np.float32], list[tuple[str, str]], Preprocessing]:
     rows, digests, bad = Rows(len(names), into), [], []
-    carried_out: Preprocessing | None = None
+    alike = Pictures(want=want)
     for done, name in enumerate(names):
         if done % _EVERY == 0:
             say(Progress(stage="reading pictures", done=done, of=len(names)))
         data = _bytes(folder / name)
         digests.append((name, hashlib.sha256(data).hexdigest()))
         try:
-            picture = images.decode(data)
+            prepared = alike.prepare(images.decode(data))
         except MalformedError as e:
             bad.append(f"{name} ({e})")
             continue
-        if carried_out is None:
-            size = (picture.height, picture.width)
-            carried_out = asked.settled(want, size=size, gray=picture.mode == "L")
-        depth = carried_out.depth or 3
+        except SamplesError as e:
+            raise SamplesError(f"{name} {e}") from e
         if not bad:
-            rows.add(images.prepare(picture, carried_out, size=None, depth=depth), name=name)
+            rows.add(prepared, name=name)
     if bad:
         raise asked.bad(str(folder), bad, of=len(names))
-    return rows.done(), digests, carried_out or Preprocessing()
+    return rows.done(), digests, alike.settled or Preprocessing()
 
 
 def _bytes(path: Path) -> bytes:

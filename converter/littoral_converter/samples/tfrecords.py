@@ -9,26 +9,24 @@ import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from littoral.bundle.preprocessing import Preprocessing
 from littoral.durable import storage_errors
 from littoral.errors import MalformedError
 from littoral.model import images
+from littoral_converter.recipe import Examples
 from littoral_converter.samples import asked, example
-from littoral_converter.samples.asked import Asked, Examples, Found, Rows, SamplesError
+from littoral_converter.samples.asked import Asked, Found, Pictures, Rows, SamplesError
 from littoral_converter.samples.crc32c import masked
 from littoral_converter.samples.example import Feature
 from littoral_converter.worker import Progress, Say
 
 _X: Final = ("x", "image/encoded", "image_raw", "image", "features", "input", "data")
 _Y: Final = ("y", "label", "image/class/label", "class", "target")
-_DTYPES: Final = ("uint8", "int8", "int16", "uint16", "int32", "float16", "float32", "float64")
 _GZIP: Final = b"\x1f\x8b"
 _MAX_RECORD: Final = 2**30
 _EVERY: Final = 64
@@ -51,19 +49,18 @@ def read(paths: tuple[Path, ...], want: Asked, *, into: Path | None, say: Say) -
         MalformedError: A record is damaged, or holds no sample.
 
     """
-    if want.examples.dtype not in _DTYPES:
-        raise SamplesError(f"dtype: expected one of {', '.join(_DTYPES)}")
     y, count, names = _classes(paths, want.examples, say)
     chosen = want.choice(y, count)
     wanted, rows, done = set(chosen.tolist()), Rows(len(chosen), into), 0
-    reader = _Reader(want=want, x=names[0])
+    alike = Pictures(want=want)
     for number, (where, record) in enumerate(_records(paths)):
         if number not in wanted:
             continue
         if done % _EVERY == 0:
             say(Progress(stage="reading samples", done=done, of=len(chosen)))
         with _named(where):
-            rows.add(reader.sample(example.parse(record)), name=f"feature {names[0]!r}")
+            found = _sample(example.parse(record), names[0], alike)
+            rows.add(found, name=f"feature {names[0]!r}")
         done += 1
     return Found(
         x=rows.done(),
@@ -71,46 +68,37 @@ def read(paths: tuple[Path, ...], want: Asked, *, into: Path | None, say: Say) -
         labels=want.labels,
         sha256=_digest(paths),
         of=count,
-        preprocessing=reader.carried_out,
+        preprocessing=alike.settled,
     )
 
 
-@dataclass(slots=True, kw_only=True)
-class _Reader:
-    """Makes samples of examples, the first of which settles what is open."""
+def _sample(found: dict[str, Feature], name: str, alike: Pictures) -> NDArray[Any]:
+    value = found.get(name)
+    if value is None or len(value) == 0:
+        raise SamplesError(f"no feature {name!r}; there are: {', '.join(found)}")
+    if not isinstance(value, list):
+        return _shaped(value, alike.want.shape or value.shape)
+    try:
+        picture = images.decode(value[0])
+    except MalformedError:
+        return _raw(value[0], name, alike.want)
+    try:
+        return alike.prepare(picture)
+    except SamplesError as e:
+        raise SamplesError(f"the picture {e}") from e
 
-    want: Asked
-    x: str
-    carried_out: Preprocessing | None = None
 
-    def sample(self, found: dict[str, Feature]) -> NDArray[Any]:
-        value = found.get(self.x)
-        if value is None or len(value) == 0:
-            raise SamplesError(f"no feature {self.x!r}; there are: {', '.join(found)}")
-        if isinstance(value, list):
-            return self._bytes(value[0])
-        shape = self.want.shape or value.shape
-        return _shaped(value, shape)
-
-    def _bytes(self, data: bytes) -> NDArray[Any]:
-        try:
-            picture = images.decode(data)
-        except MalformedError:
-            if self.want.shape is None:
-                raise SamplesError(
-                    f"feature {self.x!r} holds {len(data)} bytes that are no picture: "
-                    "say [input] shape, and [data] dtype where they are not uint8"
-                ) from None
-            dtype = np.dtype(self.want.examples.dtype).newbyteorder("<")
-            if len(data) % dtype.itemsize:
-                raise SamplesError(f"{len(data)} bytes are no whole numbers of {dtype}") from None
-            return _shaped(np.frombuffer(data, dtype), self.want.shape)
-        if self.carried_out is None:
-            size = (picture.height, picture.width)
-            self.carried_out = asked.settled(self.want, size=size, gray=picture.mode == "L")
-        return images.prepare(
-            picture, self.carried_out, size=None, depth=self.carried_out.depth or 3
+def _raw(data: bytes, name: str, want: Asked) -> NDArray[Any]:
+    """Return the numbers in bytes that are no picture."""
+    if want.shape is None:
+        raise SamplesError(
+            f"feature {name!r} holds {len(data)} bytes that are no picture: say [input] shape, "
+            "and [data] dtype where they are not uint8"
         )
+    dtype = np.dtype(want.examples.dtype).newbyteorder("<")
+    if len(data) % dtype.itemsize:
+        raise SamplesError(f"{len(data)} bytes are no whole numbers of {dtype}")
+    return _shaped(np.frombuffer(data, dtype), want.shape)
 
 
 def _shaped(value: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -37,16 +37,18 @@ def test_without_classes_they_are_drawn() -> None:
 def test_what_is_open_comes_from_the_model_and_then_from_the_first_picture(
     shape: tuple[int, ...] | None, size: tuple[int, int], channels: str
 ) -> None:
-    found = asked.settled(Asked(shape=shape), size=(7, 9), gray=True)
+    found = asked._settled(Asked(shape=shape), size=(7, 9), gray=True)
     assert (found.size, found.channels) == (size, channels)
 
 
 def test_what_is_said_stays() -> None:
     said = Preprocessing(size=(5, 5), channels="bgr", range=(0.0, 1.0))
-    assert asked.settled(Asked(shape=(9, 9, 3), preprocessing=said), size=(7, 9), gray=True) == said
+    assert (
+        asked._settled(Asked(shape=(9, 9, 3), preprocessing=said), size=(7, 9), gray=True) == said
+    )
 
 
 @pytest.mark.parametrize("shape", [(40,), (8, 8, 2)])
 def test_pictures_do_not_fit_every_model(shape: tuple[int, ...]) -> None:
     with pytest.raises(SamplesError, match="pictures"):
-        asked.settled(Asked(shape=shape), size=(7, 9), gray=False)
+        asked._settled(Asked(shape=shape), size=(7, 9), gray=False)

@@ -159,3 +159,11 @@ def test_the_digest_is_that_of_what_was_read(pets: Path) -> None:
     assert one == hashlib.sha256("".join(lines).encode()).hexdigest()
     picture(pets / "dog/0.png", 99)
     assert data.read(pets).sha256 != one
+
+
+def test_sizes_that_differ_need_a_word_about_which_is_right(pets: Path) -> None:
+    picture(pets / "cat/3.png", size=(9, 9))
+    with pytest.raises(MalformedError, match=r"3\.png is \[9, 9\], and the first .*\[4, 6\]: say"):
+        data.read(pets)
+    assert data.read(pets, Asked(preprocessing=Preprocessing(size=(4, 4)))).x.shape[1:3] == (4, 4)
+    assert data.read(pets, Asked(shape=(5, 5, 3))).x.shape[1:3] == (5, 5)

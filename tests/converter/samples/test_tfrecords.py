@@ -13,8 +13,9 @@ from converter.samples.writing import example, record
 from littoral.bundle.preprocessing import Preprocessing
 from littoral.errors import MalformedError
 from littoral_converter import data
+from littoral_converter.recipe import Examples
 from littoral_converter.samples import example as examples
-from littoral_converter.samples.asked import Asked, Examples, SamplesError
+from littoral_converter.samples.asked import Asked, SamplesError
 
 # Two examples, as tf.io.TFRecordWriter of TensorFlow 2.21 wrote them: x (floats), y, odd, note.
 TENSORFLOWS = zlib.decompress(
