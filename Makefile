@@ -1,5 +1,5 @@
 # make demo    the whole loop, told as a story     make demo ARGS="--once --json"
-# make test    the whole test-suite                make test ARGS="-k sketch"
+# make test    the whole test-suite                make test ARGS="-k sketch -n 0"
 # make test-boot  real boots: amd64     make test-boot ARGS="--arch arm64"
 # make faults  what must not hurt a device  make faults ARGS="kills --runs 100"
 # make faults-network  bad networks: releases, reports and telemetry come through (root)
@@ -35,7 +35,7 @@ demo: .venv/.installed .venv/.mosquitto
 	@$(BIN)/python demo/story.py $(ARGS)
 
 test: .venv/.installed .venv/.mosquitto .venv/.chromium
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 # Root, and Debian's tools: it says what is missing. A foreign architecture runs below qemu.
 test-boot: .venv/.installed .venv/.mosquitto
