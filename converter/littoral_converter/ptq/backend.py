@@ -95,8 +95,25 @@ def repack(model: bytes) -> bytes:
     for buffer in opened.buffers:
         if buffer.data is not None:  # anything but an array is written byte by byte: seconds
             buffer.data = np.frombuffer(bytes(buffer.data), np.uint8)
+    _align(opened)
     versions.settle(opened)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(opened))
+
+
+def _align(model: Any) -> None:  # noqa: ANN401
+    """Make all parts of a split alike: the quantizer forgets those that nobody reads."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    kinds = schema.BuiltinOperator
+    splits = {kinds.SPLIT, kinds.SPLIT_V, kinds.UNPACK}
+    for graph in model.subgraphs:
+        for op in graph.operators:
+            if model.operatorCodes[op.opcodeIndex].builtinCode not in splits:
+                continue
+            parts = [graph.tensors[number] for number in op.outputs]
+            known = [part for part in parts if part.type != schema.TensorType.FLOAT32]
+            for part in parts if known else ():
+                part.type, part.quantization = known[0].type, known[0].quantization
 
 
 def _statistics(network: Network, ranges: Ranges) -> dict[str, dict[str, NDArray[np.float32]]]:
