@@ -12,11 +12,22 @@ from typing import Final
 
 from littoral.bundle.manifest import check_id
 from littoral.errors import ConversionError, MisuseError
-from littoral_converter import bundle, calibration, data, recipe, release, source, worker
+from littoral_converter import (
+    bundle,
+    calibration,
+    data,
+    guarding,
+    recipe,
+    release,
+    source,
+    worker,
+)
 from littoral_converter.data import Data
 from littoral_converter.edgetpu import target
 from littoral_converter.evidence import moment
+from littoral_converter.guarding import Limit, Standing
 from littoral_converter.measure import Measured, measure
+from littoral_converter.quantizing import Mixed
 from littoral_converter.recipe import Recipe
 from littoral_converter.report import Report
 from littoral_converter.reporting import Asked, Name
@@ -25,7 +36,6 @@ from littoral_converter.workshop import Workshop
 TARGETS: Final = ("cpu", "edgetpu", "jetson", "serving", "browser", "mobile")
 BUILT: Final = ("cpu", "edgetpu")
 _FAR: Final = 0.95  # cosine below which answers are another model's, by any standard
-_DROP: Final = 0.02  # of accuracy, where the recipe says nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +143,10 @@ def _warnings(found: Measured, guard: recipe.Guard) -> Iterator[str]:
     few = calibration.warning(found.calibrated)
     if few is not None:
         yield few
-    if not found.graph.fully_integer:
+    quantized = found.built.quantized
+    if quantized.mixed:
+        yield _price(quantized.mixed)
+    elif not found.graph.fully_integer and not quantized.floats:
         yield "the model is not fully integer: some operators stay in floating point"
     if found.likeness.cosine_mean < _FAR:
         yield (
@@ -148,20 +161,29 @@ def _warnings(found: Measured, guard: recipe.Guard) -> Iterator[str]:
     _guard(found, guard)
 
 
+def _price(mixed: tuple[Mixed, ...]) -> str:
+    """Return in words what it cost that the guard holds."""
+    first, last = mixed[0], mixed[-1]
+    given = sum(len(point.given) for point in mixed)
+    size, time = last.bytes / first.bytes, last.cpu_us / first.cpu_us
+    return (
+        f"INT8 alone did not hold the guard's limits: {given} operators were given back floats; "
+        f"the model is {size:.2f} times as large for it and takes {time:.2f} times as long here; "
+        "[guard] mix = false refuses such a model"
+    )
+
+
 def _guard(found: Measured, guard: recipe.Guard) -> None:
-    agreement = found.likeness.agreement
-    if agreement is not None and agreement < guard.min_agreement:
+    score = found.score
+    standing = Standing(
+        samples=len(found.samples),
+        agreement=found.likeness.agreement,
+        accuracy=None if score is None else score.int8_accuracy,
+        float_accuracy=None if score is None else score.float_accuracy,
+    )
+    words = guarding.broken(standing, Limit.of(guard))
+    if words is not None:
         raise ConversionError(
-            f"INT8 gives the float model's answer to {agreement:.1%} of the samples; "
-            f"guard.min_agreement asks for {guard.min_agreement:.1%}"
-        )
-    if found.score is None:
-        return
-    limit = _DROP if guard.max_accuracy_drop is None else guard.max_accuracy_drop
-    # One sample more or less is chance, however few there are.
-    if found.score.drop > max(limit, 1 / found.score.samples):
-        raise ConversionError(
-            f"INT8 loses too much: accuracy {found.score.int8_accuracy:.1%} after "
-            f"{found.score.float_accuracy:.1%}, and {100 * limit:g} points are allowed; give more "
-            "and more varied calibration samples, or raise guard.max_accuracy_drop in a recipe"
+            f"INT8 loses too much: {words}; give more and more varied calibration samples, "
+            "or loosen [guard] in a recipe"
         )

@@ -6,7 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-DROP: Final = 0.02  # of accuracy, where the recipe says nothing
+from littoral_converter.recipe import Guard
+
+_DROP: Final = 0.02  # of accuracy, where the recipe says nothing
 _RANK: Final = 2  # [samples, classes]
 
 
@@ -15,10 +17,10 @@ class Limit:
     max_drop: float  # of accuracy, where it can be measured
     min_agreement: float
 
-    @property
-    def asks(self) -> bool:
-        """Whether there are answers that it would not take."""
-        return self.min_agreement > 0 or self.max_drop < 1
+    @classmethod
+    def of(cls, wanted: Guard) -> "Limit":
+        drop = _DROP if wanted.max_accuracy_drop is None else wanted.max_accuracy_drop
+        return cls(max_drop=drop, min_agreement=wanted.min_agreement)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

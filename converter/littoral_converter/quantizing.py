@@ -20,6 +20,8 @@ from littoral_converter.worker import Progress, Say
 
 INT8: Final = "int8.tflite"
 Kind = Literal["int8", "int16x8", "dynamic", "float16", "weights"]
+_CASTS: Final = frozenset({"dynamic", "float16", "weights"})  # activations stay floats
+_SOME: Final = 500  # samples that each point of the curve is asked about; the last one all
 _TIMED: Final = 30  # invokes of each point of the curve
 
 
@@ -74,7 +76,7 @@ class Mixed:
     given: tuple[Given, ...]  # beside what the points before it were given
     bytes: int
     cpu_us: float  # the median of an invoke on the machine that converted
-    standing: Standing  # on the samples of the evaluation
+    standing: Standing  # on the samples of the evaluation, or some of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,11 @@ class Quantized:
     kind: Kind = "int8"
     tried: tuple[Tried, ...] = field(default=())
     mixed: tuple[Mixed, ...] = field(default=())  # empty: no operator was given back floats
+
+    @property
+    def floats(self) -> bool:
+        """Whether it computes in floating point, and is meant to."""
+        return bool(self.mixed) or self.kind in _CASTS
 
 
 def run(job: Job, *, say: Say) -> Quantized:
@@ -95,10 +102,16 @@ def run(job: Job, *, say: Say) -> Quantized:
 
     """
     data = job.model.read_bytes()
-    if job.kind in {"dynamic", "float16", "weights"}:
-        say(Progress(stage=f"storing weights: {job.kind}"))
-        job.out.write_bytes(backend.cast(data, job.kind))
-        return Quantized(kind=job.kind)
+    match job.kind:
+        case "dynamic" | "float16" | "weights" as cast:
+            say(Progress(stage=f"storing weights: {cast}"))
+            job.out.write_bytes(backend.cast(data, cast))
+            return Quantized(kind=cast)
+        case "int8" | "int16x8":
+            return _integers(job, data, say=say)
+
+
+def _integers(job: Job, data: bytes, *, say: Say) -> Quantized:
     made = quantize(
         data,
         np.load(job.calibration),
@@ -145,7 +158,7 @@ def _guarded(
     for point in mixer.curve():
         say(Progress(stage="mixing precision", done=_given(points), of=mixer.length))
         points.append(asked.mixed(point))
-        if asked.holds(points[-1].standing):
+        if asked.holds(points[-1].standing) and asked.holds(asked.stand(point.model)):
             return point.model, tuple(points)
     return model, ()
 
@@ -163,8 +176,10 @@ class _Asked:
         self._answers: NDArray[np.float32] = np.load(wanted.answers)
         self._truth = None if wanted.truth is None else np.load(wanted.truth)
 
-    def stand(self, model: bytes) -> Standing:
-        return guarding.stand(self._answers, observe.answers(model, self._samples), self._truth)
+    def stand(self, model: bytes, at: slice = slice(None)) -> Standing:
+        truth = None if self._truth is None else self._truth[at]
+        answers = observe.answers(model, self._samples[at])
+        return guarding.stand(self._answers[at], answers, truth)
 
     def holds(self, standing: Standing) -> bool:
         return guarding.broken(standing, self._limit) is None
@@ -181,5 +196,5 @@ class _Asked:
             ),
             bytes=len(point.model),
             cpu_us=observe.cpu_us(point.model, self._samples[:_TIMED]),
-            standing=self.stand(point.model),
+            standing=self.stand(point.model, slice(None, None, -(-len(self._samples) // _SOME))),
         )

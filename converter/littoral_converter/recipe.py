@@ -14,6 +14,7 @@ from littoral.bundle.runtimes import Range
 
 MiB: Final = 2**20
 MAX_GOLDEN: Final = 1024
+_STEPPED: Final = {"int8", "int16x8"}  # kinds of quantizing whose activations are integers
 _RUNTIMES: Final = range(10, 15)  # of libedgetpu; there will be no later one
 
 
@@ -24,6 +25,7 @@ class Input:
     name: str | None = None
     shape: tuple[int, ...] | None = None  # of one sample, without the batch: pins what is dynamic
     layout: str | None = None  # NHWC, NCHW, …; guessed for images when absent
+    signature: str | None = None  # of a SavedModel that has several
     preprocessing: Preprocessing | None = None  # of pictures, here and on devices
 
     def __post_init__(self) -> None:
@@ -37,8 +39,6 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
     """Where in each tf.train.Example of a TFRecord the sample and its class are."""
 
@@ -51,6 +51,8 @@ class Examples:
     first_class: int = 0  # the number that the first class bears in y
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
     """Which samples the quantizer sees."""
 
     samples: int = 200
@@ -63,8 +65,18 @@ class Examples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantize:
-    io: Literal["int8", "uint8"] = "int8"  # the model's input and output
+    kind: Literal["int8", "int16x8", "dynamic", "float16", "weights"] = "int8"
+    io: Literal["int8", "uint8"] = "int8"  # the model's input and output, where its kind is int8
     allow_float: bool = False  # accept operators that stay in floating point
+    # None: those that the model's work allows. In which order they are taken is not asked.
+    steps: tuple[Literal["relax", "ranges", "bias", "rounding", "equalise"], ...] | None = None
+    keep_float: tuple[str, ...] = ()  # operators, by the names of their outputs: inspect has them
+
+    def __post_init__(self) -> None:
+        if self.kind != "int8" and self.io != "int8":
+            raise ValueError(f"io: {self.io} is for kind int8, found kind {self.kind}")
+        if self.kind not in _STEPPED and (self.steps is not None or self.keep_float):
+            raise ValueError(f"steps and keep_float are for integers, found kind {self.kind}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +134,7 @@ class Guard:
 
     max_accuracy_drop: float | None = None  # None: 0.02, where accuracy can be measured
     min_agreement: float = 0.0  # of the largest output, float and INT8
+    mix: bool = True  # where that fails, give operators back their floats until it holds
 
     def __post_init__(self) -> None:
         for name in ("max_accuracy_drop", "min_agreement"):
@@ -163,6 +176,7 @@ class Recipe:
     task: Task | None = None  # else told from the output's shape
     input: Input = field(default_factory=Input)
     output: Output = field(default_factory=Output)
+    data: Examples = field(default_factory=Examples)
     calibration: Calibration = field(default_factory=Calibration)
     quantize: Quantize = field(default_factory=Quantize)
     selftest: Selftest = field(default_factory=Selftest)
@@ -176,7 +190,6 @@ class Recipe:
             check_id("model", self.model)
 
 
-    data: Examples = field(default_factory=Examples)
 def read(path: Path | None) -> Recipe:
     """Return the recipe in ``path``, the defaults for None.
 

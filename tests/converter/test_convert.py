@@ -224,7 +224,7 @@ def test_a_model_that_lost_too_much_is_not_released(
         "--calibration", tmp_path / "dark.npy", "--evaluation", models / "test.npz",
     )  # fmt: skip
     assert ran.code == 1
-    assert "INT8 loses too much: accuracy" in ran.err
+    assert "INT8 loses too much: its accuracy" in ran.err
     assert "[conversion]" in ran.err
     assert not (tmp_path / "out").exists()
 
