@@ -78,6 +78,10 @@ def _do(step: str, job: bytes, say: Say) -> object:
             from littoral_converter import litert
 
             return litert.prove(_job(litert.Prove, job), say=say)
+        case "tensors":
+            from littoral_converter.evidence import nearness
+
+            return nearness.run(_job(nearness.Job, job), say=say)
         case _:
             raise ValueError(f"no step {step!r}")
 

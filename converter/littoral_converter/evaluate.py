@@ -1,4 +1,4 @@
-"""How good the INT8 model is, beside the float one: figures of answers, nothing is run here."""
+"""How good a model is, alone and beside another: figures of answers, nothing is run here."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,13 +14,51 @@ _MISTAKES: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Class:
-    """One class's figures for the INT8 model; None where there is nothing to divide by."""
+    """One class's figures; None where there is nothing to divide by."""
 
     label: str
     support: int  # samples of this class
     precision: float | None
     recall: float | None
     f1: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Averages:
+    """Of the classes that have samples, each counting as much as any other (macro)."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rating:
+    """One model against the true classes."""
+
+    accuracy: float
+    macro: Averages
+    classes: tuple[Class, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """One model against true numbers; ``r2`` is None where these are all the same."""
+
+    mae: float
+    rmse: float
+    max_abs: float
+    bias: float  # the mean of answer less truth
+    r2: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regression:
+    """Against true numbers."""
+
+    samples: int
+    float_errors: Errors
+    int8_errors: Errors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +90,8 @@ class Score:
     int8_accuracy: float
     classes: tuple[Class, ...]
     mistakes: tuple[Mistake, ...]  # the most frequent ones, most frequent first
+    float_macro: Averages
+    int8_macro: Averages
     # [true][answered by INT8]; None for more than MATRIX classes
     confusion: tuple[tuple[int, ...], ...] | None = None
 
@@ -89,19 +129,86 @@ def score(
         ValueError: A true class is none that the model knows.
 
     """
-    if y.max() >= len(labels):
-        raise ValueError(f"y: found class {int(y.max())}; the model knows 0 to {len(labels) - 1}")
-    by_float, by_int8 = reference.argmax(axis=1), answers.argmax(axis=1)
-    confusion = np.zeros((len(labels), len(labels)), np.int64)
-    np.add.at(confusion, (y, by_int8), 1)
+    before, after = rate(reference, y, labels=labels), rate(answers, y, labels=labels)
+    confusion = _confusion(answers, y, len(labels))
     return Score(
         samples=len(y),
-        float_accuracy=float((by_float == y).mean()),
-        int8_accuracy=float((by_int8 == y).mean()),
-        classes=tuple(_class(confusion, k, label) for k, label in enumerate(labels)),
+        float_accuracy=before.accuracy,
+        int8_accuracy=after.accuracy,
+        float_macro=before.macro,
+        int8_macro=after.macro,
+        classes=after.classes,
         mistakes=_mistakes(confusion, labels),
         confusion=tuple(map(tuple, confusion.tolist())) if len(labels) <= MATRIX else None,
     )
+
+
+def rate(answers: Floats, y: NDArray[np.int64], *, labels: tuple[str, ...]) -> Rating:
+    """Judge one model's answers, [n, classes], by the true classes ``y``.
+
+    Raises:
+        ValueError: A true class is none that the model knows.
+
+    """
+    if y.max() >= len(labels):
+        raise ValueError(f"y: found class {int(y.max())}; the model knows 0 to {len(labels) - 1}")
+    confusion = _confusion(answers, y, len(labels))
+    classes = tuple(_class(confusion, k, label) for k, label in enumerate(labels))
+    there = [one for one in classes if one.support]
+    return Rating(
+        accuracy=float(np.trace(confusion)) / len(y),
+        macro=Averages(
+            # A class that is never answered has no precision of its own; it helps nobody: 0.
+            precision=_mean([one.precision or 0.0 for one in there]),
+            recall=_mean([one.recall or 0.0 for one in there]),
+            f1=_mean([one.f1 or 0.0 for one in there]),
+        ),
+        classes=classes,
+    )
+
+
+def errors(answers: Floats, targets: Floats) -> Errors:
+    """Judge one model's answers by true numbers, both [n, …].
+
+    Raises:
+        ValueError: They are not of one shape.
+
+    """
+    found, true = (a.reshape(len(a), -1).astype(np.float64) for a in (answers, targets))
+    if found.shape != true.shape:
+        raise ValueError(
+            f"y: expected {found.shape[1]} numbers a sample, as the model answers, found "
+            f"{true.shape[1]}"
+        )
+    apart = found - true
+    spread = float(np.square(true - true.mean(axis=0)).sum())
+    return Errors(
+        mae=float(np.abs(apart).mean()),
+        rmse=float(np.sqrt(np.square(apart).mean())),
+        max_abs=float(np.abs(apart).max()),
+        bias=float(apart.mean()),
+        r2=1 - float(np.square(apart).sum()) / spread if spread else None,
+    )
+
+
+def regression(reference: Floats, answers: Floats, targets: Floats) -> Regression:
+    """Judge both models' answers by true numbers, all [n, …]. Raises ValueError."""
+    return Regression(
+        samples=len(targets),
+        float_errors=errors(reference, targets),
+        int8_errors=errors(answers, targets),
+    )
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else 0.0
+
+
+def _confusion(answers: Floats, y: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Return [true][answered]."""
+    found = np.zeros((classes, classes), np.int64)
+    np.add.at(found, (y, answers.argmax(axis=1)), 1)
+    return found
 
 
 def _mistakes(confusion: NDArray[np.int64], labels: tuple[str, ...]) -> tuple[Mistake, ...]:

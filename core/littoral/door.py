@@ -35,6 +35,8 @@ _ELSEWHERE: Final = {  # commands that this machine may do without, by the extra
     "convert": "converter",
     "compile": "converter",
     "inspect": "converter",
+    "compare": "converter",
+    "sign": "converter",
     "publish": "converter",
     "console": "console",
     "fleet": "console",
@@ -61,7 +63,7 @@ _DISK: Final = {  # what a disk or its owner says of a path that a person named
     errno.EROFS,
 }
 _SECTIONS: Final = (
-    ("Host", ("convert", "compile", "inspect", "compare", "keys", "repo", "publish")),
+    ("Host", ("convert", "compile", "inspect", "compare", "sign", "keys", "repo", "publish")),
     ("Fleet", ("console", "fleet", "simulate")),
     ("Device", ("enroll", "run", "agent", "serve", "install", "status", "doctor", "config")),
     ("Models", ("bench", "predict", "trial", "capture")),

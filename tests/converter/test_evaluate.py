@@ -1,6 +1,13 @@
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    mean_absolute_error,
+    mean_squared_error,
+    precision_recall_fscore_support,
+    r2_score,
+)
 
 from littoral_converter import evaluate
 
@@ -69,3 +76,31 @@ def test_likeness_tells_how_far_answers_lie_apart() -> None:
 
 def test_answers_that_are_no_ranking_have_no_agreement() -> None:
     assert evaluate.likeness(FLOAT, INT8, ranked=False).agreement is None
+
+
+def test_the_mean_of_classes_is_scikit_learns_macro_average() -> None:
+    found = evaluate.score(FLOAT, INT8, Y, labels=("a", "b", "c", "d")).int8_macro
+    theirs = precision_recall_fscore_support(Y, INT8.argmax(axis=1), average="macro")
+    assert (found.precision, found.recall, found.f1) == pytest.approx(theirs[:3])
+
+
+def test_a_class_without_samples_counts_for_nothing_in_the_mean() -> None:
+    answered = np.eye(3, dtype=np.float32)[[0, 1]]
+    found = evaluate.rate(answered, np.array([0, 1]), labels=("a", "b", "never seen"))
+    assert (found.accuracy, found.macro.f1) == (1.0, 1.0)
+
+
+def test_errors_of_numbers_are_those_of_scikit_learn() -> None:
+    true = rng.normal(size=(80, 1)).astype(np.float32)
+    found = evaluate.regression(true, true + np.float32(0.5), true)
+    assert found.float_errors.rmse == found.float_errors.mae == 0.0
+    assert found.float_errors.r2 == 1.0
+    worse = (true + rng.normal(0, 0.3, true.shape)).astype(np.float32)
+    ours = evaluate.errors(worse, true)
+    assert ours.mae == pytest.approx(mean_absolute_error(true, worse), rel=1e-5)
+    assert ours.rmse == pytest.approx(mean_squared_error(true, worse) ** 0.5, rel=1e-5)
+    assert ours.r2 == pytest.approx(r2_score(true, worse), rel=1e-5)
+    assert found.int8_errors.bias == pytest.approx(0.5)
+    assert evaluate.errors(worse, np.ones_like(true)).r2 is None
+    with pytest.raises(ValueError, match="expected 1 numbers a sample"):
+        evaluate.errors(worse, np.ones((80, 2), np.float32))

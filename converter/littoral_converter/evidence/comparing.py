@@ -1,0 +1,249 @@
+"""How two models answer the same samples: either may be float, INT8, a bundle or a framework's.
+
+Runs nothing itself: each model answers in a child, and what it answers is held side by side.
+"""
+
+import hashlib
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from littoral.bundle import manifest
+from littoral.bundle.manifest import Manifest
+from littoral.durable import storage_errors
+from littoral.errors import BackendError, HashError, MalformedError, MisuseError
+from littoral.model import tensors
+from littoral_converter import budget, build, check, data, evaluate, graph, litert, source, worker
+from littoral_converter.budget import Latency
+from littoral_converter.data import Data
+from littoral_converter.evaluate import Errors, Likeness, Rating
+from littoral_converter.evidence import nearness
+from littoral_converter.evidence.nearness import Layer
+from littoral_converter.importers import program
+from littoral_converter.litert import Ran
+from littoral_converter.recipe import Limits, Recipe
+from littoral_converter.source import Kind
+from littoral_converter.workshop import Workshop
+
+Floats = NDArray[np.float32]
+
+WORST: Final = 10
+_RANK: Final = 2  # [samples, classes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the models; figures that need true classes or numbers are None without them."""
+
+    name: str
+    kind: str
+    bytes: int
+    sha256: str
+    fully_integer: bool | None  # None: no TFLite
+    latency: Latency | None  # here; of TFLite alone
+    accuracy: float | None = None
+    rating: Rating | None = None
+    errors: Errors | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worst:
+    """A sample that the two answer most differently."""
+
+    sample: int  # its place in the data
+    apart: float  # root mean square of the difference
+    a: int | None  # the classes that they answer, where answers are classes
+    b: int | None
+    true: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    a: Side
+    b: Side
+    data: str
+    samples: int
+    agreement: float | None
+    likeness: Likeness
+    worst: tuple[Worst, ...]  # the worst one first
+    labels: tuple[str, ...] | None
+    tensors: tuple[Layer, ...] | None  # None: they cannot be held side by side, ``why``
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Asked:
+    """A model and its answers, in real numbers; ``tflite`` where tensors can be looked at."""
+
+    side: Side
+    answers: Floats
+    tflite: Path | None
+
+
+def compare(a: Path, b: Path, samples: Path, *, say: worker.Say) -> Comparison:
+    """Return how the models ``a`` and ``b`` answer ``samples``.
+
+    Raises:
+        MisuseError: There is no such file, or the two answer different questions.
+        MalformedError: A file is damaged.
+        LittoralError: What worker.run raises.
+
+    """
+    held = data.read(samples, say=say)
+    with tempfile.TemporaryDirectory(prefix="littoral-compare-") as folder:
+        shops = []
+        for name in ("a", "b"):
+            place = Path(folder) / name
+            place.mkdir()
+            shops.append(Workshop(folder=place, limits=Limits(), say=say))
+        one, other = shops
+        return _held(_ask(one, a, held), _ask(other, b, held), held, shop=other)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Model:
+    """A file to be asked; ``labels`` where a bundle brings them."""
+
+    path: Path
+    name: str
+    labels: tuple[str, ...] | None = field(default=None)
+
+
+def _ask(shop: Workshop, path: Path, held: Data) -> _Asked:
+    bundled = (path / manifest.NAME).is_file()
+    model = _bundled(path) if bundled else _Model(path=path, name=path.name)
+    found = source.detect(model.path)
+    at = shop.keep("samples.npy", held.x)
+    if found.kind == Kind.TFLITE:
+        return _run(shop, model, at, held)
+    build.read(shop, found, at, seen=held.x.shape[1:], recipe=Recipe())
+    answers = np.load(shop.folder / program.ANSWERS)
+    side = Side(
+        name=model.name,
+        kind=found.kind,
+        bytes=found.size,
+        sha256=found.sha256,
+        fully_integer=None,
+        latency=None,
+    )
+    return _Asked(side=side, answers=answers, tflite=shop.folder / program.FLOAT)
+
+
+def _run(shop: Workshop, model: _Model, samples: Path, held: Data) -> _Asked:
+    plain = model.path.read_bytes()
+    answers = shop.folder / "answers.npy"
+    job = litert.Run(
+        model=model.path.resolve(), samples=samples, answers=answers, stage=f"asking {model.name}"
+    )
+    _check_shape(model, plain, held)
+    ran = shop.do("run", job, Ran, name="run")
+    side = Side(
+        name=model.name,
+        kind=Kind.TFLITE,
+        bytes=len(plain),
+        sha256=hashlib.sha256(plain).hexdigest(),
+        fully_integer=check.read(plain).fully_integer,
+        latency=budget.latency(ran.cpu_us, ran.wall_us),
+    )
+    real = tensors.dequantize(np.load(answers), ran.outputs[0])
+    return _Asked(side=side, answers=real, tflite=model.path.resolve())
+
+
+def _check_shape(model: _Model, plain: bytes, held: Data) -> None:
+    main = graph.read(plain).main
+    if len(main.inputs) == 1:
+        shape = main.tensors[main.inputs[0]].shape[1:]
+        program.check_samples(f"{held.name} for {model.name}", held.x.shape[1:], shape)
+
+
+def _bundled(folder: Path) -> _Model:
+    """Return the model of the bundle that a processor runs.
+
+    Raises:
+        HashError: It is not the one that the manifest names.
+        MisuseError: There is none.
+
+    """
+    with storage_errors(folder), (folder / manifest.NAME).open("rb") as opened:
+        told = Manifest.from_json(opened.read(manifest.MAX_BYTES + 1))
+    for variant in told.variants:
+        if variant.engine == "tflite" and variant.delegate is None:
+            path = folder / variant.files[0]
+            with storage_errors(path):
+                found = hashlib.sha256(path.read_bytes()).hexdigest()
+            if (named := told.files[path.name].sha256) != found:
+                raise HashError(str(path), signed=named, found=found)
+            labels = data.read_labels(folder / told.labels) if told.labels else None
+            return _Model(path=path, name=f"{told.model}:{told.release}", labels=labels)
+    raise MisuseError(f"{folder}: the bundle has no TFLite variant for a processor to run")
+
+
+def _held(a: _Asked, b: _Asked, held: Data, *, shop: Workshop) -> Comparison:
+    if a.answers.shape != b.answers.shape:
+        raise MisuseError(
+            f"expected two models of one task; {a.side.name} answers {list(a.answers.shape[1:])} "
+            f"and {b.side.name} {list(b.answers.shape[1:])}"
+        )
+    ranked = a.answers.ndim == _RANK and a.answers.shape[1] > 1
+    likeness = evaluate.likeness(a.answers, b.answers, ranked=ranked)
+    found, why = _tensors(a, b, shop)
+    return Comparison(
+        a=_judged(a, held, ranked=ranked),
+        b=_judged(b, held, ranked=ranked),
+        data=held.name,
+        samples=len(held),
+        agreement=likeness.agreement,
+        likeness=likeness,
+        worst=worst(a.answers, b.answers, held.y if ranked else None, ranked=ranked),
+        labels=held.labels,
+        tensors=found,
+        why=why,
+    )
+
+
+def _judged(asked: _Asked, held: Data, *, ranked: bool) -> Side:
+    if held.y is None or not ranked:
+        return asked.side
+    names = held.labels or tuple(str(k) for k in range(asked.answers.shape[1]))
+    try:
+        rating = evaluate.rate(asked.answers, held.y, labels=names)
+    except ValueError as e:
+        raise MalformedError(f"{held.name}: {e}") from e
+    return replace(asked.side, accuracy=rating.accuracy, rating=rating)
+
+
+def worst(
+    a: Floats, b: Floats, y: NDArray[np.int64] | None, *, ranked: bool, most: int = WORST
+) -> tuple[Worst, ...]:
+    """Return the samples that are answered most differently: other classes first."""
+    flat = (b.astype(np.float64) - a).reshape(len(a), -1)
+    apart = np.sqrt(np.square(flat).mean(axis=1))
+    tops = [x.reshape(len(x), -1).argmax(axis=1) for x in (a, b)]
+    other = tops[0] != tops[1] if ranked else np.zeros(len(a), bool)
+    order = np.lexsort((-apart, ~other))[:most]
+    return tuple(
+        Worst(
+            sample=int(k),
+            apart=float(apart[k]),
+            a=int(tops[0][k]) if ranked else None,
+            b=int(tops[1][k]) if ranked else None,
+            true=None if y is None else int(y[k]),
+        )
+        for k in order
+        if apart[k] > 0
+    )
+
+
+def _tensors(a: _Asked, b: _Asked, shop: Workshop) -> tuple[tuple[Layer, ...] | None, str | None]:
+    if a.tflite is None or b.tflite is None:
+        return None, "one of them is no TFLite"
+    job = nearness.Job(reference=a.tflite, model=b.tflite, samples=shop.folder / "samples.npy")
+    try:
+        found: Any = shop.do("tensors", job, nearness.Found, name="tensors")
+    except BackendError as e:
+        return None, str(e)
+    return found.layers, None
