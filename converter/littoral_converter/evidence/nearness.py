@@ -7,7 +7,6 @@ channel's own gain is the error, and ``scaled`` says so.
 """
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -17,18 +16,18 @@ from numpy.typing import NDArray
 
 from littoral.errors import BackendError
 from littoral_converter import graph
+from littoral_converter.evidence import stored
+from littoral_converter.evidence.stored import BINS, Weights
 from littoral_converter.graph import Graph
 from littoral_converter.worker import Progress, Say
 
 Doubles = NDArray[np.float64]
 
-BINS: Final = 32
 _SAMPLES: Final = 32
 _FEWEST: Final = 4
 _VALUES: Final = 40_000_000  # of all tensors and samples together: seconds, not minutes
 _ROWS: Final = 65_536  # values of one tensor of one sample that are looked at
 _MOST: Final = 400  # tensors that are told of
-_STORED: Final = {"int8": "i1", "int16": "<i2", "float16": "<f2", "float32": "<f4"}
 _GAIN: Final = 0.05  # of the typical channel: beyond it somebody scaled it on purpose
 
 
@@ -55,22 +54,6 @@ class Layer:
     clipped: float | None  # the part of its values that lie on either end; None: floats
     counts: tuple[int, ...]  # of its values, from low to high
     reference: tuple[int, ...]  # of the reference's, over the same; empty where it is scaled
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weights:
-    """One constant of the model, as it is stored."""
-
-    name: str
-    operator: str
-    shape: tuple[int, ...]
-    dtype: str
-    zeros: float  # part of them
-    distinct: int
-    scales: float | None  # the largest channel's scale over the smallest's
-    low: float
-    high: float
-    counts: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +94,7 @@ def run(job: Job, *, say: Say) -> Found:
     return Found(
         samples=len(at),
         layers=tuple(tally.layer(name, kinds[name]) for name, tally in tallies.items()),
-        weights=tuple(_weights(mine)),
+        weights=tuple(stored.weights(mine)),
     )
 
 
@@ -246,31 +229,3 @@ def _real(value: NDArray[Any], detail: Any) -> Doubles:  # noqa: ANN401
     scale, zero = detail["quantization"]
     real = value.astype(np.float64)
     return (real - zero) * scale if scale else real
-
-
-def _weights(found: Graph) -> Iterator[Weights]:
-    main, seen = found.main, set[int]()
-    for operator in main.operators:
-        for k in operator.inputs:
-            tensor = main.tensors[k] if k >= 0 else None
-            if tensor is None or tensor.data is None or k in seen or len(seen) >= _MOST:
-                continue
-            if tensor.dtype not in _STORED or len(tensor.shape) < 2:  # noqa: PLR2004 (biases)
-                continue
-            seen.add(k)
-            values = tensor.data.view(np.dtype(_STORED[tensor.dtype])).astype(np.float64)
-            ends = float(values.min()), float(values.max())
-            edges = (-128.0, 128.0) if tensor.dtype == "int8" else ends
-            scales = np.array(tensor.scales) if len(tensor.scales) > 1 else None
-            yield Weights(
-                name=tensor.name,
-                operator=operator.name,
-                shape=tensor.shape,
-                dtype=tensor.dtype,
-                zeros=float((values == 0).mean()),
-                distinct=len(np.unique(values)),
-                scales=None if scales is None else float(scales.max() / scales.min()),
-                low=edges[0],
-                high=edges[1],
-                counts=tuple(int(n) for n in np.histogram(values, BINS, edges)[0]),
-            )
