@@ -16,8 +16,10 @@ from littoral import durable, journal_log, records
 from littoral.bundle.manifest import Manifest, Variant
 from littoral.errors import (
     BackendMissingError,
+    BehindError,
     BundleError,
     ExpiredError,
+    ForgottenError,
     LittoralError,
     MixError,
     RollbackError,
@@ -156,9 +158,9 @@ class Believer:
         """Return what ``source`` alone makes of ``assignments``."""
         try:
             client = self._client(source)
-            outage = self._refresh(client, lags=source.lags)
+            outage = self._refresh(client, source)
         except (*REFUSALS, UnreachableError) as e:
-            return dict.fromkeys((one.model for one in assignments), e)
+            return dict.fromkeys((one.model for one in assignments), _later(e, source))
         chosen: dict[str, Choice | LittoralError] = {}
         for one in assignments:
             try:
@@ -166,7 +168,7 @@ class Believer:
             except (UnfitError, BackendMissingError) as e:
                 chosen[one.model] = e
             except (*REFUSALS, UnreachableError) as e:
-                chosen[one.model] = outage or e
+                chosen[one.model] = outage or _later(e, source)
         return chosen
 
     def _choose(self, one: Assignment, client: "Client", source: Source) -> Choice:
@@ -174,6 +176,8 @@ class Believer:
 
         found = client.lookup(one.path)
         target = found[0] if found else None
+        if target is None and _is_copy(source):
+            raise BehindError(f"{one.path}: {source} does not name it yet")
         floor = client.floor(one.model)
         agree(one, target=target, floor=floor, hardware=self._hardware)
         assert target is not None  # noqa: S101 (agree said so)
@@ -197,7 +201,7 @@ class Believer:
                 return _choice(one, variant)
         return _choice(one, variants[0])
 
-    def _refresh(self, client: "Client", *, lags: bool) -> LittoralError | None:
+    def _refresh(self, client: "Client", source: Source) -> LittoralError | None:
         """Believe what is new, or what is held; return why the latter."""
         outage: LittoralError | None = None
         before = self._timestamp()
@@ -208,11 +212,12 @@ class Believer:
         except RollbackError as e:
             # Media and copies are older as a whole, and so is the console after a medium; one in
             # which parts went back lies.
-            if e.what != "timestamp" or not (lags or self._only_carried.holds(before)):
+            if e.what != "timestamp" or not (source.lags or self._only_carried.holds(before)):
                 raise
-            outage = StaleError(str(e))  # it may hold the files all the same
+            # It may hold the files all the same.
+            outage = BehindError(f"{source}: {e}") if _is_copy(source) else StaleError(str(e))
         finally:
-            self._take_note(before, self._timestamp(), lags=lags)
+            self._take_note(before, self._timestamp(), lags=source.lags)
         if outage is not None:
             log.info("believing what is held: %s", outage)
             try:
@@ -297,6 +302,18 @@ class Believer:
         answer = records.from_json(SignedTime, ask(nonce), limit=4096)
         rtt_s = time.monotonic() - begun
         self._clock.answer(answer, nonce, rtt_s=rtt_s, anchors=anchors(client.root))
+
+
+def _is_copy(source: Source) -> bool:
+    """Whether somebody keeps it up to date, by and by: what it has not yet is looked for again."""
+    return source.lags and not source.offline
+
+
+def _later(error: LittoralError, source: Source) -> LittoralError:
+    """Return what ``error`` of ``source`` means: half of an update may lie on a copy."""
+    if isinstance(error, ForgottenError) and _is_copy(source):
+        return BehindError(f"{source}: {error}")
+    return error
 
 
 def _variants(one: Assignment, manifest: Manifest) -> tuple[Variant, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from littoral.errors import ForgottenError, StaleError, UnreachableError
+from littoral.errors import BehindError, ForgottenError, UnreachableError
 from littoral_agent.origin import Origin
 from littoral_agent.reply import MovedError, check_file, forgotten
 from littoral_agent.routes import Proxy, moved
@@ -112,7 +112,7 @@ class Repository:
 
     @contextmanager
     def stream(self, name: str, *, start: int = 0) -> Iterator[Stream]:
-        """Open the file ``name``; as Origin.stream, but a copy may not have it yet: StaleError."""
+        """Open the file ``name``; as Origin.stream, but a copy may not have it yet: BehindError."""
 
         def ask(spot: Spot) -> Stream:
             opening = spot.origin.stream(spot.path, start=start, lent=spot.lent)
@@ -122,7 +122,7 @@ class Repository:
             try:
                 stream = self._follow(name, ask)
             except ForgottenError as e:
-                raise StaleError(str(e)) if self.lags else e from None
+                raise BehindError(str(e)) if self.lags else e from None
             yield stream
 
     def _follow(self, name: str, ask: Callable[[Spot], T]) -> T:

@@ -45,7 +45,8 @@ LittoralError
 │   └── BackendMissingError     this machine has no such runtime or accelerator
 ├── ConversionError             the model cannot be converted, or not as it was asked
 ├── UnreachableError            a server does not answer: wait, and try again
-│   └── ProxyError              the proxy on the way to it does not let us through
+│   ├── ProxyError              the proxy on the way to it does not let us through
+│   └── BehindError             a copy of it does not have yet what is wanted: it will
 ├── DeniedError                 a server answers no: asking again will not help
 │   ├── RevokedError            this device is one no more, until it is enrolled anew
 │   ├── FrozenError             two claim to be this device: nobody is, until an operator looks
@@ -320,6 +321,10 @@ class UnreachableError(LittoralError):
 
 class ProxyError(UnreachableError):
     code = "proxy"
+
+
+class BehindError(UnreachableError):
+    code = "behind"
 
 
 class DeniedError(LittoralError):

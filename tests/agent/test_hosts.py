@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from littoral.errors import (
+    BehindError,
     DeniedError,
     ForgottenError,
     LittoralError,
-    StaleError,
     UnreachableError,
 )
 from littoral.wire.journal import State
@@ -147,9 +147,9 @@ def test_a_server_whom_this_system_does_not_know_is_not_asked(tmp_path: Path, fo
     ("more", "error"),
     [
         ("error_page 404 =200 /index.html;", UnreachableError),
-        ("error_page 404 /index.html;", StaleError),
-        ("return 403;", StaleError),
-        ("return 410;", StaleError),
+        ("error_page 404 /index.html;", BehindError),
+        ("return 403;", BehindError),
+        ("return 410;", BehindError),
         ("return 401;", DeniedError),
         ("return 503;", UnreachableError),
         ("return 302 http://portal.example/login;", UnreachableError),
@@ -192,7 +192,7 @@ def test_a_copy_on_pythons_own_server(tmp_path: Path, folder: Path) -> None:
     """HTTP/1.0, and no ranges."""
     with hosting.python(tmp_path, folder.parent) as url, asking(f"{url}/www/") as source:
         assert whole(source, start=100) == (0, BLOB)
-        with pytest.raises(StaleError):
+        with pytest.raises(BehindError):
             whole(source, "blobs/" + "0" * 64)
 
 
@@ -222,13 +222,41 @@ def test_a_device_takes_a_release_from_a_copy(tmp_path: Path, repo: RepositorySi
             pi.restart_agent()
             repo.honest()
             pi.order("digits", 2)
-            pi.settle()
-            assert pi.told("digits")[-1] == ("refused", "stale")
+            pi.settle(lambda: pi.life.agenda.unfetched is not None)
+            assert pi.life.agenda.unfetched is not None
+            assert pi.life.agenda.unfetched.code == "behind"
+            assert "refused" not in [event for event, _ in pi.told("digits")]
             pi.settings = replace(pi.settings, sources=(f"{url}/fleet", "https"))
             pi.restart_agent()
             pi.order("digits", 2)
             pi.settle()
             assert pi.good("digits") == 2
+        finally:
+            pi.stop()
+
+
+@needs_nginx
+@pytest.mark.parametrize("half", [False, True], ids=["older", "half"])
+def test_a_copy_that_is_behind_is_waited_for(
+    tmp_path: Path, repo: RepositorySimulator, *, half: bool
+) -> None:
+    """Seen: what was pushed before it was copied was refused for a quarter of an hour."""
+    tls, there = ConsoleCa(tmp_path / "tls"), tmp_path / "www" / "fleet"
+    shutil.copytree(repo.folder, there)
+    with hosting.nginx(tmp_path, tmp_path / "www", tls=tls) as url:
+        settings = replace(QUICK, sources=(f"{url}/fleet",), sources_ca=str(tls.ca))
+        pi = Device(tmp_path / "device", repo, settings=settings)
+        try:
+            repo.publish(repo.bundle("digits", 2))
+            if half:
+                shutil.copy(repo.folder / "metadata/timestamp.json", there / "metadata")
+            pi.order("digits", 2)
+            pi.settle(lambda: pi.wishes.unreached is not None)
+            assert pi.wishes.unreached is not None
+            assert pi.wishes.unreached.code == "behind"
+            assert pi.told("digits") == []
+            shutil.copytree(repo.folder, there, dirs_exist_ok=True)
+            pi.settle(lambda: "digits" in pi.life.journals and pi.good("digits") == 2)
         finally:
             pi.stop()
 

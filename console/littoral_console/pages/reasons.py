@@ -170,6 +170,12 @@ _REASONS: Final[dict[str, Reason]] = {
     "unreachable": Reason(
         "No answer", "A server did not answer. The device waits and tries again.", "busy"
     ),
+    "behind": Reason(
+        "A copy is behind",
+        "The copy of the repository that it asks does not have the release yet. The device tries "
+        "again by itself: bring the copy up to date, before a release is pushed.",
+        "busy",
+    ),
     "proxy": Reason(
         "Its proxy says no",
         "The proxy on the device's way out did not let it through. It tries again by itself.",
