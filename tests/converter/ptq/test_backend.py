@@ -77,7 +77,8 @@ def test_one_that_is_widened_keeps_its_weights_in_eight_bits(
 
 
 @pytest.mark.parametrize(
-    ("kind", "most", "least_db"), [("dynamic", 0.75, 30), ("weights", 0.8, 30), ("float16", 0.8, 55)]
+    ("kind", "most", "least_db"),
+    [("dynamic", 0.75, 30), ("weights", 0.8, 30), ("float16", 0.8, 55)],
 )
 def test_weights_alone_are_stored_in_fewer_bits(
     tiny: bytes, digits: Floats, kind: backend.Cast, most: float, least_db: float
