@@ -125,10 +125,14 @@ class _Errand:
 
         try:
             self._download(way, lambda _: None)
-            decoding.decoded(way.file, encoding, self._tree, halt=self._halt)
         except ForgottenError:
             return False  # a source need not have every encoding
-        except (EncodingError, HashError, EndlessError) as e:
+        except (HashError, EndlessError) as e:
+            self._strike(way, encoding, e, source=self._brought.source)
+            return False
+        try:
+            decoding.decoded(way.file, encoding, self._tree, halt=self._halt)
+        except EncodingError as e:
             self._strike(way, encoding, e)
             return False
         except decoding.StarvedError as e:
@@ -153,10 +157,14 @@ class _Errand:
         self._brought.came(count)
         self._limits.errand.came(count)
 
-    def _strike(self, way: Way, encoding: Encoding, error: LittoralError) -> None:
-        """Give up an encoding, and what has come of it."""
+    def _strike(
+        self, way: Way, encoding: Encoding, error: LittoralError, *, source: str | None = None
+    ) -> None:
+        """Give up an encoding, and what has come of it; of ``source`` alone, if it spoils it."""
         code, why = error.code, str(error)
-        if encoding.base and _digest(self._tree.blob(encoding.base)) != encoding.base:
+        if source is not None:
+            why = f"{source} sends other bytes: {why}"
+        elif encoding.base and _digest(self._tree.blob(encoding.base)) != encoding.base:
             code, why = HashError.code, "the file that it starts from is damaged on this disk"
         with self._halt.going():
             durable.remove(self._tree.part(encoding.sha256))
@@ -166,10 +174,12 @@ class _Errand:
             f"{self._limits.about}: {encoding.kind} {encoding.sha256[:12]}… of "
             f"{way.file.sha256[:12]}…, {size(encoding.size)}: {why}; it comes in another way",
             code=code,
+            source=source,
         )
 
     def _given_up(self, sha256: str) -> bool:
-        return sha256 in self._absent or sha256 in self._limits.struck
+        struck = self._limits.struck
+        return sha256 in self._absent or struck.bars(sha256, source=self._brought.source)
 
     def _check_room(self, others: Sequence[File]) -> None:
         reserve_bytes = self._limits.reserve_bytes

@@ -1,7 +1,8 @@
 """Encodings from which no file came: they are not asked for again while this agent lives.
 
-An encoding whose own fault it is is struck at once, and told. What the board had no memory or
-time for is nobody's fault, and may be done again; not for ever.
+An encoding whose own fault it is is struck at once, and told. Where a source sends other bytes in
+its place, that is the source's fault: no other source is held to it. What the board had no memory
+or time for is nobody's fault, and may be done again; not for ever.
 """
 
 import logging
@@ -31,18 +32,22 @@ class Struck:
     def __init__(self, tell: Tell = nobody) -> None:
         self._tell = tell
         self._lock = threading.Lock()
-        self._struck: set[str] = set()
+        self._struck: set[tuple[str, str | None]] = set()  # and the source, None: all of them
         self._starved: Counter[str] = Counter()
 
     def __contains__(self, sha256: str) -> bool:
-        return sha256 in self._struck
+        return self.bars(sha256)
 
-    def strike(self, sha256: str, words: str, *, code: str) -> None:
-        """Let it not be asked for any more."""
+    def bars(self, sha256: str, *, source: str | None = None) -> bool:
+        """Return whether it is asked for no more: of nobody, or of ``source``."""
+        return bool({(sha256, None), (sha256, source)} & self._struck)
+
+    def strike(self, sha256: str, words: str, *, code: str, source: str | None = None) -> None:
+        """Let it not be asked for any more: of ``source``, None: of nobody."""
         with self._lock:
-            if sha256 in self._struck:
+            if self.bars(sha256, source=source):
                 return
-            self._struck.add(sha256)
+            self._struck.add((sha256, source))
         log.warning("%s [%s]", words, code)
         self._tell(sha256, words, code)
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from littoral.tree import Tree
 from littoral_agent import decoding, fetch
 from littoral_agent.decoding import StarvedError
 from littoral_agent.download import Limits
+from littoral_agent.folder import Folder
 from littoral_agent.halting import Halt
 from littoral_agent.hosts import Repository
 from littoral_agent.origin import Origin
@@ -185,6 +187,27 @@ def test_a_source_that_spoils_an_encoding_has_two_tries(
     assert asked(repo) == ["patch", "patch", "zstd"]
     assert [code for *_, code in told] == ["hash"]
     assert whole(tree)
+
+
+def test_another_source_is_asked_for_what_one_spoilt(
+    *,
+    tmp_path: Path,
+    tree: Tree,
+    source: Repository,
+    repo: RepositorySimulator,
+    limits: Limits,
+    told: Told,
+) -> None:
+    model = publish(repo, ZSTD, PATCH)
+    copied = Folder(shutil.copytree(repo.folder, tmp_path / "copy"))
+    repo.fault(f"blobs/{PATCH.encoding.sha256}", Fault.FLIPPED_BIT)
+    bring([model], source, tree, limits=limits)
+    assert [code for *_, code in told] == ["hash"]
+    tree.blob(model.sha256).unlink()
+    assert bring([model], copied, tree, limits=limits).files == {"patch": 1}
+    tree.blob(model.sha256).unlink()
+    repo.honest()
+    assert bring([model], source, tree, limits=limits).files == {"zstd": 1}, "nothing forgets"
 
 
 def test_a_source_that_spoils_everything_is_refused(
