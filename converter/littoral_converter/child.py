@@ -50,10 +50,10 @@ def main(argv: list[str]) -> None:
 
 def _do(step: str, job: bytes, say: Say) -> object:
     match step:
-        case "import-keras":
-            from littoral_converter.importers import keras, program
+        case step if step.startswith("import-"):
+            from littoral_converter.importers import program, readers
 
-            return keras.run(_job(program.Job, job), say=say)
+            return readers.run(step, _job(program.Job, job), say=say)
         case "legacy-describe":
             from littoral_converter import legacy
 
@@ -66,6 +66,10 @@ def _do(step: str, job: bytes, say: Say) -> object:
             from littoral_converter import tf_converter
 
             return tf_converter.to_integers(_job(tf_converter.Job, job), say=say)
+        case step if step.startswith("target-"):
+            from littoral_converter.targets import steps
+
+            return steps.run(step, job, say=say)
         case "edgetpu":
             from littoral_converter.edgetpu import compiler
 

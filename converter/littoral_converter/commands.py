@@ -54,7 +54,11 @@ def convert(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Convert a Keras 3 MODEL to fully INT8 TFLite, judge it, and write a bundle."""
+    """Convert MODEL to INT8 TFLite, judge it, and write a bundle.
+
+    MODEL is a .keras or HDF5 file of Keras 2 or 3, a folder of a SavedModel, an .onnx, a .pt2 of
+    torch.export.save, or a .tflite.
+    """
     for package in ("tensorflow", "keras"):  # the children that import them are no place to say so
         if find_spec(package) is None:
             raise MissingExtraError("'littoral convert'", extra="converter", missing=package)

@@ -81,10 +81,14 @@ def measure(
     chosen = calibration.choose(learned, recipe.calibration)
     samples = chosen if judged is None else judged.x
     at = shop.keep("samples.npy", samples)
-    built = build.build(shop, source, chosen, at, recipe=recipe, targets=targets)
+    truth = None if judged is None or judged.y is None else shop.keep("truth.npy", judged.y)
+    built = build.build(shop, source, chosen, at, recipe=recipe, targets=targets, truth=truth)
+    if built.program.axes:
+        samples = program.arranged(samples, built.program)
+        at = shop.keep("samples.npy", samples)
     int8 = (shop.folder / INT8).read_bytes()
     graph = check.read(int8)
-    check.require_integer(graph, allow_float=recipe.quantize.allow_float)
+    check.require_integer(graph, allow_float=_floats(recipe, built))
     ran = _run(shop, INT8, at, what="INT8")
     ran_float = _run(shop, program.FLOAT, at, what="float")
     answers = np.load(shop.folder / f"{INT8}.npy")
@@ -112,6 +116,12 @@ def measure(
         likeness=evaluate.likeness(reference, real, ranked=task == "classification"),
         score=_score(judged, reference, real, task, labels),
     )
+
+
+def _floats(recipe: Recipe, built: Built) -> bool:
+    """Whether floats in the model are what was asked for."""
+    wanted = recipe.quantize
+    return wanted.allow_float or bool(wanted.keep_float) or built.quantized.floats
 
 
 def _run(shop: Workshop, model: str, samples: Path, *, what: str) -> Ran:

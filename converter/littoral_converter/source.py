@@ -16,10 +16,15 @@ from littoral.errors import MalformedError, MisuseError
 
 MAX_BYTES: Final = 4 * 2**30
 _MAX_METADATA: Final = 64 * 1024
+_EXPORT: Final = (
+    "where the model's code is, export it: torch.export.save(torch.export.export(model.eval(), "
+    "(example,)), 'model.pt2')"
+)
 
 
 class Kind(StrEnum):
     KERAS3 = "Keras 3 (.keras)"
+    KERAS2 = "Keras 2 (.keras)"
     HDF5 = "HDF5 (.h5)"
     SAVED_MODEL = "TensorFlow SavedModel"
     ONNX = "ONNX"
@@ -102,9 +107,20 @@ def _zip(path: Path) -> Kind:
         raise MalformedError(
             f"{path}: the archive is damaged or cut short ({e}); save or copy the model again"
         ) from e
-    if any(name.endswith(("data.pkl", "archive_format", "models/model.json")) for name in names):
+    inner = {name.partition("/")[2] for name in names}  # PyTorch's have one folder around all
+    if "archive_format" in inner:
         return Kind.TORCH
+    if "data.pkl" in inner or "serialized_exported_program.json" in names:
+        raise MalformedError(f"{path}: {_pickled(inner)}; {_EXPORT}")
     raise MalformedError(f"{path}: expected a model, found an archive of other things")
+
+
+def _pickled(inner: set[str]) -> str:
+    if any(name.startswith("code/") for name in inner):
+        return "expected an exported PyTorch program, found TorchScript"
+    if "data.pkl" in inner:
+        return "is a PyTorch pickle, which is never loaded: it can run code"
+    return "is an exported PyTorch program of 2.7 or older, which PyTorch reads no more"
 
 
 def _keras(path: Path, metadata: bytes) -> Kind:
@@ -112,9 +128,13 @@ def _keras(path: Path, metadata: bytes) -> Kind:
         version = str(json.loads(metadata)["keras_version"])
     except (ValueError, KeyError, TypeError) as e:
         raise MalformedError(f"{path}: metadata.json does not say which Keras wrote it") from e
-    if not version.startswith("3."):
-        raise MalformedError(f"{path}: expected a model of Keras 3, found one of Keras {version}")
-    return Kind.KERAS3
+    match version.partition(".")[0]:
+        case "3":
+            return Kind.KERAS3
+        case "2":
+            return Kind.KERAS2
+        case _:
+            raise MalformedError(f"{path}: expected Keras 2 or 3, found a model of Keras {version}")
 
 
 def _onnx(head: bytes) -> bool:
@@ -129,7 +149,8 @@ def _seen(head: bytes) -> str:
         b"\x93NUMPY": "a NumPy array (as data: --calibration or --evaluation)",
         b"\x89PNG": "a PNG picture",
         b"\xff\xd8\xff": "a JPEG picture",
-        b"\x80": "a Python pickle, which is never loaded: it can run code",
+        b"\x80": f"a Python pickle, which is never loaded: it can run code; if it is of PyTorch, "
+        f"{_EXPORT}",
         b"\x7fELF": "a program",
     }
     for mark, words in marks.items():

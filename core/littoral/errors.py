@@ -104,10 +104,10 @@ class NotFoundError(MisuseError):
 class MissingExtraError(MisuseError):
     code = "missing-extra"
 
-    def __init__(self, what: str, *, extra: str, missing: str) -> None:
+    def __init__(self, what: str, *, extra: str, missing: str, then: str = "") -> None:
         super().__init__(
             f"{what} needs the Python package {missing!r}, which is not installed; "
-            f"run: pip install 'littoral[{extra}]'"
+            f"run: pip install 'littoral[{extra}]'{f', then: {then}' if then else ''}"
         )
         self.extra, self.missing = extra, missing
 

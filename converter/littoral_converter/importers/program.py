@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from littoral.errors import ConversionError, MisuseError
 
 FLOAT: Final = "float.tflite"  # batch 1, fixed shapes, one signature that names input and output
@@ -42,6 +45,11 @@ class Program:
     saved: bool = False
     integer: bool = False
     axes: tuple[int, ...] = ()  # in which order FLOAT has those of the samples; (): as they are
+
+
+def arranged(samples: NDArray[np.float32], found: Program) -> NDArray[np.float32]:
+    """Return ``samples``, as they were given, as FLOAT takes them."""
+    return np.transpose(samples, found.axes) if found.axes else samples
 
 
 def fixed(
