@@ -1,0 +1,1 @@
+"""Trains a model to lose weight: pruned, clustered, rounded, taught; steps keep each other."""
