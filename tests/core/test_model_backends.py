@@ -66,6 +66,16 @@ def test_the_same_input_gives_the_same_output(backend: str) -> None:
     assert np.array_equal(session.run(one)[0], first)
 
 
+def test_an_answer_does_not_depend_on_what_was_asked_before() -> None:
+    """A fused LSTM keeps its state between invokes: one client's would be the next one's."""
+    session = open_session("litert", (FIXTURES / "lstm_int8.tflite").read_bytes())
+    rng = np.random.default_rng(1)
+    one, other = (noise(session.inputs[0], rng) for _ in range(2))
+    first = session.run(one)[0]
+    session.run(other)
+    assert np.array_equal(session.run(one)[0], first)
+
+
 @pytest.mark.parametrize("backend", HERE)
 def test_outputs_stay_when_the_session_runs_again(backend: str) -> None:
     session = open_session(backend, TINY)

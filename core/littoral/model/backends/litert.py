@@ -9,6 +9,18 @@ from littoral.errors import BackendError, BackendMissingError
 from littoral.model import tensors
 from littoral.model.backends.base import Array
 
+# Their kernels keep state in the interpreter, and begin the next invoke with it.
+_REMEMBERING = frozenset(
+    {
+        "BIDIRECTIONAL_SEQUENCE_LSTM",
+        "BIDIRECTIONAL_SEQUENCE_RNN",
+        "LSTM",
+        "RNN",
+        "SVDF",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        "UNIDIRECTIONAL_SEQUENCE_RNN",
+    }
+)
 _DTYPES = get_args(Tensor.__annotations__["dtype"])
 
 
@@ -39,6 +51,7 @@ class LiteRTSession:
         self._interpreter = interpreter
         self._in = tuple(int(d["index"]) for d in ins)
         self._out = tuple(int(d["index"]) for d in outs)
+        self._remembers = not _REMEMBERING.isdisjoint(self.operators)
         self.inputs = tuple(_spec(d, names) for d in ins)
         self.outputs = tuple(_spec(d, names) for d in outs)
 
@@ -57,6 +70,8 @@ class LiteRTSession:
             tensors.check_all(inputs, self.inputs)
             raise
         try:
+            if self._remembers:  # an answer is to its own request: 0.3 us
+                interpreter.reset_all_variables()
             interpreter.invoke()
         except (ValueError, RuntimeError) as e:
             raise BackendError(f"the model failed: {' '.join(str(e).split())}") from e
