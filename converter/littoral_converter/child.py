@@ -51,9 +51,26 @@ def main(argv: list[str]) -> None:
 def _do(step: str, job: bytes, say: Say) -> object:
     match step:
         case step if step.startswith("import-"):
+    cls, do = _known(step)
+    return do(_job(cls, job), say=say)
+
+
+def _known(step: str) -> tuple[type[Any], Callable[..., object]]:  # noqa: C901 (a table)
+    """Return the record that ``step`` is given, and what does it."""
             from littoral_converter.importers import program, readers
 
-            return readers.run(step, _job(program.Job, job), say=say)
+            found: tuple[type[Any], Callable[..., object]] = (
+                program.Job,
+                partial(readers.run, step),
+            )
+        case "read-data":
+            from littoral_converter import reading
+
+            found = reading.Job, reading.run
+        case step if step.startswith("target-"):
+            from littoral_converter.targets import steps
+
+            found = steps.known(step)
         case "legacy-describe":
             from littoral_converter import legacy
 

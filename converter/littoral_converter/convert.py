@@ -6,7 +6,7 @@ The deeds are other modules'; the native ones run in children (littoral_converte
 import re
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,9 @@ from littoral_converter import (
     data,
     guarding,
     recipe,
+    declared,
     release,
+    reading,
     source,
     worker,
 )
@@ -33,6 +35,9 @@ from littoral_converter.report import Report
 from littoral_converter.reporting import Asked, Name
 from littoral_converter.workshop import Workshop
 
+from littoral_converter.samples import asked as samples
+from littoral_converter.source import Source
+from littoral_converter.targets import building
 TARGETS: Final = ("cpu", "edgetpu", "jetson", "serving", "browser", "mobile")
 BUILT: Final = ("cpu", "edgetpu")
 _FAR: Final = 0.95  # cosine below which answers are another model's, by any standard
@@ -67,14 +72,19 @@ def convert(order: Order, *, say: worker.Say) -> Report:
     bundle.check_place(order.out, force=order.force)
     name, wanted = _name(order), order.recipe
     model = source.detect(order.model)
-    learned, judged = _data(order)
-    labels = data.read_labels(order.labels) if order.labels else (judged or learned).labels
+    _check_data(order)
+    labels = data.read_labels(order.labels) if order.labels else None
     with tempfile.TemporaryDirectory(prefix="littoral-convert-") as folder:
         shop = Workshop(folder=Path(folder), limits=wanted.limits, say=say)
         found = measure(
             shop, model, learned, judged, recipe=wanted, labels=labels, targets=order.targets
         )
-        warnings = tuple(_warnings(found, wanted.guard))
+        learned, judged = _data(order, shop, model, labels)
+        labels = labels or (judged or learned).labels
+        ready, compression = compressing.compress(
+            shop, model, wanted, training=order.training, beside=order.beside
+        )
+        warnings = tuple(_warnings(found, wanted))
         tpu = None
         if "edgetpu" in order.targets:
             tpu = target.build(shop, found.int8, wanted.edgetpu)
@@ -115,34 +125,54 @@ def _name(order: Order) -> Name:
     return Name(model=model, release=order.release, label=label)
 
 
-def _data(order: Order) -> tuple[Data, Data | None]:
-    """Return the samples to calibrate on, and those to evaluate on."""
+def _check_data(order: Order) -> None:
     if order.calibration is None:
         raise MisuseError(
-            "INT8 ranges are learned from samples: give --calibration DATA, an .npz or .npy of "
+            f"INT8 ranges are learned from samples: give --calibration DATA, {data.KINDS}, of "
             "100 or more typical inputs (never those of --evaluation)"
         )
-    learned = data.read(order.calibration)
-    judged = None if order.evaluation is None else data.read(order.evaluation)
-    drop = order.recipe.guard.max_accuracy_drop
+
+
+def _data(
+    order: Order, shop: Workshop, model: Source, labels: tuple[str, ...] | None
+) -> tuple[Data, Data | None]:
+    """Return the samples to calibrate on, and those to evaluate on."""
+    wanted = order.recipe
+    want = samples.Asked(
+        shape=wanted.input.shape or declared.shape(model),
+        preprocessing=wanted.input.preprocessing,
+        labels=labels,
+        examples=wanted.data,
+    )
+    few = replace(want, most=wanted.calibration.samples, seed=wanted.calibration.seed)
+    learned = reading.samples(shop, Path(order.calibration or ""), few, name="calibration")
+    judged = None
+    if order.evaluation is not None:
+        judged = reading.samples(shop, order.evaluation, want, name="evaluation")
+    drop = wanted.guard.max_accuracy_drop
     if drop is not None and (judged is None or judged.y is None):
         raise MisuseError(
             f"the recipe allows an accuracy drop of {drop:g}, which cannot be measured: give "
-            "--evaluation DATA that holds y, the true classes"
+            "--evaluation DATA in which the true classes are known"
         )
     return learned, judged
 
 
-def _warnings(found: Measured, guard: recipe.Guard) -> Iterator[str]:
+def _warnings(found: Measured, wanted: Recipe) -> Iterator[str]:
     """Refuse what is too bad to release; yield what is only worth knowing.
 
     Raises:
         ConversionError: The INT8 model lost more than the guard allows.
 
     """
-    few = calibration.warning(found.calibrated)
-    if few is not None:
-        yield few
+    yield from calibration.warnings(
+        found.learned.x,
+        found.learned,
+        found.judged,
+        preprocessing=wanted.input.preprocessing,
+        rescales="Rescaling" in found.built.program.layers,
+    )
+    yield from found.doubts
     quantized = found.built.quantized
     if quantized.mixed:
         yield _price(quantized.mixed)
@@ -158,7 +188,7 @@ def _warnings(found: Measured, guard: recipe.Guard) -> Iterator[str]:
     elif found.score is None:
         why = "y is missing" if found.judged.y is None else f"the task is {found.task}"
         yield f"{found.judged.name}: {why}, so accuracy is unknown"
-    _guard(found, guard)
+    _guard(found, wanted.guard)
 
 
 def _price(mixed: tuple[Mixed, ...]) -> str:

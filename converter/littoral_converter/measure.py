@@ -47,6 +47,7 @@ class Measured:
     score: Score | None
 
     @property
+    doubts: tuple[str, ...] = ()  # whether the float model was asked as it was trained
     def input(self) -> Tensor:
         return self.ran.inputs[0]
 
@@ -117,6 +118,7 @@ def measure(
         score=_score(judged, reference, real, task, labels),
     )
 
+        doubts=_doubts(reference, judged, task),
 
 def _floats(recipe: Recipe, built: Built) -> bool:
     """Whether floats in the model are what was asked for."""
@@ -148,13 +150,20 @@ def _task(output: Tensor, wanted: Task | None) -> Task:
 def _labels(labels: tuple[str, ...] | None, output: Tensor, task: Task) -> tuple[str, ...] | None:
     if labels is not None and task == "classification" and len(labels) != output.shape[1]:
         raise MisuseError(
-            f"the model knows {output.shape[1]} classes; {len(labels)} labels were given"
+            f"the model knows {output.shape[1]} classes; found the names of {len(labels)}: give "
+            "--labels with all of them, one a line, in the model's order"
         )
     return labels
 
 
 def _score(
     judged: Data | None,
+def _doubts(reference: NDArray[np.float32], judged: Data | None, task: Task) -> tuple[str, ...]:
+    if task != "classification":
+        return ()
+    return tuple(calibration.doubts(reference, None if judged is None else judged.y))
+
+
     reference: NDArray[np.float32],
     real: NDArray[np.float32],
     task: Task,

@@ -34,17 +34,34 @@ class Workshop:
         return found
 
     def keep(self, name: str, values: NDArray[Any]) -> Path:
-        """Put ``values`` where a child finds them.
+        """Put ``values`` where a child finds them: a file that is mapped here gets a second name.
 
         Raises:
             DiskFullError: There is no room.
 
         """
         path = self.folder / name
-        values = np.ascontiguousarray(values)
-        header = np.lib.format.header_data_from_array_1_0(values)
-        # Not np.save: on a full disk it does not say that the disk is full.
-        with storage_errors(path), path.open("wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            file.write(values.data)
+        with storage_errors(path):
+            mapped = self._file_of(values)
+            if mapped == path:
+                return path
+            # A new file, for the old one's bytes may be mapped, and cut short they are a crash.
+            path.unlink(missing_ok=True)
+            if mapped is not None:
+                path.hardlink_to(mapped)
+                return path
+            header = np.lib.format.header_data_from_array_1_0(values) | {"fortran_order": False}
+            # Not np.save: on a full disk it does not say that the disk is full.
+            with path.open("wb") as file:
+                np.lib.format.write_array_header_1_0(file, header)
+                for row in values if values.ndim else [values]:
+                    file.write(np.ascontiguousarray(row).data)
         return path
+
+    def _file_of(self, values: NDArray[Any]) -> Path | None:
+        """Return the file in this folder that holds ``values`` and nothing else."""
+        if not isinstance(values, np.memmap) or not values.flags.c_contiguous:
+            return None
+        path = Path(str(values.filename))
+        whole = path.parent == self.folder and path.stat().st_size == values.offset + values.nbytes
+        return path if whole else None

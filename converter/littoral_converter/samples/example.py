@@ -1,6 +1,6 @@
 """tf.train.Example, read without TensorFlow: three kinds of lists under names.
 
-The wire format is Protocol Buffers'; fields that are not known are passed over.
+The wire format is that of Protocol Buffers, of whatever message; what is not known is passed over.
 """
 
 from collections.abc import Iterator
@@ -24,14 +24,21 @@ def parse(data: bytes) -> dict[str, Feature]:
 
     """
     found = {}
-    for number, features in _fields(memoryview(data)):
-        if number != 1 or not isinstance(features, memoryview):
-            continue
-        for inner, entry in _fields(features):
-            if inner == 1 and isinstance(entry, memoryview):
-                name, feature = _entry(entry)
-                found[name] = feature
+    for features in inside(memoryview(data), 1):
+        for entry in inside(features, 1):
+            name, feature = _entry(entry)
+            found[name] = feature
     return found
+
+
+def inside(data: memoryview, number: int) -> Iterator[memoryview]:
+    """Yield what each field ``number`` of a message holds, where that is bytes or a message."""
+    return (v for n, v in _fields(data) if n == number and isinstance(v, memoryview))
+
+
+def numbers(data: memoryview, number: int) -> Iterator[int]:
+    """Yield what each field ``number`` of a message holds, where that is a whole number."""
+    return (v for n, v in _fields(data) if n == number and isinstance(v, int))
 
 
 def _entry(entry: memoryview) -> tuple[str, Feature]:
