@@ -32,6 +32,7 @@ _PATH: Any = click.Path(path_type=Path)
 @click.option("--recipe", "recipe_path", type=_PATH, help="TOML; docs/recipes.md lists all of it.")
 @click.option("--calibration", type=_PATH, help="Samples to learn INT8 ranges from: .npz or .npy.")
 @click.option("--evaluation", type=_PATH, help="Samples to judge by: .npz with x, and y if known.")
+@click.option("--training", type=_PATH, help="Samples to train on, for a recipe that compresses.")
 @click.option("--target", default="cpu", show_default=True, help="What to build for, by commas.")
 @click.option("--name", help="The model's name on devices  [default: the recipe's or the file's].")
 @click.option("--release", type=int, default=1, show_default=True, help="Greater than all before.")
@@ -46,6 +47,7 @@ def convert(
     recipe_path: Path | None,
     calibration: Path | None,
     evaluation: Path | None,
+    training: Path | None,
     target: str,
     name: str | None,
     release: int,
@@ -72,6 +74,8 @@ def convert(
         recipe=recipe.read(recipe_path),
         calibration=calibration,
         evaluation=evaluation,
+        training=training,
+        beside=Path() if recipe_path is None else recipe_path.parent,
         labels=labels,
         targets=tuple(part.strip() for part in target.split(",") if part.strip()),
         name=name,

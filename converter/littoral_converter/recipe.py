@@ -11,6 +11,7 @@ from littoral import settings
 from littoral.bundle.manifest import Hardware, Task, check_id
 from littoral.bundle.preprocessing import Preprocessing
 from littoral.bundle.runtimes import Range
+from littoral_converter.compress.wanted import Compress, Training
 
 MiB: Final = 2**20
 MAX_GOLDEN: Final = 1024
@@ -177,6 +178,8 @@ class Recipe:
     input: Input = field(default_factory=Input)
     output: Output = field(default_factory=Output)
     data: Examples = field(default_factory=Examples)
+    training: Training = field(default_factory=Training)
+    compress: tuple[Compress, ...] = ()  # steps, in order
     calibration: Calibration = field(default_factory=Calibration)
     quantize: Quantize = field(default_factory=Quantize)
     selftest: Selftest = field(default_factory=Selftest)

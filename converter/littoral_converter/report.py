@@ -14,6 +14,7 @@ from littoral.model.selftest import Figures
 from littoral_converter.baseline import Baseline
 from littoral_converter.budget import Latency
 from littoral_converter.check import Operator
+from littoral_converter.compressing import Compression
 from littoral_converter.edgetpu.target import EdgeTpu
 from littoral_converter.evaluate import Class, Likeness, Score
 from littoral_converter.quantizing import Quantized
@@ -94,6 +95,7 @@ class Report:
     quantized: Quantized
     steps: dict[str, Cost]
     recipe: Recipe
+    compression: Compression | None = None
     edgetpu: EdgeTpu | None = None  # the target, where it was asked for
     warnings: tuple[str, ...] = ()
     evaluation: Given | None = None

@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 
 from littoral.errors import ConversionError, MisuseError
+from littoral_converter import source
+from littoral_converter.importers import hdf5
+from littoral_converter.importers.program import Job
+from littoral_converter.source import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,24 +32,56 @@ def load(path: Path, folder: Path) -> Loaded:
     """
     import tensorflow as tf
 
-    from littoral_converter.importers import keras as importer
-
     folder.mkdir(parents=True, exist_ok=True)
-    import keras
-
-    model = importer.load(keras, path, folder)
+    frame, model = _keras2(path, folder) if _is_keras2(path) else _keras3(path, folder)
     _check_trainable(path.name, model)
     return Loaded(
-        frame=keras,
+        frame=frame,
         model=model,
         suffix=".keras",
         software={
             "tensorflow": str(tf.__version__),
-            "keras": str(keras.__version__),
+            frame.__name__: str(frame.__version__),
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
     )
+
+
+def _is_keras2(path: Path) -> bool:
+    match source.detect(path).kind:
+        case Kind.KERAS2:
+            return True
+        case Kind.HDF5:
+            return not hdf5.look(path).keras.startswith("3")
+        case Kind.KERAS3:
+            return False
+        case kind:
+            raise ConversionError(
+                f"{path.name}: this is a model of {kind}, whose weights cannot be trained any "
+                "more; give the .keras or .h5 file that it was made of"
+            )
+
+
+def _keras3(path: Path, folder: Path) -> tuple[Any, Any]:
+    import keras
+
+    from littoral_converter.importers import keras as importer
+
+    return keras, importer.load(keras, path, folder)
+
+
+def _keras2(path: Path, folder: Path) -> tuple[Any, Any]:
+    import tf_keras
+
+    from littoral_converter.importers import keras2
+
+    with path.open("rb") as file:
+        legacy = file.read(len(hdf5.MARK)) == hdf5.MARK
+    if not legacy:
+        keras2.check_archive(path)
+    job = Job(model=path, folder=folder, samples=Path(), seen=())
+    return tf_keras, keras2.load(tf_keras, job, "h5" if legacy else "keras")
 
 
 def save(loaded: Loaded, path: Path) -> str:

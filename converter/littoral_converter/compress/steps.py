@@ -23,7 +23,7 @@ from littoral_converter.compress.training import Run
 from littoral_converter.compress.wanted import Compress, Training
 from littoral_converter.worker import Progress, Say
 
-MODEL: Final = "compressed"  # and .keras, or .h5 where it was of Keras 2
+MODEL: Final = "compressed"  # and .keras, of the Keras that it was of
 _FOR_WEIGHTS: Final = {"prune", "cluster", "qat"}
 
 
