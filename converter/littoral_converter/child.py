@@ -48,29 +48,16 @@ def main(argv: list[str]) -> None:
     os._exit(0)
 
 
-def _do(step: str, job: bytes, say: Say) -> object:
+def _do(step: str, job: bytes, say: Say) -> object:  # noqa: PLR0911 (a table)
     match step:
-        case step if step.startswith("import-"):
-    cls, do = _known(step)
-    return do(_job(cls, job), say=say)
-
-
-def _known(step: str) -> tuple[type[Any], Callable[..., object]]:  # noqa: C901 (a table)
-    """Return the record that ``step`` is given, and what does it."""
-            from littoral_converter.importers import program, readers
-
-            found: tuple[type[Any], Callable[..., object]] = (
-                program.Job,
-                partial(readers.run, step),
-            )
         case "read-data":
             from littoral_converter import reading
 
-            found = reading.Job, reading.run
-        case step if step.startswith("target-"):
-            from littoral_converter.targets import steps
+            return reading.run(_job(reading.Job, job), say=say)
+        case step if step.startswith("import-"):
+            from littoral_converter.importers import program, readers
 
-            found = steps.known(step)
+            return readers.run(step, _job(program.Job, job), say=say)
         case "legacy-describe":
             from littoral_converter import legacy
 

@@ -16,11 +16,11 @@ from littoral_converter import (
     bundle,
     calibration,
     data,
-    guarding,
-    recipe,
     declared,
-    release,
+    guarding,
     reading,
+    recipe,
+    release,
     source,
     worker,
 )
@@ -33,11 +33,10 @@ from littoral_converter.quantizing import Mixed
 from littoral_converter.recipe import Recipe
 from littoral_converter.report import Report
 from littoral_converter.reporting import Asked, Name
-from littoral_converter.workshop import Workshop
-
 from littoral_converter.samples import asked as samples
 from littoral_converter.source import Source
-from littoral_converter.targets import building
+from littoral_converter.workshop import Workshop
+
 TARGETS: Final = ("cpu", "edgetpu", "jetson", "serving", "browser", "mobile")
 BUILT: Final = ("cpu", "edgetpu")
 _FAR: Final = 0.95  # cosine below which answers are another model's, by any standard
@@ -76,13 +75,10 @@ def convert(order: Order, *, say: worker.Say) -> Report:
     labels = data.read_labels(order.labels) if order.labels else None
     with tempfile.TemporaryDirectory(prefix="littoral-convert-") as folder:
         shop = Workshop(folder=Path(folder), limits=wanted.limits, say=say)
-        found = measure(
-            shop, model, learned, judged, recipe=wanted, labels=labels, targets=order.targets
-        )
         learned, judged = _data(order, shop, model, labels)
         labels = labels or (judged or learned).labels
-        ready, compression = compressing.compress(
-            shop, model, wanted, training=order.training, beside=order.beside
+        found = measure(
+            shop, model, learned, judged, recipe=wanted, labels=labels, targets=order.targets
         )
         warnings = tuple(_warnings(found, wanted))
         tpu = None

@@ -45,9 +45,9 @@ class Measured:
     answers: NDArray[Any]  # of INT8, as stored
     likeness: Likeness
     score: Score | None
+    doubts: tuple[str, ...] = ()  # whether the float model was asked as it was trained
 
     @property
-    doubts: tuple[str, ...] = ()  # whether the float model was asked as it was trained
     def input(self) -> Tensor:
         return self.ran.inputs[0]
 
@@ -116,9 +116,9 @@ def measure(
         answers=answers,
         likeness=evaluate.likeness(reference, real, ranked=task == "classification"),
         score=_score(judged, reference, real, task, labels),
+        doubts=_doubts(reference, judged, task),
     )
 
-        doubts=_doubts(reference, judged, task),
 
 def _floats(recipe: Recipe, built: Built) -> bool:
     """Whether floats in the model are what was asked for."""
@@ -156,14 +156,14 @@ def _labels(labels: tuple[str, ...] | None, output: Tensor, task: Task) -> tuple
     return labels
 
 
-def _score(
-    judged: Data | None,
 def _doubts(reference: NDArray[np.float32], judged: Data | None, task: Task) -> tuple[str, ...]:
     if task != "classification":
         return ()
     return tuple(calibration.doubts(reference, None if judged is None else judged.y))
 
 
+def _score(
+    judged: Data | None,
     reference: NDArray[np.float32],
     real: NDArray[np.float32],
     task: Task,

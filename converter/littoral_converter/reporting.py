@@ -109,22 +109,21 @@ def borders(found: Measured, wanted: Recipe) -> tuple[tuple[Tensor, ...], tuple[
     image = len(found.input.shape) == _IMAGES and found.input.shape[-1] in _CHANNELS
     told = dataclasses.replace(
         found.input,
-        # What was read with its channels first has become a program that takes them last.
-        layout="NHWC" if turned else wanted.input.layout or ("NHWC" if image else None),
+        layout=wanted.input.layout or ("NHWC" if image else None),
         preprocessing=_preprocessing(found) or wanted.input.preprocessing,
     )
     return (told,), found.ran.outputs
 
 
-def _baseline(found: Measured) -> Baseline:
-    return baseline.describe(
-        tensors.dequantize(found.answers, found.output),
 def _preprocessing(found: Measured) -> Preprocessing | None:
     """Return what was done to pictures here, with nothing left open; devices do the same."""
     every = (found.learned, found.judged)
     return next((d.preprocessing for d in every if d is not None and d.preprocessing), None)
 
 
+def _baseline(found: Measured) -> Baseline:
+    return baseline.describe(
+        tensors.dequantize(found.answers, found.output),
         name=found.output.name,
         source="calibration" if found.judged is None else "evaluation",
         ranked=found.ranked,
