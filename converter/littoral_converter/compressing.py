@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Final
 
 from littoral.errors import ConversionError, MisuseError
-from littoral_converter import data, source
+from littoral_converter import declared, reading, source
 from littoral_converter.compress import steps
 from littoral_converter.compress.standing import packed
 from littoral_converter.compress.steps import Compressed
 from littoral_converter.compress.wanted import Compress
-from littoral_converter.data import Data
 from littoral_converter.importers import readers
 from littoral_converter.recipe import Recipe
+from littoral_converter.samples.asked import Asked
 from littoral_converter.source import Kind, Source
 from littoral_converter.workshop import Workshop
 
@@ -35,7 +35,13 @@ class Compression:
 
 
 def compress(
-    shop: Workshop, given: Source, recipe: Recipe, *, training: Path | None, beside: Path
+    shop: Workshop,
+    given: Source,
+    recipe: Recipe,
+    *,
+    training: Path | None,
+    beside: Path,
+    labels: tuple[str, ...] | None = None,
 ) -> tuple[Source, Compression | None]:
     """Return the model to go on with: ``given``, where the recipe has no steps.
 
@@ -52,14 +58,21 @@ def compress(
         return given, None
     _check(given)
     teachers = tuple(_teacher(step, beside) for step in recipe.compress)
-    samples = _samples(shop, recipe, training, beside)
+    want = Asked(
+        shape=recipe.input.shape or declared.shape(given),
+        preprocessing=recipe.input.preprocessing,
+        labels=labels,
+        examples=recipe.data,
+    )
+    path = _data(recipe, training, beside)
+    learned = reading.samples(shop, path, want, name="training")
     folder = shop.folder / "compress"
     folder.mkdir()
     job = steps.Job(
         model=given.path.resolve(),
         folder=folder,
-        x=shop.keep("training.npy", samples.x),
-        y=None if samples.y is None else shop.keep("training-y.npy", samples.y),
+        x=shop.keep("learned.npy", learned.x),
+        y=None if learned.y is None else shop.keep("learned-classes.npy", learned.y),
         classes=recipe.task == "classification",
         steps=recipe.compress,
         teachers=teachers,
@@ -69,7 +82,7 @@ def compress(
     patient = replace(shop, limits=slow)
     found = patient.do("compress", job, Compressed, name="compress")
     _guard(found, recipe)
-    about = Compression(name=samples.name, sha256=samples.sha256, found=found)
+    about = Compression(name=learned.name, sha256=learned.sha256, found=found)
     return source.detect(folder / found.model), about
 
 
@@ -111,7 +124,7 @@ def _teacher(step: Compress, beside: Path) -> str:
     return str(path.resolve())
 
 
-def _samples(shop: Workshop, recipe: Recipe, training: Path | None, beside: Path) -> Data:
+def _data(recipe: Recipe, training: Path | None, beside: Path) -> Path:
     own = recipe.training.data
     path = training or (None if own is None else beside / own)
     if path is None:
@@ -120,7 +133,7 @@ def _samples(shop: Workshop, recipe: Recipe, training: Path | None, beside: Path
             "(x) and, where they are known, the true classes (y); without y the model as it was "
             "given is the teacher"
         )
-    return data.read(path, into=shop.folder / "training-x.npy", say=shop.say)
+    return path
 
 
 def _guard(found: Compressed, recipe: Recipe) -> None:
