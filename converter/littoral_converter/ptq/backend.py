@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from littoral.errors import ConversionError
-from littoral_converter.ptq import versions
+from littoral_converter.ptq import finishing
 from littoral_converter.ptq.network import Network, Op
 
 # "widened": computed in floating point from weights that are stored in eight bits.
@@ -45,6 +45,10 @@ class Plan:
     def precision(self, op: Op) -> Precision:
         return self.other.get(op.index, self.most)
 
+    def floats(self, op: Op) -> bool:
+        """Whether ``op`` is meant to compute in floating point."""
+        return self.precision(op) in {"widened", "float"}
+
     def but(self, ops: Iterable[int], precision: Precision) -> "Plan":
         """Return a plan in which ``ops`` are of that precision."""
         return replace(self, other={**self.other, **dict.fromkeys(ops, precision)})
@@ -57,8 +61,14 @@ def quantize(network: Network, ranges: Ranges, plan: Plan | None = None) -> byte
         ConversionError: ai-edge-quantizer cannot do it; its words say why.
 
     """
-    rules = list(_recipe(network, plan or Plan()))
-    return _quantized(network.write(), rules, _statistics(network, ranges))
+    plan = plan or Plan()
+    rules = list(_recipe(network, plan))
+    made = _quantized(network.write(), rules, _statistics(network, ranges))
+    if plan.most != "int8":
+        return finishing.finish(made)
+    floats = {network.name(t) for op in network.ops for t in op.outputs if plan.floats(op)}
+    named = {network.name(t): limits for t, limits in ranges.items()}
+    return finishing.finish(made, named, spared=floats)
 
 
 def cast(model: bytes, kind: Cast) -> bytes:
@@ -70,7 +80,8 @@ def cast(model: bytes, kind: Cast) -> bytes:
     """
     with suppress(ConversionError):  # loops: graphs of their own, which are cast as they stand
         model = Network.read(model).write()
-    return _quantized(model, [_rule(".*", "*", _CASTS[kind], _CASTING.get(kind, _UNIFORM))], None)
+    rule = _rule(".*", "*", _CASTS[kind], _CASTING.get(kind, _UNIFORM))
+    return finishing.finish(_quantized(model, [rule], None))
 
 
 def _quantized(model: bytes, rules: list[dict[str, Any]], statistics: Any) -> bytes:  # noqa: ANN401
@@ -83,37 +94,7 @@ def _quantized(model: bytes, rules: list[dict[str, Any]], statistics: Any) -> by
             )
     except (ValueError, RuntimeError, KeyError, TypeError, NotImplementedError) as e:
         raise ConversionError(f"ai-edge-quantizer cannot quantize the model: {e}") from e
-    return repack(bytes(result.quantized_model))
-
-
-def repack(model: bytes) -> bytes:
-    """Return ``model`` with its constants inside the flatbuffer, and its operators' versions."""
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    # Old readers, and the Edge TPU's compiler, look for constants nowhere else.
-    opened = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
-    for buffer in opened.buffers:
-        if buffer.data is not None:  # anything but an array is written byte by byte: seconds
-            buffer.data = np.frombuffer(bytes(buffer.data), np.uint8)
-    _align(opened)
-    versions.settle(opened)
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(opened))
-
-
-def _align(model: Any) -> None:  # noqa: ANN401
-    """Make all parts of a split alike: the quantizer forgets those that nobody reads."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    kinds = schema.BuiltinOperator
-    splits = {kinds.SPLIT, kinds.SPLIT_V, kinds.UNPACK}
-    for graph in model.subgraphs:
-        for op in graph.operators:
-            if model.operatorCodes[op.opcodeIndex].builtinCode not in splits:
-                continue
-            parts = [graph.tensors[number] for number in op.outputs]
-            known = [part for part in parts if part.type != schema.TensorType.FLOAT32]
-            for part in parts if known else ():
-                part.type, part.quantization = known[0].type, known[0].quantization
+    return bytes(result.quantized_model)
 
 
 def _statistics(network: Network, ranges: Ranges) -> dict[str, dict[str, NDArray[np.float32]]]:

@@ -138,14 +138,16 @@ class Network:
         data = np.ascontiguousarray(value, "<f4" if self.is_float(tensor) else "<i4").tobytes()
         self._model.buffers[self._graph.tensors[tensor].buffer].data = np.frombuffer(data, np.uint8)
 
-    def add_constant(self, name: str, value: NDArray[np.int32]) -> int:
+    def add_constant(self, name: str, value: NDArray[np.int32] | NDArray[np.float32]) -> int:
         """Return the number of a new constant."""
         from ai_edge_litert import schema_py_generated as schema
 
         buffer, tensor = schema.BufferT(), schema.TensorT()
-        buffer.data = np.frombuffer(value.astype("<i4").tobytes(), np.uint8)
-        tensor.shape, tensor.type, tensor.name = list(value.shape), schema.TensorType.INT32, name
-        tensor.name, tensor.buffer = name.encode(), len(self._model.buffers)
+        real = value.dtype.kind == "f"
+        buffer.data = np.frombuffer(value.astype("<f4" if real else "<i4").tobytes(), np.uint8)
+        tensor.type = schema.TensorType.FLOAT32 if real else schema.TensorType.INT32
+        tensor.shape, tensor.name = list(value.shape), name.encode()
+        tensor.buffer = len(self._model.buffers)
         self._model.buffers.append(buffer)
         self._graph.tensors.append(tensor)
         return len(self._graph.tensors) - 1

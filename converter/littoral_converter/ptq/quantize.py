@@ -14,7 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from littoral.errors import ConversionError, MisuseError
-from littoral_converter.ptq import backend, effort, equalise, faces, observe, ranges, refine, relax
+from littoral_converter.ptq import (
+    backend,
+    effort,
+    equalise,
+    faces,
+    observe,
+    ranges,
+    refine,
+    relax,
+    substitutes,
+)
 from littoral_converter.ptq.backend import Plan
 from littoral_converter.ptq.effort import Step
 from littoral_converter.ptq.judge import Judge, Verdict
@@ -87,6 +97,7 @@ def quantize(
     """
     network = Network.read(float_tflite)
     _check(network, calibration)
+    substitutes.substitute(network)
     left = _left(network, keep_float)
     plan = Plan(dense_per_channel=per_channel, most=activations, other=left)
     if steps is None:
