@@ -62,6 +62,10 @@ def _do(step: str, job: bytes, say: Say) -> object:  # noqa: PLR0911 (a table)
             from littoral_converter import legacy
 
             return legacy.describe(_job(legacy.Describe, job), say=say)
+        case "compress":
+            from littoral_converter.compress import steps as compress
+
+            found = compress.Job, compress.run
         case "quantize":
             from littoral_converter import quantizing
 

@@ -15,6 +15,7 @@ from littoral.errors import ConversionError, MisuseError
 from littoral_converter import (
     bundle,
     calibration,
+    compressing,
     data,
     declared,
     guarding,
@@ -49,8 +50,10 @@ class Order:
     model: Path
     out: Path
     recipe: Recipe = field(default_factory=Recipe)
+    beside: Path = Path()  # where the recipe's paths begin
     calibration: Path | None = None
     evaluation: Path | None = None
+    training: Path | None = None  # before the recipe's own
     labels: Path | None = None
     targets: tuple[str, ...] = ("cpu",)
     name: str | None = None
@@ -77,8 +80,20 @@ def convert(order: Order, *, say: worker.Say) -> Report:
         shop = Workshop(folder=Path(folder), limits=wanted.limits, say=say)
         learned, judged = _data(order, shop, model, labels)
         labels = labels or (judged or learned).labels
+        ready, compression = compressing.compress(
+            shop, model, wanted, training=order.training, beside=order.beside, labels=labels
+        )
         found = measure(
-            shop, model, learned, judged, recipe=wanted, labels=labels, targets=order.targets
+            shop,
+            ready,
+            learned,
+            judged,
+            recipe=compressing.gentle(wanted),
+            labels=labels,
+            targets=order.targets,
+        )
+        found = replace(
+            found, source=model, compression=compressing.finished(compression, found.int8)
         )
         warnings = tuple(_warnings(found, wanted))
         tpu = None

@@ -13,6 +13,7 @@ from littoral.model import tensors
 from littoral_converter import build, calibration, check, evaluate, litert
 from littoral_converter.build import Built
 from littoral_converter.check import Graph
+from littoral_converter.compressing import Compression
 from littoral_converter.data import Data
 from littoral_converter.evaluate import Likeness, Score
 from littoral_converter.importers import program
@@ -30,6 +31,7 @@ class Measured:
     """All that is known of the new model before it becomes a release."""
 
     source: Source
+    compression: Compression | None = None  # how it was trained before
     learned: Data  # what calibration samples were taken from
     calibrated: int  # how many were taken
     judged: Data | None  # the evaluation set

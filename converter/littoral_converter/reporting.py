@@ -98,6 +98,7 @@ def make(
         },
         layers=found.built.program.layers,
         quantized=found.built.quantized,
+        compression=found.compression,
         steps=costs,
         recipe=wanted,
         warnings=warnings,
