@@ -15,8 +15,11 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from littoral_converter.quantizing import Mixed
+
 TEAL: Final = "#0d9488"
 SLATE: Final = "#94a3b8"
+CORAL: Final = "#f4745f"
 _NUMBERED: Final = 20  # classes up to which each cell bears its number
 _NAMED: Final = 40
 _DARK: Final = 0.55  # of the deepest cell: above it, letters are white
@@ -165,3 +168,25 @@ def _picture(name: str, inches: tuple[float, float]) -> Iterator[tuple["Axes", i
     svg = raw.getvalue()
     svg = svg[svg.index("<svg") :]
     out.write(re.sub(r'(<svg[^>]*?) width="[^"]*"| height="[^"]*"', r"\1", svg, count=2))
+
+
+def curve(points: Sequence["Mixed"]) -> str:
+    """Draw what each point of mixed precision is worth: agreement over time, size by the dot."""
+    with _picture("mixed", (5.6, 3.0)) as (axes, out):
+        accuracy = [p.standing.accuracy for p in points]
+        agreement = [p.standing.agreement for p in points]
+        rows = (("right answers", CORAL, accuracy), ("the float model's answers", TEAL, agreement))
+        for name, colour, values in rows:
+            seen = [(p, 100 * v) for p, v in zip(points, values, strict=True) if v is not None]
+            if not seen:
+                continue
+            x = [p.cpu_us for p, _ in seen]
+            y = [value for _, value in seen]
+            axes.plot(x, y, color=colour, linewidth=1, alpha=0.5)
+            least = min(p.bytes for p in points)
+            dots = [30 * p.bytes / least for p, _ in seen]
+            axes.scatter(x, y, s=dots, color=colour, label=name, zorder=3)
+        axes.set_xlabel("CPU time of one inference, µs   (larger dots: larger files)")
+        axes.set_ylabel("% of samples")
+        axes.legend(loc="lower right")
+    return out.getvalue()

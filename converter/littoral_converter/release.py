@@ -12,7 +12,7 @@ from littoral.errors import ConversionError
 from littoral.model.selftest import Figures
 from littoral_converter import budget, bundle, golden, litert, recipe, report, reporting
 from littoral_converter.edgetpu import target
-from littoral_converter.evidence import bom, moment, provenance
+from littoral_converter.evidence import bom, looking, moment, provenance
 from littoral_converter.measure import Measured
 from littoral_converter.recipe import Recipe
 from littoral_converter.report import Report
@@ -61,6 +61,9 @@ def write(
     if tpu is not None and tpu.model is not None:
         texts[target.MODEL] = tpu.model
     files = bundle.add(folder, texts)
+    seen = looking.look(
+        shop, found, edgetpu=tpu is not None, compiled=None if tpu is None else tpu.model
+    )
     test, proven = _prove(folder, found, wanted.selftest, count=vectors.count, shop=shop)
     late = budget.warning(proven.p95_cpu_us, test.p95_cpu_us, here=machine.cpu())
     written = reporting.make(
@@ -72,10 +75,16 @@ def write(
         costs=shop.costs,
         warnings=warnings if late is None else (*warnings, late),
         made=asked.started,
+        seen=seen,
         tpu=None if tpu is None else tpu.about,
         variants=(reporting.compiled(found, name=VARIANT, file=MODEL),),
     )
-    page = report.render(written, int8_cpu_us=found.ran.cpu_us, float_cpu_us=found.ran_float.cpu_us)
+    page = report.render(
+        written,
+        int8_cpu_us=found.ran.cpu_us,
+        float_cpu_us=found.ran_float.cpu_us,
+        shown=seen.shown,
+    )
     texts = {
         BASELINE: records.to_json(written.baseline),
         REPORT: page,

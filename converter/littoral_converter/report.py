@@ -17,6 +17,9 @@ from littoral_converter.check import Operator
 from littoral_converter.compressing import Compression
 from littoral_converter.edgetpu.target import EdgeTpu
 from littoral_converter.evaluate import Class, Likeness, Score
+from littoral_converter.evidence import nearness, showing
+from littoral_converter.evidence.nodes import Node
+from littoral_converter.evidence.worst import Worst
 from littoral_converter.quantizing import Quantized
 from littoral_converter.recipe import Recipe
 from littoral_converter.worker import Cost
@@ -99,13 +102,25 @@ class Report:
     edgetpu: EdgeTpu | None = None  # the target, where it was asked for
     warnings: tuple[str, ...] = ()
     evaluation: Given | None = None
+    tensors: nearness.Found | None = None  # INT8's beside the float model's
+    worst: tuple[Worst, ...] = ()  # a is the float model, b INT8
+    graph: tuple[Node, ...] = ()  # of INT8
 
     def to_json(self) -> bytes:
         return records.to_json(self)
 
 
-def render(report: Report, *, int8_cpu_us: Sequence[float], float_cpu_us: Sequence[float]) -> bytes:
-    """Return the page; the two lists are the single measurements behind the percentiles."""
+def render(
+    report: Report,
+    *,
+    int8_cpu_us: Sequence[float],
+    float_cpu_us: Sequence[float],
+    shown: Sequence[str] = (),
+) -> bytes:
+    """Return the page; the two lists are the single measurements behind the percentiles.
+
+    ``shown`` is HTML for each of the worst samples.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -128,6 +143,8 @@ def render(report: Report, *, int8_cpu_us: Sequence[float], float_cpu_us: Sequen
     if report.baseline.confidence is not None:
         found = report.baseline.confidence
         pictures["confidence"] = figures.confidence(found.edges, found.counts)
+    if len(report.quantized.mixed) > 1:
+        pictures["mixed"] = figures.curve(report.quantized.mixed)
     environment = Environment(
         loader=PackageLoader("littoral_converter"),
         autoescape=True,
@@ -142,6 +159,7 @@ def render(report: Report, *, int8_cpu_us: Sequence[float], float_cpu_us: Sequen
         # Drawn by us; labels in them were escaped when they were drawn.
         pictures={name: Markup(svg) for name, svg in pictures.items()},  # noqa: S704
         classes=_worst_first(variant),
+        seen=showing.of(report, shown),
         recipe=records.plain(report.recipe),
     )
     return page.encode()

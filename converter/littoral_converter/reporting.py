@@ -18,6 +18,7 @@ from littoral_converter import baseline, budget, report
 from littoral_converter.baseline import Baseline
 from littoral_converter.data import Data
 from littoral_converter.edgetpu import target
+from littoral_converter.evidence.looking import Seen
 from littoral_converter.measure import Measured
 from littoral_converter.recipe import Recipe
 from littoral_converter.report import Compiled, Float, Given, Host, Report
@@ -55,6 +56,7 @@ def make(
     costs: dict[str, Cost],
     warnings: tuple[str, ...],
     made: datetime,
+    seen: Seen,
     tpu: target.EdgeTpu | None,
     variants: tuple[Compiled, ...],
 ) -> Report:
@@ -102,6 +104,9 @@ def make(
         steps=costs,
         recipe=wanted,
         warnings=warnings,
+        tensors=seen.tensors,
+        worst=seen.worst,
+        graph=seen.graph,
     )
 
 

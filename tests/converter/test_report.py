@@ -95,7 +95,7 @@ def test_the_glance_on_top_says_what_matters(page: Any, digits: Converted) -> No
 
 def test_every_picture_is_drawn(page: Any) -> None:
     boxes = [figure.bounding_box() for figure in page.locator("figure svg").all()]
-    assert len(boxes) == 4
+    assert len(boxes) == 5
     assert all(box["width"] > 300 and box["height"] > 80 for box in boxes)
     assert page.locator("figure svg text", has_text="seven").count() >= 2
 

@@ -21,8 +21,9 @@ from littoral_converter import budget, build, check, data, evaluate, graph, lite
 from littoral_converter.budget import Latency
 from littoral_converter.data import Data
 from littoral_converter.evaluate import Errors, Likeness, Rating
-from littoral_converter.evidence import nearness
+from littoral_converter.evidence import nearness, worst
 from littoral_converter.evidence.nearness import Layer
+from littoral_converter.evidence.worst import Worst
 from littoral_converter.importers import program
 from littoral_converter.litert import Ran
 from littoral_converter.recipe import Limits, Recipe
@@ -31,7 +32,6 @@ from littoral_converter.workshop import Workshop
 
 Floats = NDArray[np.float32]
 
-WORST: Final = 10
 _RANK: Final = 2  # [samples, classes]
 
 
@@ -48,17 +48,6 @@ class Side:
     accuracy: float | None = None
     rating: Rating | None = None
     errors: Errors | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worst:
-    """A sample that the two answer most differently."""
-
-    sample: int  # its place in the data
-    apart: float  # root mean square of the difference
-    a: int | None  # the classes that they answer, where answers are classes
-    b: int | None
-    true: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +106,12 @@ def _ask(shop: Workshop, path: Path, held: Data) -> _Asked:
     bundled = (path / manifest.NAME).is_file()
     model = _bundled(path) if bundled else _Model(path=path, name=path.name)
     found = source.detect(model.path)
-    at = shop.keep("samples.npy", held.x)
     if found.kind == Kind.TFLITE:
-        return _run(shop, model, at, held)
-    build.read(shop, found, at, seen=held.x.shape[1:], recipe=Recipe())
+        return _run(shop, model, held)
+    at = shop.keep("samples.npy", held.x)
+    read = build.read(shop, found, at, seen=held.x.shape[1:], recipe=Recipe())
+    if read.axes:  # how FLOAT takes them, which stands for the model when tensors are compared
+        shop.keep("samples.npy", program.arranged(held.x, read))
     answers = np.load(shop.folder / program.ANSWERS)
     side = Side(
         name=model.name,
@@ -133,13 +124,13 @@ def _ask(shop: Workshop, path: Path, held: Data) -> _Asked:
     return _Asked(side=side, answers=answers, tflite=shop.folder / program.FLOAT)
 
 
-def _run(shop: Workshop, model: _Model, samples: Path, held: Data) -> _Asked:
+def _run(shop: Workshop, model: _Model, held: Data) -> _Asked:
     plain = model.path.read_bytes()
     answers = shop.folder / "answers.npy"
+    samples = shop.keep("samples.npy", _taken(model, plain, held))
     job = litert.Run(
         model=model.path.resolve(), samples=samples, answers=answers, stage=f"asking {model.name}"
     )
-    _check_shape(model, plain, held)
     ran = shop.do("run", job, Ran, name="run")
     side = Side(
         name=model.name,
@@ -153,11 +144,22 @@ def _run(shop: Workshop, model: _Model, samples: Path, held: Data) -> _Asked:
     return _Asked(side=side, answers=real, tflite=model.path.resolve())
 
 
-def _check_shape(model: _Model, plain: bytes, held: Data) -> None:
-    main = graph.read(plain).main
-    if len(main.inputs) == 1:
-        shape = main.tensors[main.inputs[0]].shape[1:]
-        program.check_samples(f"{held.name} for {model.name}", held.x.shape[1:], shape)
+def _taken(model: _Model, plain: bytes, held: Data) -> Floats:
+    """Return the samples as a TFLite model takes them: its channels may stand last, theirs first.
+
+    Raises:
+        MisuseError: They are not what it takes.
+
+    """
+    main, x = graph.read(plain).main, held.x
+    if len(main.inputs) != 1:
+        return x  # the child says it
+    shape = main.tensors[main.inputs[0]].shape[1:]
+    last = np.moveaxis(x, 1, -1) if x.ndim > _RANK else x
+    if x.shape[1:] != shape and last.shape[1:] == shape:
+        return np.ascontiguousarray(last)
+    program.check_samples(f"{held.name} for {model.name}", x.shape[1:], shape)
+    return x
 
 
 def _bundled(folder: Path) -> _Model:
@@ -198,7 +200,7 @@ def _held(a: _Asked, b: _Asked, held: Data, *, shop: Workshop) -> Comparison:
         samples=len(held),
         agreement=likeness.agreement,
         likeness=likeness,
-        worst=worst(a.answers, b.answers, held.y if ranked else None, ranked=ranked),
+        worst=worst.find(a.answers, b.answers, held.y if ranked else None, ranked=ranked),
         labels=held.labels,
         tensors=found,
         why=why,
@@ -214,28 +216,6 @@ def _judged(asked: _Asked, held: Data, *, ranked: bool) -> Side:
     except ValueError as e:
         raise MalformedError(f"{held.name}: {e}") from e
     return replace(asked.side, accuracy=rating.accuracy, rating=rating)
-
-
-def worst(
-    a: Floats, b: Floats, y: NDArray[np.int64] | None, *, ranked: bool, most: int = WORST
-) -> tuple[Worst, ...]:
-    """Return the samples that are answered most differently: other classes first."""
-    flat = (b.astype(np.float64) - a).reshape(len(a), -1)
-    apart = np.sqrt(np.square(flat).mean(axis=1))
-    tops = [x.reshape(len(x), -1).argmax(axis=1) for x in (a, b)]
-    other = tops[0] != tops[1] if ranked else np.zeros(len(a), bool)
-    order = np.lexsort((-apart, ~other))[:most]
-    return tuple(
-        Worst(
-            sample=int(k),
-            apart=float(apart[k]),
-            a=int(tops[0][k]) if ranked else None,
-            b=int(tops[1][k]) if ranked else None,
-            true=None if y is None else int(y[k]),
-        )
-        for k in order
-        if apart[k] > 0
-    )
 
 
 def _tensors(a: _Asked, b: _Asked, shop: Workshop) -> tuple[tuple[Layer, ...] | None, str | None]:

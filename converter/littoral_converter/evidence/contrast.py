@@ -5,7 +5,8 @@ from typing import Final
 
 from littoral.commands.output import table
 from littoral.sizes import size
-from littoral_converter.evidence.comparing import Comparison, Side, Worst
+from littoral_converter.evidence.comparing import Comparison, Side
+from littoral_converter.evidence.worst import Worst
 
 _TENSORS: Final = 12
 _WORDS: Final = {True: "yes", False: "no", None: None}

@@ -51,7 +51,7 @@ class Layer:
     scaled: bool  # channel by channel, on purpose
     low: float  # what its numbers can say, or, of floats, what they said
     high: float
-    clipped: float | None  # the part of its values that lie on either end; None: floats
+    clipped: float | None  # the part on either end; of an end that says 0, nothing; None: floats
     counts: tuple[int, ...]  # of its values, from low to high
     reference: tuple[int, ...]  # of the reference's, over the same; empty where it is scaled
 
@@ -173,7 +173,8 @@ class _Tally:
             self._counts[row] += np.histogram(inside, BINS, edges)[0]
         if self._steps is not None:
             rows = _rows(stored)
-            self._clipped += int(((rows == self._steps.min) | (rows == self._steps.max)).sum())
+            for end, real in ((self._steps.min, self._low), (self._steps.max, self._high)):
+                self._clipped += int((rows == end).sum()) if real else 0
         self._seen += b.size
 
     def layer(self, name: str, operator: str) -> Layer:

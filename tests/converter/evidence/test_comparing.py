@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from converter.conftest import Converted, Littoral
-from littoral_converter.evidence import comparing
+from littoral_converter.evidence import worst
 
 SHARED = Path(__file__).parents[4] / "shared"
 TINY = SHARED / "models" / "mlperf_tiny"
@@ -39,12 +39,12 @@ def test_a_framework_and_its_bundle_get_the_figures_of_the_conversion(
 
 def test_the_worst_samples_are_those_that_are_answered_otherwise(said: Any, models: Path) -> None:
     y = np.load(models / "test.npz")["y"]
-    worst = said["worst"]
-    assert len(worst) == comparing.WORST
-    assert all(one["true"] == y[one["sample"]] for one in worst)
-    other = [one["a"] != one["b"] for one in worst]
+    found = said["worst"]
+    assert len(found) == worst.MOST
+    assert all(one["true"] == y[one["sample"]] for one in found)
+    other = [one["a"] != one["b"] for one in found]
     assert other == sorted(other, reverse=True)
-    assert sum(other) == min(comparing.WORST, round((1 - said["agreement"]) * 360))
+    assert sum(other) == min(worst.MOST, round((1 - said["agreement"]) * 360))
 
 
 def test_each_tensor_that_both_have_is_told_of(said: Any) -> None:
