@@ -5,6 +5,7 @@ in its identity.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -78,6 +79,7 @@ class Settings:
     def __post_init__(self) -> None:
         self._check_numbers()
         self._check_gates()
+        self._check_sources()
         self._check_names()
 
     def pinned_of(self, model: str) -> frozenset[int]:
@@ -97,7 +99,7 @@ class Settings:
         if not 0 <= self.keep <= 16:  # noqa: PLR2004
             raise ValueError("'keep' should be 0 to 16")
 
-    def _check_names(self) -> None:
+    def _check_sources(self) -> None:
         if not self.sources:
             raise ValueError("'sources' should name one at least")
         for source in self.sources:
@@ -112,8 +114,13 @@ class Settings:
                     f"'sources': expected '{HTTPS}', '{MQTT}', 'https://…' or '{FOLDER}/…', "
                     f"found {source!r}"
                 )
+        for source, again in Counter(one.rstrip("/") for one in self.sources).items():
+            if again > 1:
+                raise ValueError(f"'sources' names {source!r} {again} times")
         if MQTT in self.sources and self.channel == "https":
             raise ValueError(f"'sources': '{MQTT}' needs a broker; set 'channel' to auto or mqtt")
+
+    def _check_names(self) -> None:
         _checked("proxy", lambda _: self.through, self.proxy)
         for text in self.pinned:
             try:

@@ -54,6 +54,21 @@ def test_what_holds_is_shown_with_where_it_comes_from(tmp_path: Path) -> None:
     assert hardware in agent["values"]
 
 
+def test_files_that_settings_name_have_to_be_there(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("")
+    (tmp_path / "agent.toml").write_text(
+        f'proxy = "http://u@proxy.lan:3128"\n'
+        f'proxy_secret = "{tmp_path}/secret"\nsources_ca = "{tmp_path}/ca.pem"\n'
+    )
+    for done in (check(data=tmp_path), check(tmp_path / "agent.toml")):
+        assert done.returncode == 1
+        said = f"wrong, line 2: 'proxy_secret': there is no file {tmp_path}/secret on this machine"
+        assert said in done.stdout
+        assert "sources_ca': there is no" not in done.stdout
+    (tmp_path / "secret").write_text("password")
+    assert check(data=tmp_path).returncode == 0
+
+
 def test_files_are_checked_by_their_names(tmp_path: Path) -> None:
     serve = tmp_path / "serve.toml"
     serve.write_text("http = 'nowhere'\n")

@@ -39,6 +39,8 @@ def test_the_file_in_the_data_folder_counts_unless_another_is_named(tmp_path: Pa
         ("bytes_per_month = -1", "0 or more"),
         ('windows = ["mon 1:00-5:00"]', r"'windows': expected days and times, as 'mon-fri 01:00"),
         ('windows = ["mon 01:00-05:00", "tue 3-4"]', "'windows'.*'tue 3-4'"),
+        ('sources = ["https", "https"]', "'sources' names 'https' 2 times"),
+        ('sources = ["dir:/mnt", "https", "dir:/mnt/"]', "'sources' names 'dir:/mnt' 2 times"),
         ('zone = "Middle/Earth"', "no time zone 'Middle/Earth'"),
         ('pinned = ["digits"]', "'pinned': expected as 'digits:1', found 'digits'"),
         ('pinned = ["../etc:1"]', "'pinned'"),
