@@ -41,6 +41,7 @@ class _Task:
     """What is to be done for one model."""
 
     backoff: Backoff
+    again: Backoff  # before serve is brought in line anew, where it could not be
     deeds: list[Do] = field(default_factory=list)
     due_s: float = 0.0
     again_s: float = math.inf  # when serve is to be brought in line, beside the deeds
@@ -99,6 +100,8 @@ class Agenda:
     def done(self, model: str, deed: Do) -> None:
         """Go on to what comes after ``deed``, which is to be done again if it is WATCH."""
         task = self._of(model)
+        if deed is Do.RUN:
+            task.again.reset()
         if task.deeds[:1] != [deed]:
             return
         if deed is Do.WATCH:
@@ -112,7 +115,7 @@ class Agenda:
         """Let ``deed``, which could not be done now, be due again after a pause."""
         task, settings = self._of(model), self._settings
         if task.deeds[:1] != [deed]:
-            pause_s = settings.poll_every_s
+            pause_s = task.again.next()
             task.again_s = self._clock() + pause_s
         else:
             if isinstance(error, FartherError):
@@ -174,5 +177,9 @@ class Agenda:
     def _of(self, model: str) -> _Task:
         settings = self._settings
         if model not in self._tasks:
-            self._tasks[model] = _Task(Backoff(settings.retry_first_s, settings.retry_most_s))
+            first_s, most_s = settings.retry_first_s, settings.retry_most_s
+            self._tasks[model] = _Task(
+                backoff=Backoff(first_s, most_s),
+                again=Backoff(first_s, min(most_s, max(first_s, settings.poll_every_s))),
+            )
         return self._tasks[model]

@@ -191,6 +191,30 @@ def test_a_start_of_serve_ends_the_pauses_of_what_it_was_needed_for(
     assert ("faces", Do.FETCH) not in begun
 
 
+def test_serve_that_was_not_brought_in_line_is_tried_again_soon_and_then_ever_more_rarely(
+    agenda: Agenda, clock: Clock
+) -> None:
+    """Seen: one order that was cut off, and a minute without a model."""
+    agenda.put("digits", (Do.COLLECT,))
+    end(agenda, begin(agenda))
+    agenda.serve_started()
+    pauses = []
+    for _ in range(9):
+        ((_, halt),) = begin(agenda).items()
+        agenda.ended("digits", halt)
+        agenda.later("digits", Do.RUN, UnreachableError("cut off"))
+        pauses.append(agenda.due_in_s())
+        clock.now_s += pauses[-1]
+    assert pauses[0] <= 2.0
+    assert 15.0 <= pauses[-1] <= 45.0, "as often as before, and no more rarely"
+    end(agenda, begin(agenda))
+    agenda.serve_started()
+    ((_, halt),) = begin(agenda).items()
+    agenda.ended("digits", halt)
+    agenda.later("digits", Do.RUN, UnreachableError("cut off"))
+    assert agenda.due_in_s() <= 2.0, "it went well between"
+
+
 def test_what_is_put_for_later_is_not_due_before(agenda: Agenda, clock: Clock) -> None:
     agenda.put("digits", (Do.TRY,), after_s=30.0)
     assert begin(agenda) == {}
