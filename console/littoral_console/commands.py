@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from littoral import notify
+from littoral.commands.kinds import Finite
 from littoral.commands.output import JSON, Group, emit
 from littoral.journal_log import OneLine
 from littoral.sizes import size
@@ -39,7 +40,7 @@ from littoral_console.options import REPLICAS, Options, Ready
 @click.option("--blobs", help="A folder or s3://BUCKET/PREFIX for blobs  [default: in DATA]")
 @click.option(
     "--blob-rate",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     default=0.0,
     help="Bytes a second of files over the broker, to all devices together; 0: as fast as it goes.",
 )

@@ -4,7 +4,7 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from littoral.trust.publishing import Encode, Published
 
 _PATH: Any = click.Path(path_type=Path)
+_PATCHES: Final = 3  # from so many of the newest releases
 
 
 @click.command(
@@ -32,8 +33,7 @@ _PATH: Any = click.Path(path_type=Path)
 @click.option(
     "--patches",
     type=click.IntRange(min=0),
-    default=3,
-    show_default=True,
+    show_default=f"{_PATCHES}",
     metavar="N",
     help="Make patches from the N newest releases.",
 )
@@ -46,7 +46,7 @@ def publish(
     offline: Path | None,
     to: Path | None,
     floor: int | None,
-    patches: int,
+    patches: int | None,
     no_encodings: bool,
     as_json: bool,
 ) -> None:
@@ -56,12 +56,14 @@ def publish(
     """
     if (offline is None) == (to is None):
         raise MisuseError("expected --offline with the release key, or --to for a draft")
+    if no_encodings and patches is not None:
+        raise MisuseError("--no-encodings offers no patches; leave out --patches")
     with stoppable(), progress(shown=not as_json and sys.stderr.isatty()) as say:
         encode: Encode | None = None
         if not no_encodings:
             from littoral_converter.encoding import Encoder
 
-            encode = Encoder(patches=patches, say=say)
+            encode = Encoder(patches=_PATCHES if patches is None else patches, say=say)
         done, draft = _publish(repo, bundle, offline=offline, to=to, floor=floor, encode=encode)
     _say(done, draft, repo=repo, as_json=as_json)
 
