@@ -11,8 +11,9 @@ from typing import Final
 import click
 
 from littoral import durable, journal_log
+from littoral.commands.kinds import Finite
 from littoral.commands.output import JSON, emit
-from littoral.errors import MisuseError
+from littoral.errors import MisuseError, StorageError
 from littoral.tree import Tree
 from littoral_agent import settings as configured
 
@@ -57,7 +58,10 @@ def agent(data: Path, settings: Path | None, as_json: bool) -> int:
 )
 @click.option("--name", help="What the device is to be called; default: the token's, the host's.")
 @click.option(
-    "--wait", "wait_s", type=float, help="Seconds to wait for an operator; default: for ever."
+    "--wait",
+    "wait_s",
+    type=Finite(min=0),
+    help="Seconds to wait for an operator; default: for ever.",
 )
 @DATA
 @JSON
@@ -88,6 +92,7 @@ def enroll(
         raise MisuseError("expected URL and --token, or --credential alone")
     with durable.storage_errors(data):
         owner.become(data)
+    before = _incarnation(Tree(data))
     with Progress(sys.stderr) as progress:
         found = enrol(
             given.url,
@@ -99,9 +104,25 @@ def enroll(
             told=progress.told,
         )
     text = f"{found.device} is a device of the fleet {found.fleet!r} now."
+    if found.incarnation > 1 and before is None:
+        text += (
+            f"\nThis board was enrolled before, and not in {data}: who it was is heard no more. "
+            f"If that still runs in another folder, stop it there."
+        )
     if not _agent_runs(Tree(data)):
         text += f"\nRun it: littoral run --data {data}"
     emit(found, as_json=as_json, text=text)
+
+
+def _incarnation(tree: Tree) -> int | None:
+    """Return which of this board's incarnations lies in ``tree``, None where none can be read."""
+    from littoral_agent import identity
+
+    try:
+        held = identity.of(tree).read()
+    except StorageError:
+        return None
+    return None if held is None else held.incarnation
 
 
 def _agent_runs(tree: Tree) -> bool:
@@ -148,7 +169,7 @@ def status(data: Path, as_json: bool) -> None:
 @click.option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(0, 3600),
+    type=Finite(0, 3600),
     default=120.0,
     show_default=True,
     help="Seconds to wait until what is on it was tried.",

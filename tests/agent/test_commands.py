@@ -61,6 +61,12 @@ def test_enroll_and_status_for_people_and_for_programs(
         LITTORAL_DATA=str(data),
     )  # fmt: skip
     assert json.loads(again.stdout)["incarnation"] == 2
+    elsewhere = littoral(
+        "enroll", console.url, "--token", console.token("pi-7"), "--name", "pi-7",
+        LITTORAL_DATA=str(tmp_path / "elsewhere"),
+    )  # fmt: skip
+    assert f"was enrolled before, and not in {tmp_path}/elsewhere" in elsewhere.stdout
+    assert "was enrolled before" not in done.stdout
     shown = littoral("status", "--data", data)
     assert "pi-7, incarnation 2" in shown.stdout
     assert "down" in shown.stdout
