@@ -14,6 +14,7 @@ from littoral.wire.blocks import MOST_ASKS, MOST_BLOCK, MOST_UNHEARD, Ask
 
 COST_BYTES: Final = 1024  # of an answer, beside what it brings: else empty ones were free
 FORGIVEN_BYTES_PER_S: Final = 512  # of what nobody has shown to have heard
+MOST_DEVICES: Final = 10_000  # a broker that is not ours may let anybody ask, by any name
 _MOST_MARKS: Final = MOST_UNHEARD // COST_BYTES
 
 
@@ -41,7 +42,7 @@ class Asks:
     """All of them. Not safe to share between threads."""
 
     def __init__(self) -> None:
-        self._devices: dict[str, _Device] = {}
+        self._devices: OrderedDict[str, _Device] = OrderedDict()  # who asked last stands last
         self._ring: deque[str] = deque()
 
     def put(self, device: str, ask: Ask, *, now: float) -> None:
@@ -49,6 +50,9 @@ class Asks:
         held = self._devices.get(device)
         if held is None:
             held = self._devices[device] = _Device(since_s=now)
+            if len(self._devices) > MOST_DEVICES:
+                self._devices.popitem(last=False)
+        self._devices.move_to_end(device)
         held.owes = max(0, held.owes - int((now - held.since_s) * FORGIVEN_BYTES_PER_S))
         held.since_s = now
         _acknowledge(held, ask.seen)

@@ -8,6 +8,7 @@ for; asks.py knows whose turn it is.
 import asyncio
 import logging
 import secrets
+import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from littoral.backoff import Backoff
 from littoral.errors import LittoralError, MalformedError
 from littoral.wire.blocks import MOST_ASKS, TIME, Answer, Ask, Block
 from littoral.wire.messages import ASK, BLOCK, TOPICS, split_topic, topic
-from littoral_console.asks import Asks, Turn
+from littoral_console.asks import MOST_DEVICES, Asks, Turn
 from littoral_console.relay import client_context, first_of
 from littoral_console.tls import Tls, blocks_name
 
@@ -73,6 +74,7 @@ class Blocks:
     _asks: Asks = field(default_factory=Asks, init=False)
     _some: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _known: dict[str, tuple[bool, float]] = field(default_factory=dict, init=False)
+    _knowing: threading.Lock = field(default_factory=threading.Lock, init=False)
     _full_s: float = field(default=0.0, init=False)  # when as much may be sent at once again
 
     async def run(self) -> None:
@@ -173,7 +175,11 @@ class Blocks:
         known, until_s = self._known.get(device, (False, 0.0))
         if self.clock() >= until_s:
             known = self.heard(device)
-            self._known[device] = known, self.clock() + _HEARD_S
+            with self._knowing:
+                self._known.pop(device, None)
+                self._known[device] = known, self.clock() + _HEARD_S
+                if len(self._known) > MOST_DEVICES:
+                    self._known.pop(next(iter(self._known)))
         return known
 
     async def _pace(self, count: int) -> None:

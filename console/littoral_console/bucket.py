@@ -7,6 +7,7 @@ What people look at, and what was here before there was a bucket, lies in a fold
 import base64
 import http
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ _READ_S: Final = 15
 _TRIES: Final = 2
 _REST_S: Final = 10.0  # it is not asked again so soon after it did not answer
 _POOL: Final = 16
+_GUESSES: Final = 100  # names that are unknown here, and asked for by who knows whom: so many …
+_GUESSES_PER_S: Final = 10  # … at once, and so many a second: each is a request that is paid for
 _CHUNK_BYTES: Final = 1024 * 1024
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _log = logging.getLogger(__name__)
@@ -49,6 +52,7 @@ class Bucket:
         self._lock, self._bringing = threading.Lock(), threading.Lock()
         self._known: dict[str, int] | None = None  # what is in a bucket stays as it is
         self._rests_until_s = 0.0
+        self._guesses_s = -math.inf  # up to when it was asked for what nobody knows, at its rate
 
     @classmethod
     def open(cls, name: str, prefix: str, *, beside: Folder) -> Self:
@@ -96,6 +100,22 @@ class Bucket:
                 self._known = self._list()
             known = self._known.get(sha256)
         return known if known is not None else self._ask(sha256)
+
+    def asked(self, sha256: str) -> int | None:
+        with self._lock:
+            known = self._known is not None and sha256 in self._known
+        if not known and self._beside.size(sha256) is None:
+            self._guess(sha256)
+        return self.size(sha256)
+
+    def _guess(self, sha256: str) -> None:
+        """Let names that nobody knows be asked for now and then. Raises StorageError."""
+        with self._lock:
+            now = time.monotonic()
+            self._guesses_s = max(self._guesses_s, now - _GUESSES / _GUESSES_PER_S)
+            if self._guesses_s > now:
+                raise StorageError(f"blobs/{sha256}: too many that are unknown were asked for")
+            self._guesses_s += 1 / _GUESSES_PER_S
 
     def keep(self, sent: Path, sha256: str) -> None:
         """Send the file to the bucket, which compares its sha256, and forget it here."""

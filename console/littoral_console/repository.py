@@ -113,14 +113,14 @@ class ImageRepository:
     def lent(self, name: str) -> Path | str | None:
         """Return a file here, or for a blob that is kept elsewhere its address for some minutes."""
         sha256 = _blob(name)
-        if sha256 is None or self._blobs.size(sha256) is None:
+        if sha256 is None or self._blobs.asked(sha256) is None:
             return None if sha256 else self.served(name)
         return self._blobs.url(sha256) or self._blobs.file(sha256)
 
     def read(self, name: str, *, start: int, length: int) -> tuple[bytes, int] | None:
         """Return a part of the file ``name`` and how long the whole is; None if there is none."""
         if (sha256 := _blob(name)) is not None:
-            if (size := self._blobs.size(sha256)) is None:
+            if (size := self._blobs.asked(sha256)) is None:
                 return None
             more = min(length, size - start)
             return (self._blobs.read(sha256, start=start, length=more) if more > 0 else b""), size

@@ -1,7 +1,7 @@
 """Whose turn it is, of those who ask for files over the broker."""
 
 from littoral.wire.blocks import MOST_ASKED, MOST_ASKS, MOST_BLOCK, MOST_UNHEARD, Ask
-from littoral_console.asks import COST_BYTES, FORGIVEN_BYTES_PER_S, Asks, Turn
+from littoral_console.asks import COST_BYTES, FORGIVEN_BYTES_PER_S, MOST_DEVICES, Asks, Turn
 
 TOTAL = 10 * 2**20
 
@@ -153,6 +153,17 @@ def test_who_is_dropped_gets_nothing_until_it_asks_again() -> None:
     giver.asks.drop("pi")
     giver.asks.put("pi", ask(3, length=9), now=0)
     assert giver.give() == ["pi"]
+
+
+def test_names_that_anybody_makes_up_take_so_much_memory_and_no_more() -> None:
+    giver = Giver()
+    for n in range(MOST_DEVICES + 100):
+        giver.asks.put(f"made-up-{n}", ask(1, length=9), now=n)
+        giver.asks.put("pi", ask(n, n, length=9), now=n)
+    assert len(giver.asks._devices) == MOST_DEVICES
+    given = giver.give(most=MOST_DEVICES + 1000)
+    assert "pi" in given, "who asks is not forgotten"
+    assert "made-up-0" not in given
 
 
 def test_who_never_shows_what_it_heard_takes_no_more_memory_for_it() -> None:

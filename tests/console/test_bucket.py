@@ -218,6 +218,25 @@ def test_a_bucket_that_does_not_answer_is_left_alone_for_a_while(
         assert kept.url(SHA), "devices may reach it all the same"
 
 
+def _told(kept: Blobs, sha256: str) -> str:
+    try:
+        return "nothing" if kept.asked(sha256) is None else "its size"
+    except StorageError as e:
+        return str(e)
+
+
+def test_names_that_are_made_up_cost_few_requests(service: Service, tmp_path: Path) -> None:
+    kept = blobs.of(f"s3://{service.bucket}/guessed", data=tmp_path)
+    sent = tmp_path / "sent"
+    sent.write_bytes(DATA)
+    kept.keep(sent, SHA)
+    told = [_told(kept, secrets.token_hex(32)) for _ in range(300)]
+    assert 90 <= told.count("nothing") < 300
+    assert "too many that are unknown" in told[-1]
+    assert kept.asked(SHA) == len(DATA), "what is known costs nothing"
+    assert kept.size(secrets.token_hex(32)) is None, "who uploads may ask for any"
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("service")
 def test_who_waits_for_the_bucket_keeps_nobody_else_waiting(
