@@ -10,6 +10,8 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,20 +50,37 @@ def main(argv: list[str]) -> None:
     os._exit(0)
 
 
-def _do(step: str, job: bytes, say: Say) -> object:  # noqa: PLR0911 (a table)
-    match step:
-        case "read-data":
-            from littoral_converter import reading
+def _do(step: str, job: bytes, say: Say) -> object:
+    cls, do = _known(step)
+    return do(_job(cls, job), say=say)
 
-            return reading.run(_job(reading.Job, job), say=say)
+
+def _known(step: str) -> tuple[type[Any], Callable[..., object]]:  # noqa: C901 (a table)
+    """Return the record that ``step`` is given, and what does it."""
+    match step:
         case step if step.startswith("import-"):
             from littoral_converter.importers import program, readers
 
-            return readers.run(step, _job(program.Job, job), say=say)
+            found: tuple[type[Any], Callable[..., object]] = (
+                program.Job,
+                partial(readers.run, step),
+            )
+        case "read-data":
+            from littoral_converter import reading
+
+            found = reading.Job, reading.run
+        case step if step.startswith("target-"):
+            from littoral_converter.targets import steps
+
+            found = steps.known(step)
         case "legacy-describe":
             from littoral_converter import legacy
 
-            return legacy.describe(_job(legacy.Describe, job), say=say)
+            found = legacy.Describe, legacy.describe
+        case "fuse":
+            from littoral_converter.importers import fusing, program
+
+            found = program.Fuse, fusing.run
         case "compress":
             from littoral_converter.compress import steps as compress
 
@@ -69,33 +88,30 @@ def _do(step: str, job: bytes, say: Say) -> object:  # noqa: PLR0911 (a table)
         case "quantize":
             from littoral_converter import quantizing
 
-            return quantizing.run(_job(quantizing.Job, job), say=say)
+            found = quantizing.Job, quantizing.run
         case "tf-int8":
             from littoral_converter import tf_converter
 
-            return tf_converter.to_integers(_job(tf_converter.Job, job), say=say)
-        case step if step.startswith("target-"):
-            from littoral_converter.targets import steps
-
-            return steps.run(step, job, say=say)
+            found = tf_converter.Job, tf_converter.to_integers
         case "edgetpu":
             from littoral_converter.edgetpu import compiler
 
-            return compiler.compile_(_job(compiler.Job, job), say=say)
+            found = compiler.Job, compiler.compile_
         case "run":
             from littoral_converter import litert
 
-            return litert.run(_job(litert.Run, job), say=say)
+            found = litert.Run, litert.run
         case "prove":
             from littoral_converter import litert
 
-            return litert.prove(_job(litert.Prove, job), say=say)
+            found = litert.Prove, litert.prove
         case "tensors":
             from littoral_converter.evidence import nearness
 
-            return nearness.run(_job(nearness.Job, job), say=say)
+            found = nearness.Job, nearness.run
         case _:
             raise ValueError(f"no step {step!r}")
+    return found
 
 
 def _job(cls: type[Any], data: bytes) -> Any:  # noqa: ANN401

@@ -36,10 +36,10 @@ from littoral_converter.report import Report
 from littoral_converter.reporting import Asked, Name
 from littoral_converter.samples import asked as samples
 from littoral_converter.source import Source
+from littoral_converter.targets import building
 from littoral_converter.workshop import Workshop
 
 TARGETS: Final = ("cpu", "edgetpu", "jetson", "serving", "browser", "mobile")
-BUILT: Final = ("cpu", "edgetpu")
 _FAR: Final = 0.95  # cosine below which answers are another model's, by any standard
 
 
@@ -100,6 +100,7 @@ def convert(order: Order, *, say: worker.Say) -> Report:
         if "edgetpu" in order.targets:
             tpu = target.build(shop, found.int8, wanted.edgetpu)
             warnings += tuple(target.warnings(tpu.about))
+        outputs = building.build(shop, found, name, wanted=wanted, targets=order.targets)
         with bundle.building(order.out) as place:
             return release.write(
                 place,
@@ -110,6 +111,7 @@ def convert(order: Order, *, say: worker.Say) -> Report:
                 warnings=warnings,
                 asked=asked,
                 tpu=tpu,
+                outputs=outputs,
             )
 
 
@@ -117,10 +119,6 @@ def _check_targets(targets: tuple[str, ...]) -> None:
     for name in targets:
         if name not in TARGETS:
             raise MisuseError(f"no target {name!r}; there are: {', '.join(TARGETS)}")
-        if name not in BUILT:
-            raise MisuseError(
-                f"target {name!r} is not built by this version; it builds: {', '.join(BUILT)}"
-            )
 
 
 def _name(order: Order) -> Name:

@@ -24,6 +24,7 @@ class Golden:
     count: int
     inputs: bytes
     outputs: bytes
+    chosen: tuple[int, ...]  # which samples they are
 
 
 def make(
@@ -44,6 +45,7 @@ def make(
         count=len(chosen),
         inputs=selftest.pack([(tensors.quantize(samples[i][None], spec),) for i in chosen]),
         outputs=selftest.pack([(answers[i][None],) for i in chosen]),
+        chosen=tuple(chosen.tolist()),
     )
 
 

@@ -17,6 +17,8 @@ MiB: Final = 2**20
 MAX_GOLDEN: Final = 1024
 _STEPPED: Final = {"int8", "int16x8"}  # kinds of quantizing whose activations are integers
 _RUNTIMES: Final = range(10, 15)  # of libedgetpu; there will be no later one
+_OPSETS: Final = range(13, 19)
+_MOST_REQUESTS: Final = 1000  # TensorFlow Serving reads no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +161,50 @@ class EdgeTpu:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Jetson:
+    """The ONNX models, for the target jetson."""
+
+    opset: int = 17  # of ONNX; TensorRT 8.6 and later take 17, 8.0 takes 13
+    ranges: Literal["minmax", "entropy", "percentile"] = "minmax"  # of what flows, for INT8
+
+    def __post_init__(self) -> None:
+        if self.opset not in _OPSETS:
+            raise ValueError(f"opset: expected 13 to 18, found {self.opset}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """The SavedModel, for the target serving."""
+
+    warm_up: int = 4  # requests of one sample that a server answers first, then one of a batch
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.warm_up <= _MOST_REQUESTS:
+            raise ValueError(f"warm_up: expected 0 to {_MOST_REQUESTS}, found {self.warm_up}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Browser:
+    """The TF.js model and its page, for the target browser."""
+
+    weights: Literal["float32", "float16", "uint16", "uint8"] = "float32"  # as they travel
+    examples: int = 8  # with their answers, by which the page checks itself
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.examples <= MAX_GOLDEN:
+            raise ValueError(f"examples: expected 1 to {MAX_GOLDEN}, found {self.examples}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mobile:
+    """What apps are told of the model, for the target mobile."""
+
+    description: str = ""
+    author: str = ""
+    license: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one native step may take before it is stopped."""
 
@@ -186,6 +232,10 @@ class Recipe:
     requires: Requires = field(default_factory=Requires)
     guard: Guard = field(default_factory=Guard)
     edgetpu: EdgeTpu = field(default_factory=EdgeTpu)
+    jetson: Jetson = field(default_factory=Jetson)
+    serving: Serving = field(default_factory=Serving)
+    browser: Browser = field(default_factory=Browser)
+    mobile: Mobile = field(default_factory=Mobile)
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:

@@ -13,10 +13,13 @@ from littoral.model.selftest import Figures
 from littoral_converter import budget, bundle, golden, litert, recipe, report, reporting
 from littoral_converter.edgetpu import target
 from littoral_converter.evidence import bom, looking, moment, provenance
+from littoral_converter.golden import Golden
 from littoral_converter.measure import Measured
 from littoral_converter.recipe import Recipe
 from littoral_converter.report import Report
 from littoral_converter.reporting import Asked, Name
+from littoral_converter.targets import exports
+from littoral_converter.targets.building import Outputs
 from littoral_converter.workshop import Workshop
 
 MODEL: Final = "model-int8.tflite"
@@ -42,6 +45,7 @@ def write(
     warnings: tuple[str, ...],
     asked: Asked,
     tpu: target.Built | None = None,
+    outputs: Outputs | None = None,
 ) -> Report:
     """Fill ``folder`` with the bundle; return its report.
 
@@ -57,10 +61,8 @@ def write(
         count=wanted.selftest.count,
         ranked=found.ranked,
     )
-    texts = {MODEL: found.int8, GOLDEN_INPUTS: vectors.inputs, GOLDEN_OUTPUTS: vectors.outputs}
-    if tpu is not None and tpu.model is not None:
-        texts[target.MODEL] = tpu.model
-    files = bundle.add(folder, texts)
+    outputs = outputs or Outputs()
+    files = bundle.add(folder, _models(found, vectors, tpu, outputs))
     seen = looking.look(
         shop, found, edgetpu=tpu is not None, compiled=None if tpu is None else tpu.model
     )
@@ -77,7 +79,12 @@ def write(
         made=asked.started,
         seen=seen,
         tpu=None if tpu is None else tpu.about,
-        variants=(reporting.compiled(found, name=VARIANT, file=MODEL),),
+        variants=(
+            reporting.compiled(found, name=VARIANT, file=MODEL),
+            *(ready.about for ready in outputs.variants),
+        ),
+        exports=tuple(exports.placed(outputs.exports, folder)),
+        software=outputs.software,
     )
     page = report.render(
         written,
@@ -85,17 +92,35 @@ def write(
         float_cpu_us=found.ran_float.cpu_us,
         shown=seen.shown,
     )
-    texts = {
+    files |= bundle.add(folder, _words(found, written, page))
+    files |= _evidence(folder, written, files, asked=asked)
+    told = _manifest(found, name, files=files, test=test, wanted=wanted, tpu=tpu, beside=outputs)
+    bundle.seal(folder, told)
+    return written
+
+
+def _models(
+    found: Measured, vectors: Golden, tpu: target.Built | None, beside: Outputs
+) -> dict[str, bytes]:
+    """Return what devices run, and what they prove it by."""
+    files = {MODEL: found.int8, GOLDEN_INPUTS: vectors.inputs, GOLDEN_OUTPUTS: vectors.outputs}
+    if tpu is not None and tpu.model is not None:
+        files[target.MODEL] = tpu.model
+    for ready in beside.variants:
+        files |= {ready.about.file: ready.model, ready.golden: ready.outputs(found, vectors.chosen)}
+    return files
+
+
+def _words(found: Measured, written: Report, page: bytes) -> dict[str, bytes]:
+    """Return what people and consoles read."""
+    files = {
         BASELINE: records.to_json(written.baseline),
         REPORT: page,
         REPORT_DATA: written.to_json(),
     }
     if found.labels is not None:
-        texts[LABELS] = "".join(f"{label}\n" for label in found.labels).encode()
-    files |= bundle.add(folder, texts)
-    files |= _evidence(folder, written, files, asked=asked)
-    bundle.seal(folder, _manifest(found, name, files=files, test=test, wanted=wanted, tpu=tpu))
-    return written
+        files[LABELS] = "".join(f"{label}\n" for label in found.labels).encode()
+    return files
 
 
 def _evidence(
@@ -167,6 +192,7 @@ def _manifest(
     test: Selftest,
     wanted: Recipe,
     tpu: target.Built | None,
+    beside: Outputs,
 ) -> Manifest:
     inputs, outputs = reporting.borders(found, wanted)
     requires = Requires(
@@ -180,6 +206,7 @@ def _manifest(
     )
     if tpu is not None and tpu.model is not None:
         variants = (target.variant(tpu, requires), *variants)
+    variants = (*(ready.variant(wanted) for ready in beside.variants), *variants)
     return Manifest(
         format=manifest.FORMAT,
         model=name.model,

@@ -22,6 +22,7 @@ from littoral_converter.evidence.nodes import Node
 from littoral_converter.evidence.worst import Worst
 from littoral_converter.quantizing import Quantized
 from littoral_converter.recipe import Recipe
+from littoral_converter.targets.exports import Export
 from littoral_converter.worker import Cost
 
 FORMAT: Final = 1
@@ -100,6 +101,7 @@ class Report:
     recipe: Recipe
     compression: Compression | None = None
     edgetpu: EdgeTpu | None = None  # the target, where it was asked for
+    exports: tuple[Export, ...] = ()
     warnings: tuple[str, ...] = ()
     evaluation: Given | None = None
     tensors: nearness.Found | None = None  # INT8's beside the float model's

@@ -22,6 +22,7 @@ from littoral_converter.evidence.looking import Seen
 from littoral_converter.measure import Measured
 from littoral_converter.recipe import Recipe
 from littoral_converter.report import Compiled, Float, Given, Host, Report
+from littoral_converter.targets.exports import Export
 from littoral_converter.worker import Cost
 
 _QUANTIZERS: Final = ("ai-edge-litert", "ai-edge-quantizer")  # beside what the importer used
@@ -59,6 +60,8 @@ def make(
     seen: Seen,
     tpu: target.EdgeTpu | None,
     variants: tuple[Compiled, ...],
+    exports: tuple[Export, ...],
+    software: dict[str, str],
 ) -> Report:
     inputs, outputs = borders(found, wanted)
     return Report(
@@ -85,19 +88,12 @@ def make(
         ),
         variants=variants,
         edgetpu=tpu,
+        exports=exports,
         selftest=test,
         proven=proven,
         baseline=_baseline(found),
-        host=Host(
-            hardware=machine.cpu(),
-            processor=_processor(),
-            system=f"{platform.system()} {platform.release()}",
-        ),
-        software={
-            "littoral": __version__,
-            **{name: metadata.version(name) for name in _QUANTIZERS},
-            **found.built.program.software,
-        },
+        host=_host(),
+        software=_software(found) | software,
         layers=found.built.program.layers,
         quantized=found.built.quantized,
         compression=found.compression,
@@ -113,9 +109,11 @@ def make(
 def borders(found: Measured, wanted: Recipe) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Return the model's inputs and outputs, with what only people know about them."""
     image = len(found.input.shape) == _IMAGES and found.input.shape[-1] in _CHANNELS
+    turned = len(found.input.shape) == _IMAGES and bool(found.built.program.axes)
     told = dataclasses.replace(
         found.input,
-        layout=wanted.input.layout or ("NHWC" if image else None),
+        # What was read with its channels first has become a program that takes them last.
+        layout="NHWC" if turned else wanted.input.layout or ("NHWC" if image else None),
         preprocessing=_preprocessing(found) or wanted.input.preprocessing,
     )
     return (told,), found.ran.outputs
@@ -155,6 +153,19 @@ def compiled(found: Measured, *, name: str, file: str) -> Compiled:
 
 def _given(data: Data, *, samples: int | None = None) -> Given:
     return Given(name=data.name, kind="samples", sha256=data.sha256, samples=samples or len(data))
+
+
+def _software(found: Measured) -> dict[str, str]:
+    quantizers = {name: metadata.version(name) for name in _QUANTIZERS}
+    return {"littoral": __version__, **quantizers, **found.built.program.software}
+
+
+def _host() -> Host:
+    return Host(
+        hardware=machine.cpu(),
+        processor=_processor(),
+        system=f"{platform.system()} {platform.release()}",
+    )
 
 
 def _processor() -> str:
