@@ -48,6 +48,8 @@ def test_each_file_s_bytes_are_told_in_every_way_that_it_may_travel(
     assert "FROM 2" not in fourth.out
     fifth = littoral("publish", bundle(tmp_path, 5), *sign, "--no-encodings", "--json").json
     assert all(file["zstd"] is None and not file["patches"] for file in fifth["files"])
+    both = littoral("publish", third, *sign, "--no-encodings", "--patches", 1)
+    assert (both.code, "offers no patches" in both.err) == (2, True)
 
 
 def test_several_people_sign_what_one_has_prepared(
