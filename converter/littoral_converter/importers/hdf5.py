@@ -81,16 +81,16 @@ def check_code(name: str, config: object) -> None:
 def _check_inside(name: str, file: Any) -> None:  # noqa: ANN401
     import h5py
 
-    def check(path: str, link: object) -> None:
+    def outside(path: str, link: object) -> str | None:  # raising here would end the process
         if isinstance(link, h5py.ExternalLink):
-            raise ConversionError(f"{name}: {path!r} lies in another file, which is never followed")
-        if isinstance(link, h5py.SoftLink):
-            return
-        item = file[path]
-        if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
-            raise ConversionError(f"{name}: {path!r} lies in another file, which is never followed")
+            return path
+        item = None if isinstance(link, h5py.SoftLink) else file[path]
+        elsewhere = isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)
+        return path if elsewhere else None
 
-    file.visititems_links(check)
+    found = file.visititems_links(outside)
+    if found is not None:
+        raise ConversionError(f"{name}: {found!r} lies in another file, which is never followed")
 
 
 def _no_model(name: str, *, weights: bool) -> MalformedError | ConversionError:
