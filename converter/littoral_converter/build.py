@@ -1,19 +1,33 @@
 """From a source to an INT8 model in the workshop: which importer reads it, what quantizes it."""
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from littoral_converter import guarding, quantizing
-from littoral_converter.importers import program, readers
+from littoral.errors import BackendError, ConversionError
+from littoral_converter import check, guarding, quantizing, tf_converter
+from littoral_converter.importers import fusing, program, readers
 from littoral_converter.importers.program import Program
-from littoral_converter.quantizing import INT8, Guarded, Quantized
-from littoral_converter.recipe import Recipe
+from littoral_converter.importers.recurrent import Wanted
+from littoral_converter.quantizing import INT8, Guarded, Kind, Quantized
+from littoral_converter.recipe import Quantize, Recipe
 from littoral_converter.source import Source
 from littoral_converter.workshop import Workshop
+
+# TFLite's fused LSTM knows int8 and floats; of weights alone, loops are the smallest.
+_LOOPS: Final[dict[Kind, Wanted]] = {
+    "int16x8": "unroll",
+    "dynamic": "keep",
+    "float16": "keep",
+    "weights": "keep",
+}
+_GRAPHS: Final = frozenset({"WHILE", "IF"})  # operators that hold graphs of their own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,23 +57,81 @@ def build(
         ConversionError: It cannot be read or quantized; says what to do.
 
     """
-    found = read(shop, source, samples, seen=chosen.shape[1:], recipe=recipe)
+    wanted: Wanted = "fuse"
+    while True:
+        found = read(shop, source, samples, seen=chosen.shape[1:], recipe=recipe, loops=wanted)
+        try:
+            made = _quantize(
+                shop, found, chosen, samples, truth=truth, recipe=recipe, targets=targets
+            )
+        except (BackendError, ConversionError):
+            if found.loops.way != "fused" or wanted != "fuse":
+                raise
+            wanted = "unroll"
+        else:
+            return Built(program=found, quantized=made)
+
+
+def _quantize(
+    shop: Workshop,
+    found: Program,
+    chosen: NDArray[np.float32],
+    samples: Path,
+    *,
+    truth: Path | None,
+    recipe: Recipe,
+    targets: tuple[str, ...],
+) -> Quantized:
+    read, out = shop.folder / program.FLOAT, shop.folder / INT8
     if found.integer:
-        shutil.copyfile(shop.folder / program.FLOAT, shop.folder / INT8)
-        return Built(program=found, quantized=Quantized())
+        shutil.copyfile(read, out)
+        return Quantized()
+    calibration = shop.keep("calibration.npy", program.arranged(chosen, found))
+    # Edge TPUs know one scale for a dense layer's weights, and its twin is the same.
+    per_tensor = "edgetpu" in targets
+    kind = _kind(found, check.read(read.read_bytes()).counts, recipe.quantize)
+    if kind == "fused":
+        told = tf_converter.Job(
+            saved=shop.folder / program.SAVED,
+            out=out,
+            calibration=calibration,
+            io=recipe.quantize.io,
+            dense_per_tensor=per_tensor,
+        )
+        shop.do("tf-int8", told, tf_converter.Done, name="quantize")
+        return Quantized()
     job = quantizing.Job(
-        model=shop.folder / program.FLOAT,
-        out=shop.folder / INT8,
-        calibration=shop.keep("calibration.npy", program.arranged(chosen, found)),
-        kind=recipe.quantize.kind,
+        model=read,
+        out=out,
+        calibration=calibration,
+        kind=kind,
         io=recipe.quantize.io,
         steps=recipe.quantize.steps,
         keep_float=recipe.quantize.keep_float,
         mixed=_guarded(shop, found, samples, truth, recipe=recipe, targets=targets),
-        # Edge TPUs know one scale for a dense layer's weights, and its twin is the same.
-        dense_per_tensor="edgetpu" in targets,
+        dense_per_tensor=per_tensor,
     )
-    return Built(program=found, quantized=shop.do("quantize", job, Quantized, name="quantize"))
+    return shop.do("quantize", job, Quantized, name="quantize")
+
+
+def _kind(found: Program, counts: Mapping[str, int], wanted: Quantize) -> Kind | Literal["fused"]:
+    """Return what quantizes a program of these operators, and to what.
+
+    Raises:
+        ConversionError: It has loops, and no integers can be made of them.
+
+    """
+    if wanted.kind == "int8" and fusing.OPERATOR in counts and found.saved:
+        return "fused"
+    if wanted.kind not in {"int8", "int16x8"} or not _GRAPHS & counts.keys():
+        return wanted.kind
+    if wanted.allow_float:
+        return "dynamic"
+    why = found.loops.why or "they came so: unroll them where the model is made"
+    raise ConversionError(
+        f"the model has loops or conditions, and integers are made of neither ({why}); or keep "
+        'them in floating point: [quantize] kind = "dynamic"'
+    )
 
 
 def _guarded(
@@ -82,11 +154,18 @@ def _guarded(
 
 
 def read(
-    shop: Workshop, source: Source, samples: Path, *, seen: tuple[int, ...], recipe: Recipe
+    shop: Workshop,
+    source: Source,
+    samples: Path,
+    *,
+    seen: tuple[int, ...],
+    recipe: Recipe,
+    loops: Wanted = "fuse",
 ) -> Program:
     """Leave the program and the framework's own answers to ``samples`` in the shop's folder.
 
-    ``seen`` is the shape of one sample, for words about what is open.
+    ``seen`` is the shape of one sample, for words about what is open; ``loops`` the most that is
+    made of recurrent layers, where the recipe's kind of numbers allows it.
 
     Raises:
         MissingExtraError: The packages that read it are not there.
@@ -104,5 +183,20 @@ def read(
         input_name=recipe.input.name,
         output_name=recipe.output.name,
         signature=recipe.input.signature,
+        loops=_LOOPS.get(recipe.quantize.kind, loops),
     )
-    return shop.do(step, job, Program, name="read the model")
+    found = shop.do(step, job, Program, name="read the model")
+    if found.fuse is None:
+        return found
+    try:
+        if find_spec("tf_keras") is not None:
+            return _fused(shop, found, found.fuse)
+    except ConversionError:
+        pass
+    return shop.do(step, replace(job, loops="unroll"), Program, name="read the model")
+
+
+def _fused(shop: Workshop, found: Program, job: program.Fuse) -> Program:
+    made = shop.do("fuse", job, fusing.Fused, name="fuse recurrent layers")
+    choice = replace(found.loops, way="fused")
+    return replace(found, loops=choice, fuse=None, software=found.software | made.software)

@@ -23,7 +23,7 @@ from littoral_converter.worker import Progress, Say
 MODEL: Final = "legacy-model.json"
 WEIGHTS: Final = "legacy-weights.npz"
 PROBES: Final = "legacy-probes.npz"
-_PROBES: Final = 8
+PROBED: Final = 8  # samples that are asked
 _MARKS: Final = 64  # values kept of each layer's output: enough to see which one differs
 _FAR: Final = 1e-4  # of the largest answer: float32's own noise is a tenth of it in deep models
 
@@ -59,7 +59,7 @@ def describe(job: Describe, *, say: Say) -> Described:
 
     say(Progress(stage="loading the model"))
     model = importer.load(keras, job.model, job.folder)
-    samples = np.load(job.samples, mmap_mode="r")[:_PROBES]
+    samples = np.load(job.samples, mmap_mode="r")[:PROBED]
     return leave(model, np.asarray(samples, np.float32), job.folder)
 
 

@@ -4,6 +4,7 @@ Keras computes the true answers, not the converter, so that whatever the export 
 breaks is seen.
 """
 
+import json
 import platform
 import re
 import zipfile
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from littoral.errors import ConversionError, MalformedError
-from littoral_converter.importers import hdf5, program
+from littoral_converter import legacy
+from littoral_converter.importers import hdf5, program, recurrent
 from littoral_converter.importers.program import Job, Program
 from littoral_converter.tf_converter import one_line, to_float
 from littoral_converter.worker import Progress, Say
@@ -44,11 +46,22 @@ def run(job: Job, *, say: Say) -> Program:
     shape = program.fixed(_declared(model), job.shape, seen=job.seen)
     program.check_samples("calibration", job.seen, shape)
     program.check_samples("evaluation", samples.shape[1:], shape)
-    say(Progress(stage="exporting at batch 1"))
-    saved = job.folder / program.SAVED
-    _export(keras, model, (1, *shape), saved, job)
-    (job.folder / program.FLOAT).write_bytes(to_float(saved, say=say))
+    told = json.loads(model.to_json())
+    loops = recurrent.choose(told, shape, job.loops)
+    source = job.input_name or _given(model.inputs[0].name) or "input"
+    answer = job.output_name or _given(model.layers[-1].name) or "output"
     np.save(job.folder / program.ANSWERS, _answers(model, samples, say=say))
+    fuse = None
+    if loops.way == "fusable":
+        fuse = program.Fuse(folder=job.folder, shape=shape, source=source, answer=answer)
+        legacy.leave(model, np.asarray(samples[: legacy.PROBED], np.float32), job.folder)
+    else:
+        say(Progress(stage="exporting at batch 1"))
+        whole = loops.way == "unrolled"
+        made = recurrent.rebuilt(keras, model, told, shape) if whole else model
+        saved = job.folder / program.SAVED
+        _export(keras, made, (1, *shape), saved, source=source, answer=answer)
+        (job.folder / program.FLOAT).write_bytes(to_float(saved, say=say))
     return Program(
         parameters=int(model.count_params()),
         layers=_layers(model),
@@ -59,6 +72,8 @@ def run(job: Job, *, say: Say) -> Program:
             "python": platform.python_version(),
         },
         saved=True,
+        loops=loops,
+        fuse=fuse,
     )
 
 
@@ -129,9 +144,15 @@ def _layers(model: Any) -> dict[str, int]:  # noqa: ANN401
     return dict(sorted(Counter(type(layer).__name__ for layer in flat).items()))
 
 
-def _export(keras: Any, model: Any, shape: tuple[int, ...], saved: Path, job: Job) -> None:  # noqa: ANN401
-    source = job.input_name or _given(model.inputs[0].name) or "input"
-    answer = job.output_name or _given(model.layers[-1].name) or "output"
+def _export(
+    keras: Any,  # noqa: ANN401
+    model: Any,  # noqa: ANN401
+    shape: tuple[int, ...],
+    saved: Path,
+    *,
+    source: str,
+    answer: str,
+) -> None:
     archive = keras.export.ExportArchive()
     archive.track(model)
     archive.add_endpoint(

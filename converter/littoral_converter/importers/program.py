@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from littoral.errors import ConversionError, MisuseError
+from littoral_converter.importers.recurrent import Choice, Wanted
 
 FLOAT: Final = "float.tflite"  # batch 1, fixed shapes, one signature that names input and output
 ANSWERS: Final = "float-answers.npy"  # what the framework itself answers to the samples: [n, …]
@@ -33,6 +34,17 @@ class Job:
     input_name: str | None = None
     output_name: str | None = None
     signature: str | None = None  # of a SavedModel
+    loops: Wanted = "fuse"  # the most that is made of recurrent layers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fuse:
+    """The job of the step ``fuse``: FLOAT and SAVED of what was described in ``folder``."""
+
+    folder: Path
+    shape: tuple[int, ...]
+    source: str  # what the input is called
+    answer: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +56,8 @@ class Program:
     software: dict[str, str] = field(default_factory=dict)
     saved: bool = False
     integer: bool = False
+    loops: Choice = field(default_factory=Choice)  # what became of recurrent layers
+    fuse: Fuse | None = None  # where that is what is to be done next
     axes: tuple[int, ...] = ()  # in which order FLOAT has those of the samples; (): as they are
 
 
