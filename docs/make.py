@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType, NoneType, UnionType
-from typing import Any, cast, get_args
+from typing import Any, cast, get_args, get_origin
 
 import click
 
@@ -40,12 +40,13 @@ def _settings(cls: type[Any], table: str) -> Iterator[str]:
     for field in fields(cls):
         below = _record_of(cls, field.name)
         if below is not None:
-            nested.append((field.name, below))
+            nested.append((field.name, *below))
         else:
             yield f"| `{field.name}` | {field.kind} | {field.default} | {field.words} |"
-    for name, below in nested:
+    for name, below, many in nested:
         full = f"{table}.{name}" if table else name
-        yield from ("", f"`[{full}]` {_first_line(below)}".rstrip(), "")
+        shown = f"[[{full}]]" if many else f"[{full}]"
+        yield from ("", f"`{shown}` {_first_line(below)}".rstrip(), "")
         yield from _settings(below, full)
 
 
@@ -117,11 +118,15 @@ def _comment(source: list[str], node: ast.AnnAssign) -> str:
     return found[1].replace("|", "\\|") if found else ""
 
 
-def _record_of(cls: type[Any], name: str) -> type[Any] | None:
+def _record_of(cls: type[Any], name: str) -> tuple[type[Any], bool] | None:
+    """Return the record that a setting is, and whether it is a list of such."""
     kind = inspect.get_annotations(cls, eval_str=True).get(name)
+    many = get_origin(kind) is tuple
+    if many:
+        kind = get_args(kind)[0]
     if isinstance(kind, UnionType):  # a table that may be left out
         kind = next(part for part in get_args(kind) if part is not NoneType)
-    return kind if isinstance(kind, type) and dataclasses.is_dataclass(kind) else None
+    return (kind, many) if isinstance(kind, type) and dataclasses.is_dataclass(kind) else None
 
 
 def _first_line(cls: type[Any]) -> str:

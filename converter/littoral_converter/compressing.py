@@ -144,7 +144,7 @@ def _guard(found: Compressed, recipe: Recipe) -> None:
 
     """
     first, last = found.steps[0].before.score, found.steps[-1].after.score
-    limit, what = recipe.training.max_accuracy_drop, "accuracy"
+    limit, what = recipe.training.max_drop, "accuracy"
     before, after = first.accuracy, last.accuracy
     if before is None or after is None:
         before, after, what = first.agreement, last.agreement, "agreement with the model before"
@@ -158,7 +158,7 @@ def _guard(found: Compressed, recipe: Recipe) -> None:
     raise ConversionError(
         f"compressing costs too much: {what} {before:.1%} -> {after:.1%} on {found.judged} samples "
         f"that it did not learn from ({way}), and {100 * limit:g} points are allowed; train longer "
-        "(training.epochs), ask for less, or raise training.max_accuracy_drop"
+        "(training.epochs), ask for less, or raise training.max_drop"
     )
 
 

@@ -33,10 +33,11 @@ def test_the_example_names_every_setting() -> None:
 
 def test_the_example_shows_the_defaults() -> None:
     """But for what has none, and what is only an example."""
-    examples = {"model", "label", "task", "input", "output"}
+    examples = {"model", "label", "task", "input", "output", "compress"}
     unset = {
         "x": "image/encoded",
         "y": "image/class/label",
+        "data": "train.npz",
         "count": 32,
         "p95_cpu_us": {"cpu-aarch64": 9000},
         "runtime": "litert>=2.1",

@@ -111,7 +111,7 @@ class Training:
     batch: int = 64
     validation: float = 0.1  # of the samples: they judge, and nothing learns from them
     seed: int = 0
-    max_accuracy_drop: float = 0.05  # that all steps together may cost on those samples
+    max_drop: float = 0.05  # of accuracy, by all steps together, on those samples
     deadline_s: float = 14400.0  # for all steps together
 
     def __post_init__(self) -> None:
@@ -121,8 +121,8 @@ class Training:
             raise ValueError(
                 f"validation: expected a part between 0 and 1, found {self.validation:g}"
             )
-        if not 0 <= self.max_accuracy_drop <= 1:
-            raise ValueError("max_accuracy_drop: expected a fraction of 0 to 1")
+        if not 0 <= self.max_drop <= 1:
+            raise ValueError("max_drop: expected a fraction of 0 to 1")
         if self.deadline_s <= 0:
             raise ValueError(f"deadline_s: expected more than 0, found {self.deadline_s:g}")
         if self.seed < 0:

@@ -46,7 +46,7 @@ def test_a_wrong_step_says_what_is_wrong(step: dict[str, Any], words: str) -> No
         ({"epochs": 0}, "at least 1"),
         ({"validation": 0}, "between 0 and 1, found 0"),
         ({"validation": 1}, "between 0 and 1, found 1"),
-        ({"max_accuracy_drop": 2}, "a fraction of 0 to 1"),
+        ({"max_drop": 2}, "a fraction of 0 to 1"),
         ({"seed": -1}, "at least 0"),
         ({"deadline_s": 0}, "more than 0"),
     ],
