@@ -197,6 +197,6 @@ def read(
 
 
 def _fused(shop: Workshop, found: Program, job: program.Fuse) -> Program:
-    made = shop.do("fuse", job, fusing.Fused, name="fuse recurrent layers")
+    made = shop.do("fuse", fusing.job(shop.folder, job), fusing.Fused, name="fuse recurrent layers")
     choice = replace(found.loops, way="fused")
     return replace(found, loops=choice, fuse=None, software=found.software | made.software)

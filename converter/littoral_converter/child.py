@@ -78,9 +78,9 @@ def _known(step: str) -> tuple[type[Any], Callable[..., object]]:  # noqa: C901,
 
             found = legacy.Describe, legacy.describe
         case "fuse":
-            from littoral_converter.importers import fusing, program
+            from littoral_converter.importers import fusing
 
-            found = program.Fuse, fusing.run
+            found = fusing.Job, fusing.run
         case "compress":
             from littoral_converter.compress import steps as compress
 

@@ -4,6 +4,7 @@ TensorFlow's converter knows an LSTM as such only where tf-keras wrote it.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from littoral.errors import ConversionError
@@ -15,11 +16,23 @@ OPERATOR: Final = "UNIDIRECTIONAL_SEQUENCE_LSTM"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    folder: Path  # where FLOAT and SAVED go
+    described: tuple[Path, ...]  # what legacy.leave left there
+    fuse: program.Fuse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fused:
     software: dict[str, str]
 
 
-def run(job: program.Fuse, *, say: Say) -> Fused:
+def job(folder: Path, fuse: program.Fuse) -> Job:
+    described = (legacy.MODEL, legacy.WEIGHTS, legacy.PROBES)
+    return Job(folder=folder, described=tuple(folder / n for n in described), fuse=fuse)
+
+
+def run(job: Job, *, say: Say) -> Fused:
     """Leave FLOAT and SAVED.
 
     Raises:
@@ -34,11 +47,11 @@ def run(job: program.Fuse, *, say: Say) -> Fused:
     saved = job.folder / program.SAVED
     saving.save(
         lambda x: model(x, training=False),
-        job.shape,
+        job.fuse.shape,
         saved,
         tracked=model,
-        source=job.source,
-        answer=job.answer,
+        source=job.fuse.source,
+        answer=job.fuse.answer,
     )
     made = tf_converter.to_float(saved, say=say)
     counts = check.read(made).counts

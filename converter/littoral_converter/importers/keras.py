@@ -53,7 +53,7 @@ def run(job: Job, *, say: Say) -> Program:
     np.save(job.folder / program.ANSWERS, _answers(model, samples, say=say))
     fuse = None
     if loops.way == "fusable":
-        fuse = program.Fuse(folder=job.folder, shape=shape, source=source, answer=answer)
+        fuse = program.Fuse(shape=shape, source=source, answer=answer)
         legacy.leave(model, np.asarray(samples[: legacy.PROBED], np.float32), job.folder)
     else:
         say(Progress(stage="exporting at batch 1"))

@@ -39,10 +39,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fuse:
-    """The job of the step ``fuse``: FLOAT and SAVED of what was described in ``folder``."""
+    """What is to be fused, where legacy.leave left a description of it."""
 
-    folder: Path
-    shape: tuple[int, ...]
+    shape: tuple[int, ...]  # of one sample
     source: str  # what the input is called
     answer: str
 
