@@ -8,10 +8,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Literal
 
-Kind = Literal["prune", "cluster", "qat", "distill", "fine-tune"]
-Scope = Literal["layer", "global"]
-Structure = Literal["weights", "2:4", "block"]
-
 MAX_CLUSTERS: Final = 256
 _ALL: Final = frozenset({"step", "epochs", "learning_rate"})
 _WHERE: Final = frozenset({"layers", "skip"})
@@ -34,16 +30,16 @@ _HALF: Final = 0.5  # of each group of four, in 2:4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compress:
-    """One step. None is the default of its kind: docs/recipes.md."""
+    """One step. None is the default of its kind: docs/compressing.md."""
 
-    step: Kind
+    step: Literal["prune", "cluster", "qat", "distill", "fine-tune"]
     epochs: int | None = None  # else training.epochs
     learning_rate: float | None = None  # at the beginning; it falls to 0
     layers: tuple[str, ...] = ()  # only these, by name or pattern; none: all that have weights
     skip: tuple[str, ...] = ()  # not these
     sparsity: float | None = None  # prune: fraction of the weights that become 0
-    scope: Scope | None = None  # prune: the same fraction of each layer, or of all together
-    structure: Structure | None = None  # prune: which weights fall together
+    scope: Literal["layer", "global"] | None = None  # prune: a fraction of each, or of all
+    structure: Literal["weights", "2:4", "block"] | None = None  # prune: what falls together
     block: tuple[int, ...] = ()  # prune: inputs and outputs of a block
     ramp: float | None = None  # prune: part of the training in which sparsity grows
     clusters: int | None = None  # cluster: different weights that are left in a layer
