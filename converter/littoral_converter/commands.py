@@ -30,8 +30,8 @@ _PATH: Any = click.Path(path_type=Path)
 @click.argument("model", type=_PATH)
 @click.option("-o", "--out", type=_PATH, required=True, help="The bundle's folder, to be made.")
 @click.option("--recipe", "recipe_path", type=_PATH, help="TOML; docs/recipes.md lists all of it.")
-@click.option("--calibration", type=_PATH, help="Samples to learn INT8 ranges from: .npz or .npy.")
-@click.option("--evaluation", type=_PATH, help="Samples to judge by: .npz with x, and y if known.")
+@click.option("--calibration", type=_PATH, help="Samples to learn INT8 ranges from.")
+@click.option("--evaluation", type=_PATH, help="Samples to judge by, with their classes.")
 @click.option("--training", type=_PATH, help="Samples to train on, for a recipe that compresses.")
 @click.option("--target", default="cpu", show_default=True, help="What to build for, by commas.")
 @click.option("--name", help="The model's name on devices  [default: the recipe's or the file's].")
@@ -39,6 +39,7 @@ _PATH: Any = click.Path(path_type=Path)
 @click.option("--label", help="The version as people say it  [default: the release].")
 @click.option("--labels", type=_PATH, help="The names of the classes: text, one a line.")
 @click.option("--force", is_flag=True, help="Replace the bundle that is at OUT.")
+@click.option("--no-cache", is_flag=True, help="Do every step, also if it was done before.")
 @JSON
 def convert(
     *,
@@ -54,17 +55,19 @@ def convert(
     label: str | None,
     labels: Path | None,
     force: bool,
+    no_cache: bool,
     as_json: bool,
 ) -> None:
     """Convert MODEL to INT8 TFLite, judge it, and write a bundle.
 
     MODEL is a .keras or HDF5 file of Keras 2 or 3, a folder of a SavedModel, an .onnx, a .pt2 of
-    torch.export.save, or a .tflite.
+    torch.export.save, or a .tflite. Samples are an .npz (x, y) or .npy, a folder of pictures
+    (sub-folder = class, or labels.csv), or TFRecords.
     """
     for package in ("tensorflow", "keras"):  # the children that import them are no place to say so
         if find_spec(package) is None:
             raise MissingExtraError("'littoral convert'", extra="converter", missing=package)
-    from littoral_converter import recipe
+    from littoral_converter import cache, recipe
     from littoral_converter.convert import Order
     from littoral_converter.convert import convert as run
 
@@ -82,6 +85,7 @@ def convert(
         release=release,
         label=label,
         force=force,
+        cache=None if no_cache else cache.opened(),
     )
     with stoppable(), progress(shown=not as_json and sys.stderr.isatty()) as say:
         report = run(order, say=say)

@@ -4,7 +4,6 @@ The deeds are other modules'; the native ones run in children (littoral_converte
 """
 
 import re
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,9 @@ from littoral_converter import (
     release,
     source,
     worker,
+    workshop,
 )
+from littoral_converter.cache import Cache
 from littoral_converter.data import Data
 from littoral_converter.edgetpu import target
 from littoral_converter.evidence import moment
@@ -60,6 +61,7 @@ class Order:
     release: int = 1
     label: str | None = None
     force: bool = False
+    cache: Cache | None = None  # of steps that were done before
 
 
 def convert(order: Order, *, say: worker.Say) -> Report:
@@ -76,8 +78,8 @@ def convert(order: Order, *, say: worker.Say) -> Report:
     model = source.detect(order.model)
     _check_data(order)
     labels = data.read_labels(order.labels) if order.labels else None
-    with tempfile.TemporaryDirectory(prefix="littoral-convert-") as folder:
-        shop = Workshop(folder=Path(folder), limits=wanted.limits, say=say)
+    with workshop.place() as folder:
+        shop = Workshop(folder=folder, limits=wanted.limits, say=say, cache=order.cache)
         learned, judged = _data(order, shop, model, labels)
         labels = labels or (judged or learned).labels
         ready, compression = compressing.compress(

@@ -70,6 +70,15 @@ _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a step took; ``cached``: at an earlier time, for it was not done again."""
+
+    seconds: float
+    peak_bytes: int
+    cached: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """What a step is doing; ``of`` is 0 where it cannot be counted."""
 
@@ -77,17 +86,11 @@ class Progress:
     done: int = 0
     of: int = 0
     hint: str = ""  # what to think of if the process ends here
+    step: str = ""  # what people call the step
+    cost: Cost | None = None  # of a step that has ended
 
 
 Say = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What a step took."""
-
-    seconds: float
-    peak_bytes: int
 
 
 def environment(folder: Path) -> dict[str, str]:

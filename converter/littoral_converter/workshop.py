@@ -1,6 +1,11 @@
 """A folder in which the steps of one conversion work, and what each of them cost."""
 
-from dataclasses import dataclass, field
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,7 +14,10 @@ from numpy.typing import NDArray
 
 from littoral.durable import storage_errors
 from littoral_converter import worker
+from littoral_converter.cache import Cache, look
+from littoral_converter.fingerprint import Fingerprints
 from littoral_converter.recipe import Limits
+from littoral_converter.terminal import undisturbed
 
 T = TypeVar("T")
 
@@ -19,19 +27,42 @@ class Workshop:
     folder: Path
     limits: Limits
     say: worker.Say
+    cache: Cache | None = None
     costs: dict[str, worker.Cost] = field(default_factory=dict)  # by what was done
+    _fingerprints: Fingerprints = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._fingerprints = Fingerprints(self.folder)
 
     def do(self, step: str, job: object, result: type[T], *, name: str) -> T:
-        """Run ``step`` in a child, and keep its cost as ``name``'s.
+        """Run ``step`` in a child, or take what it gave before; keep its cost as ``name``'s.
 
         Raises:
             LittoralError: What worker.run raises.
 
         """
-        found, self.costs[name] = worker.run(
-            step, job, result, folder=self.folder, limits=self.limits, say=self.say
-        )
+        say = partial(self._say, name)
+        found, cost = self._once(step, job, result, say=say)
+        self.costs[name] = cost
+        self.say(worker.Progress(stage="done", step=name, cost=cost))
         return found
+
+    def _once(
+        self, step: str, job: object, result: type[T], *, say: worker.Say
+    ) -> tuple[T, worker.Cost]:
+        key = None if self.cache is None else self._fingerprints.of(step, job)
+        if self.cache is None or key is None:
+            return worker.run(step, job, result, folder=self.folder, limits=self.limits, say=say)
+        kept = self.cache.take(key, result, self.folder)
+        if kept is not None:
+            return kept[0], replace(kept[1], cached=True)
+        before = look(self.folder)
+        found, cost = worker.run(step, job, result, folder=self.folder, limits=self.limits, say=say)
+        self.cache.put(key, found, cost, folder=self.folder, before=before)
+        return found, cost
+
+    def _say(self, name: str, said: worker.Progress) -> None:
+        self.say(replace(said, step=name))
 
     def keep(self, name: str, values: NDArray[Any]) -> Path:
         """Put ``values`` where a child finds them: a file that is mapped here gets a second name.
@@ -65,3 +96,17 @@ class Workshop:
         path = Path(str(values.filename))
         whole = path.parent == self.folder and path.stat().st_size == values.offset + values.nbytes
         return path if whole else None
+
+
+@contextmanager
+def place() -> Iterator[Path]:
+    """Yield a folder to work in, of which nothing is left, however the work ends."""
+    made: str | None = None
+    try:
+        with undisturbed():
+            made = tempfile.mkdtemp(prefix="littoral-convert-")
+        yield Path(made)
+    finally:
+        if made is not None:
+            with undisturbed():
+                shutil.rmtree(made, ignore_errors=True)
