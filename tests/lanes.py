@@ -13,7 +13,26 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 MACHINE: Final = "this machine, booted a second time, and the packages, built once"
 LANES: Final = {"tests/packaging/": MACHINE}
-LONG: Final = (MACHINE, "tests/boot/test_boot.py")  # the longest first
+LONG: Final = (  # more than half a minute by itself, the longest first
+    "tests/boot/test_boot.py",
+    MACHINE,
+    "tests/agent/test_lives.py",
+    "tests/test_story_faults.py",
+    "tests/faults/test_network.py",
+    "tests/agent/test_with_console.py",
+    "tests/console/test_crash.py",
+    "tests/console/test_broker.py",
+    "tests/console/test_disks.py",
+    "tests/console/test_postgresql.py",
+    "tests/faults/test_attacks.py",
+    "tests/console/test_bucket.py",
+    "tests/test_demo.py",
+    "tests/test_benchmarks.py",
+    "tests/serve/test_starting.py",
+    "tests/serve/test_trial.py",
+    "tests/faults/test_crash.py",
+    "tests/faults/test_kills.py",
+)
 
 
 def lane(nodeid: str) -> str:
