@@ -29,12 +29,15 @@ def statement(
     started: datetime,
     finished: datetime,
 ) -> bytes:
-    """Return the statement about ``files``; those named by ``byproducts`` are no subjects."""
-    aside = frozenset(byproducts)
+    """Return the statement about ``files`` and exports; ``byproducts`` are no subjects."""
+    aside, rows = frozenset(byproducts), sorted(files.items())
     return records.to_json(
         {
             "_type": STATEMENT,
-            "subject": [_file(name, files[name]) for name in sorted(files) if name not in aside],
+            "subject": [
+                *(_file(name, file.sha256) for name, file in rows if name not in aside),
+                *(_file(one.path, one.sha256) for export in report.exports for one in export.files),
+            ],
             "predicateType": PREDICATE,
             "predicate": {
                 "buildDefinition": {
@@ -55,7 +58,9 @@ def statement(
                         "version": {"littoral": report.software["littoral"]},
                     },
                     "metadata": {"startedOn": _time(started), "finishedOn": _time(finished)},
-                    "byproducts": [_file(name, files[name]) for name in sorted(aside)],
+                    "byproducts": [
+                        _file(name, file.sha256) for name, file in rows if name in aside
+                    ],
                 },
             },
         }
@@ -88,8 +93,8 @@ def _given(role: str, given: Given) -> dict[str, Any]:
     }
 
 
-def _file(name: str, file: File) -> dict[str, Any]:
-    return {"name": name, "digest": {"sha256": file.sha256}}
+def _file(name: str, sha256: str) -> dict[str, Any]:
+    return {"name": name, "digest": {"sha256": sha256}}
 
 
 def _time(moment: datetime) -> str:

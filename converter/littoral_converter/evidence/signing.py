@@ -33,6 +33,7 @@ _STATEMENT: Final = "https://in-toto.io/Statement/v1"
 _PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 _LEFT_OUT: Final = (manifest.NAME, SIGNATURE)
 _MAX_CHAIN: Final = 64 * 1024
+_MAX_REPORT: Final = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,21 +97,39 @@ def _digests(folder: Path, held: Manifest) -> Iterator[tuple[str, str]]:
     """Walk the names and digests of what is signed, in order, after reading every file."""
     named = {name: file.sha256 for name, file in held.files.items() if name not in _LEFT_OUT}
     named |= {e.sha256: e.sha256 for file in held.files.values() for e in file.encodings}
+    named |= _exported(folder, held)
     with storage_errors(folder):
-        there = {path.name for path in folder.iterdir()} - {*_LEFT_OUT}
+        there = {
+            path.relative_to(folder).as_posix()
+            for path in folder.rglob("*")
+            if path.is_symlink() or not path.is_dir()
+        } - {*_LEFT_OUT}
         for name in sorted(there - named.keys()):
             raise MisuseError(
                 f"{folder / name} is not in the manifest, and verifiers count every file; take it "
                 "out of the bundle"
             )
         for name, sha256 in sorted(named.items()):
-            if name not in there:
+            if name not in there or (folder / name).is_symlink():
                 raise MisuseError(f"{folder / name} is missing; convert the model again")
             with (folder / name).open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != sha256:
                 raise HashError(str(folder / name), signed=sha256, found=found)
             yield name, sha256
+
+
+def _exported(folder: Path, held: Manifest) -> dict[str, str]:
+    """Return what lies beside the manifest's files by the report's word, and its digests."""
+    if held.report_data is None:
+        return {}
+    path = folder / held.report_data
+    with storage_errors(path), path.open("rb") as file:
+        data = file.read(_MAX_REPORT)
+    if (found := hashlib.sha256(data).hexdigest()) != held.files[path.name].sha256:
+        raise HashError(str(path), signed=held.files[path.name].sha256, found=found)
+    exports = json.loads(data).get("exports", [])
+    return {one["path"]: one["sha256"] for export in exports for one in export["files"]}
 
 
 def _statement(model: str, digests: Mapping[str, str]) -> bytes:

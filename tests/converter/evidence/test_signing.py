@@ -1,5 +1,7 @@
 """The signature of a bundle, judged by the verifier that OpenSSF publishes."""
 
+import dataclasses
+import hashlib
 import json
 import shutil
 import subprocess
@@ -19,6 +21,7 @@ from littoral.bundle.manifest import Manifest
 from littoral.errors import HashError, MisuseError, StorageError
 from littoral.trust import keyfiles
 from littoral.trust.keys import load_private
+from littoral_converter import bundle as writing
 from littoral_converter.evidence import signing
 
 
@@ -130,6 +133,30 @@ def test_what_is_not_as_the_manifest_says_is_not_signed(bundle: Path, key: Path)
     with pytest.raises(HashError, match="model-int8"):
         signing.sign(bundle, key)
     assert not (bundle / "model.sig").exists()
+
+
+def test_what_was_exported_for_others_is_signed_with_the_rest(
+    bundle: Path, key: Path, tmp_path: Path
+) -> None:
+    """Those who take it have no manifest that devices believe: it is for them that this is."""
+    page = bundle / "browser" / "index.html"
+    page.parent.mkdir()
+    page.write_text("<p>a page</p>")
+    report = json.loads((bundle / "report.json").read_text())
+    digest = hashlib.sha256(page.read_bytes()).hexdigest()
+    file = {"path": "browser/index.html", "bytes": 13, "sha256": digest}
+    report["exports"] = [{"target": "browser", "use": "open it", "files": [file], "notes": []}]
+    held = Manifest.from_json((bundle / "manifest.json").read_bytes())
+    added = writing.add(bundle, {"report.json": json.dumps(report).encode()})
+    writing.seal(bundle, dataclasses.replace(held, files=held.files | added))
+    signing.sign(bundle, key)
+    public = ("--public_key", tmp_path / "models.pub")
+    assert verified(bundle, "key", *public)[0]
+    page.write_text("<p>another</p>")
+    good, words = verified(bundle, "key", *public)
+    assert (good, "browser/index.html" in words) == (False, True)
+    with pytest.raises(HashError, match=r"index\.html"):
+        signing.sign(bundle, key)
 
 
 def test_a_key_that_no_verifier_takes_is_refused_with_the_way_out(
