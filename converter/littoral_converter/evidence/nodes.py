@@ -23,12 +23,17 @@ class Node:
 
 
 def of(model: Graph, *, edgetpu: bool, compiled: Graph | None = None) -> tuple[Node, ...]:
-    """Return the nodes of ``model``; ``compiled`` is what an Edge TPU's compiler made of it."""
+    """Return the nodes of ``model``; ``compiled`` is what an Edge TPU's compiler made of it.
+
+    What works on constants alone (weights that are made floats again) is done once and is no node.
+    """
     main = model.main
-    if len(main.operators) > MOST:
+    flows = _flows(main)
+    if len(flows) > MOST:
         return ()
     left = _left(model, compiled) if edgetpu else {}
-    maker = {k: i for i, o in enumerate(main.operators) for k in o.outputs}
+    maker = {k: n for n, i in enumerate(flows) for k in main.operators[i].outputs}
+    every = ((i, main.operators[i]) for i in flows)
     return tuple(
         Node(
             operator=operator.name,
@@ -42,8 +47,18 @@ def of(model: Graph, *, edgetpu: bool, compiled: Graph | None = None) -> tuple[N
             ),
             left=left.get(i),
         )
-        for i, operator in enumerate(main.operators)
+        for i, operator in every
     )
+
+
+def _flows(graph: Subgraph) -> tuple[int, ...]:
+    """Return the operators that what comes in flows through."""
+    wet, found = set(graph.inputs), []
+    for i, operator in enumerate(graph.operators):
+        if not wet.isdisjoint(operator.inputs):
+            wet.update(operator.outputs)
+            found.append(i)
+    return tuple(found)
 
 
 def _left(model: Graph, compiled: Graph | None) -> dict[int, str]:
