@@ -48,9 +48,7 @@ def digits(folder: Path) -> None:
 
 def strange(folder: Path) -> None:
     """Save models that cannot be converted, each for a reason of its own."""
-    keras.Sequential(
-        [keras.Input((12, 6)), layers.LSTM(8), layers.Dense(4, activation="softmax")]
-    ).save(folder / "lstm.keras")
+    loops(folder)
     tokens = keras.Input((12, 6))
     mixed = layers.LayerNormalization()(layers.MultiHeadAttention(2, 8)(tokens, tokens) + tokens)
     pooled = layers.GlobalAveragePooling1D()(layers.Dense(16, activation="gelu")(mixed))
@@ -70,6 +68,20 @@ def strange(folder: Path) -> None:
     np.save(folder / "series.npy", rng.random((120, 12, 6), dtype=np.float32))
     np.save(folder / "pictures.npy", rng.random((120, 16, 16, 3), dtype=np.float32))
     np.save(folder / "vectors.npy", rng.random((120, 4), dtype=np.float32))
+
+
+def loops(folder: Path) -> None:
+    """Save models with recurrent layers, each converted in its own way."""
+    kinds = {
+        "lstm": [layers.LSTM(8)],
+        # tf-keras, which would make one operator of the LSTM, has no such normalization.
+        "unfusable": [layers.RMSNormalization(), layers.LSTM(8)],
+        "masked": [layers.Masking(), layers.GRU(8)],
+    }
+    for name, first in kinds.items():
+        keras.Sequential(
+            [keras.Input((12, 6)), *first, layers.Dense(4, activation="softmax")]
+        ).save(folder / f"{name}.keras")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from littoral.bundle.manifest import Manifest
 @pytest.mark.parametrize(
     "case",
     [
-        ("lstm", "series", r"found 3: loops and conditions cannot be quantized.*\[conversion\]"),
+        ("masked", "series", r"layer 'masking' masks steps.*kind = \"dynamic\" \[conversion\]"),
         ("attention", "series", r"not fully integer: .*1 NEG.*allow_float.*\[conversion\]"),
         ("dynamic", "pictures", r"\[\?, \?, 3\].*\[input\] shape = \[16, 16, 3\] \[conversion\]"),
         ("lambda", "vectors", r"Lambda layer holds Python code.*\[conversion\]"),

@@ -19,6 +19,7 @@ Wanted = Literal["fuse", "unroll", "keep"]
 
 _LOOPS: Final = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 _MOST: Final = 256  # time steps, all layers': beyond, operators are tens of thousands
+_SHAPES: Final = frozenset({"batch_shape", "batch_input_shape"})  # as Keras 3 and 2 call it
 # With these TensorFlow's converter knows an LSTM as such.
 _FUSED: Final = {
     "activation": "tanh",
@@ -97,12 +98,11 @@ def unrolled(told: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
     """Return ``told`` with its loops written out, for samples of ``shape``."""
     made = copy.deepcopy(told)
     for layer in _layers(made):
-        config = layer["config"]
         if layer["class_name"] in _LOOPS:
-            config["unroll"] = True
-        for key in ("batch_shape", "batch_input_shape"):
-            if layer["class_name"] == "InputLayer" and key in config:
-                config[key] = [config[key][0], *shape]
+            layer["config"]["unroll"] = True
+    for layer in made["config"]["layers"]:  # a model within the model may take something else
+        for key in _SHAPES & layer["config"].keys():
+            layer["config"][key] = [layer["config"][key][0], *shape]
     return made
 
 
