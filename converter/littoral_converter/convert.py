@@ -71,7 +71,7 @@ def convert(order: Order, *, say: worker.Say) -> Report:
         LittoralError: Which one, and its words, say what to do.
 
     """
-    _check_targets(order.targets)
+    _check_targets(order)
     asked = Asked(targets=order.targets, started=moment.now())
     bundle.check_place(order.out, force=order.force)
     name, wanted = _name(order), order.recipe
@@ -117,8 +117,13 @@ def convert(order: Order, *, say: worker.Say) -> Report:
             )
 
 
-def _check_targets(targets: tuple[str, ...]) -> None:
-    for name in targets:
+def _check_targets(order: Order) -> None:
+    kind = order.recipe.quantize.kind
+    if "edgetpu" in order.targets and kind != "int8":
+        raise MisuseError(
+            f'an Edge TPU runs int8 alone; the recipe says [quantize] kind = "{kind}"'
+        )
+    for name in order.targets:
         if name not in TARGETS:
             raise MisuseError(f"no target {name!r}; there are: {', '.join(TARGETS)}")
 

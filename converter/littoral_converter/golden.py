@@ -14,6 +14,7 @@ _COUNT: Final = 32
 _FEWEST: Final = 8
 _BYTES: Final = 2 * MiB  # every device fetches them
 _NEAR_TIE: Final = 0.25  # of all golden vectors
+_STEPS: Final = 255
 _LEAST_MARGIN: Final = 3  # steps: below, one rounding step either way may turn the answer
 
 
@@ -57,7 +58,7 @@ def usual(input_bytes: int) -> int:
 def choose(answers: NDArray[Any], *, count: int, ranked: bool) -> NDArray[np.int64]:
     """Return the indices of at most ``count`` samples, ascending, the same every time.
 
-    ``answers`` are the INT8 model's, as stored, [n, …]. ``ranked``: the largest one means
+    ``answers`` are the model's, as stored, [n, …]. ``ranked``: the largest one means
     something. A quarter are those nearest to a tie, but not so near that another processor's
     rounding decides; the rest take turns among the answered classes, evenly spread.
     """
@@ -66,7 +67,7 @@ def choose(answers: NDArray[Any], *, count: int, ranked: bool) -> NDArray[np.int
         return np.arange(n)
     if not ranked:
         return np.unique(np.linspace(0, n - 1, count).astype(np.int64))
-    flat = np.sort(answers.reshape(n, -1).astype(np.int64), axis=1)
+    flat = np.sort(_in_steps(answers.reshape(n, -1)), axis=1)
     margin = flat[:, -1] - flat[:, -2]
     order = np.argsort(margin, kind="stable")
     near = [int(i) for i in order if margin[i] >= _LEAST_MARGIN][: int(count * _NEAR_TIE)]
@@ -77,6 +78,13 @@ def choose(answers: NDArray[Any], *, count: int, ranked: bool) -> NDArray[np.int
             break
         chosen[i] = None
     return np.sort(np.array(list(chosen), np.int64))
+
+
+def _in_steps(answers: NDArray[Any]) -> NDArray[np.int64]:
+    """Return ``answers`` as whole steps; those in floating point as eight bits would have them."""
+    if answers.dtype.kind == "f":
+        answers = np.rint(answers * (_STEPS / max(float(np.ptp(answers)), 1e-30)))
+    return answers.astype(np.int64)
 
 
 def _in_turn(top: NDArray[np.int64], clear: NDArray[np.bool_]) -> list[int]:

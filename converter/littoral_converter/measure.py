@@ -58,6 +58,15 @@ class Measured:
         return self.ran.outputs[0]
 
     @property
+    def variant(self) -> str:
+        """Return what the model that runs on processors is called in the bundle."""
+        return f"cpu-{self.built.quantized.kind}"
+
+    @property
+    def file(self) -> str:
+        return f"model-{self.built.quantized.kind}.tflite"
+
+    @property
     def ranked(self) -> bool:
         """Whether the largest output means something."""
         return self.task == "classification"

@@ -22,7 +22,6 @@ from littoral_converter.targets import exports
 from littoral_converter.targets.building import Outputs
 from littoral_converter.workshop import Workshop
 
-MODEL: Final = "model-int8.tflite"
 GOLDEN_INPUTS: Final = "golden-inputs.bin"
 GOLDEN_OUTPUTS: Final = "golden-outputs.bin"
 LABELS: Final = "labels.txt"
@@ -31,7 +30,6 @@ REPORT: Final = "report.html"
 REPORT_DATA: Final = "report.json"
 BOM: Final = "bom.json"
 PROVENANCE: Final = "provenance.json"
-VARIANT: Final = "cpu-int8"
 HARDWARE: Final[tuple[manifest.Hardware, ...]] = ("cpu-x86_64", "cpu-aarch64", "cpu-armv7l")
 
 
@@ -80,7 +78,7 @@ def write(
         seen=seen,
         tpu=None if tpu is None else tpu.about,
         variants=(
-            reporting.compiled(found, name=VARIANT, file=MODEL),
+            reporting.compiled(found, name=found.variant, file=found.file),
             *(ready.about for ready in outputs.variants),
         ),
         exports=tuple(exports.placed(outputs.exports, folder)),
@@ -103,7 +101,7 @@ def _models(
     found: Measured, vectors: Golden, tpu: target.Built | None, beside: Outputs
 ) -> dict[str, bytes]:
     """Return what devices run, and what they prove it by."""
-    files = {MODEL: found.int8, GOLDEN_INPUTS: vectors.inputs, GOLDEN_OUTPUTS: vectors.outputs}
+    files = {found.file: found.int8, GOLDEN_INPUTS: vectors.inputs, GOLDEN_OUTPUTS: vectors.outputs}
     if tpu is not None and tpu.model is not None:
         files[target.MODEL] = tpu.model
     for ready in beside.variants:
@@ -144,7 +142,7 @@ def _prove(
 ) -> tuple[Selftest, Figures]:
     """Run the golden vectors as a device will; return the self-test, and how it went here."""
     job = litert.Prove(
-        model=folder / MODEL,
+        model=folder / found.file,
         inputs=folder / GOLDEN_INPUTS,
         outputs=folder / GOLDEN_OUTPUTS,
         count=count,
@@ -202,7 +200,7 @@ def _manifest(
         memory_bytes=wanted.requires.memory_bytes,
     )
     variants: tuple[Variant, ...] = (
-        Variant(id=VARIANT, engine="tflite", files=(MODEL,), requires=requires),
+        Variant(id=found.variant, engine="tflite", files=(found.file,), requires=requires),
     )
     if tpu is not None and tpu.model is not None:
         variants = (target.variant(tpu, requires), *variants)

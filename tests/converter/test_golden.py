@@ -81,3 +81,12 @@ def test_large_inputs_get_fewer_vectors_for_they_are_sent_to_every_device() -> N
     assert golden.usual(64) == 32
     assert golden.usual(224 * 224 * 3) == 13
     assert golden.usual(1024 * 1024 * 3) == 8
+
+
+def test_answers_in_floating_point_are_chosen_as_their_steps_would_be() -> None:
+    rng = np.random.default_rng(3)
+    stored = rng.integers(-128, 128, (300, 5)).astype(np.int8)
+    real = stored.astype(np.float32) * np.float32(0.01)
+    stored[0], real[0] = (-128, 127, 0, 0, 0), (-1.28, 1.27, 0, 0, 0)  # the whole range is there
+    chosen = golden.choose(stored, count=32, ranked=True)
+    assert np.array_equal(golden.choose(real, count=32, ranked=True), chosen)

@@ -9,13 +9,14 @@ from littoral_converter.ptq.usage import Use
 
 _LARGE: Final = 4  # dimensions: what most kernels began with
 _LARGER: Final = 5
+_DEPTHS: Final = {"INT8": {"INT8": 3, "INT4": 7}, "INT16": {"INT8": 5, "INT16": 5}}
 INTEGER: Final = {"INT8": 2, "INT16": 3}
 NARROW: Final = {"INT8": 2}
 
 
 def conv(use: Use) -> int:
-    if use.types(("INT16", "INT8"), "INT16") and use.option("quantizedBiasType"):
-        return 8
+    if use.inputs[0] == "INT16":  # for TensorFlow 1, though kernels know it since 4
+        return 8 if use.option("quantizedBiasType") else 4
     if use.shapes[0] and use.shapes[0][3] != use.shapes[1][3]:
         return 6  # in groups
     if use.hybrid:
@@ -26,8 +27,8 @@ def conv(use: Use) -> int:
 def depthwise(use: Use) -> int:
     if use.hybrid:
         return 6 if use.per_channel(3) else 4
-    if use.inputs[0] == "INT8":
-        return {"INT8": 3, "INT4": 7}.get(use.inputs[1] or "", 1)
+    if use.inputs[0] in _DEPTHS:
+        return _DEPTHS[use.inputs[0]].get(use.inputs[1] or "", 1)
     dilated = use.option("dilationWFactor") != 1 or use.option("dilationHFactor") != 1
     return 2 if dilated else 1
 
@@ -42,7 +43,7 @@ def dense(use: Use) -> int:  # noqa: PLR0911 (as many as there are)
         return 11
     if use.sparse:
         return 8
-    if use.types(("INT16", "INT16"), "INT16"):
+    if use.inputs[0] == "INT16":
         return 7
     if len(use.inputs) == 2:  # noqa: PLR2004 (there is no third, the bias)
         return 6
