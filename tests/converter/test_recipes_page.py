@@ -35,6 +35,7 @@ def test_the_example_shows_the_defaults() -> None:
     """But for what has none, and what is only an example."""
     examples = {"model", "label", "task", "input", "output", "compress"}
     unset = {
+        "steps": ["relax", "ranges", "rounding", "equalise"],
         "x": "image/encoded",
         "y": "image/class/label",
         "data": "train.npz",
