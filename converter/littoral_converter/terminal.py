@@ -1,10 +1,10 @@
 """What a long command does at a terminal: it says what it is at, and ends leaving nothing."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from littoral_converter.worker import Progress as Said
     from littoral_converter.worker import Say
 
+Handler = Callable[[int, FrameType | None], Any] | int | None
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -19,7 +20,8 @@ _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def stoppable() -> Iterator[None]:
     """Let SIGTERM and a closed terminal end the work as Ctrl-C does: with nothing left of it.
 
-    The first word is enough: another one would only disturb the clearing away.
+    The first word is enough: another one would only disturb the clearing away, and is not heard
+    any more while this process lives.
     """
 
     def stop(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -33,9 +35,17 @@ def stoppable() -> Iterator[None]:
             signal.signal(end, stop)
     try:
         yield
-    finally:
-        for end, was in before.items():
-            signal.signal(end, was)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        _restore(before)
+        raise
+    _restore(before)
+
+
+def _restore(before: Mapping[signal.Signals, Handler]) -> None:
+    for end, was in before.items():
+        signal.signal(end, was)
 
 
 @contextmanager

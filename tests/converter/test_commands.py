@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_people_get_a_table_and_the_way_to_the_report(
         "--calibration", models / "train.npz", "--evaluation", models / "test.npz",
     )  # fmt: skip
     assert ran.code == 0, ran.err
-    assert re.fullmatch(r"([\w ]+: (from the cache, it took )?[\d.]+ s\n)+", ran.err), ran.err
+    assert re.fullmatch(r"([\w -]+: (from the cache, it took )?[\d.]+ s\n)+", ran.err), ran.err
     assert "digits:2" in ran.out
     assert re.search(r"accuracy .*%.*%", ran.out)
     assert f"report: {out / 'report.html'}" in ran.out
@@ -59,26 +60,67 @@ def test_debug_shows_what_the_child_wrote(models: Path, littoral: Littoral, tmp_
     assert "littoral.errors.ConversionError" in ran.err
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_it_can_be_stopped_and_leaves_nothing(
-    models: Path, tmp_path: Path, sent: signal.Signals
+@pytest.mark.parametrize(
+    ("moment", "sent", "more"),
+    [
+        ("*/read-data.log", signal.SIGINT, ["--no-cache"]),
+        ("*/import-keras.log", signal.SIGTERM, ["--no-cache"]),
+        ("*/import-keras.log", signal.SIGINT, ["--no-cache"]),
+        ("*/quantize.log", signal.SIGINT, ["--recipe", "seed.toml"]),
+        ("*/run.log", signal.SIGHUP, []),
+        ("*/prove.log", signal.SIGINT, []),
+        (".out.*.new", signal.SIGINT, []),
+    ],
+)
+@pytest.mark.usefixtures("digits")
+def test_it_can_be_stopped_at_any_moment_and_leaves_nothing(
+    models: Path, tmp_path: Path, moment: str, sent: signal.Signals, more: Any
 ) -> None:
-    command = [sys.executable, "-m", "littoral", "convert", str(models / "digits.keras"),
-        "-o", str(tmp_path / "out"), "--calibration", str(models / "train.npz")]  # fmt: skip
-    with subprocess.Popen(command, env=os.environ | {"TMPDIR": str(tmp_path)}) as process:
-        wait_for(lambda: children(process.pid) != [])
-        (child,) = children(process.pid)
+    """And somebody who is impatient says it twice. What was converted before makes it quick."""
+    (models / "seed.toml").write_text("[calibration]\nseed = 7\n")
+    command = [
+        *(sys.executable, "-m", "littoral", "convert", "digits.keras", "-o", tmp_path / "out"),
+        *("--calibration", "train.npz", "--evaluation", "test.npz", *more),
+    ]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, cwd=models) as process:
+        wait_for(lambda: list(tmp_path.glob(moment)) != [], 60)
+        born = children(process.pid)
         process.send_signal(sent)
-        assert process.wait(10) == 130
-    wait_for(lambda: not Path(f"/proc/{child}").exists())
+        time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+    wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in born))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("digits")
+def test_what_did_not_change_is_not_done_again(
+    models: Path, littoral: Littoral, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[calibration]\nseed = 3\n[selftest]\ncount = 16\n")
+    given = ("convert", models / "digits.keras", "--json", "--calibration", models / "train.npz",
+        "--evaluation", models / "test.npz")  # fmt: skip
+    first = littoral(*given, "-o", tmp_path / "first", "--recipe", recipe)
+    assert re.search(r"read the model: from the cache, it took [\d.]+ s\n", first.err)
+    assert re.search(r"quantize: [\d.]+ s\n", first.err), "other samples, so another model"
+    recipe.write_text("[calibration]\nseed = 3\n[selftest]\ncount = 8\n")
+    again = littoral(*given, "-o", tmp_path / "again", "--recipe", recipe)
+    assert "quantize: from the cache" in again.err
+    made = (tmp_path / "first/model-int8.tflite").read_bytes()
+    assert (tmp_path / "again/model-int8.tflite").read_bytes() == made
+    steps = json.loads((tmp_path / "again/report.json").read_text())["steps"]
+    cached = {name for name, cost in steps.items() if cost["cached"]}
+    assert cached == {"read the model", "quantize"}
 
 
 def test_a_killed_command_takes_its_child_along(models: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "littoral", "convert", str(models / "digits.keras"),
-        "-o", str(tmp_path / "out"), "--calibration", str(models / "train.npz")]  # fmt: skip
+        "--no-cache", "-o", str(tmp_path / "out"),
+        "--calibration", str(models / "train.npz")]  # fmt: skip
     with subprocess.Popen(command, env=os.environ | {"TMPDIR": str(tmp_path)}) as process:
-        wait_for(lambda: list(tmp_path.glob("*/import-keras.log")) != [])
+        wait_for(lambda: list(tmp_path.glob("*/import-keras.log")) != [], 30)
         time.sleep(0.5)  # it has told the kernel by then
         (child,) = children(process.pid)
         process.kill()
@@ -91,8 +133,8 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in text.split()]
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -160,7 +160,7 @@ def test_the_same_samples_give_the_same_model(
 ) -> None:
     """And without samples to judge by, accuracy and agreement are unknown, and said to be."""
     ran = littoral(
-        "convert", models / "digits.keras", "-o", tmp_path / "again", "--json",
+        "convert", models / "digits.keras", "-o", tmp_path / "again", "--json", "--no-cache",
         "--calibration", models / "train.npz",
     )  # fmt: skip
     (first,), (again,) = digits.said["variants"], ran.json["variants"]
