@@ -3,9 +3,11 @@
 tf-keras computes the true answers.
 """
 
+import json
 import zipfile
 import zlib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +15,7 @@ import numpy as np
 
 from littoral import records
 from littoral.errors import ConversionError, MalformedError
-from littoral_converter.importers import hdf5, program, saving
+from littoral_converter.importers import hdf5, program, recurrent, saving
 from littoral_converter.importers.program import Job, Program
 from littoral_converter.tf_converter import one_line, to_float
 from littoral_converter.worker import Progress, Say
@@ -38,11 +40,11 @@ def run(job: Job, *, say: Say) -> Program:
 
         return keras.run(job, say=say)
     if not legacy:
-        _check_archive(job.model)
+        check_archive(job.model)
     return _run(job, suffix="h5" if legacy else "keras", say=say)
 
 
-def _check_archive(path: Path) -> None:
+def check_archive(path: Path) -> None:
     """Refuse code in a .keras file before tf-keras sees it."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -61,18 +63,22 @@ def _run(job: Job, *, suffix: str, say: Say) -> Program:
     import tf_keras
 
     say(Progress(stage="loading the model"))
-    model = _load(tf_keras, job, suffix)
+    model = load(tf_keras, job, suffix)
     samples = np.load(job.samples, mmap_mode="r")
     declared = _declared(model)
     shape = program.fixed(declared[1:], job.shape, seen=job.seen)
     saving.check(job, shape, samples)
+    told = json.loads(model.to_json())
+    loops = recurrent.choose(told, shape, job.loops)
+    whole = loops.way == "unrolled"
+    made = recurrent.rebuilt(tf_keras, model, told, shape) if whole else model
     say(Progress(stage="exporting at batch 1"))
     saved = job.folder / program.SAVED
     saving.save(
-        lambda x: model(x, training=False),
+        lambda x: made(x, training=False),
         shape,
         saved,
-        tracked=model,
+        tracked=made,
         source=saving.name(job.input_name, model.inputs[0].name, otherwise="input"),
         answer=saving.name(job.output_name, model.layers[-1].name, otherwise="output"),
     )
@@ -89,10 +95,12 @@ def _run(job: Job, *, suffix: str, say: Say) -> Program:
         layers=dict(sorted(Counter(type(layer).__name__ for layer in _layers(model)).items())),
         software=saving.software(tensorflow=tf.__version__, tf_keras=tf_keras.__version__),
         saved=True,
+        # Exported by tf-keras, what can be one operator is one.
+        loops=replace(loops, way="fused") if loops.way == "fusable" else loops,
     )
 
 
-def _load(tf_keras: Any, job: Job, suffix: str) -> Any:  # noqa: ANN401
+def load(tf_keras: Any, job: Job, suffix: str) -> Any:  # noqa: ANN401
     from tf_keras.src.saving import serialization_lib
 
     # Keras goes by the name's end; we went by the content.
