@@ -152,6 +152,9 @@ def _table(report: "Report", out: Path) -> None:
         score = v.score
         if score is not None:
             table.add_row("accuracy", f"{score.float_accuracy:.2%}", f"{score.int8_accuracy:.2%}")
+        if v.regression is not None:
+            both = (v.regression.float_errors, v.regression.int8_errors)
+            table.add_row("mean absolute error", *(f"{one.mae:.4g}" for one in both))
         if v.likeness.agreement is not None:
             table.add_row("same answer", "", f"{v.likeness.agreement:.2%}")
         table.add_row("size", f"{before.bytes:,} B", f"{v.bytes:,} B")

@@ -201,7 +201,7 @@ def _warnings(found: Measured, wanted: Recipe) -> Iterator[str]:
         )
     if found.judged is None:
         yield "no --evaluation was given: nobody knows how accurate this model is"
-    elif found.score is None:
+    elif found.score is None and found.regression is None:
         why = "y is missing" if found.judged.y is None else f"the task is {found.task}"
         yield f"{found.judged.name}: {why}, so accuracy is unknown"
     _guard(found, wanted.guard)

@@ -30,6 +30,7 @@ class Data:
     sha256: str
     x: NDArray[np.float32]
     y: NDArray[np.int64] | None = None
+    targets: NDArray[np.float32] | None = None  # [n, …]: true numbers, where there are no classes
     labels: tuple[str, ...] | None = None  # the names of the classes, in order
     of: int = 0  # how many samples there were to choose from
     preprocessing: Preprocessing | None = None  # of pictures: what was done, with nothing left open
@@ -62,6 +63,7 @@ def read(
         sha256=found.sha256,
         x=found.x,
         y=found.y,
+        targets=found.targets,
         labels=found.labels,
         of=found.of,
         preprocessing=found.preprocessing,

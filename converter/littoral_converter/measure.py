@@ -15,7 +15,7 @@ from littoral_converter.build import Built
 from littoral_converter.check import Graph
 from littoral_converter.compressing import Compression
 from littoral_converter.data import Data
-from littoral_converter.evaluate import Likeness, Score
+from littoral_converter.evaluate import Likeness, Regression, Score
 from littoral_converter.importers import program
 from littoral_converter.litert import Ran
 from littoral_converter.quantizing import INT8
@@ -47,6 +47,7 @@ class Measured:
     answers: NDArray[Any]  # of INT8, as stored
     likeness: Likeness
     score: Score | None
+    regression: Regression | None = None
     doubts: tuple[str, ...] = ()  # whether the float model was asked as it was trained
 
     @property
@@ -105,7 +106,7 @@ def measure(
     ran_float = _run(shop, program.FLOAT, at, what="float")
     answers = np.load(shop.folder / f"{INT8}.npy")
     reference = np.load(shop.folder / program.ANSWERS)
-    task = _task(ran.outputs[0], recipe.task)
+    task = _task(ran.outputs[0], recipe.task, judged)
     labels = _labels(labels, ran.outputs[0], task)
     real = tensors.dequantize(answers, ran.outputs[0])
     if not np.isfinite(reference).all():
@@ -127,6 +128,7 @@ def measure(
         answers=answers,
         likeness=evaluate.likeness(reference, real, ranked=task == "classification"),
         score=_score(judged, reference, real, task, labels),
+        regression=_regression(judged, reference, real, task),
         doubts=_doubts(reference, judged, task),
     )
 
@@ -148,8 +150,10 @@ def _run(shop: Workshop, model: str, samples: Path, *, what: str) -> Ran:
     return shop.do("run", job, Ran, name=f"run {what}")
 
 
-def _task(output: Tensor, wanted: Task | None) -> Task:
+def _task(output: Tensor, wanted: Task | None, judged: Data | None) -> Task:
     classes = len(output.shape) == _RANK and output.shape[1] > 1
+    if wanted is None and judged is not None and judged.targets is not None:
+        return "raw"  # who knows true numbers does not ask for classes
     if wanted == "classification" and not classes:
         raise MisuseError(
             f"the recipe says classification; the output is {list(output.shape)}, and "
@@ -171,6 +175,17 @@ def _doubts(reference: NDArray[np.float32], judged: Data | None, task: Task) -> 
     if task != "classification":
         return ()
     return tuple(calibration.doubts(reference, None if judged is None else judged.y))
+
+
+def _regression(
+    judged: Data | None, reference: NDArray[np.float32], real: NDArray[np.float32], task: Task
+) -> Regression | None:
+    if judged is None or judged.targets is None or task != "raw":
+        return None
+    try:
+        return evaluate.regression(reference, real, judged.targets)
+    except ValueError as e:
+        raise MalformedError(f"{judged.name}: {e}") from e
 
 
 def _score(

@@ -19,7 +19,7 @@ from littoral_converter.workshop import Workshop
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     path: Path
-    into: Path  # an .npy of the samples; the classes go beside it
+    into: Path  # an .npy of the samples; what is true goes beside it
     asked: Asked
 
 
@@ -31,6 +31,7 @@ class Read:
     sha256: str
     of: int
     known: bool  # whether there are classes
+    numbers: bool  # or true numbers
     labels: tuple[str, ...] | None = None
     preprocessing: Preprocessing | None = None
     notes: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ def samples(shop: Workshop, path: Path, asked: Asked, *, name: str) -> Data:
         sha256=found.sha256,
         x=np.load(job.into, mmap_mode="r"),
         y=np.load(_beside(job.into)) if found.known else None,
+        targets=np.load(_beside(job.into)) if found.numbers else None,
         labels=found.labels,
         of=found.of,
         preprocessing=found.preprocessing,
@@ -67,13 +69,15 @@ def run(job: Job, *, say: Say) -> Read:
 
     """
     found = data.read(job.path, job.asked, into=job.into, say=say)
-    if found.y is not None:
-        np.save(_beside(job.into), found.y)
+    truth = found.y if found.targets is None else found.targets
+    if truth is not None:
+        np.save(_beside(job.into), truth)
     return Read(
         name=found.name,
         sha256=found.sha256,
         of=found.of,
         known=found.y is not None,
+        numbers=found.targets is not None,
         labels=found.labels,
         preprocessing=found.preprocessing,
         notes=found.notes,
@@ -81,4 +85,4 @@ def run(job: Job, *, say: Say) -> Read:
 
 
 def _beside(into: Path) -> Path:
-    return into.with_name(f"{into.stem}-classes.npy")
+    return into.with_name(f"{into.stem}-truth.npy")

@@ -16,7 +16,7 @@ from littoral_converter.budget import Latency
 from littoral_converter.check import Operator
 from littoral_converter.compressing import Compression
 from littoral_converter.edgetpu.target import EdgeTpu
-from littoral_converter.evaluate import Class, Likeness, Score
+from littoral_converter.evaluate import Class, Likeness, Regression, Score
 from littoral_converter.evidence import nearness, showing
 from littoral_converter.evidence.nodes import Node
 from littoral_converter.evidence.worst import Worst
@@ -65,6 +65,7 @@ class Compiled:
     latency: Latency
     min_runtime: str | None = None
     score: Score | None = None
+    regression: Regression | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

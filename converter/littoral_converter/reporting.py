@@ -148,6 +148,7 @@ def compiled(found: Measured, *, name: str, file: str) -> Compiled:
         likeness=found.likeness,
         latency=budget.latency(found.ran.cpu_us, found.ran.wall_us),
         score=found.score,
+        regression=found.regression,
     )
 
 

@@ -60,7 +60,7 @@ def test_classes_may_stand_in_a_column_or_be_one_hot(tmp_path: Path, y: list[lis
         ({"x": np.where(X == 13, np.nan, X)}, "sample 2 holds NaN"),
         ({"x": np.where(X == 23, np.inf, X)}, "sample 3 holds NaN or infinity"),
         ({"x": X, "y": [0, 1]}, "expected 4 classes"),
-        ({"x": X, "y": [0.5, 1, 1, 1]}, "whole numbers"),
+        ({"x": X, "y": [0.5, np.nan, 1, 1]}, "true numbers"),
         ({"x": X, "y": [-1, 1, 1, 1]}, "0 and above"),
         ({"x": X, "labels": [1, 2]}, "a list of names"),
     ],

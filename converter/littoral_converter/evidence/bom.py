@@ -112,6 +112,9 @@ def _figures(variant: Compiled) -> Iterator[dict[str, str]]:
             "accuracy": score.int8_accuracy,
             "accuracy of the float model": score.float_accuracy,
         }
+    if variant.regression is not None:
+        found["mean absolute error"] = variant.regression.int8_errors.mae
+        found["mean absolute error of the float model"] = variant.regression.float_errors.mae
     for name, value in found.items():
         if value is not None:
             yield {"type": name, "value": f"{value:.6g}", "slice": variant.id}

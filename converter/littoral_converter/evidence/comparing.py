@@ -190,7 +190,7 @@ def _held(a: _Asked, b: _Asked, held: Data, *, shop: Workshop) -> Comparison:
             f"expected two models of one task; {a.side.name} answers {list(a.answers.shape[1:])} "
             f"and {b.side.name} {list(b.answers.shape[1:])}"
         )
-    ranked = a.answers.ndim == _RANK and a.answers.shape[1] > 1
+    ranked = held.targets is None and a.answers.ndim == _RANK and a.answers.shape[1] > 1
     likeness = evaluate.likeness(a.answers, b.answers, ranked=ranked)
     found, why = _tensors(a, b, shop)
     return Comparison(
@@ -208,6 +208,11 @@ def _held(a: _Asked, b: _Asked, held: Data, *, shop: Workshop) -> Comparison:
 
 
 def _judged(asked: _Asked, held: Data, *, ranked: bool) -> Side:
+    if held.targets is not None:
+        try:
+            return replace(asked.side, errors=evaluate.errors(asked.answers, held.targets))
+        except ValueError as e:
+            raise MalformedError(f"{held.name}: {e}") from e
     if held.y is None or not ranked:
         return asked.side
     names = held.labels or tuple(str(k) for k in range(asked.answers.shape[1]))

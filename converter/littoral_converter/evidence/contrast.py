@@ -9,6 +9,12 @@ from littoral_converter.evidence.comparing import Comparison, Side
 from littoral_converter.evidence.worst import Worst
 
 _TENSORS: Final = 12
+_ERRORS: Final = {
+    "mae": "mean absolute error",
+    "rmse": "root mean square error",
+    "max_abs": "largest error",
+    "r2": "R²",
+}
 _WORDS: Final = {True: "yes", False: "no", None: None}
 _HEADS: Final = ("SAMPLE", "A", "B", "TRUE", "APART")
 
@@ -35,10 +41,18 @@ def _rows(found: Comparison) -> Iterator[tuple[object, ...]]:
     yield row("size", lambda s: size(s.bytes))
     yield row("fully integer", lambda s: _WORDS[s.fully_integer])
     yield row("p95 CPU time here", lambda s: s.latency and f"{s.latency.cpu_us.p95:,.1f} µs")
+    if found.a.errors is not None:
+        for name, words in _ERRORS.items():
+            yield words, _error(found.a, name), _error(found.b, name)
     if found.a.rating is not None:
         yield row("accuracy", lambda s: _percent(s.accuracy))
         for name in ("precision", "recall", "f1"):
             yield f"{name}, mean of classes", _macro(found.a, name), _macro(found.b, name)
+
+
+def _error(side: Side, name: str) -> str | None:
+    value: float | None = getattr(side.errors, name, None)
+    return None if value is None else f"{value:.5g}"
 
 
 def _macro(side: Side, name: str) -> str | None:

@@ -97,7 +97,9 @@ def _read(
         raise SamplesError(f"x: expected at least one sample, as [samples, …], found {list(shape)}")
     if header + int(np.prod(shape, dtype=object)) * dtype.itemsize != size:
         raise SamplesError(f"x: expected {list(shape)} of {dtype}, found {size - header} bytes")
-    y = asked.classes(beside["y"], shape[0]) if "y" in beside else None
+    numbers = asked.targets(beside["y"], shape[0]) if "y" in beside else None
+    known = "y" in beside and numbers is None
+    y = asked.classes(beside["y"], shape[0]) if known else None
     labels = _labels(beside["labels"]) if "labels" in beside else None
     chosen = want.choice(y, shape[0])
     rows = Rows(len(chosen), into)
@@ -111,6 +113,7 @@ def _read(
     return Found(
         x=rows.done(),
         y=None if y is None else y[chosen],
+        targets=None if numbers is None else numbers[chosen],
         labels=labels,
         sha256=digest,
         of=shape[0],

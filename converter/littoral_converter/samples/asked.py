@@ -64,6 +64,7 @@ class Found:
     labels: tuple[str, ...] | None
     sha256: str
     of: int
+    targets: NDArray[np.float32] | None = None  # true numbers, where there are no classes
     preprocessing: Preprocessing | None = None  # carried out, with nothing left open
     notes: tuple[str, ...] = ()
 
@@ -128,6 +129,22 @@ class Rows:
             self._file.close()
         mapped: NDArray[np.float32] = np.load(self._into, mmap_mode="r")
         return mapped
+
+
+def targets(y: NDArray[Any], samples: int) -> NDArray[np.float32] | None:
+    """Return ``y`` as true numbers, [samples, …], where it is no classes; None where it is.
+
+    Raises:
+        SamplesError: They are not one for each sample, or not finite.
+
+    """
+    if y.dtype.kind != "f" or np.isin(y, (0, 1)).all():  # one-hot classes may be floats, too
+        return None
+    if y.ndim == 0 or len(y) != samples:
+        raise SamplesError(f"y: expected {samples} of them, one a sample, found {list(y.shape)}")
+    if not np.isfinite(y).all():
+        raise SamplesError("y: expected true numbers, found NaN or infinity")
+    return y.astype(np.float32)
 
 
 def classes(y: NDArray[Any], samples: int) -> NDArray[np.int64]:
