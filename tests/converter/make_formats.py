@@ -2,13 +2,14 @@
 
 Usage: make_formats.py KERAS_FILE FOLDER
 
-The weights are those of a Keras 3 model (make_models.py's digits); each framework's own program is
-built with them, and saved by the framework itself.
+The weights are those of a Keras 3 model, make_models.py's digits or one of that shape for larger
+squares; each framework's own program is built with them, and saved by the framework itself.
 """
 
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ |= {
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -24,12 +25,12 @@ import tf_keras
 from onnx import helper, numpy_helper
 
 
-def keras2(weights: list[np.ndarray], folder: Path) -> None:
+def keras2(side: int, weights: list[np.ndarray], folder: Path) -> None:
     """Keras 2: HDF5, .keras, and a SavedModel of its own kind."""
     layers = tf_keras.layers
     model = tf_keras.Sequential(
         [
-            layers.InputLayer((8, 8, 1), name="image"),
+            layers.InputLayer((side, side, 1), name="image"),
             layers.Conv2D(12, 3, padding="same", activation="relu"),
             layers.MaxPooling2D(),
             layers.Conv2D(24, 3, padding="same", activation="relu"),
@@ -46,14 +47,15 @@ def keras2(weights: list[np.ndarray], folder: Path) -> None:
 def torchs(weights: list[np.ndarray]) -> list[np.ndarray]:
     """Return the weights as models with their channels first have them."""
     first, first_bias, second, second_bias, dense, dense_bias = weights
-    turned = dense.reshape(4, 4, 24, 10).transpose(2, 0, 1, 3).reshape(384, 10)
+    side = round((len(dense) // 24) ** 0.5)
+    turned = dense.reshape(side, side, 24, 10).transpose(2, 0, 1, 3).reshape(-1, 10)
     return [
         *(first.transpose(3, 2, 0, 1), first_bias, second.transpose(3, 2, 0, 1), second_bias),
         *(turned.T, dense_bias),
     ]
 
 
-def onnxs(weights: list[np.ndarray], path: Path) -> None:
+def onnxs(side: int, weights: list[np.ndarray], path: Path) -> None:
     """ONNX as PyTorch exports it: channels first, the batch open."""
     names = ("w1", "b1", "w2", "b2", "w3", "b3")
     nodes = [
@@ -70,7 +72,7 @@ def onnxs(weights: list[np.ndarray], path: Path) -> None:
     graph = helper.make_graph(
         nodes,
         "digits",
-        [helper.make_tensor_value_info("image", kind, ["n", 1, 8, 8])],
+        [helper.make_tensor_value_info("image", kind, ["n", 1, side, side])],
         [helper.make_tensor_value_info("digit", kind, ["n", 10])],
         [
             numpy_helper.from_array(np.ascontiguousarray(w), n)
@@ -81,7 +83,7 @@ def onnxs(weights: list[np.ndarray], path: Path) -> None:
     onnx.save(model, str(path))
 
 
-def pytorch(weights: list[np.ndarray], path: Path) -> None:
+def pytorch(side: int, weights: list[np.ndarray], path: Path) -> None:
     """Write an exported program, where PyTorch is installed."""
     try:
         import torch
@@ -91,19 +93,34 @@ def pytorch(weights: list[np.ndarray], path: Path) -> None:
     model = nn.Sequential(
         *(nn.Conv2d(1, 12, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(12, 24, 3, padding=1), nn.ReLU(), nn.Flatten()),
-        *(nn.Linear(384, 10), nn.Softmax(1)),
+        *(nn.Linear(len(weights[4].T), 10), nn.Softmax(1)),
     ).eval()
     with torch.no_grad():
         for kept, value in zip(model.parameters(), weights, strict=True):
             kept.copy_(torch.from_numpy(np.array(value)))
-    example = (torch.zeros(2, 1, 8, 8),)
+    example = (torch.zeros(2, 1, side, side),)
     shapes = ({0: torch.export.Dim("n")},)
     torch.export.save(torch.export.export(model, example, dynamic_shapes=shapes), path)
 
 
+def several(folder: Path) -> None:
+    """Two signatures, none with the usual name, and one that writes a file where it is asked."""
+    module, canary = tf.Module(), str(folder / "canary")
+    spec = [tf.TensorSpec([None, 4], tf.float32)]
+
+    def writes(x: Any) -> Any:
+        tf.io.write_file(canary, "x")
+        return x * 2
+
+    module.writes = tf.function(writes, input_signature=spec)
+    module.twice = tf.function(lambda x: x * 2, input_signature=spec)
+    signatures = {"twice": module.twice, "writes": module.writes}
+    tf.saved_model.save(module, str(folder / "several"), signatures=signatures)
+
+
 def main() -> None:
     model, folder = keras.saving.load_model(sys.argv[1]), Path(sys.argv[2])
-    weights = model.get_weights()
+    weights, side = model.get_weights(), model.input_shape[1]
     model.save(folder / "keras3.keras")
     model.save(folder / "keras3.h5")
     model.export(folder / "saved", verbose=False)
@@ -113,9 +130,10 @@ def main() -> None:
     (folder / "dynamic.tflite").write_bytes(converter.convert())
     converter.target_spec.supported_types = [tf.float16]
     (folder / "half.tflite").write_bytes(converter.convert())
-    keras2(weights, folder)
-    onnxs(torchs(weights), folder / "digits.onnx")
-    pytorch(torchs(weights), folder / "digits.pt2")
+    keras2(side, weights, folder)
+    onnxs(side, torchs(weights), folder / "digits.onnx")
+    pytorch(side, torchs(weights), folder / "digits.pt2")
+    several(folder)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ _KEPT: Final = re.compile(
     r"|data/weights/weight_\d+|data/constants/tensor_\d+"
 )
 _TARGET: Final = re.compile(
-    r"torch\.ops\.(aten|prims|higher_order)(\.(?!from_file\b|__)[A-Za-z_]\w*){1,2}"
+    r"torch\.ops\.(aten|prims)(\.(?!from_file\b|__)[A-Za-z_]\w*){1,2}"
+    r"|torch\.ops\.higher_order\.(cond|scan|while_loop|wrap_with_set_grad_enabled)"
     r"|_operator\.(add|sub|mul|floordiv|truediv|mod|neg|pow|eq|ne|ge|gt|le|lt|and_|or_|getitem)"
     r"|math\.(ceil|floor|trunc)|torch\.sym_(float|int|ite|max|min|not|sqrt|sum)"
 )

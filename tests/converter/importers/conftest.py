@@ -1,5 +1,6 @@
 """One trained CNN in every format, and what the importers and the quantizer make of each."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -73,7 +74,10 @@ def made(models: Path, formats: Path, tmp_path_factory: pytest.TempPathFactory) 
         first = name in {"digits.onnx", "digits.pt2"}
         order = [np.moveaxis(x, -1, 1) if first else x for x in (trained[:120], asked[:ASKED])]
         at = shop.keep("samples.npy", order[1])
-        found = source.detect(formats / name)
+        odd = folder / f"odd-{name.partition('.')[0]}"
+        copy = shutil.copytree if (formats / name).is_dir() else shutil.copy
+        copy(formats / name, odd)
+        found = source.detect(odd)
         done = build.build(shop, found, order[0], at, recipe=Recipe(), targets=("cpu",))
         assert (folder / INT8).exists()
         return Made(program=done.program, folder=folder, samples=asked[:ASKED])

@@ -42,6 +42,7 @@ def test_a_plain_program_stays_and_loses_its_guards_and_remarks() -> None:
         *("torch.os.system", "torch.ops.aten.from_file.default", "torch.load", "builtins.eval"),
         *("torch.ops.mine.evil.default", "torch.ops.aten.__class__", "_operator.attrgetter"),
         *("torch.ops.aten.relu.default\n", "torch.utils.cpp_extension.load", "#extension:x"),
+        "torch.ops.higher_order.call_torchbind",
     ],
 )
 def test_operators_that_are_not_pytorchs_are_refused(target: str) -> None:
