@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from once import once
+
 HERE = Path(__file__).parent
 
 
@@ -44,7 +46,7 @@ def littoral() -> Littoral:
 
     def run(*args: object) -> Ran:
         command = [sys.executable, "-m", "littoral", *map(str, args)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run
@@ -53,11 +55,12 @@ def littoral() -> Littoral:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of Keras models and of samples for them."""
-    folder = tmp_path_factory.mktemp("models")
-    subprocess.run(
-        [sys.executable, HERE / "make_models.py", folder], check=True, capture_output=True
-    )
-    return folder
+
+    def make(folder: Path) -> None:
+        command = [sys.executable, str(HERE / "make_models.py"), str(folder)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return once(tmp_path_factory, "models", make)
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,15 @@ class Converted:
 
 @pytest.fixture(scope="session")
 def digits(models: Path, littoral: Littoral, tmp_path_factory: pytest.TempPathFactory) -> Converted:
-    folder = tmp_path_factory.mktemp("converted")
-    names = folder / "names.txt"
-    names.write_text("zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\n")
-    said = littoral(
-        "convert", models / "digits.keras", "-o", folder / "digits-1", "--json",
-        "--calibration", models / "train.npz", "--evaluation", models / "test.npz",
-        "--name", "digits", "--label", "2026.11", "--labels", names,
-    )  # fmt: skip
-    return Converted(folder / "digits-1", said.json)
+    def make(folder: Path) -> None:
+        names = folder / "names.txt"
+        names.write_text("zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\n")
+        said = littoral(
+            "convert", models / "digits.keras", "-o", folder / "digits-1", "--json",
+            "--calibration", models / "train.npz", "--evaluation", models / "test.npz",
+            "--name", "digits", "--label", "2026.11", "--labels", names,
+        )  # fmt: skip
+        (folder / "said.json").write_text(json.dumps(said.json))
+
+    folder = once(tmp_path_factory, "converted", make)
+    return Converted(folder / "digits-1", json.loads((folder / "said.json").read_text()))
