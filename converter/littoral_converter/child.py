@@ -55,7 +55,7 @@ def _do(step: str, job: bytes, say: Say) -> object:
     return do(_job(cls, job), say=say)
 
 
-def _known(step: str) -> tuple[type[Any], Callable[..., object]]:  # noqa: C901, PLR0912 (a table)
+def _known(step: str) -> tuple[type[Any], Callable[..., object]]:  # noqa: C901 (a table)
     """Return the record that ``step`` is given, and what does it."""
     match step:
         case step if step.startswith("import-"):
@@ -73,10 +73,6 @@ def _known(step: str) -> tuple[type[Any], Callable[..., object]]:  # noqa: C901,
             from littoral_converter.targets import steps
 
             found = steps.known(step)
-        case "legacy-describe":
-            from littoral_converter import legacy
-
-            found = legacy.Describe, legacy.describe
         case "fuse":
             from littoral_converter.importers import fusing
 

@@ -1,15 +1,13 @@
 """A Keras 3 model rebuilt in tf-keras, and believed only where both answer alike.
 
-Only tf-keras's LSTM becomes one fused operator, and only tf-keras models can be pruned, clustered
-and trained for quantization. Each Keras has a process of its own: ``describe`` runs where Keras 3
-is, and leaves the model's description, its weights, and what it answers to a few samples;
-``rebuild`` runs where tf-keras is. Nothing of either is a pickle or code.
+TensorFlow's converter knows an LSTM only where tf-keras wrote it. Each Keras has a process of its
+own: ``leave`` runs where Keras 3 is, and leaves the model's description, its weights, and what it
+answers to a few samples; ``rebuild`` runs where tf-keras is. Nothing of it is a pickle or code.
 """
 
 import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,42 +26,7 @@ _MARKS: Final = 64  # values kept of each layer's output: enough to see which on
 _FAR: Final = 1e-4  # of the largest answer: float32's own noise is a tenth of it in deep models
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Describe:
-    """The job of the step ``legacy-describe``."""
-
-    model: Path
-    folder: Path  # where MODEL, WEIGHTS and PROBES go
-    samples: Path  # .npy of [n, …] float32, of which a few are asked
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Described:
-    layers: int
-    weights: int
-    keras: str
-
-
-def describe(job: Describe, *, say: Say) -> Described:
-    """Write MODEL, WEIGHTS and PROBES of a Keras 3 model.
-
-    Raises:
-        MalformedError: Keras cannot read the model.
-        ConversionError: It is a class of its own, or holds code.
-
-    """
-    say(Progress(stage="loading TensorFlow"))
-    import keras
-
-    from littoral_converter.importers import keras as importer
-
-    say(Progress(stage="loading the model"))
-    model = importer.load(keras, job.model, job.folder)
-    samples = np.load(job.samples, mmap_mode="r")[:PROBED]
-    return leave(model, np.asarray(samples, np.float32), job.folder)
-
-
-def leave(model: Any, samples: NDArray[np.float32], folder: Path) -> Described:  # noqa: ANN401
+def leave(model: Any, samples: NDArray[np.float32], folder: Path) -> None:  # noqa: ANN401
     """Write MODEL, WEIGHTS and PROBES of ``model``, which Keras 3 has loaded.
 
     Raises:
@@ -85,13 +48,10 @@ def leave(model: Any, samples: NDArray[np.float32], folder: Path) -> Described: 
     np.savez(folder / WEIGHTS, **weights)
     probes: dict[str, Any] = _marks(keras, model, samples)
     np.savez(folder / PROBES, samples=samples, answers=_ask(model, samples), **probes)
-    return Described(
-        layers=len(told["config"]["layers"]), weights=len(weights), keras=str(keras.__version__)
-    )
 
 
 def rebuild(folder: Path, *, say: Say) -> Any:  # noqa: ANN401
-    """Return the model that ``describe`` left in ``folder``, as tf-keras has it.
+    """Return the model that ``leave`` left in ``folder``, as tf-keras has it.
 
     Raises:
         ConversionError: tf-keras lacks a layer of it, or answers otherwise; names the layer.
