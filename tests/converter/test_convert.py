@@ -203,14 +203,18 @@ def test_a_misuse_is_told_before_anything_is_done(
     assert said == []
 
 
-def test_a_model_of_a_kind_that_is_not_converted_yet_is_named(
-    models: Path, tmp_path: Path, digits: Converted
+def test_a_model_that_is_integers_already_is_judged_and_becomes_a_bundle(
+    models: Path, tmp_path: Path, digits: Converted, littoral: Littoral
 ) -> None:
-    with pytest.raises(MisuseError, match=r"a model of TFLite; .* converts Keras 3"):
-        convert.convert(
-            order(models, tmp_path, model=digits.bundle / "model-int8.tflite"),
-            say=lambda _: None,
-        )
+    said = littoral(
+        "convert", digits.bundle / "model-int8.tflite", "-o", tmp_path / "again", "--json",
+        "--calibration", models / "train.npz", "--evaluation", models / "test.npz",
+    ).json  # fmt: skip
+    (before,), (after,) = digits.said["variants"], said["variants"]
+    assert after["accuracy"] == before["accuracy"] == said["float"]["accuracy"]
+    assert (after["agreement"], after["fully_integer"]) == (1.0, True)
+    found = Manifest.from_json((tmp_path / "again" / "manifest.json").read_bytes())
+    assert (found.inputs[0].name, found.outputs[0].name) == ("image", "digit")
 
 
 def test_a_model_that_lost_too_much_is_not_released(

@@ -60,6 +60,28 @@ def test_an_exported_pytorch_program_is_known(tmp_path: Path) -> None:
     assert source.detect(path).kind is Kind.TORCH
 
 
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"m/data.pkl": "", "m/code/__torch__.py": ""}, "found TorchScript"),
+        ({"m/data.pkl": "", "m/data/0": ""}, "is a PyTorch pickle, which is never loaded"),
+        ({"serialized_exported_program.json": ""}, "program of 2.7 or older"),
+    ],
+)
+def test_other_files_of_pytorch_say_how_to_export(
+    tmp_path: Path, files: dict[str, str], words: str
+) -> None:
+    with pytest.raises(MalformedError) as caught:
+        source.detect(archive(tmp_path / "m.pt", files))
+    assert words in str(caught.value)
+    assert "torch.export.save(torch.export.export(model.eval(), (example,))" in str(caught.value)
+
+
+def test_keras_2_is_told_from_keras_3(tmp_path: Path) -> None:
+    files = {"metadata.json": '{"keras_version": "2.15.0"}', "config.json": "{}"}
+    assert source.detect(archive(tmp_path / "m", files)).kind is Kind.KERAS2
+
+
 def test_nothing_there_is_the_callers_mistake(tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match="no such file"):
         source.detect(tmp_path / "gone.keras")
