@@ -148,11 +148,12 @@ def _guarded(
 ) -> tuple[bytes, tuple[Mixed, ...]]:
     """Return ``model`` where it is near enough, else the first on the curve that is.
 
-    Where none is, ``model`` it stays: that it is refused, and why, is said elsewhere.
+    Where not even all floats are, nothing is tried and ``model`` it stays: that it is refused, and
+    why, is said elsewhere.
     """
     asked = _Asked(wanted)
     say(Progress(stage="asking the INT8 model"))
-    if asked.holds(asked.stand(model)):
+    if asked.holds(asked.stand(model)) or not asked.holds(asked.stand(mixer.last.model)):
         return model, ()
     points: list[Mixed] = []
     for point in mixer.curve():

@@ -88,6 +88,12 @@ class Mixer:
         """Return how many steps there are from all integer to all float."""
         return len(list(self._computing())) + len(list(self._weights()))
 
+    @property
+    def last(self) -> Point:
+        """Return the end of the curve: all that can be given back is."""
+        steps = (*self._computing(), *self._weights())
+        return self.point({step.op.index: "float" for step in steps})
+
     def curve(self) -> Iterator[Point]:
         """Walk from all integer towards all float, each point with one step more, or some.
 

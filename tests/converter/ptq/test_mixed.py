@@ -22,6 +22,7 @@ def test_step_by_step_the_answers_come_nearer_and_the_file_grows(done: Quantized
     assert points[-1].verdict.snr_db > points[0].verdict.snr_db + 3
     assert len(points[-1].model) > len(points[0].model)
     assert len(points) == done.mixer.length + 1
+    assert points[-1].model == done.mixer.last.model
     steps = [(t.op, t.precision) for p in points for t in p.taken]
     assert len(set(steps)) == len(steps)
     given = [precision for _, precision in steps]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from converter.crops import SHARED, crops
 from littoral.errors import ConversionError, MisuseError
 from littoral_converter import check
 from littoral_converter.ptq import effort, observe
@@ -15,8 +14,6 @@ from littoral_converter.ptq.quantize import quantize
 pytest.importorskip("ai_edge_quantizer")
 
 Floats = NDArray[np.float32]
-TINY_ML = SHARED / "models/mlperf_tiny"
-here = pytest.mark.skipif(not TINY_ML.exists(), reason="shared models are not here")
 
 
 def test_the_model_is_integer_and_near_and_the_steps_are_told(tiny: bytes, digits: Floats) -> None:
@@ -74,39 +71,3 @@ def test_a_float_model_that_gives_nan_is_told(tiny: bytes, digits: Floats) -> No
     network.set_constant(weights, value * np.float32(np.nan))
     with pytest.raises(ConversionError, match="NaN or infinity"):
         quantize(network.write(), digits[:40])
-
-
-@here
-@pytest.mark.slow
-def test_resnet8_is_integer_small_and_nearer_than_the_reference() -> None:
-    calibration, evaluation = crops()
-    exact = (TINY_ML / "resnet8_float32.tflite").read_bytes()
-    known = (TINY_ML / "resnet8_int8.tflite").read_bytes()
-    done = quantize(exact, calibration)
-    assert check.read(done.model).fully_integer
-    assert len(done.model) <= 1.05 * len(known)
-    wanted = observe.answers(exact, evaluation)
-    theirs, ours = (
-        compare(wanted, observe.answers(m, evaluation)).agreement for m in (known, done.model)
-    )
-    assert theirs is not None
-    assert ours is not None
-    assert ours >= 0.95 > theirs
-
-
-@here
-def test_keyword_spotting_is_as_good_as_the_reference() -> None:
-    data = np.load(SHARED / "data/kws01/kws01_dev.npz")
-    order = np.random.default_rng(0).permutation(len(data["x"]))
-    x, y = data["x"][order], data["y"][order]
-    exact, known = (
-        (TINY_ML / f"kws_ref_model_{kind}.tflite").read_bytes() for kind in ("float32", "int8")
-    )
-    done = quantize(exact, x[:100])
-    wanted, theirs, ours = (observe.answers(m, x[100:]) for m in (exact, known, done.model))
-    right = [float((a.argmax(axis=1) == y[100:]).mean()) for a in (theirs, ours)]
-    assert right[1] >= right[0]
-    agreement = compare(wanted, ours).agreement
-    assert agreement is not None
-    assert agreement >= 0.984
-    assert check.read(done.model).fully_integer
