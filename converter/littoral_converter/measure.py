@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from littoral.bundle.manifest import Task, Tensor
 from littoral.errors import ConversionError, MalformedError, MisuseError
 from littoral.model import tensors
-from littoral_converter import build, calibration, check, evaluate, litert
+from littoral_converter import build, calibration, check, evaluate, golden, litert
 from littoral_converter.build import Built
 from littoral_converter.check import Graph
 from littoral_converter.compressing import Compression
 from littoral_converter.data import Data
 from littoral_converter.evaluate import Likeness, Regression, Score
+from littoral_converter.golden import Golden
 from littoral_converter.importers import program
 from littoral_converter.litert import Ran
 from littoral_converter.quantizing import INT8
@@ -72,6 +73,12 @@ class Measured:
         """Whether the largest output means something."""
         return self.task == "classification"
 
+    def golden(self, count: int | None) -> Golden:
+        """Return the golden vectors, ``count`` at most: the same every time."""
+        return golden.make(
+            self.samples, self.answers, spec=self.input, count=count, ranked=self.ranked
+        )
+
 
 def measure(
     shop: Workshop,
@@ -111,6 +118,8 @@ def measure(
     real = tensors.dequantize(answers, ran.outputs[0])
     if not np.isfinite(reference).all():
         raise ConversionError("the float model answers NaN or infinity to some samples")
+    as_float = np.load(shop.folder / f"{program.FLOAT}.npy")
+    program.check_faithful(reference, tensors.dequantize(as_float, ran_float.outputs[0]))
     return Measured(
         source=source,
         learned=learned,

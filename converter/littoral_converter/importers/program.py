@@ -18,6 +18,7 @@ ANSWERS: Final = "float-answers.npy"  # what the framework itself answers to the
 SAVED: Final = "saved-model"  # of batch 1, where TensorFlow was the way
 BATCH: Final = 64  # samples that a framework is asked at once
 
+FAITHFUL: Final = 0.99  # cosine: integers in the weights cost a thousandth, another layout tenths
 _UNPINNED: Final = 224  # shown for a dimension that nobody knows
 Open = tuple[int | None, ...]  # a shape of which not all is fixed
 
@@ -63,6 +64,28 @@ class Program:
 def arranged(samples: NDArray[np.float32], found: Program) -> NDArray[np.float32]:
     """Return ``samples``, as they were given, as FLOAT takes them."""
     return np.transpose(samples, found.axes) if found.axes else samples
+
+
+def check_faithful(truth: NDArray[np.float32], found: NDArray[np.float32]) -> None:
+    """Do nothing if FLOAT's answers ``found`` are the ``truth`` that the framework told.
+
+    Raises:
+        ConversionError: They are another model's.
+
+    """
+    if truth.shape != found.shape:
+        raise ConversionError(
+            f"the model answers {list(truth.shape[1:])}, and as TFLite {list(found.shape[1:])}: it "
+            "was read wrongly; convert it from another format"
+        )
+    a, b = (x.reshape(len(x), -1).astype(np.float64) for x in (truth, found))
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    alike = np.divide((a * b).sum(axis=1), norms, out=np.ones(len(a)), where=norms > 0).mean()
+    if not alike >= FAITHFUL:  # NaN is none
+        raise ConversionError(
+            f"the model was read wrongly: as float TFLite it answers otherwise than its own "
+            f"framework (cosine {alike:.3f}); convert it from another format"
+        )
 
 
 def fixed(
