@@ -76,6 +76,7 @@ def _in_order(rows: Floats, moments: NDArray[np.float64], step: Floats) -> Float
             stored = np.clip(np.round(left[..., k] / each), -TOP, TOP)
             held = pinned & (largest == k)
             stored[held] = TOP * np.sign(rows[..., k][held])
+            stored[rows[..., k] == 0] = 0  # pruned on purpose: no neighbour's error wakes it
             done[..., k] = stored
             error = (left[..., k] - stored * each) / upper[:, k, k, None]
             left[..., k + 1 : end] -= error[..., None] * upper[:, k, None, k + 1 : end]

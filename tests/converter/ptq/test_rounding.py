@@ -70,3 +70,12 @@ def test_few_places_move_weights_less_than_many(
     bold = rounding.on_grid(rows, moments, step, seen=10**9)
     wary = rounding.on_grid(rows, moments, step, seen=20)
     assert np.abs(wary - rows).mean() < np.abs(bold - rows).mean()
+
+
+def test_what_was_pruned_stays_so_whatever_its_neighbours_owe(rows: rounding.Floats) -> None:
+    rows = np.where(np.abs(rows) < np.median(np.abs(rows)), 0, rows).astype(np.float32)
+    taps = np.random.default_rng(1).normal(size=(500, rows.shape[1]))
+    step = rounding.grid(rows, per_channel=True)
+    found = rounding.on_grid(rows, taps.T @ taps / 500 + 3, step, seen=500)
+    assert (found[rows == 0] == 0).all()
+    assert (found != rounding.nearest(rows, step)).any()
