@@ -50,12 +50,19 @@ def _restore(before: Mapping[signal.Signals, Handler]) -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let what would end the work wait until the block is done."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    """Let what would end the work wait until the block is done. For the main thread."""
+    heard: list[int] = []
+    before = {end: signal.getsignal(end) for end in _ENDS}
+    for end, was in before.items():
+        if was is not signal.SIG_IGN:
+            # Not a mask: a process that has other threads would hear it in one of these.
+            signal.signal(end, lambda number, _: heard.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _restore(before)
+        for number in heard[:1]:
+            signal.raise_signal(number)
 
 
 @contextmanager
