@@ -201,6 +201,9 @@ def _warnings(found: Measured, wanted: Recipe) -> Iterator[str]:
         )
     if found.judged is None:
         yield "no --evaluation was given: nobody knows how accurate this model is"
+    elif found.detected is not None:
+        if found.detected.why is not None:
+            yield f"{found.judged.name}: precision is unknown: {found.detected.why}"
     elif found.score is None and found.regression is None:
         why = "y is missing" if found.judged.y is None else f"the task is {found.task}"
         yield f"{found.judged.name}: {why}, so accuracy is unknown"

@@ -16,6 +16,8 @@ from littoral_converter.check import Graph
 from littoral_converter.compressing import Compression
 from littoral_converter.data import Data
 from littoral_converter.evaluate import Likeness, Regression, Score
+from littoral_converter.evidence import detection
+from littoral_converter.evidence.detection import Detected
 from littoral_converter.golden import Golden
 from littoral_converter.importers import program
 from littoral_converter.litert import Ran
@@ -49,6 +51,7 @@ class Measured:
     likeness: Likeness
     score: Score | None
     regression: Regression | None = None
+    detected: Detected | None = None
     doubts: tuple[str, ...] = ()  # whether the float model was asked as it was trained
 
     @property
@@ -138,6 +141,7 @@ def measure(
         likeness=evaluate.likeness(reference, real, ranked=task == "classification"),
         score=_score(judged, reference, real, task, labels),
         regression=_regression(judged, reference, real, task),
+        detected=_detected(judged, reference, real, task, labels=labels, source=ran.inputs[0]),
         doubts=_doubts(reference, judged, task),
     )
 
@@ -184,6 +188,25 @@ def _doubts(reference: NDArray[np.float32], judged: Data | None, task: Task) -> 
     if task != "classification":
         return ()
     return tuple(calibration.doubts(reference, None if judged is None else judged.y))
+
+
+def _detected(
+    judged: Data | None,
+    reference: NDArray[np.float32],
+    real: NDArray[np.float32],
+    task: Task,
+    *,
+    labels: tuple[str, ...] | None,
+    source: Tensor,
+) -> Detected | None:
+    if judged is None or judged.targets is None or task != "detection":
+        return None
+    try:
+        return detection.judge(
+            reference, real, judged.targets, classes=len(labels or ()), shape=source.shape
+        )
+    except ValueError as e:
+        raise MalformedError(f"{judged.name}: {e}") from e
 
 
 def _regression(

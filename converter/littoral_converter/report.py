@@ -18,6 +18,7 @@ from littoral_converter.compressing import Compression
 from littoral_converter.edgetpu.target import EdgeTpu
 from littoral_converter.evaluate import Class, Likeness, Regression, Score
 from littoral_converter.evidence import nearness, showing
+from littoral_converter.evidence.detection import Detected
 from littoral_converter.evidence.nodes import Node
 from littoral_converter.evidence.worst import Worst
 from littoral_converter.quantizing import Quantized
@@ -66,6 +67,7 @@ class Compiled:
     min_runtime: str | None = None
     score: Score | None = None
     regression: Regression | None = None
+    detected: Detected | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,6 +149,7 @@ def compiled(found: Measured, *, name: str, file: str) -> Compiled:
         latency=budget.latency(found.ran.cpu_us, found.ran.wall_us),
         score=found.score,
         regression=found.regression,
+        detected=found.detected,
     )
 
 
