@@ -10,7 +10,7 @@ from littoral.bundle import manifest
 from littoral.bundle.manifest import File, Manifest, Requires, Selftest, Tolerance, Variant
 from littoral.errors import ConversionError
 from littoral.model.selftest import Figures
-from littoral_converter import budget, bundle, golden, litert, recipe, report, reporting
+from littoral_converter import budget, bundle, litert, recipe, report, reporting
 from littoral_converter.edgetpu import target
 from littoral_converter.evidence import bom, looking, moment, provenance
 from littoral_converter.golden import Golden
@@ -52,13 +52,7 @@ def write(
         DiskFullError: There is no room.
 
     """
-    vectors = golden.make(
-        found.samples,
-        found.answers,
-        spec=found.input,
-        count=wanted.selftest.count,
-        ranked=found.ranked,
-    )
+    vectors = found.golden(wanted.selftest.count)
     outputs = outputs or Outputs()
     files = bundle.add(folder, _models(found, vectors, tpu, outputs))
     seen = looking.look(
@@ -105,7 +99,7 @@ def _models(
     if tpu is not None and tpu.model is not None:
         files[target.MODEL] = tpu.model
     for ready in beside.variants:
-        files |= {ready.about.file: ready.model, ready.golden: ready.outputs(found, vectors.chosen)}
+        files |= {ready.about.file: ready.model, ready.golden: ready.outputs(found.output)}
     return files
 
 

@@ -187,7 +187,6 @@ def order(models: Path, tmp_path: Path, **changed: Any) -> Order:
     [
         ({"calibration": None}, "give --calibration DATA"),
         ({"targets": ("cpux",)}, "no target 'cpux'; there are: cpu, edgetpu"),
-        ({"targets": ("jetson",)}, "'jetson' is not built by this version"),
         ({"name": "No Name"}, "--name"),
         ({"release": 0}, "--release: expected at least 1"),
         ({"recipe": Recipe(guard=Guard(max_accuracy_drop=0.1))}, "give --evaluation DATA"),

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from littoral.bundle.manifest import Hardware, Requires, Variant
+from littoral.bundle.manifest import Hardware, Requires, Tensor, Variant
 from littoral.errors import ConversionError
 from littoral.model import selftest, tensors
 from littoral_converter import budget, evaluate, litert, reporting
@@ -36,7 +36,7 @@ _APART: Final = 1e-3  # of the largest answer: where arithmetic is the same, ord
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ready:
-    """A variant in ONNX: what the report says of it, and what its answers to all samples are."""
+    """A variant in ONNX: what the report says of it, and its answers to the golden inputs."""
 
     about: Compiled
     model: bytes
@@ -62,11 +62,9 @@ class Ready:
             ),
         )
 
-    def outputs(self, found: Measured, chosen: tuple[int, ...]) -> bytes:
-        """Return its golden outputs to the ``chosen`` samples, stored as the manifest's output."""
-        return selftest.pack(
-            [(tensors.quantize(self.answers[i][None], found.output),) for i in chosen]
-        )
+    def outputs(self, spec: Tensor) -> bytes:
+        """Return its golden outputs, stored as the manifest's output ``spec``."""
+        return selftest.pack([(tensors.quantize(one[None], spec),) for one in self.answers])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +115,7 @@ def _jetson(
         folder=_folder(shop, "jetson"),
         calibration=shop.folder / "calibration.npy",
         samples=shop.folder / "samples.npy",
+        golden=shop.keep("golden.npy", _golden(found, wanted)),
         input_name=found.input.name,
         output_name=found.output.name,
         opset=wanted.jetson.opset,
@@ -132,6 +131,13 @@ def _jetson(
         _ready(found, job.folder / file, side, name=name, hardware=hardware, runtime=least)
         for name, file, side, hardware in sides
     ), made.software
+
+
+def _golden(found: Measured, wanted: Recipe) -> NDArray[np.float32]:
+    """Return the golden inputs as a device feeds them to what takes real numbers."""
+    vectors = found.golden(wanted.selftest.count)
+    stored = selftest.unpack(vectors.inputs, (found.input,), count=vectors.count)
+    return np.concatenate([tensors.dequantize(one, found.input) for (one,) in stored])
 
 
 def _ready(
@@ -164,7 +170,7 @@ def _ready(
     return Ready(
         about=about,
         model=data,
-        answers=answers,
+        answers=np.load(path.with_suffix(".golden.npy")),
         hardware=hardware,
         runtime=f"onnxruntime>={runtime}",
     )
@@ -175,7 +181,9 @@ def _serving(
 ) -> tuple[Path, Export]:
     _need_saved(found, "serving")
     folder = _folder(shop, "exports") / "serving"
-    keras = found.source.path.resolve() if found.source.kind == Kind.KERAS3 else None
+    # What was trained since it was given is in the program alone.
+    given = found.source.kind == Kind.KERAS3 and found.compression is None
+    keras = found.source.path.resolve() if given else None
     job = serving.Job(
         saved=shop.folder / program.SAVED,
         keras=keras,

@@ -34,9 +34,10 @@ _LEAST: Final = 10
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     model: Path  # float TFLite of one signature
-    folder: Path  # where FLOAT, INT8 and their answers (beside them, .npy) go
+    folder: Path  # where FLOAT, INT8 and their answers go: beside each, .npy and .golden.npy
     calibration: Path  # .npy of [n, …] float32
     samples: Path  # .npy of what both are asked
+    golden: Path  # .npy of the golden inputs, as real numbers
     input_name: str
     output_name: str
     opset: int
@@ -72,8 +73,7 @@ def run(job: Job, *, say: Say) -> Made:
     onnx_graph.settle(model, source=job.input_name, answer=job.output_name)
     (job.folder / FLOAT).write_bytes(model.SerializeToString(deterministic=True))
     _quantize(job, say=say)
-    samples = np.load(job.samples, mmap_mode="r")
-    before, after = (_ask(job, name, samples, say=say) for name in (FLOAT, INT8))
+    before, after = (_ask(job, name, say=say) for name in (FLOAT, INT8))
     software = {name: metadata.version(name) for name in _SOFTWARE}
     return Made(before=before, after=after, software=software)
 
@@ -156,7 +156,7 @@ class _Samples:
             yield {name: sample[None]}
 
 
-def _ask(job: Job, name: str, samples: NDArray[np.float32], *, say: Say) -> Side:
+def _ask(job: Job, name: str, *, say: Say) -> Side:
     """Leave the answers to all samples beside the model, and time it."""
     import onnx
     import onnxruntime
@@ -167,13 +167,15 @@ def _ask(job: Job, name: str, samples: NDArray[np.float32], *, say: Say) -> Side
     session = onnxruntime.InferenceSession(
         path, sess_options=options, providers=["CPUExecutionProvider"]
     )
-    answers = []
-    for done, sample in enumerate(samples):
-        if done % _EVERY == 0:
-            say(Progress(stage=f"running {name}", done=done, of=len(samples)))
-        (answer,) = session.run([job.output_name], {job.input_name: sample[None]})
-        answers.append(answer[0])
-    np.save(path.with_suffix(".npy"), np.stack(answers))
+    samples = np.load(job.samples, mmap_mode="r")
+    for what, end in ((samples, ".npy"), (np.load(job.golden), ".golden.npy")):
+        answers = []
+        for done, sample in enumerate(what):
+            if done % _EVERY == 0:
+                say(Progress(stage=f"running {name}", done=done, of=len(what)))
+            (answer,) = session.run([job.output_name], {job.input_name: sample[None]})
+            answers.append(answer[0])
+        np.save(path.with_suffix(end), np.stack(answers))
     cpu_us, wall_us = _time(session, {job.input_name: samples[:1]})
     model = onnx.load(path)
     return Side(
