@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from littoral_converter import guarding
 from littoral_converter.guarding import Limit, Standing
+from littoral_converter.importers.recurrent import Choice
 from littoral_converter.ptq import backend, faces, observe
 from littoral_converter.ptq.effort import Step
 from littoral_converter.ptq.mixed import Mixer, Point
@@ -86,6 +87,7 @@ class Quantized:
     kind: Kind = "int8"
     tried: tuple[Tried, ...] = field(default=())
     mixed: tuple[Mixed, ...] = field(default=())  # empty: no operator was given back floats
+    loops: Choice = field(default_factory=Choice)  # what became of recurrent layers
 
     @property
     def floats(self) -> bool:
@@ -114,7 +116,7 @@ def run(job: Job, *, say: Say) -> Quantized:
 def _integers(job: Job, data: bytes, *, say: Say) -> Quantized:
     made = quantize(
         data,
-        np.load(job.calibration),
+        np.load(job.calibration, mmap_mode="r"),
         io=job.io,
         activations="int16" if job.kind == "int16x8" else "int8",
         per_channel=not job.dense_per_tensor,

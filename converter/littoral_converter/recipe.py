@@ -73,7 +73,7 @@ class Quantize:
     allow_float: bool = False  # accept operators that stay in floating point
     # None: those that the model's work allows. In which order they are taken is not asked.
     steps: tuple[Literal["relax", "ranges", "bias", "rounding", "equalise"], ...] | None = None
-    keep_float: tuple[str, ...] = ()  # operators, by the names of their outputs: inspect has them
+    keep_float: tuple[str, ...] = ()  # operators, by the names of their outputs: as in reports
 
     def __post_init__(self) -> None:
         if self.kind != "int8" and self.io != "int8":

@@ -7,6 +7,7 @@ the answers worse, by more than chance would. Runs models: only ever called in a
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import partial
 from typing import Final, Literal
 
@@ -146,7 +147,11 @@ def _check(network: Network, calibration: Floats) -> None:
 def _left(network: Network, names: Collection[str]) -> dict[int, backend.Precision]:
     by_name = {network.name(t): op.index for op in network.ops for t in op.outputs}
     if strange := sorted(set(names) - set(by_name)):
-        raise MisuseError(f"keep_float: the model has no operator that makes {strange[0]!r}")
+        near = get_close_matches(strange[0], by_name, n=1, cutoff=0) or [""]
+        raise MisuseError(
+            f"keep_float: the model has no operator that makes {strange[0]!r}; the nearest is "
+            f"{near[0]!r}, and the report of a conversion names them all"
+        )
     return {by_name[name]: "float" for name in names}
 
 
