@@ -69,7 +69,7 @@ def build(
                 raise
             wanted = "unroll"
         else:
-            return Built(program=found, quantized=made)
+            return Built(program=found, quantized=replace(made, loops=found.loops))
 
 
 def _quantize(

@@ -81,6 +81,7 @@ def convert(order: Order, *, say: worker.Say) -> Report:
     with workshop.place() as folder:
         shop = Workshop(folder=folder, limits=wanted.limits, say=say, cache=order.cache)
         learned, judged = _data(order, shop, model, labels)
+        building.check(order.targets, wanted, learned.x.shape[1:])
         labels = labels or (judged or learned).labels
         ready, compression = compressing.compress(
             shop, model, wanted, training=order.training, beside=order.beside, labels=labels
@@ -194,6 +195,9 @@ def _warnings(found: Measured, wanted: Recipe) -> Iterator[str]:
         yield _price(quantized.mixed)
     elif not found.graph.fully_integer and not quantized.floats:
         yield "the model is not fully integer: some operators stay in floating point"
+    if quantized.kind != wanted.quantize.kind:
+        why = quantized.loops.why or "it has loops or conditions"
+        yield f"only weights are of eight bits, and the rest computes in floating point: {why}"
     if found.likeness.cosine_mean < _FAR:
         yield (
             f"INT8's answers lie far from the float model's (cosine "

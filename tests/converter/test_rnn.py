@@ -69,5 +69,6 @@ def test_loops_that_stay_have_small_weights_where_floats_are_accepted(make: Make
     built, shop = make("masked", Recipe(quantize=Quantize(allow_float=True)))
     assert built.program.loops.way == "loops"
     assert built.quantized.kind == "dynamic"
+    assert "masks steps" in built.quantized.loops.why
     assert check.read((shop.folder / INT8).read_bytes()).counts["WHILE"] > 0
     assert differs(shop) < 0.01
