@@ -117,7 +117,7 @@ class Deed:
             losses = self._train()
             return Made(losses=losses, rounded=self._as_integers(tf))
         with activations.rounding(tf, model) as ranges:
-            training.answers(model, self.pupil.learned.x[:_LOOKED])
+            training.answers(model, self.pupil.learned, most=_LOOKED)
             ranges.follow()
             losses = self._train()
             ranges.rest()

@@ -35,7 +35,7 @@ class Hold:
         if self.mask is not None:
             weights = weights * self.mask
         if self.clusters is not None:
-            weights = _means(tf, weights, self.clusters)
+            weights = _means(tf, weights, self.clusters, self.mask)
         if self.rounded and rounded:
             weights = _rounded(tf, weights, self.kernel)
         return weights
@@ -56,13 +56,17 @@ class Hold:
         variable.assign(self.place(tf, variable.read_value(), rounded=False))
 
 
-def _means(tf: Any, weights: Any, clusters: NDArray[np.int32]) -> Any:  # noqa: ANN401
+def _means(tf: Any, weights: Any, clusters: NDArray[np.int32], mask: Any) -> Any:  # noqa: ANN401
+    """Return the mean of its cluster for each weight; what was pruned later is no member."""
     count = int(clusters.max()) + 1
-    means = tf.math.unsorted_segment_mean(
-        tf.reshape(weights, [-1]), tf.constant(clusters.ravel()), count
+    at = tf.constant(clusters.ravel())
+    members = tf.ones_like(weights) if mask is None else mask
+    sums, sizes = (
+        tf.math.unsorted_segment_sum(tf.reshape(each, [-1]), at, count)
+        for each in (weights, members)
     )
-    means = means * tf.constant([0.0] + [1.0] * (count - 1))
-    return tf.gather(means, tf.constant(clusters))
+    means = tf.math.divide_no_nan(sums, sizes) * tf.constant([0.0] + [1.0] * (count - 1))
+    return tf.gather(means, tf.constant(clusters)) * members
 
 
 def _rounded(tf: Any, weights: Any, kernel: Kernel) -> Any:  # noqa: ANN401

@@ -1,9 +1,11 @@
 """Reads a Keras model to be trained, of Keras 3 or 2, and writes it as the Keras that read it."""
 
+import json
 import platform
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,12 +15,13 @@ from littoral_converter.importers import hdf5
 from littoral_converter.importers.program import Job
 from littoral_converter.source import Kind
 
+_NEVER: Final = "1980-01-01@00:00:00"  # who saves says when, and that is no part of a model
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Loaded:
     frame: Any  # keras or tf_keras
     model: Any
-    suffix: str
     software: dict[str, str]
 
 
@@ -38,7 +41,6 @@ def load(path: Path, folder: Path) -> Loaded:
     return Loaded(
         frame=frame,
         model=model,
-        suffix=".keras",
         software={
             "tensorflow": str(tf.__version__),
             frame.__name__: str(frame.__version__),
@@ -85,9 +87,16 @@ def _keras2(path: Path, folder: Path) -> tuple[Any, Any]:
 
 
 def save(loaded: Loaded, path: Path) -> str:
-    """Write the model beside ``path``, and return its file's name."""
-    at = path.with_suffix(loaded.suffix)
-    loaded.model.save(at)
+    """Write the model beside ``path``, equal bytes for equal models; return the file's name."""
+    at, made = path.with_suffix(".keras"), path.with_suffix(".made.keras")
+    loaded.model.save(made)
+    with zipfile.ZipFile(made) as found, zipfile.ZipFile(at, "w") as kept:
+        for name in found.namelist():
+            data = found.read(name)
+            if name == "metadata.json":
+                data = json.dumps(json.loads(data) | {"date_saved": _NEVER}).encode()
+            kept.writestr(zipfile.ZipInfo(name), data)  # of 1980, as that is
+    made.unlink()
     return at.name
 
 

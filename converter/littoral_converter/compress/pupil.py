@@ -107,7 +107,7 @@ class Pupil:
 
 
 def _answers(loaded: Loaded, samples: Samples) -> Floats:
-    return training.answers(loaded.model, samples.x)
+    return training.answers(loaded.model, samples)
 
 
 def _split(x: Floats, y: NDArray[np.int64] | None, wanted: Training) -> tuple[Samples, Samples]:
@@ -117,7 +117,5 @@ def _split(x: Floats, y: NDArray[np.int64] | None, wanted: Training) -> tuple[Sa
     if kept == len(x):
         raise MisuseError(f"training: {len(x)} samples are too few to learn from and to judge by")
     parts = np.sort(order[kept:]), np.sort(order[:kept])
-    learned, judged = (
-        Samples(x=np.asarray(x[rows]), y=None if y is None else y[rows]) for rows in parts
-    )
+    learned, judged = (Samples(x=x, rows=rows, y=None if y is None else y[rows]) for rows in parts)
     return learned, judged

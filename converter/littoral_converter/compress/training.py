@@ -27,14 +27,22 @@ _STEEP: Final = 5.0  # a gradient longer than this is cut: recurrent layers have
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Samples:
-    """``y`` and ``taught`` may be missing: then the lesson asks for the other."""
+    """Rows of ``x``, which may be larger than memory.
+
+    ``y`` and ``taught`` are for those rows; one of them may be missing: then the lesson asks for
+    the other.
+    """
 
     x: Floats
+    rows: NDArray[np.int64]
     y: NDArray[np.int64] | None
     taught: Floats | None = None
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.rows)
+
+    def some(self, at: NDArray[np.int64] | slice) -> Floats:
+        return np.ascontiguousarray(self.x[self.rows[at]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +111,19 @@ def train(
     return tuple(losses)
 
 
-def answers(model: Any, x: Floats) -> Floats:  # noqa: ANN401
-    """Return what ``model`` answers."""
+def answers(model: Any, samples: Samples, *, most: int | None = None) -> Floats:  # noqa: ANN401
+    """Return what ``model`` answers, to the first ``most`` of them."""
     import tensorflow as tf
 
     ask = tf.function(
         lambda batch: model(batch, training=False), reduce_retracing=True, autograph=False
     )
     size = model.inputs[0].shape[0] or _BATCH
-    found = [np.asarray(ask(tf.constant(x[at : at + size]))) for at in range(0, len(x), size)]
+    count = min(len(samples), most or len(samples))
+    found = [
+        np.asarray(ask(tf.constant(samples.some(slice(at, at + size)))))
+        for at in range(0, count, size)
+    ]
     return np.concatenate(found).astype(np.float32)
 
 
@@ -145,7 +157,7 @@ def _tensors(
 ) -> tuple[Any, Any, Any]:
     nothing = tf.constant(0)
     return (
-        tf.constant(samples.x[rows]) if x else nothing,
+        tf.constant(samples.some(rows)) if x else nothing,
         nothing if samples.y is None else tf.constant(samples.y[rows]),
         nothing if samples.taught is None else tf.constant(samples.taught[rows]),
     )
@@ -168,7 +180,8 @@ def _step(
         for hold, weights in zip(bound, free, strict=True):
             hold.kernel.variable.assign(hold.place(tf, weights))
         with tf.GradientTape() as tape:
-            value = lesson.loss(tf, model(x, training=True), y, taught)
+            found = tf.cast(model(x, training=True), tf.float32)  # where it computes in halves
+            value = lesson.loss(tf, found, y, taught)
             value += sum(model.losses)  # what its layers regularize
         gradients = tape.gradient(value, raw)
         for hold, weights in zip(bound, free, strict=True):
