@@ -67,6 +67,9 @@ def test_pictures_give_the_model_that_arrays_give(
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert report["calibration"]["samples"] == 200
     assert report["evaluation"]["name"] == "test.tfrecord"
+    compare = ("compare", tmp_path / "out", tmp_path / "out/model-int8.tflite", "--json")
+    told_by_the_bundle = littoral(*compare, "--data", given / "train").json
+    assert told_by_the_bundle["a"]["accuracy"] > 0.95
 
 
 def test_what_makes_figures_worth_nothing_is_said(

@@ -4,7 +4,6 @@ Runs nothing itself: each model answers in a child, and what it answers is held 
 """
 
 import hashlib
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +16,20 @@ from littoral.bundle.manifest import Manifest
 from littoral.durable import storage_errors
 from littoral.errors import BackendError, HashError, MalformedError, MisuseError
 from littoral.model import tensors
-from littoral_converter import budget, build, check, data, evaluate, graph, litert, source, worker
+from littoral_converter import (
+    budget,
+    build,
+    check,
+    data,
+    declared,
+    evaluate,
+    graph,
+    litert,
+    reading,
+    source,
+    worker,
+    workshop,
+)
 from littoral_converter.budget import Latency
 from littoral_converter.data import Data
 from littoral_converter.evaluate import Errors, Likeness, Rating
@@ -27,6 +39,7 @@ from littoral_converter.evidence.worst import Worst
 from littoral_converter.importers import program
 from littoral_converter.litert import Ran
 from littoral_converter.recipe import Limits, Recipe
+from littoral_converter.samples.asked import Asked
 from littoral_converter.source import Kind
 from littoral_converter.workshop import Workshop
 
@@ -82,15 +95,27 @@ def compare(a: Path, b: Path, samples: Path, *, say: worker.Say) -> Comparison:
         LittoralError: What worker.run raises.
 
     """
-    held = data.read(samples, say=say)
-    with tempfile.TemporaryDirectory(prefix="littoral-compare-") as folder:
+    want = _want(a, b)
+    with workshop.place() as folder:
+        reader = Workshop(folder=folder, limits=Limits(), say=say)
+        held = reading.samples(reader, samples, want, name="evaluation")
         shops = []
         for name in ("a", "b"):
-            place = Path(folder) / name
+            place = folder / name
             place.mkdir()
             shops.append(Workshop(folder=place, limits=Limits(), say=say))
         one, other = shops
         return _held(_ask(one, a, held), _ask(other, b, held), held, shop=other)
+
+
+def _want(*models: Path) -> Asked:
+    """Return how pictures become samples: as a bundle says it, else as large as a model takes."""
+    for path in models:
+        if (path / manifest.NAME).is_file():
+            (told, *_), labels = _told(path).inputs, _bundled(path).labels
+            return Asked(shape=told.shape[1:], preprocessing=told.preprocessing, labels=labels)
+    shapes = (declared.shape(source.detect(path)) for path in models)
+    return Asked(shape=next((shape for shape in shapes if shape is not None), None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +187,11 @@ def _taken(model: _Model, plain: bytes, held: Data) -> Floats:
     return x
 
 
+def _told(folder: Path) -> Manifest:
+    with storage_errors(folder), (folder / manifest.NAME).open("rb") as opened:
+        return Manifest.from_json(opened.read(manifest.MAX_BYTES + 1))
+
+
 def _bundled(folder: Path) -> _Model:
     """Return the model of the bundle that a processor runs.
 
@@ -170,8 +200,7 @@ def _bundled(folder: Path) -> _Model:
         MisuseError: There is none.
 
     """
-    with storage_errors(folder), (folder / manifest.NAME).open("rb") as opened:
-        told = Manifest.from_json(opened.read(manifest.MAX_BYTES + 1))
+    told = _told(folder)
     for variant in told.variants:
         if variant.engine == "tflite" and variant.delegate is None:
             path = folder / variant.files[0]
