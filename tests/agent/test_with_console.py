@@ -52,9 +52,9 @@ class Coast:
         assert all(one["lost"] == 0 for one in streams)
         return all(one["acked"] == one["highest"] for one in streams)
 
-    def until(self, found: Any, what: str) -> None:
+    def until(self, found: Any, what: str, *, limit_s: float = 30) -> None:
         try:
-            until(found, what, limit_s=30)
+            until(found, what, limit_s=limit_s)
         except AssertionError as e:
             e.add_note(self.log.read_text()[-6000:])
             e.add_note((self.console.base / "console.log").read_text()[-3000:])
@@ -102,7 +102,8 @@ def test_a_device_that_gets_no_releases_is_an_alarm_until_it_does(coast: Coast) 
     coast.tree.settings.write_text(f'{settings}sources = ["https://127.0.0.1:{free_port()}/r"]\n')
     with coast.agent():
         coast.console.push("digits:1")
-        coast.until(lambda: coast.device()["device"]["unreached"], "its word for it")
+        # After LONG_S of it, which it counts from its first try.
+        coast.until(lambda: coast.device()["device"]["unreached"], "its word for it", limit_s=90)
     device = coast.device()["device"]
     assert device["unreached"]["code"] == "unreachable"
     assert device["unreached"]["since_ms"] > 0
