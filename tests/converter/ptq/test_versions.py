@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from converter.crops import SHARED
 from littoral_converter import check
-from littoral_converter.ptq import usage, versions
+from littoral_converter.ptq import backend, usage, versions
 from littoral_converter.ptq.quantize import quantize
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -46,6 +46,13 @@ def test_they_are_those_that_tensorflow_wrote(path: Path) -> None:
             code.version = 1
     versions.settle(model)
     assert used(model) == wanted
+
+
+def test_weights_alone_ask_for_other_kernels(tiny: bytes) -> None:
+    found = check.read(backend.cast(tiny, "dynamic")).versions
+    assert (found["CONV_2D"], found["FULLY_CONNECTED"]) == (5, 12)
+    assert check.read(backend.cast(tiny, "weights")).versions["DEQUANTIZE"] == 5
+    assert check.read(backend.cast(tiny, "float16")).versions["DEQUANTIZE"] == 3
 
 
 def test_what_is_quantized_here_says_so(tiny: bytes, digits: NDArray[np.float32]) -> None:
