@@ -105,9 +105,11 @@ def test_evaluating_on_what_was_calibrated_on_is_told() -> None:
 
 
 def test_samples_that_are_only_alike_are_not_the_same() -> None:
-    alike = PICTURES.copy()
+    large = np.tile(PICTURES, (1, 4, 4, 1))
+    alike = large.copy()
     alike[:, -1, -1, -1] += 0.001
-    assert calibration.shared(PICTURES, alike) == 0
+    assert calibration.shared(large, alike) == 0
+    assert calibration.shared(large, large[:7]) == 7
     assert calibration.shared(PICTURES, PICTURES[:, :2]) == 0
 
 
