@@ -34,6 +34,30 @@ class Compression:
     int8_zstd_bytes: int = 0
 
 
+def check(given: Source, recipe: Recipe, *, training: Path | None, beside: Path) -> None:
+    """Do nothing if all is there that the recipe's steps need: before anybody waits for them.
+
+    Raises:
+        MisuseError: Something is not, or no step needs it.
+
+    """
+    if not recipe.compress:
+        if training is not None:
+            raise MisuseError("--training: the recipe has no [[compress]] step that would train")
+        return
+    if given.kind not in _KERAS:
+        raise MisuseError(
+            f"{given.path}: [[compress]] trains, and this is a model of {given.kind}; give the "
+            ".keras or .h5 file that it was made of"
+        )
+    readers.need(given.kind)
+    for step in recipe.compress:
+        _teacher(step, beside)
+    data = _data(recipe, training, beside)
+    if not data.exists():
+        raise MisuseError(f"no data {data}: there is no such file")
+
+
 def compress(
     shop: Workshop,
     given: Source,
@@ -48,15 +72,12 @@ def compress(
     ``training`` is asked before the recipe's own data; the recipe's paths begin at ``beside``.
 
     Raises:
-        MisuseError: There is nothing to train on, or it does not fit the model.
+        MisuseError: What it is trained on does not fit the model.
         ConversionError: The model cannot be trained, or lost too much by it.
 
     """
     if not recipe.compress:
-        if training is not None:
-            raise MisuseError("--training: the recipe has no [[compress]] step that would train")
         return given, None
-    _check(given)
     teachers = tuple(_teacher(step, beside) for step in recipe.compress)
     want = Asked(
         shape=recipe.input.shape or declared.shape(given),
@@ -103,15 +124,6 @@ def gentle(recipe: Recipe) -> Recipe:
     if not clustered or recipe.quantize.steps is not None:
         return recipe
     return replace(recipe, quantize=replace(recipe.quantize, steps=_GENTLE))
-
-
-def _check(given: Source) -> None:
-    if given.kind not in _KERAS:
-        raise MisuseError(
-            f"{given.path}: [[compress]] trains, and this is a model of {given.kind}; give the "
-            ".keras or .h5 file that it was made of"
-        )
-    readers.need(given.kind)
 
 
 def _teacher(step: Compress, beside: Path) -> str:

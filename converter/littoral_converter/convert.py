@@ -77,6 +77,7 @@ def convert(order: Order, *, say: worker.Say) -> Report:
     name, wanted = _name(order), order.recipe
     model = source.detect(order.model)
     _check_data(order)
+    compressing.check(model, wanted, training=order.training, beside=order.beside)
     labels = data.read_labels(order.labels) if order.labels else None
     with workshop.place() as folder:
         shop = Workshop(folder=folder, limits=wanted.limits, say=say, cache=order.cache)
