@@ -16,7 +16,7 @@ _DEPTHS: Final = 4  # a reduction over channels takes a multiple of these
 
 
 _VERSIONS: Final = {  # what is known to be refused begins behind these
-    "FULLY_CONNECTED": 11,  # 12 has a scale for each channel
+    "FULLY_CONNECTED": 11,  # 12 takes floats and has a scale for each channel
     "RESIZE_NEAREST_NEIGHBOR": 2,
 }
 
