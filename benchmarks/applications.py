@@ -36,8 +36,11 @@ import keras, numpy as np
 name, out = sys.argv[1:]
 keras.utils.set_random_seed(0)
 model = getattr(keras.applications, name)(weights=None, input_shape=(224, 224, 3))
-x = np.random.default_rng(0).random((16, 224, 224, 3), dtype=np.float32)
-for _ in range(40):  # or what flows grows with every layer
+x = np.random.default_rng(0).random((8, 224, 224, 3), dtype=np.float32)
+for layer in model.layers:
+    if isinstance(layer, keras.layers.BatchNormalization):
+        layer.momentum = 0.3
+for _ in range(6):  # or what flows grows with every layer
     model(x, training=True)
 model.save(out)
 """

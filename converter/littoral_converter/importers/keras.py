@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from littoral.errors import ConversionError, MalformedError
 from littoral_converter import legacy
-from littoral_converter.importers import hdf5, program, recurrent
+from littoral_converter.importers import hdf5, program, recurrent, saving
 from littoral_converter.importers.program import Job, Program
 from littoral_converter.tf_converter import one_line, to_float
 from littoral_converter.worker import Progress, Say
@@ -50,7 +49,9 @@ def run(job: Job, *, say: Say) -> Program:
     loops = recurrent.choose(told, shape, job.loops)
     source = job.input_name or _given(model.inputs[0].name) or "input"
     answer = job.output_name or _given(model.layers[-1].name) or "output"
-    np.save(job.folder / program.ANSWERS, _answers(model, samples, say=say))
+    batch = model.inputs[0].shape[0] or program.BATCH
+    answers = saving.answers(saving.graphed(model), samples, batch=batch, say=say)
+    np.save(job.folder / program.ANSWERS, answers)
     fuse = None
     if loops.way == "fusable":
         fuse = program.Fuse(shape=shape, source=source, answer=answer)
@@ -167,12 +168,3 @@ def _given(name: str) -> str | None:
     """Return ``name`` as an identifier, None if Keras made it up."""
     plain = re.sub(r"\W+", "_", name).strip("_")
     return None if re.fullmatch(rf"({'|'.join(_AUTOMATIC)})(_\d+)?", plain) else plain or None
-
-
-def _answers(model: Any, samples: NDArray[np.float32], *, say: Say) -> NDArray[np.float32]:  # noqa: ANN401
-    batch = model.inputs[0].shape[0] or program.BATCH
-    answers = []
-    for at in range(0, len(samples), batch):
-        say(Progress(stage="asking the float model", done=at, of=len(samples)))
-        answers.append(np.asarray(model(samples[at : at + batch], training=False), np.float32))
-    return np.concatenate(answers)

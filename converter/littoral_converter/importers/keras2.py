@@ -83,12 +83,8 @@ def _run(job: Job, *, suffix: str, say: Say) -> Program:
         answer=saving.name(job.output_name, model.layers[-1].name, otherwise="output"),
     )
     (job.folder / program.FLOAT).write_bytes(to_float(saved, say=say))
-    answers = saving.answers(
-        lambda x: model(x, training=False),
-        samples,
-        batch=declared[0] or program.BATCH,
-        say=say,
-    )
+    batch = declared[0] or program.BATCH
+    answers = saving.answers(saving.graphed(model), samples, batch=batch, say=say)
     np.save(job.folder / program.ANSWERS, answers)
     return Program(
         parameters=int(model.count_params()),

@@ -16,7 +16,7 @@ from littoral_converter.importers.recurrent import Choice, Wanted
 FLOAT: Final = "float.tflite"  # batch 1, fixed shapes, one signature that names input and output
 ANSWERS: Final = "float-answers.npy"  # what the framework itself answers to the samples: [n, …]
 SAVED: Final = "saved-model"  # of batch 1, where TensorFlow was the way
-BATCH: Final = 64  # samples that a framework is asked at once
+BATCH: Final = 8  # samples that a framework is asked at once: more fit in no cache
 
 FAITHFUL: Final = 0.99  # cosine: integers in the weights cost a thousandth, another layout tenths
 _UNPINNED: Final = 224  # shown for a dimension that nobody knows

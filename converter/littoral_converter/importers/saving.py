@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from littoral_converter.importers import program
 from littoral_converter.worker import Progress, Say
 
+_TOLD: Final = 64  # samples between two words about progress, or a multiple of it
 _AUTOMATIC: Final = (
     "args",
     "conv2d",
@@ -57,13 +58,21 @@ def save(
     tf.saved_model.save(module, str(saved), signatures=signatures)
 
 
+def graphed(model: Any) -> Callable[[Any], Any]:  # noqa: ANN401
+    """Return a Keras model of either kind as one graph: it takes half the time of its layers."""
+    import tensorflow as tf
+
+    spec = tf.TensorSpec(model.inputs[0].shape, tf.float32)
+    return tf.function(lambda x: model(x, training=False), input_signature=[spec])  # type: ignore[no-any-return]
+
+
 def answers(
     call: Callable[[Any], Any], samples: NDArray[np.float32], *, batch: int, say: Say
 ) -> NDArray[np.float32]:
     """Return what ``call`` answers to all ``samples``, asked for ``batch`` of them at once."""
     found = []
     for at in range(0, len(samples), batch):
-        if at % program.BATCH == 0:
+        if at % _TOLD == 0:
             say(Progress(stage="asking the float model", done=at, of=len(samples)))
         found.append(np.asarray(call(np.array(samples[at : at + batch], order="C")), np.float32))
     return np.concatenate(found)
