@@ -55,6 +55,8 @@ def detect(path: Path) -> Source:
             raise MisuseError(f"no model {path}: there is no such file or folder")
         if path.is_dir():
             return _folder(path)
+        if not path.is_file():  # a pipe would be waited for, and a device has no end
+            raise MalformedError(f"{path}: expected a model, found neither a file nor a folder")
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise MalformedError(f"{path}: expected at most {MAX_BYTES} bytes, found {size}")

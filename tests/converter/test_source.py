@@ -1,4 +1,5 @@
 import hashlib
+import os
 import zipfile
 from pathlib import Path
 
@@ -103,6 +104,14 @@ def test_what_is_no_model_is_named(tmp_path: Path, head: bytes, words: str) -> N
     with pytest.raises(MalformedError) as caught:
         source.detect(path)
     assert words in str(caught.value)
+
+
+def test_what_is_neither_file_nor_folder_is_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        with pytest.raises(MalformedError, match="found neither a file nor a folder"):
+            source.detect(path)
 
 
 def test_a_cut_keras_file_is_damaged(models: Path, tmp_path: Path) -> None:
