@@ -84,7 +84,7 @@ def test_pages_that_the_code_names_are_there() -> None:
 
 def commands(page: Path) -> Iterator[str]:
     """Walk the commands in a page: lines of its blocks of shell, and what stands in `…`."""
-    text = page.read_text()
+    text = page.read_text().replace("\\\n", " ")  # one command may be several lines
     for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
         yield from (line.partition("  #")[0].strip() for line in block.splitlines())
     yield from re.findall(r"`(littoral [^`…]+|make \w+[^`…]*)`", text)
