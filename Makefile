@@ -5,6 +5,7 @@
 # make faults-network  bad networks: releases, reports and telemetry come through (root)
 # make check   format, lint, types, architecture
 # make torch   adds PyTorch, for the tests of its way in
+# make judges  adds MediaPipe and TensorFlow.js, for the tests of phones and browsers
 # make bench   every script of benchmarks/
 # make docs    writes the generated parts of docs/ anew, and the packages' settings
 
@@ -12,7 +13,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-boot torch faults faults-network check bench docs format clean
+.PHONY: help demo test test-boot torch judges faults faults-network check bench docs format clean
 
 BIN := .venv/bin
 ARGS ?=
@@ -29,7 +30,7 @@ endef
 PYTHON ?= $(shell $(find_python))
 
 help:
-	@sed -n 's/^# //p' Makefile | head -9
+	@sed -n 's/^# //p' Makefile | head -10
 
 demo: .venv/.installed .venv/.mosquitto
 	@$(BIN)/python demo/story.py $(ARGS)
@@ -99,6 +100,15 @@ UNBOUND := converter/littoral_converter/without-dependencies.txt
 # PyTorch's way in is tested where PyTorch is: it weighs as much as all the rest.
 torch: .venv/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -e '.[dev,torch]' >&2
+
+# What others say of what is exported, and no test needs to run: MediaPipe Tasks in a Python of its own.
+judges: .venv/.installed
+	@$(BIN)/python -m venv .venv/mediapipe
+	@.venv/mediapipe/bin/pip install --quiet --disable-pip-version-check --no-input mediapipe >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps tensorflow-serving-api >&2
+	@cd .venv && npm pack --silent @tensorflow/tfjs@4.22.0 >/dev/null \
+	  && tar xzf tensorflow-tfjs-4.22.0.tgz --strip-components=2 package/dist/tf.min.js \
+	  && rm tensorflow-tfjs-4.22.0.tgz
 
 # What stays missing is looked for again next time, in case somebody installed it by hand.
 .venv/.mosquitto .venv/.chromium: .venv/.made

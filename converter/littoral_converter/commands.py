@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,11 +113,22 @@ def _summary(report: "Report", out: Path) -> dict[str, Any]:
                 "fully_integer": v.fully_integer,
                 "accuracy": v.score.int8_accuracy if v.score else None,
                 "agreement": v.likeness.agreement if judged else None,
-                "edgetpu": _mapping(report) if tpu is None or tpu.file is None else None,
+                # Of the twin; what else there is, no Edge TPU was asked about.
+                "edgetpu": _mapping(report) if k == 0 and not (tpu and tpu.file) else None,
             }
-            for v in report.variants
+            for k, v in enumerate(report.variants)
         ]
         + ([] if tpu is None or tpu.file is None else [_edgetpu(report, tpu, out)]),
+        "exports": [
+            {
+                "target": e.target,
+                "path": str(out / e.target),
+                "bytes": e.bytes,
+                "agreement": e.likeness.agreement if judged and e.likeness else None,
+                "use": e.use,
+            }
+            for e in report.exports
+        ],
     }
 
 
@@ -145,22 +157,11 @@ def _table(report: "Report", out: Path) -> None:
     from rich.table import Table
 
     table = Table(title=f"{report.model}:{report.release}", title_justify="left")
-    for column in ("", "float", "INT8"):
+    several = len(report.variants) > 1
+    for column in ("", "float", *(v.id if several else "INT8" for v in report.variants)):
         table.add_column(column, justify="right" if column else "left")
-    before = report.before
-    for v in report.variants:
-        score = v.score
-        if score is not None:
-            table.add_row("accuracy", f"{score.float_accuracy:.2%}", f"{score.int8_accuracy:.2%}")
-        if v.regression is not None:
-            both = (v.regression.float_errors, v.regression.int8_errors)
-            table.add_row("mean absolute error", *(f"{one.mae:.4g}" for one in both))
-        if v.likeness.agreement is not None:
-            table.add_row("same answer", "", f"{v.likeness.agreement:.2%}")
-        table.add_row("size", f"{before.bytes:,} B", f"{v.bytes:,} B")
-        cpu = (f"{figures.cpu_us.p95:,.1f} µs" for figures in (before.latency, v.latency))
-        table.add_row("p95 CPU time here", *cpu)
-        table.add_row("fully integer", "", "yes" if v.fully_integer else "no")
+    for row in _rows(report):
+        table.add_row(*row)
     if report.edgetpu is not None:
         found = report.edgetpu.mapping
         total = (found.mapped or 0) + found.left
@@ -168,4 +169,29 @@ def _table(report: "Report", out: Path) -> None:
             f"on an Edge TPU ({found.source})", "", f"{found.mapped} of {total} operators"
         )
     Console().print(table)
+    for export in report.exports:
+        click.echo(f"{export.target}: {out / export.target} ({export.use})")
     click.echo(f"bundle: {out}\nreport: {out / 'report.html'}")
+
+
+def _rows(report: "Report") -> Iterator[list[str]]:
+    """Walk the rows of the table: what it is, the float model's, each variant's."""
+    before, variants = report.before, report.variants
+    scores = [v.score for v in variants if v.score is not None]
+    if scores:
+        yield [
+            "accuracy",
+            f"{scores[0].float_accuracy:.2%}",
+            *(f"{s.int8_accuracy:.2%}" for s in scores),
+        ]
+    errors = [v.regression for v in variants if v.regression is not None]
+    if errors:
+        first = errors[0].float_errors.mae
+        yield ["mean absolute error", f"{first:.4g}", *(f"{e.int8_errors.mae:.4g}" for e in errors)]
+    same = [v.likeness.agreement for v in variants if v.likeness.agreement is not None]
+    if same:
+        yield ["same answer", "", *(f"{share:.2%}" for share in same)]
+    yield ["size", f"{before.bytes:,} B", *(f"{v.bytes:,} B" for v in variants)]
+    latencies = [before.latency, *(v.latency for v in variants)]
+    yield ["p95 CPU time here", *(f"{one.cpu_us.p95:,.1f} µs" for one in latencies)]
+    yield ["fully integer", "", *("yes" if v.fully_integer else "no" for v in variants)]

@@ -79,6 +79,7 @@ def run(job: Job, *, say: Say) -> Made:
         )
     except Exception as e:  # it raises whatever it meets
         raise ConversionError(f"target browser: TF.js cannot take it: {one_line(e)}") from e
+    _sort(job.out / "model.json")
     samples, answers = np.load(job.samples, mmap_mode="r"), np.load(job.answers)
     count = _fitting(job, samples, answers)
     _write_page(job, samples[:count], answers[:count])
@@ -99,6 +100,11 @@ def _converter() -> Any:  # noqa: ANN401
         from tensorflowjs.converters.tf_saved_model_conversion_v2 import convert_tf_saved_model
 
     return convert_tf_saved_model
+
+
+def _sort(path: Path) -> None:
+    """Write the JSON in ``path`` with its keys in order: its writer's are in another every time."""
+    path.write_text(json.dumps(json.loads(path.read_bytes()), sort_keys=True))
 
 
 def _fitting(job: Job, samples: NDArray[np.float32], answers: NDArray[np.float32]) -> int:

@@ -74,6 +74,17 @@ class Outputs:
     software: dict[str, str] = field(default_factory=dict)
 
 
+def check(targets: tuple[str, ...], wanted: Recipe, shape: tuple[int, ...]) -> None:
+    """Do nothing if samples of ``shape`` leave hope for all ``targets``; asked before any work.
+
+    Raises:
+        ConversionError: One of them needs to be told more.
+
+    """
+    if "mobile" in targets and mobile.pictures(shape) and wanted.input.preprocessing is None:
+        raise ConversionError(mobile.UNTOLD)
+
+
 def build(
     shop: Workshop, found: Measured, name: Name, *, wanted: Recipe, targets: tuple[str, ...]
 ) -> Outputs:
@@ -151,10 +162,12 @@ def _ready(
 ) -> Ready:
     data, answers = path.read_bytes(), np.load(path.with_suffix(".npy"))
     reference = _reference(path.parent.parent)
-    score = None
-    if found.score is not None and found.judged is not None and found.judged.y is not None:
+    score, regression, judged = None, None, found.judged
+    if found.score is not None and judged is not None and judged.y is not None:
         labels = tuple(each.label for each in found.score.classes)
-        score = evaluate.score(reference, answers, found.judged.y, labels=labels)
+        score = evaluate.score(reference, answers, judged.y, labels=labels)
+    if found.regression is not None and judged is not None and judged.targets is not None:
+        regression = evaluate.regression(reference, answers, judged.targets)
     about = Compiled(
         id=name,
         file=path.name,
@@ -166,6 +179,7 @@ def _ready(
         likeness=evaluate.likeness(reference, answers, ranked=found.ranked),
         latency=budget.latency(side.cpu_us, side.wall_us),
         score=score,
+        regression=regression,
     )
     return Ready(
         about=about,
@@ -204,7 +218,7 @@ def _serving(
         target="serving",
         use=(
             f"docker run -p 8501:8501 -v $PWD/serving:/models -e MODEL_NAME={name.model} "
-            "tensorflow/serving --enable_model_warmup=true"
+            "tensorflow/serving"
         ),
         likeness=_likeness(shop, found, serving.ANSWERS, "serving"),
         notes=tuple(notes),

@@ -22,6 +22,10 @@ _RANK: Final = 4
 _CHANNELS: Final = {1: "GRAYSCALE", 3: "RGB"}
 _EXACT: Final = 1e-4  # of a pixel: as near as float32 tells 127.5 from 127.50001
 _PIXELS: Final = range(256)
+UNTOLD: Final = (
+    "target mobile: the model takes pictures, and phones must be told how a pixel becomes a "
+    "number; say it in the recipe, for pixels of 0 to 1: [input.preprocessing] range = [0.0, 1.0]"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +62,7 @@ def run(job: Job, *, say: Say) -> Made:
     say(Progress(stage="writing TFLite Metadata"))
     picture = _picture(job.input)
     if picture is not None and job.preprocessing is None:
-        raise ConversionError(
-            "target mobile: the model takes pictures, and phones must be told how a pixel becomes "
-            "a number; say it in the recipe, for pixels of 0 to 1: [input.preprocessing] "
-            "range = [0.0, 1.0]"
-        )
+        raise ConversionError(UNTOLD)
     if job.preprocessing is not None and job.preprocessing.channels == "bgr":
         raise ConversionError(
             "target mobile: TFLite Metadata knows red, green, blue and no other order; turn the "
@@ -75,6 +75,11 @@ def run(job: Job, *, say: Say) -> Made:
     files = {} if job.labels is None else {LABELS: "\n".join(job.labels).encode()}
     job.out.write_bytes(tflite_metadata.append(data, files))
     return Made(takes="float32" if border == "real" else "uint8", picture=picture is not None)
+
+
+def pictures(shape: tuple[int, ...]) -> bool:
+    """Whether samples of ``shape`` are pictures: their channels come last."""
+    return len(shape) == _RANK - 1 and shape[-1] in _CHANNELS
 
 
 def pixels(preprocessing: Preprocessing) -> Pixels | None:
@@ -96,7 +101,7 @@ def _border(job: Job, picture: Picture | None) -> Border:
 
 
 def _picture(source: Tensor) -> Picture | None:
-    if len(source.shape) != _RANK or source.shape[3] not in _CHANNELS:
+    if not pictures(source.shape[1:]):
         return None
     _, height, width, channels = source.shape
     return Picture(height=height, width=width, colours="GRAYSCALE" if channels == 1 else "RGB")

@@ -20,10 +20,12 @@ import onnxruntime
 import pytest
 
 from littoral.bundle.manifest import Manifest
+from littoral.bundle.preprocessing import Preprocessing
 from littoral.errors import ConversionError
 from littoral.model import selftest, tensors
 from littoral.model.backends import open_session
 from littoral_converter.importers.program import Program
+from littoral_converter.recipe import Input, Recipe
 from littoral_converter.targets import building
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -108,6 +110,29 @@ def test_exports_are_believed_by_the_report(made: Made) -> None:
         if path.is_file()
     }
     assert there == {file["path"] for export in told.values() for file in export["files"]}
+
+
+def test_the_command_says_what_was_exported_and_how_it_is_begun_with(made: Made) -> None:
+    said = {export["target"]: export for export in made.said["exports"]}
+    assert list(said) == ["serving", "browser", "mobile"]
+    for target, export in said.items():
+        assert export["path"] == str(made.bundle / target)
+        assert export["bytes"] == sum(
+            path.stat().st_size for path in Path(export["path"]).rglob("*") if path.is_file()
+        )
+        assert export["agreement"] >= 0.99
+    assert "MODEL_NAME=digits" in said["serving"]["use"]
+    assert [v["edgetpu"] for v in made.said["variants"]] == [None] * 3
+
+
+def test_what_a_target_has_to_be_told_is_asked_before_any_work() -> None:
+    for shape in ((96, 96, 3), (8, 8, 1)):
+        with pytest.raises(ConversionError, match="phones must be told how a pixel becomes"):
+            building.check(("cpu", "mobile"), Recipe(), shape)
+    told = Recipe(input=Input(preprocessing=Preprocessing()))
+    building.check(("mobile",), told, (96, 96, 3))
+    building.check(("mobile",), Recipe(), (49, 10))
+    building.check(("cpu",), Recipe(), (96, 96, 3))
 
 
 def ask(made: Made, name: str) -> np.ndarray:

@@ -16,7 +16,7 @@ from littoral_converter.targets.borders import Pixels
 SHARED = Path(__file__).parents[3].parent / "shared"
 MODEL = SHARED / "models/coral/tf2_mobilenet_v2_1.0_224_ptq.tflite"
 # A Python that has the public judge: it needs packages that nothing of ours needs.
-MEDIAPIPE = Path(os.environ.get("LITTORAL_MEDIAPIPE", ".venv-mediapipe/bin/python"))
+MEDIAPIPE = Path(os.environ.get("LITTORAL_MEDIAPIPE", ".venv/mediapipe/bin/python"))
 INPUT = Tensor(name="input", shape=(1, 224, 224, 3), dtype="uint8", scale=1 / 127.5, zero_point=127)
 OUTPUT = Tensor(name="Identity", shape=(1, 1001), dtype="uint8", scale=1 / 256)
 
@@ -87,7 +87,7 @@ print(json.dumps([best.category_name, best.index, best.score]))
 @pytest.mark.skipif(not MODEL.is_file(), reason="../shared/models is not there")
 @pytest.mark.skipif(
     not MEDIAPIPE.is_file(),
-    reason="python3 -m venv .venv-mediapipe && .venv-mediapipe/bin/pip install mediapipe",
+    reason="MediaPipe is not here: make judges",
 )
 @pytest.mark.parametrize(
     ("told", "takes"),
