@@ -60,9 +60,7 @@ def test_weights_in_fewer_bits_become_floats_and_the_batch_is_1(
     session = open_session("litert", made)
     assert (session.inputs[0].name, session.outputs[0].name) == ("scan", "figure")
     truth, asked = np.load(models / "test-answers.npy"), np.load(models / "test.npz")["x"]
-    assert np.abs(answers(made, asked[:50]) - truth[:50]).max() < (
-        2e-3 if name != "float" else 1e-5
-    )
+    assert np.abs(answers(made, asked[:50]) - truth[:50]).max() < FAR[name]
 
 
 def test_what_is_not_held_any_more_is_not_kept(formats: Path) -> None:
