@@ -50,7 +50,7 @@ def digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     x = np.frombuffer(gzip.decompress(pictures.read_bytes())[16:], np.uint8)
     y = np.frombuffer(gzip.decompress(classes.read_bytes())[8:], np.uint8)
     order = np.random.default_rng(0).permutation(len(y))
-    scaled: NDArray[np.float32] = x.reshape(-1, 28, 28) / np.float32(255)
+    scaled = np.asarray(x.reshape(-1, 28, 28) / 255, np.float32)
     return scaled[order], y.astype(np.int64)[order]
 
 
