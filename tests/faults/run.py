@@ -18,7 +18,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from faults.tally import Tally
 
 _TRACING = ("kills", "errors", "whole", "crash", "fsyncs")
-_OTHERS = ("models", "models-whole", "attacks", "mutants", "encodings", "network")
+_OTHERS = (
+    "models", "models-whole", "attacks", "mutants", "encodings", "network", "conversions",
+)  # fmt: skip
 _WHOLE = ("crash", "fsyncs")  # nothing is chosen: all of it is tried
 
 
@@ -92,6 +94,11 @@ def _harness(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
 
             with encodings.world() as device:
                 yield from encodings.run(device, encodings.Aim(runs=runs, seed=seed))
+        case "conversions":
+            from faults import conversions
+
+            with conversions.sources() as honest:
+                yield from conversions.run(honest, conversions.Aim(runs=runs, seed=seed))
         case "models":
             from faults import hostile
 
