@@ -1,18 +1,14 @@
 """Reads a Keras model to be trained, of Keras 3 or 2, and writes it as the Keras that read it."""
 
 import json
-import platform
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from littoral.errors import ConversionError, MisuseError
 from littoral_converter import source
-from littoral_converter.importers import hdf5
-from littoral_converter.importers.program import Job
+from littoral_converter.importers import hdf5, saving
 from littoral_converter.source import Kind
 
 _NEVER: Final = "1980-01-01@00:00:00"  # who saves says when, and that is no part of a model
@@ -41,12 +37,9 @@ def load(path: Path, folder: Path) -> Loaded:
     return Loaded(
         frame=frame,
         model=model,
-        software={
-            "tensorflow": str(tf.__version__),
-            frame.__name__: str(frame.__version__),
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        software=saving.software(
+            **{"tensorflow": tf.__version__, frame.__name__: frame.__version__}
+        ),
     )
 
 
@@ -78,12 +71,7 @@ def _keras2(path: Path, folder: Path) -> tuple[Any, Any]:
 
     from littoral_converter.importers import keras2
 
-    with path.open("rb") as file:
-        legacy = file.read(len(hdf5.MARK)) == hdf5.MARK
-    if not legacy:
-        keras2.check_archive(path)
-    job = Job(model=path, folder=folder, samples=Path(), seen=())
-    return tf_keras, keras2.load(tf_keras, job, "h5" if legacy else "keras")
+    return tf_keras, keras2.load(tf_keras, path, folder)
 
 
 def save(loaded: Loaded, path: Path) -> str:

@@ -26,6 +26,12 @@ class Found:
     config: Any
 
 
+def is_one(path: Path) -> bool:
+    """Whether the file in ``path`` is HDF5, by its content."""
+    with path.open("rb") as file:
+        return file.read(len(MARK)) == MARK
+
+
 def look(path: Path) -> Found:
     """Return what ``path`` holds.
 
@@ -41,7 +47,8 @@ def look(path: Path) -> Found:
             _check_inside(path.name, file)
             version, config = file.attrs.get("keras_version"), file.attrs.get("model_config")
             weights = "layer_names" in file.attrs or "layers" in file
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as e:
+    # SystemError: what h5py raises where its own lock hides an error of the library.
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SystemError) as e:
         raise MalformedError(
             f"{path.name}: the HDF5 file is damaged or cut short; save or copy it again: "
             f"{' '.join(str(e).split())[:200]}"
@@ -67,15 +74,23 @@ def check_code(name: str, config: object) -> None:
                 "a file; export it where its code is: model.export('folder') makes a SavedModel"
             )
         if kind == "Lambda":
-            raise ConversionError(
-                f"{name}: a Lambda layer holds Python code, which is never run from a file; "
-                "write it with Keras's own layers"
-            )
+            raise code(name)
         if module and module.split(".")[0] not in {"keras", "tf_keras", "builtins"}:
-            raise ConversionError(
-                f"{name}: has {kind!r} of {module!r}, which Keras itself does not have, and code "
-                "is never run from a file; write it with Keras's own layers"
-            )
+            raise strange(name, f"{kind!r} of {module!r}")
+
+
+def code(name: str) -> ConversionError:
+    return ConversionError(
+        f"{name}: a Lambda layer holds Python code, which is never run from a file; "
+        "write it with Keras's own layers"
+    )
+
+
+def strange(name: str, what: str) -> ConversionError:
+    return ConversionError(
+        f"{name}: has {what}, which Keras itself does not have, and code is never run from a "
+        "file; write it with Keras's own layers"
+    )
 
 
 def _check_inside(name: str, file: Any) -> None:  # noqa: ANN401

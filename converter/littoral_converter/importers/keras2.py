@@ -6,7 +6,6 @@ tf-keras computes the true answers.
 import json
 import zipfile
 import zlib
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -14,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from littoral import records
-from littoral.errors import ConversionError, MalformedError
-from littoral_converter.importers import hdf5, program, recurrent, saving
+from littoral.errors import MalformedError
+from littoral_converter.importers import hdf5, keras_model, program, recurrent, saving
 from littoral_converter.importers.program import Job, Program
 from littoral_converter.tf_converter import one_line, to_float
 from littoral_converter.worker import Progress, Say
@@ -33,18 +32,14 @@ def run(job: Job, *, say: Say) -> Program:
 
     """
     say(Progress(stage="looking into the model"))
-    with job.model.open("rb") as file:
-        legacy = file.read(len(hdf5.MARK)) == hdf5.MARK
-    if legacy and hdf5.look(job.model).keras.startswith("3"):
+    if hdf5.is_one(job.model) and hdf5.look(job.model).keras.startswith("3"):
         from littoral_converter.importers import keras
 
         return keras.run(job, say=say)
-    if not legacy:
-        check_archive(job.model)
-    return _run(job, suffix="h5" if legacy else "keras", say=say)
+    return _run(job, say=say)
 
 
-def check_archive(path: Path) -> None:
+def _check_archive(path: Path) -> None:
     """Refuse code in a .keras file before tf-keras sees it."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -57,15 +52,15 @@ def check_archive(path: Path) -> None:
     hdf5.check_code(path.name, config)
 
 
-def _run(job: Job, *, suffix: str, say: Say) -> Program:
+def _run(job: Job, *, say: Say) -> Program:
     say(Progress(stage="loading TensorFlow"))
     import tensorflow as tf
     import tf_keras
 
     say(Progress(stage="loading the model"))
-    model = load(tf_keras, job, suffix)
+    model = load(tf_keras, job.model, job.folder)
     samples = np.load(job.samples, mmap_mode="r")
-    declared = _declared(model)
+    declared = keras_model.declared(model)
     shape = program.fixed(declared[1:], job.shape, seen=job.seen)
     saving.check(job, shape, samples)
     told = json.loads(model.to_json())
@@ -74,13 +69,9 @@ def _run(job: Job, *, suffix: str, say: Say) -> Program:
     made = recurrent.rebuilt(tf_keras, model, told, shape) if whole else model
     say(Progress(stage="exporting at batch 1"))
     saved = job.folder / program.SAVED
+    source, answer = keras_model.names(model, job)
     saving.save(
-        lambda x: made(x, training=False),
-        shape,
-        saved,
-        tracked=made,
-        source=saving.name(job.input_name, model.inputs[0].name, otherwise="input"),
-        answer=saving.name(job.output_name, model.layers[-1].name, otherwise="output"),
+        lambda x: made(x, training=False), shape, saved, tracked=made, source=source, answer=answer
     )
     (job.folder / program.FLOAT).write_bytes(to_float(saved, say=say))
     batch = declared[0] or program.BATCH
@@ -88,7 +79,7 @@ def _run(job: Job, *, suffix: str, say: Say) -> Program:
     np.save(job.folder / program.ANSWERS, answers)
     return Program(
         parameters=int(model.count_params()),
-        layers=dict(sorted(Counter(type(layer).__name__ for layer in _layers(model)).items())),
+        layers=keras_model.layers(model),
         software=saving.software(tensorflow=tf.__version__, tf_keras=tf_keras.__version__),
         saved=True,
         # Exported by tf-keras, what can be one operator is one.
@@ -96,46 +87,25 @@ def _run(job: Job, *, suffix: str, say: Say) -> Program:
     )
 
 
-def load(tf_keras: Any, job: Job, suffix: str) -> Any:  # noqa: ANN401
+def load(tf_keras: Any, path: Path, folder: Path) -> Any:  # noqa: ANN401
+    """Return the model of a .keras or HDF5 file, and run none of its author's code.
+
+    Raises:
+        MalformedError: Keras 2 cannot read it.
+        ConversionError: It holds code, or what only its author has.
+
+    """
     from tf_keras.src.saving import serialization_lib
 
-    # Keras goes by the name's end; we went by the content.
-    path = job.folder / f"model.{suffix}"
-    path.symlink_to(job.model)
+    if not hdf5.is_one(path):
+        _check_archive(path)
+    named = keras_model.named(path, folder)
     try:
         with serialization_lib.SafeModeScope(safe_mode=True):
-            return tf_keras.models.load_model(path, compile=False, safe_mode=True)
+            return tf_keras.models.load_model(named, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, LookupError, RuntimeError, AttributeError) as e:
         if "Unknown layer" in str(e) or "Could not locate" in str(e):
-            raise ConversionError(
-                f"{job.model.name}: has layers that Keras itself does not have, and code is never "
-                f"run from a file; write it with Keras's own layers: {one_line(e)}"
-            ) from e
+            raise hdf5.strange(path.name, f"a layer of its own ({one_line(e)})") from e
         raise MalformedError(
-            f"{job.model.name}: Keras 2 cannot read it; save or copy it again: {one_line(e)}"
+            f"{path.name}: Keras 2 cannot read it; save or copy it again: {one_line(e)}"
         ) from e
-
-
-def _layers(model: Any) -> list[Any]:  # noqa: ANN401
-    found = model._flatten_layers(include_self=False, recursive=True)  # noqa: SLF001 (no other way)
-    return list(found)
-
-
-def _declared(model: Any) -> program.Open:  # noqa: ANN401
-    """Return the input's shape, with the batch."""
-    for what in ("inputs", "outputs"):
-        found = getattr(model, what, None)
-        if not found:
-            raise ConversionError(
-                "the model was saved before it knew its input; give its first layer an "
-                "input_shape, or begin it with keras.Input, and save it again"
-            )
-        if len(found) != 1:
-            raise ConversionError(
-                f"expected a model of one input and one output, found {len(found)} {what}; "
-                "this version converts no other"
-            )
-    (source,) = model.inputs
-    if source.dtype != "float32":
-        raise ConversionError(f"expected an input of float32, found {source.dtype.name}")
-    return tuple(source.shape)
