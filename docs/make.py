@@ -43,11 +43,11 @@ def _settings(cls: type[Any], table: str) -> Iterator[str]:
             nested.append((field.name, *below))
         else:
             yield f"| `{field.name}` | {field.kind} | {field.default} | {field.words} |"
-    for name, below, many in nested:
+    for name, inner, many in nested:
         full = f"{table}.{name}" if table else name
         shown = f"[[{full}]]" if many else f"[{full}]"
-        yield from ("", f"`{shown}` {_first_line(below)}".rstrip(), "")
-        yield from _settings(below, full)
+        yield from ("", f"`{shown}` {_first_line(inner)}".rstrip(), "")
+        yield from _settings(inner, full)
 
 
 @dataclasses.dataclass(frozen=True)
