@@ -157,6 +157,8 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401
             raise RecordError(f"{where!r} should be one of {known}, not {_show(value)}") from None
     if kind is Path and isinstance(value, str):
         return Path(value)
+    if type(value) is int and not _within_64_bits(value):
+        raise RecordError(f"{where!r}: {_show(value)} needs more than 64 bits")
     if kind is float and type(value) is int:
         return float(value)
     if kind is Any:
@@ -186,6 +188,10 @@ def _finite(digits: str) -> float:
 
 def _int64(digits: str) -> int:
     value = int(digits)
-    if not -(2**63) <= value < 2**63:
+    if not _within_64_bits(value):
         raise RecordError(f"{digits} needs more than 64 bits")
     return value
+
+
+def _within_64_bits(value: int) -> bool:
+    return -(2**63) <= value < 2**63

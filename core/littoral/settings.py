@@ -26,6 +26,8 @@ def read(cls: type[T], path: Path, *, most_bytes: int = MOST_BYTES) -> T:
         raise SettingsError(f"{path}: {e}") from e
     except RecursionError as e:
         raise SettingsError(f"{path}: lists in lists in lists, without end") from e
+    except ValueError as e:  # Python reads whole numbers of a few thousand digits, and no more
+        raise SettingsError(f"{path}: expected numbers of at most 64 bits, found more") from e
     try:
         return fill(cls, table)
     except RecordError as e:

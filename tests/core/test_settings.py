@@ -39,6 +39,8 @@ def test_a_mistyped_setting_is_named_with_the_one_that_was_meant(path: Path) -> 
         (b"poll_every_s = nan", "numbers that end, found nan"),
         (b"poll_every_s = +inf", r"numbers that end, found \+inf"),
         (b"poll_every_s = 1e999", "numbers that end, found 1e999"),
+        (b"poll_every_s = 1" + b"0" * 400, "'poll_every_s': 1000000+… needs more than 64 bits"),
+        (b"poll_every_s = 1" + b"0" * 5000, "numbers of at most 64 bits, found more"),
         (b"poll_every_s = ", "Invalid value"),
         (b"\xff\xfe", "utf-8"),
         (b"hardware = " + b"[" * 9000, "lists in lists"),
