@@ -1,6 +1,7 @@
 """How good a model is, alone and beside another: figures of answers, nothing is run here."""
 
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Final
 
 import numpy as np
@@ -130,7 +131,7 @@ def score(
 
     """
     before, after = rate(reference, y, labels=labels), rate(answers, y, labels=labels)
-    confusion = _confusion(answers, y, len(labels))
+    answered, few = answers.argmax(axis=1), len(labels) <= MATRIX
     return Score(
         samples=len(y),
         float_accuracy=before.accuracy,
@@ -138,8 +139,8 @@ def score(
         float_macro=before.macro,
         int8_macro=after.macro,
         classes=after.classes,
-        mistakes=_mistakes(confusion, labels),
-        confusion=tuple(map(tuple, confusion.tolist())) if len(labels) <= MATRIX else None,
+        mistakes=_mistakes(y, answered, labels),
+        confusion=_confusion(y, answered, len(labels)) if few else None,
     )
 
 
@@ -152,11 +153,14 @@ def rate(answers: Floats, y: NDArray[np.int64], *, labels: tuple[str, ...]) -> R
     """
     if y.max() >= len(labels):
         raise ValueError(f"y: found class {int(y.max())}; the model knows 0 to {len(labels) - 1}")
-    confusion = _confusion(answers, y, len(labels))
-    classes = tuple(_class(confusion, k, label) for k, label in enumerate(labels))
+    answered = answers.argmax(axis=1)
+    hits = y[y == answered]
+    # Not from a matrix: of twenty thousand classes it would have gigabytes.
+    counts = (np.bincount(found, minlength=len(labels)).tolist() for found in (hits, y, answered))
+    classes = tuple(starmap(_class, zip(labels, *counts, strict=True)))
     there = [one for one in classes if one.support]
     return Rating(
-        accuracy=float(np.trace(confusion)) / len(y),
+        accuracy=len(hits) / len(y),
         macro=Averages(
             # A class that is never answered has no precision of its own; it helps nobody: 0.
             precision=_mean([one.precision or 0.0 for one in there]),
@@ -204,29 +208,29 @@ def _mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else 0.0
 
 
-def _confusion(answers: Floats, y: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+def _confusion(
+    y: NDArray[np.int64], answered: NDArray[np.int64], classes: int
+) -> tuple[tuple[int, ...], ...]:
     """Return [true][answered]."""
     found = np.zeros((classes, classes), np.int64)
-    np.add.at(found, (y, answers.argmax(axis=1)), 1)
-    return found
+    np.add.at(found, (y, answered), 1)
+    return tuple(map(tuple, found.tolist()))
 
 
-def _mistakes(confusion: NDArray[np.int64], labels: tuple[str, ...]) -> tuple[Mistake, ...]:
-    wrong = confusion.copy()
-    np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:_MISTAKES]
-    pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
+def _mistakes(
+    y: NDArray[np.int64], answered: NDArray[np.int64], labels: tuple[str, ...]
+) -> tuple[Mistake, ...]:
+    """Return the most frequent ones; of equally frequent ones the first classes'."""
+    wrong = y != answered
+    pairs, counts = np.unique(y[wrong] * len(labels) + answered[wrong], return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:_MISTAKES]
     return tuple(
-        Mistake(true=labels[t], answered=labels[a], count=int(wrong[t, a]))
-        for t, a in pairs
-        if wrong[t, a]
+        Mistake(true=labels[pair // len(labels)], answered=labels[pair % len(labels)], count=count)
+        for pair, count in zip(pairs[order].tolist(), counts[order].tolist(), strict=True)
     )
 
 
-def _class(confusion: NDArray[np.int64], k: int, label: str) -> Class:
-    hit, true, answered = (
-        int(n) for n in (confusion[k, k], confusion[k].sum(), confusion[:, k].sum())
-    )
+def _class(label: str, hit: int, true: int, answered: int) -> Class:
     return Class(
         label=label,
         support=true,

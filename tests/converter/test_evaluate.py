@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics import (
@@ -43,6 +45,22 @@ def test_the_matrix_of_very_many_classes_is_left_out() -> None:
     assert found.confusion is None
     assert found.mistakes == ()
     assert len(found.classes) == len(many)
+
+
+def test_very_many_classes_take_no_square_of_memory() -> None:
+    names = tuple(map(str, range(30_000)))
+    answers = np.zeros((3, len(names)), np.float32)
+    answers[:, -1] = 1
+    y = np.array([29_999, 0, 1])
+    tracemalloc.start()
+    try:
+        found = evaluate.score(answers, answers, y, labels=names)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 500 * 2**20
+    assert [(m.true, m.answered) for m in found.mistakes] == [("0", "29999"), ("1", "29999")]
+    assert (found.classes[-1].precision, found.classes[-1].recall) == (1 / 3, 1.0)
 
 
 def test_a_class_without_samples_has_no_figures() -> None:
