@@ -8,12 +8,16 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
+from secrets import token_hex
+from tempfile import TemporaryDirectory
 
 from littoral.bundle.manifest import MAX_BYTES, NAME, File, Manifest
 from littoral.durable import replace, storage_errors, sync_folder
 from littoral.errors import BundleError, ConversionError, MisuseError
+from littoral_converter import leftovers
 
 MODE = 0o644  # a bundle is public: what it says is signed, not secret
 
@@ -23,15 +27,27 @@ def check_place(out: Path, *, force: bool) -> None:
 
     Raises:
         MisuseError: Something is there that would be lost.
+        StorageError: Nobody, or not this user, can write there.
 
     """
     with storage_errors(out):
+        _check_writable(out.resolve().parent)
         if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
             return
     if not _is_bundle(out):
         raise MisuseError(f"{out} exists and is no bundle; choose another folder")
     if not force:
         raise MisuseError(f"{out} already holds a bundle; choose another folder, or give --force")
+
+
+def _check_writable(folder: Path) -> None:
+    """Do nothing if something can be made in ``folder``, or it itself. Raises OSError.
+
+    A conversion takes minutes, and only its end would show it.
+    """
+    there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    with TemporaryDirectory(prefix=".", dir=there):
+        pass
 
 
 @contextmanager
@@ -43,11 +59,14 @@ def building(out: Path) -> Iterator[Path]:
 
     """
     out = out.resolve()
-    fresh, old = (out.with_name(f".{out.name}.{os.getpid()}.{end}") for end in ("new", "old"))
+    # Not by the number of the process: in a container the next one has the same.
+    fresh, old = (out.with_name(f".{out.name}.{token_hex(4)}.{end}") for end in ("new", "old"))
+    _tidy(out)
     with storage_errors(out):
         fresh.mkdir(parents=True)
     try:
-        yield fresh
+        with leftovers.held(fresh):
+            yield fresh
         with storage_errors(out):
             sync_folder(fresh)
             if os.path.lexists(out):
@@ -61,6 +80,17 @@ def building(out: Path) -> Iterator[Path]:
     finally:
         for left in (fresh, old):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _tidy(out: Path) -> None:
+    """Clear away what a killed process left beside ``out``; a bundle it had moved comes back."""
+    fresh, old = (f".{escape(out.name)}.{'?' * 8}.{end}" for end in ("new", "old"))
+    with suppress(OSError):
+        for moved in out.parent.glob(old):
+            if not os.path.lexists(out) and leftovers.abandoned(moved):
+                moved.rename(out)
+    leftovers.clear(out.parent, fresh)
+    leftovers.clear(out.parent, old)
 
 
 def add(folder: Path, files: Mapping[str, bytes]) -> dict[str, File]:

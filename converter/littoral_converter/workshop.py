@@ -7,19 +7,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from littoral.durable import storage_errors
-from littoral_converter import worker
+from littoral_converter import leftovers, worker
 from littoral_converter.cache import Cache, look
 from littoral_converter.fingerprint import Fingerprints
 from littoral_converter.recipe import Limits
 from littoral_converter.terminal import undisturbed
 
 T = TypeVar("T")
+
+_PREFIX: Final = "littoral-convert-"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,12 +103,17 @@ class Workshop:
 
 @contextmanager
 def place() -> Iterator[Path]:
-    """Yield a folder to work in, of which nothing is left, however the work ends."""
+    """Yield a folder to work in, of which nothing is left, however the work ends.
+
+    Who was killed left one, and had no time to clear it away: that is done here, too.
+    """
     made: str | None = None
     try:
         with undisturbed():
-            made = tempfile.mkdtemp(prefix="littoral-convert-")
-        yield Path(made)
+            made = tempfile.mkdtemp(prefix=_PREFIX)
+        with leftovers.held(Path(made)):
+            leftovers.clear(Path(made).parent, f"{_PREFIX}{'?' * 8}")
+            yield Path(made)
     finally:
         if made is not None:
             with undisturbed():

@@ -23,6 +23,14 @@ def test_what_is_no_bundle_is_never_replaced(tmp_path: Path) -> None:
             bundle.check_place(tmp_path, force=force)
 
 
+def test_a_place_where_nothing_can_be_made_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="Not a directory"):
+        bundle.check_place(tmp_path / "file" / "deep" / "out", force=False)
+    with pytest.raises(StorageError, match="^/proc/out: "):
+        bundle.check_place(Path("/proc/out"), force=False)
+
+
 def test_a_bundle_is_replaced_only_by_force(digits: Converted) -> None:
     with pytest.raises(MisuseError, match="give --force"):
         bundle.check_place(digits.bundle, force=False)
