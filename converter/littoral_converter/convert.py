@@ -34,7 +34,7 @@ from littoral_converter.measure import Measured, measure
 from littoral_converter.quantizing import Mixed
 from littoral_converter.recipe import Recipe
 from littoral_converter.report import Report
-from littoral_converter.reporting import Asked, Name
+from littoral_converter.reporting import Name, Ordered
 from littoral_converter.samples import asked as samples
 from littoral_converter.source import Source
 from littoral_converter.targets import building
@@ -72,7 +72,7 @@ def convert(order: Order, *, say: worker.Say) -> Report:
 
     """
     _check_targets(order)
-    asked = Asked(targets=order.targets, started=moment.now())
+    ordered = Ordered(targets=order.targets, started=moment.now())
     bundle.check_place(order.out, force=order.force)
     name, wanted = _name(order), order.recipe
     model = source.detect(order.model)
@@ -113,7 +113,7 @@ def convert(order: Order, *, say: worker.Say) -> Report:
                 shop=shop,
                 wanted=wanted,
                 warnings=warnings,
-                asked=asked,
+                ordered=ordered,
                 tpu=tpu,
                 outputs=outputs,
             )

@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 
-from littoral.bundle.manifest import NAME
 from littoral.commands.output import JSON, emit
 from littoral.errors import MisuseError
-from littoral_converter import inspect_tree, inspection
+from littoral_converter import bundled, inspect_tree, inspection
 
 _PATH: Any = click.Path(path_type=Path)
 
@@ -30,7 +29,7 @@ def inspect(*, path: Path, twin: Path | None, as_json: bool) -> None:
         one = inspection.file(path, twin=twin)
         emit(one, as_json=as_json, text=inspect_tree.draw(inspect_tree.of_file(one)))
         return
-    if not (path / NAME).is_file():
+    if not bundled.is_one(path):
         raise MisuseError(f"{path}: expected a .tflite file or a bundle, found another folder")
     if twin is not None:
         raise MisuseError("--twin is for a file; a bundle holds what its models were compiled from")

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from littoral.bundle import manifest
-from littoral.bundle.manifest import Manifest, Variant
+from littoral.bundle.manifest import Variant
 from littoral.durable import storage_errors
 from littoral.errors import BackendMissingError, MalformedError, MisuseError
 from littoral.model import registered
-from littoral_converter import check, graph, source
+from littoral_converter import bundled, check, graph, source
 from littoral_converter.check import Graph as Checked
 from littoral_converter.edgetpu import compiled, mapping
 from littoral_converter.edgetpu.mapping import Mapping
@@ -124,9 +123,10 @@ def bundle(folder: Path) -> BundleSeen:
         BundleError: It is none, or a file is not what its manifest names.
 
     """
-    with storage_errors(folder), (folder / manifest.NAME).open("rb") as opened:
-        told = Manifest.from_json(opened.read(manifest.MAX_BYTES + 1))
-    models = {v.id: _held(folder, told, v.files[0]) for v in told.variants if v.engine == "tflite"}
+    told = bundled.told(folder)
+    models = {
+        v.id: bundled.file(folder, told, v.files[0]) for v in told.variants if v.engine == "tflite"
+    }
     graphs = {name: graph.read(data) for name, data in models.items()}
 
     def twin(variant: Variant) -> Graph | None:
@@ -158,13 +158,6 @@ def _seen(variant: Variant, look: Callable[[Variant], Inspection | None]) -> See
         file=variant.files[0],
         inspection=look(variant),
     )
-
-
-def _held(folder: Path, told: Manifest, name: str) -> bytes:
-    data = _read(folder / name)
-    if hashlib.sha256(data).hexdigest() != told.files[name].sha256:
-        raise MalformedError(f"{folder / name} is not the file that the manifest names")
-    return data
 
 
 def _read(path: Path) -> bytes:

@@ -153,7 +153,7 @@ def _guarded(
     Where not even all floats are, nothing is tried and ``model`` it stays: that it is refused, and
     why, is said elsewhere.
     """
-    asked = _Asked(wanted)
+    asked = _Question(wanted)
     say(Progress(stage="asking the INT8 model"))
     if asked.holds(asked.stand(model)) or not asked.holds(asked.stand(mixer.last.model)):
         return model, ()
@@ -170,8 +170,8 @@ def _given(points: list[Mixed]) -> int:
     return sum(len(point.given) for point in points)
 
 
-class _Asked:
-    """What a model is asked about, and what would be right."""
+class _Question:
+    """What a model is asked, and what would be right."""
 
     def __init__(self, wanted: Guarded) -> None:
         self._limit = wanted.limit

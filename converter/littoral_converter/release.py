@@ -17,7 +17,7 @@ from littoral_converter.golden import Golden
 from littoral_converter.measure import Measured
 from littoral_converter.recipe import Recipe
 from littoral_converter.report import Report
-from littoral_converter.reporting import Asked, Name
+from littoral_converter.reporting import Name, Ordered
 from littoral_converter.targets import exports
 from littoral_converter.targets.building import Outputs
 from littoral_converter.workshop import Workshop
@@ -41,7 +41,7 @@ def write(
     shop: Workshop,
     wanted: Recipe,
     warnings: tuple[str, ...],
-    asked: Asked,
+    ordered: Ordered,
     tpu: target.Built | None = None,
     outputs: Outputs | None = None,
 ) -> Report:
@@ -68,7 +68,7 @@ def write(
         proven=proven,
         costs=shop.costs,
         warnings=warnings if late is None else (*warnings, late),
-        made=asked.started,
+        made=ordered.started,
         seen=seen,
         tpu=None if tpu is None else tpu.about,
         variants=(
@@ -85,7 +85,7 @@ def write(
         shown=seen.shown,
     )
     files |= bundle.add(folder, _words(found, written, page))
-    files |= _evidence(folder, written, files, asked=asked)
+    files |= _evidence(folder, written, files, ordered=ordered)
     told = _manifest(found, name, files=files, test=test, wanted=wanted, tpu=tpu, beside=outputs)
     bundle.seal(folder, told)
     return written
@@ -116,16 +116,16 @@ def _words(found: Measured, written: Report, page: bytes) -> dict[str, bytes]:
 
 
 def _evidence(
-    folder: Path, written: Report, files: dict[str, File], *, asked: Asked
+    folder: Path, written: Report, files: dict[str, File], *, ordered: Ordered
 ) -> dict[str, File]:
     """Write what is said about ``files``: a bill of them, then where all of it came from."""
-    found = bundle.add(folder, {BOM: bom.make(written, files, made=asked.started)})
+    found = bundle.add(folder, {BOM: bom.make(written, files, made=ordered.started)})
     told = provenance.statement(
         written,
         files | found,
         byproducts=(REPORT, REPORT_DATA),
-        targets=asked.targets,
-        started=asked.started,
+        targets=ordered.targets,
+        started=ordered.started,
         finished=moment.now(),
     )
     return found | bundle.add(folder, {PROVENANCE: told})

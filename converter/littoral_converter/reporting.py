@@ -40,7 +40,7 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Ordered:
     """What a release's provenance says of the order for it."""
 
     targets: tuple[str, ...]

@@ -225,7 +225,7 @@ def _messages(pipe: int, *, deadline: float) -> Iterator[Any]:
 def _late(last: Progress, limits: Limits) -> LittoralError:
     return DeadlineError(
         f"{last.stage}: not done within {limits.deadline_s:g} s; raise limits.deadline_s in the "
-        "recipe, or give fewer samples"
+        "recipe (where it trains: training.deadline_s), or give fewer samples"
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from converter.conftest import Converted, Littoral
 from littoral import records
-from littoral.errors import MalformedError, MisuseError
+from littoral.errors import HashError, MalformedError, MisuseError
 from littoral_converter import graph, inspect_tree, inspection
 from simulators.edgetpu_compiled import Package
 from simulators.edgetpu_compiled import compiled as made
@@ -105,7 +105,7 @@ def test_a_bundle_whose_file_was_changed_is_refused(digits: Converted, tmp_path:
     copy = tmp_path / "copy"
     shutil.copytree(digits.bundle, copy)
     shutil.copy(INT8, copy / "model-int8.tflite")
-    with pytest.raises(MalformedError, match="not the file that the manifest names"):
+    with pytest.raises(HashError, match=r"model-int8\.tflite: expected sha256"):
         inspection.bundle(copy)
 
 

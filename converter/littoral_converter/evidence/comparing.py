@@ -4,23 +4,20 @@ Runs nothing itself: each model answers in a child, and what it answers is held 
 """
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from littoral.bundle import manifest
-from littoral.bundle.manifest import Manifest
-from littoral.durable import storage_errors
-from littoral.errors import BackendError, HashError, MalformedError, MisuseError
+from littoral.errors import BackendError, MalformedError, MisuseError
 from littoral.model import tensors
 from littoral_converter import (
     budget,
     build,
+    bundled,
     check,
-    data,
     declared,
     evaluate,
     graph,
@@ -78,7 +75,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Asked:
+class _Answered:
     """A model and its answers, in real numbers; ``tflite`` where tensors can be looked at."""
 
     side: Side
@@ -105,60 +102,54 @@ def compare(a: Path, b: Path, samples: Path, *, say: worker.Say) -> Comparison:
             place.mkdir()
             shops.append(Workshop(folder=place, limits=Limits(), say=say))
         one, other = shops
-        return _held(_ask(one, a, held), _ask(other, b, held), held, shop=other)
+        return _compared(_ask(one, a, held), _ask(other, b, held), held, shop=other)
 
 
 def _want(*models: Path) -> Asked:
     """Return how pictures become samples: as a bundle says it, else as large as a model takes."""
     for path in models:
-        if (path / manifest.NAME).is_file():
-            (told, *_), labels = _told(path).inputs, _bundled(path).labels
-            return Asked(shape=told.shape[1:], preprocessing=told.preprocessing, labels=labels)
+        if bundled.is_one(path):
+            found = bundled.model(path)
+            first, *_ = found.told.inputs
+            return Asked(
+                shape=first.shape[1:], preprocessing=first.preprocessing, labels=found.labels
+            )
     shapes = (declared.shape(source.detect(path)) for path in models)
     return Asked(shape=next((shape for shape in shapes if shape is not None), None))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Model:
-    """A file to be asked; ``labels`` where a bundle brings them."""
-
-    path: Path
-    name: str
-    labels: tuple[str, ...] | None = field(default=None)
-
-
-def _ask(shop: Workshop, path: Path, held: Data) -> _Asked:
-    bundled = (path / manifest.NAME).is_file()
-    model = _bundled(path) if bundled else _Model(path=path, name=path.name)
-    found = source.detect(model.path)
+def _ask(shop: Workshop, path: Path, held: Data) -> _Answered:
+    name = path.name
+    if bundled.is_one(path):
+        model = bundled.model(path)
+        path, name = model.path, model.name
+    found = source.detect(path)
     if found.kind == Kind.TFLITE:
-        return _run(shop, model, held)
+        return _run(shop, path, held, name=name)
     at = shop.keep("samples.npy", held.x)
     read = build.read(shop, found, at, seen=held.x.shape[1:], recipe=Recipe())
     if read.axes:  # how FLOAT takes them, which stands for the model when tensors are compared
         shop.keep("samples.npy", program.arranged(held.x, read))
     answers = np.load(shop.folder / program.ANSWERS)
     side = Side(
-        name=model.name,
+        name=name,
         kind=found.kind,
         bytes=found.size,
         sha256=found.sha256,
         fully_integer=None,
         latency=None,
     )
-    return _Asked(side=side, answers=answers, tflite=shop.folder / program.FLOAT)
+    return _Answered(side=side, answers=answers, tflite=shop.folder / program.FLOAT)
 
 
-def _run(shop: Workshop, model: _Model, held: Data) -> _Asked:
-    plain = model.path.read_bytes()
+def _run(shop: Workshop, path: Path, held: Data, *, name: str) -> _Answered:
+    plain = path.read_bytes()
     answers = shop.folder / "answers.npy"
-    samples = shop.keep("samples.npy", _taken(model, plain, held))
-    job = litert.Run(
-        model=model.path.resolve(), samples=samples, answers=answers, stage=f"asking {model.name}"
-    )
+    samples = shop.keep("samples.npy", _taken(plain, held, name=name))
+    job = litert.Run(model=path.resolve(), samples=samples, answers=answers, stage=f"asking {name}")
     ran = shop.do("run", job, Ran, name="run")
     side = Side(
-        name=model.name,
+        name=name,
         kind=Kind.TFLITE,
         bytes=len(plain),
         sha256=hashlib.sha256(plain).hexdigest(),
@@ -166,10 +157,10 @@ def _run(shop: Workshop, model: _Model, held: Data) -> _Asked:
         latency=budget.latency(ran.cpu_us, ran.wall_us),
     )
     real = tensors.dequantize(np.load(answers), ran.outputs[0])
-    return _Asked(side=side, answers=real, tflite=model.path.resolve())
+    return _Answered(side=side, answers=real, tflite=path.resolve())
 
 
-def _taken(model: _Model, plain: bytes, held: Data) -> Floats:
+def _taken(plain: bytes, held: Data, *, name: str) -> Floats:
     """Return the samples as a TFLite model takes them: its channels may stand last, theirs first.
 
     Raises:
@@ -183,37 +174,11 @@ def _taken(model: _Model, plain: bytes, held: Data) -> Floats:
     last = np.moveaxis(x, 1, -1) if x.ndim > _RANK else x
     if x.shape[1:] != shape and last.shape[1:] == shape:
         return np.ascontiguousarray(last)
-    program.check_samples(f"{held.name} for {model.name}", x.shape[1:], shape)
+    program.check_samples(f"{held.name} for {name}", x.shape[1:], shape)
     return x
 
 
-def _told(folder: Path) -> Manifest:
-    with storage_errors(folder), (folder / manifest.NAME).open("rb") as opened:
-        return Manifest.from_json(opened.read(manifest.MAX_BYTES + 1))
-
-
-def _bundled(folder: Path) -> _Model:
-    """Return the model of the bundle that a processor runs.
-
-    Raises:
-        HashError: It is not the one that the manifest names.
-        MisuseError: There is none.
-
-    """
-    told = _told(folder)
-    for variant in told.variants:
-        if variant.engine == "tflite" and variant.delegate is None:
-            path = folder / variant.files[0]
-            with storage_errors(path):
-                found = hashlib.sha256(path.read_bytes()).hexdigest()
-            if (named := told.files[path.name].sha256) != found:
-                raise HashError(str(path), signed=named, found=found)
-            labels = data.read_labels(folder / told.labels) if told.labels else None
-            return _Model(path=path, name=f"{told.model}:{told.release}", labels=labels)
-    raise MisuseError(f"{folder}: the bundle has no TFLite variant for a processor to run")
-
-
-def _held(a: _Asked, b: _Asked, held: Data, *, shop: Workshop) -> Comparison:
+def _compared(a: _Answered, b: _Answered, held: Data, *, shop: Workshop) -> Comparison:
     if a.answers.shape != b.answers.shape:
         raise MisuseError(
             f"expected two models of one task; {a.side.name} answers {list(a.answers.shape[1:])} "
@@ -236,7 +201,7 @@ def _held(a: _Asked, b: _Asked, held: Data, *, shop: Workshop) -> Comparison:
     )
 
 
-def _judged(asked: _Asked, held: Data, *, ranked: bool) -> Side:
+def _judged(asked: _Answered, held: Data, *, ranked: bool) -> Side:
     if held.targets is not None:
         try:
             return replace(asked.side, errors=evaluate.errors(asked.answers, held.targets))
@@ -252,7 +217,9 @@ def _judged(asked: _Asked, held: Data, *, ranked: bool) -> Side:
     return replace(asked.side, accuracy=rating.accuracy, rating=rating)
 
 
-def _tensors(a: _Asked, b: _Asked, shop: Workshop) -> tuple[tuple[Layer, ...] | None, str | None]:
+def _tensors(
+    a: _Answered, b: _Answered, shop: Workshop
+) -> tuple[tuple[Layer, ...] | None, str | None]:
     if a.tflite is None or b.tflite is None:
         return None, "one of them is no TFLite"
     job = nearness.Job(reference=a.tflite, model=b.tflite, samples=shop.folder / "samples.npy")

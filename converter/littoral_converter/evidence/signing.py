@@ -24,7 +24,7 @@ from littoral.durable import storage_errors
 from littoral.errors import HashError, MisuseError
 from littoral.trust import keyfiles
 from littoral.trust.keyfiles import KeyFile
-from littoral_converter import bundle
+from littoral_converter import bundle, bundled
 
 SIGNATURE: Final = "model.sig"
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -33,7 +33,6 @@ _STATEMENT: Final = "https://in-toto.io/Statement/v1"
 _PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 _LEFT_OUT: Final = (manifest.NAME, SIGNATURE)
 _MAX_CHAIN: Final = 64 * 1024
-_MAX_REPORT: Final = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +67,7 @@ def sign(folder: Path, key: Path, *, certificate: Path | None = None) -> Signed:
             "signatures takes; make one: littoral keys new FILE --type p256"
         )
     chain = () if certificate is None else _chain(certificate, found)
-    held = _read(folder)
+    held = bundled.told(folder)
     digests = dict(_digests(folder, held))
     payload = _statement(held.model, digests)
     signature = keyfiles.load_signer(key).sign(_authenticated(payload)).signature
@@ -83,14 +82,6 @@ def sign(folder: Path, key: Path, *, certificate: Path | None = None) -> Signed:
         keyid=found.public.keyid,
         signature=SIGNATURE,
     )
-
-
-def _read(folder: Path) -> Manifest:
-    with storage_errors(folder):
-        if not (folder / manifest.NAME).is_file():
-            raise MisuseError(f"{folder}: expected a bundle, a folder with {manifest.NAME}")
-        with (folder / manifest.NAME).open("rb") as file:
-            return Manifest.from_json(file.read(manifest.MAX_BYTES + 1))
 
 
 def _digests(folder: Path, held: Manifest) -> Iterator[tuple[str, str]]:
@@ -123,11 +114,7 @@ def _exported(folder: Path, held: Manifest) -> dict[str, str]:
     """Return what lies beside the manifest's files by the report's word, and its digests."""
     if held.report_data is None:
         return {}
-    path = folder / held.report_data
-    with storage_errors(path), path.open("rb") as file:
-        data = file.read(_MAX_REPORT)
-    if (found := hashlib.sha256(data).hexdigest()) != held.files[path.name].sha256:
-        raise HashError(str(path), signed=held.files[path.name].sha256, found=found)
+    data = bundled.file(folder, held, held.report_data)
     exports = json.loads(data).get("exports", [])
     return {one["path"]: one["sha256"] for export in exports for one in export["files"]}
 

@@ -92,6 +92,7 @@ def quantize(
 
     Raises:
         MalformedError: ``float_tflite`` is no model.
+        MisuseError: It has no operator of a name in ``keep_float``.
         ConversionError: It cannot be quantized.
         BackendError: LiteRT refuses what was made.
 
