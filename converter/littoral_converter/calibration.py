@@ -19,6 +19,7 @@ _BEYOND: Final = 1.5  # times what a picture can become
 _SAME: Final = 0.5  # of the samples that are equal to another one
 _BLANK: Final = 0.1  # of the samples that hold one value
 _KEYED: Final = 64  # values by which equal samples are found
+_BRIGHT: Final = 128  # the least that the brightest pixel of pictures has, as it is
 _FEW_ANSWERS: Final = 20  # samples, below which one answer to all is no wonder
 _BY_CHANCE: Final = 1.5  # times the accuracy of guessing
 
@@ -102,6 +103,19 @@ def _scale(
             f"{learned.name}: pictures went in as pixels of 0 to 255, for the recipe has no "
             "[input.preprocessing]: say there what the model was trained on"
         )
+    if preprocessing is None and learned.preprocessing is None and not rescales and _pixels(chosen):
+        yield (
+            f"{learned.name}: samples are whole numbers up to {high:.0f}, like pixels as they are: "
+            "give them in the scale that the model was trained on; if that is this one, say so: "
+            "[input.preprocessing] range = [0.0, 255.0]"
+        )
+
+
+def _pixels(chosen: Floats) -> bool:
+    """Return whether these look like pictures that nobody scaled."""
+    if chosen[0].ndim != 3 or not _BRIGHT <= chosen.max() <= 255 or chosen.min() < 0:  # noqa: PLR2004 (a picture's)
+        return False
+    return all(bool((sample == np.rint(sample)).all()) for sample in chosen)
 
 
 def _against(chosen: Floats, learned: Data, judged: Data) -> Iterator[str]:

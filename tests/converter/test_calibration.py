@@ -81,6 +81,15 @@ def test_pixels_that_were_already_rescaled_are_told() -> None:
     assert warned(samples(255 * PICTURES), rescales=True) == []
 
 
+def test_pixels_that_nobody_scaled_are_told() -> None:
+    pixels = np.rint(255 * PICTURES)
+    (words,) = warned(samples(pixels))
+    assert "range = [0.0, 255.0]" in words
+    assert warned(samples(pixels), rescales=True) == []
+    assert warned(samples(pixels), preprocessing=Preprocessing(size=(4, 4), range=(0, 255))) == []
+    assert warned(samples(255 * PICTURES)) == []  # of no camera
+
+
 def test_samples_in_another_scale_than_the_recipes_are_told() -> None:
     said = Preprocessing(range=(0.0, 1.0))
     (words,) = warned(samples(255 * PICTURES), preprocessing=said)

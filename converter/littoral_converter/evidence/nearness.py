@@ -47,7 +47,7 @@ class Layer:
     shape: tuple[int, ...]
     dtype: str
     error: float  # root mean square, as a part of the reference's own: 0 is equal
-    cosine: float
+    cosine: float  # beside each channel's own gain, like the error, where it is scaled
     scaled: bool  # channel by channel, on purpose
     low: float  # what its numbers can say, or, of floats, what they said
     high: float
@@ -215,7 +215,7 @@ def judge(aa: Doubles, ab: Doubles, bb: Doubles) -> tuple[float, float, bool]:
     left = float(np.sqrt(rest.sum() / norm))
     # An unlucky scale moves all channels a little; equalising moves each another way, exactly.
     if weighed > _GAIN and left < weighed / 2 and float(np.ptp(gains)) > _GAIN * gains[middle]:
-        return left, cosine, True
+        return left, float(np.sqrt(max(1 - left**2, 0.0))), True
     noise = max(float((aa - 2 * ab + bb).sum()), 0.0)
     return float(np.sqrt(noise / power)), cosine, False
 

@@ -217,8 +217,8 @@ def _serving(
     return folder, Export(
         target="serving",
         use=(
-            f"docker run -p 8501:8501 -v $PWD/serving:/models -e MODEL_NAME={name.model} "
-            "tensorflow/serving"
+            "in the bundle's folder: docker run -p 8501:8501 -v $PWD/serving:/models "
+            f"-e MODEL_NAME={name.model} tensorflow/serving"
         ),
         likeness=_likeness(shop, found, serving.ANSWERS, "serving"),
         notes=tuple(notes),
@@ -257,7 +257,10 @@ def _browser(
         notes.append("it has operators of TF.js's own, and was not run here: open the page")
     return folder, Export(
         target="browser",
-        use="python3 -m http.server --directory browser 8000, then open http://127.0.0.1:8000",
+        use=(
+            "in the bundle's folder: python3 -m http.server --directory browser 8000, then open "
+            "http://127.0.0.1:8000"
+        ),
         likeness=likeness,
         notes=tuple(notes),
     )

@@ -34,8 +34,9 @@ def test_the_error_is_the_noises_part_of_the_signal() -> None:
 def test_channels_that_were_scaled_on_purpose_are_judged_beside_their_gain() -> None:
     gains = np.array([0.5, 2, 1, 4, 0.25, 1, 3, 0.7])
     noise = RNG.normal(0, 0.01, A.shape)
-    error, _, scaled = judged((A + noise) * gains)
+    error, cosine, scaled = judged((A + noise) * gains)
     assert scaled
+    assert 0.999 < cosine < 1
     assert error < 0.02
     assert judged(A * gains)[0] == pytest.approx(0, abs=1e-6)
 
