@@ -146,8 +146,8 @@ def _name(order: Order) -> Name:
 def _check_data(order: Order) -> None:
     if order.calibration is None:
         raise MisuseError(
-            f"INT8 ranges are learned from samples: give --calibration DATA, {data.KINDS}, of "
-            "100 or more typical inputs (never those of --evaluation)"
+            f"ranges and the self-test are made of samples: give --calibration DATA, {data.KINDS}, "
+            "of 100 or more typical inputs (never those of --evaluation)"
         )
 
 
