@@ -27,7 +27,7 @@ def test_a_place_where_nothing_can_be_made_is_told_before_the_work(tmp_path: Pat
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="Not a directory"):
         bundle.check_place(tmp_path / "file" / "deep" / "out", force=False)
-    with pytest.raises(StorageError, match="^/proc/out: "):
+    with pytest.raises(StorageError, match=r"^/proc/out: "):
         bundle.check_place(Path("/proc/out"), force=False)
 
 
