@@ -92,7 +92,7 @@ def _waves(network: Network, layers: list[Layer]) -> Iterator[list[Layer]]:
     """Walk groups of neighbours that are done at once: of small networks each layer alone."""
     products = sum(linear.products(network, layer) for layer in layers)
     count = min(max(_WORK // max(products, 1), _WAVES), len(layers))
-    size = -(-len(layers) // max(count, 1))
+    size = max(-(-len(layers) // max(count, 1)), 1)  # there are models without a single weight
     for start in range(0, len(layers), size):
         yield layers[start : start + size]
 

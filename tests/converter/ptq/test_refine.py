@@ -71,3 +71,7 @@ def test_what_stays_float_is_not_touched(
     assert kept is not None
     assert weights is not None
     assert np.array_equal(kept, weights)
+
+
+def test_a_model_without_weights_has_nothing_to_refine(network: Network) -> None:
+    assert list(refine._waves(network, [])) == []
