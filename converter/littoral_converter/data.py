@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from littoral.bundle.preprocessing import Preprocessing
 from littoral.durable import storage_errors
 from littoral.errors import MalformedError, MisuseError
+from littoral_converter.samples import asked
 from littoral_converter.samples.asked import Asked, Found, SamplesError
 from littoral_converter.worker import Progress, Say
 
@@ -20,6 +21,8 @@ KINDS: Final = (
     ".npz (x, and y where the classes are known), .npy (x alone), a folder of pictures "
     "(sub-folder = class, or labels.csv), or TFRecord"
 )
+
+_MOST_LABELS: Final = 8 * 2**20  # bytes: more than all names may have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,11 +116,14 @@ def read_labels(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         raise MisuseError(f"no labels {path}: there is no such file")
     try:
-        with storage_errors(path):
-            lines = path.read_text(encoding="utf-8").splitlines()
+        with storage_errors(path), path.open("rb") as file:
+            lines = file.read(_MOST_LABELS).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as e:
         raise MalformedError(f"{path}: expected UTF-8 text, one name a line") from e
-    names = tuple(line.strip() for line in lines if line.strip())
+    try:
+        names = asked.names(line.strip() for line in lines if line.strip())
+    except SamplesError as e:
+        raise MalformedError(f"{path}: {e}") from e
     if not names:
         raise MalformedError(f"{path}: expected one name a line, found none")
     return names

@@ -11,13 +11,15 @@ from littoral import settings
 from littoral.bundle.manifest import Hardware, Task, check_id
 from littoral.bundle.preprocessing import Preprocessing
 from littoral.bundle.runtimes import Range
-from littoral_converter.compress.wanted import Compress, Training
+from littoral_converter.compress.wanted import MOST_S, Compress, Training
 
 MiB: Final = 2**20
 MAX_GOLDEN: Final = 1024
 _STEPPED: Final = {"int8", "int16x8"}  # kinds of quantizing whose activations are integers
 _RUNTIMES: Final = range(10, 15)  # of libedgetpu; there will be no later one
 _OPSETS: Final = range(13, 19)
+_MOST_TIMES: Final = 1e6  # beyond these a number is a mistake, and timers and JSON end
+_MOST_US: Final = 1e12
 _MOST_REQUESTS: Final = 1000  # TensorFlow Serving reads no more
 
 
@@ -64,6 +66,8 @@ class Calibration:
     def __post_init__(self) -> None:
         if self.samples < 1:
             raise ValueError(f"samples: expected at least 1, found {self.samples}")
+        if self.seed < 0:
+            raise ValueError(f"seed: expected at least 0, found {self.seed}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +110,20 @@ class Selftest:
             raise ValueError(f"min_top1: expected 0 to 1, found {self.min_top1}")
         if self.tolerance_steps < 0 or self.margin < 1 or self.floor_us < 0:
             raise ValueError("tolerance_steps and floor_us are at least 0, margin is at least 1")
+        if max(self.tolerance_steps, self.margin) > _MOST_TIMES or self.floor_us > _MOST_US:
+            raise ValueError(
+                f"tolerance_steps and margin are at most {_MOST_TIMES:g}, floor_us {_MOST_US:g}"
+            )
+        if self.memory_bytes < 0:
+            raise ValueError(f"memory_bytes: expected at least 0, found {self.memory_bytes}")
         for name, budget in self.p95_cpu_us.items():
             if name not in get_args(Hardware):
                 known = ", ".join(get_args(Hardware))
                 raise ValueError(f"p95_cpu_us: no hardware {name!r}; there are: {known}")
-            if budget <= 0:
-                raise ValueError(f"p95_cpu_us.{name}: expected more than 0, found {budget}")
+            if not 0 < budget <= _MOST_US:
+                raise ValueError(
+                    f"p95_cpu_us.{name}: expected more than 0, at most {_MOST_US:g}, found {budget}"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +168,10 @@ class EdgeTpu:
     def __post_init__(self) -> None:
         if self.min_runtime is not None and self.min_runtime not in _RUNTIMES:
             raise ValueError(f"min_runtime: expected 10 to 14, found {self.min_runtime}")
-        if self.timeout_s <= 0:
-            raise ValueError(f"timeout_s: expected more than 0, found {self.timeout_s}")
+        if not 0 < self.timeout_s <= MOST_S:
+            raise ValueError(
+                f"timeout_s: expected more than 0, at most {MOST_S:g}, found {self.timeout_s}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,8 +226,10 @@ class Limits:
     address_space_bytes: int = 16 * 1024 * MiB  # TensorFlow maps gigabytes that it never touches
 
     def __post_init__(self) -> None:
-        if self.deadline_s <= 0 or self.address_space_bytes < MiB:
-            raise ValueError("deadline_s is above 0, address_space_bytes at least 1 MiB")
+        if not 0 < self.deadline_s <= MOST_S or self.address_space_bytes < MiB:
+            raise ValueError(
+                f"deadline_s is above 0 and at most {MOST_S:g}, address_space_bytes at least 1 MiB"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

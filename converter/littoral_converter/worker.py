@@ -51,7 +51,7 @@ _NO_MEMORY: Final = (  # what libraries write when they get none
     "pthread_create() failed",
 )
 _TELLING: Final = ("Error", "Check failed", "was not true")
-_MAX_LINE: Final = 1024 * 1024
+_MAX_LINE: Final = 16 * 1024 * 1024
 _TAIL_BYTES: Final = 16 * 1024
 # What a child may say itself; each has a message and nothing else.
 _WORDED: Final = {

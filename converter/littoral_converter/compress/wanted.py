@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 MAX_CLUSTERS: Final = 256
+MOST_S: Final = 1e8  # three years: timers end somewhere
 _ALL: Final = frozenset({"step", "epochs", "learning_rate"})
 _WHERE: Final = frozenset({"layers", "skip"})
 _OWN: Final[dict[str, frozenset[str]]] = {
@@ -119,7 +120,9 @@ class Training:
             )
         if not 0 <= self.max_drop <= 1:
             raise ValueError("max_drop: expected a fraction of 0 to 1")
-        if self.deadline_s <= 0:
-            raise ValueError(f"deadline_s: expected more than 0, found {self.deadline_s:g}")
+        if not 0 < self.deadline_s <= MOST_S:
+            raise ValueError(
+                f"deadline_s: expected more than 0, at most {MOST_S:g}, found {self.deadline_s:g}"
+            )
         if self.seed < 0:
             raise ValueError(f"seed: expected at least 0, found {self.seed}")

@@ -153,4 +153,4 @@ def _whole(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDA
 def _labels(labels: NDArray[Any]) -> tuple[str, ...]:
     if labels.ndim != 1 or labels.dtype.kind not in "US":
         raise SamplesError(f"labels: expected a list of names, found {labels.dtype}")
-    return tuple(str(name) for name in labels.astype(str))
+    return asked.names(str(name) for name in labels.astype(str))

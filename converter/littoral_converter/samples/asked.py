@@ -5,6 +5,7 @@ Refuses to know where the samples come from.
 
 import dataclasses
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 _NAMED: Final = 3  # of the bad ones
 _DEPTHS: Final = (1, 3)
+_MOST_CLASS: Final = 2**31  # beyond it nobody counted
+_MOST_NAMED: Final = 1_000_000  # characters of all classes' names
+_NO_TEXT: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control, half a character, ends of lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +168,25 @@ def classes(y: NDArray[Any], samples: int) -> NDArray[np.int64]:
         raise SamplesError(f"y: expected whole numbers, found {y.dtype} {list(y.shape)}")
     if y.min() < 0:
         raise SamplesError(f"y: expected classes of 0 and above, found {int(y.min())}")
+    if y.max() >= _MOST_CLASS:  # a great one without a sign would become a negative one
+        raise SamplesError(f"y: expected classes below {_MOST_CLASS}, found {int(y.max())}")
     return y.astype(np.int64)
+
+
+def names(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of classes, each of which can be a line of text.
+
+    Raises:
+        SamplesError: One cannot: whoever counts lines would take another class for it.
+
+    """
+    found = tuple(labels)
+    if sum(map(len, found)) > _MOST_NAMED:
+        raise SamplesError(f"names of classes: expected at most {_MOST_NAMED} characters in all")
+    for name in found:
+        if not name.strip() or any(unicodedata.category(sign) in _NO_TEXT for sign in name):
+            raise SamplesError(f"a class is named {name[:60]!r}: expected one line of text")
+    return found
 
 
 def bad(what: str, found: Sequence[str], *, of: int) -> MalformedError:

@@ -210,7 +210,7 @@ def _numbered(
         return np.array([number[name] for name in classes], np.int64), None
     else:
         number = {name: at for at, name in enumerate(every)}
-        labels = tuple(every)
+        labels = asked.names(every)
     return np.array([number[name] for name in classes], np.int64), labels
 
 

@@ -25,6 +25,20 @@ def test_without_classes_they_are_drawn() -> None:
     assert Asked(most=10).choice(None, 7).tolist() == list(range(7))
 
 
+def test_a_class_without_a_sign_never_becomes_a_negative_one() -> None:
+    with pytest.raises(SamplesError, match="below 2147483648, found 18446744073709551615"):
+        asked.classes(np.full(3, 2**64 - 1, np.uint64), 3)
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb", "a\rb", "a\u2028b", "a\0", "\x1b[31m", "", " ", "\udcff", "n" * 1_000_001]
+)
+def test_a_class_is_named_by_one_line_of_text(name: str) -> None:
+    with pytest.raises(SamplesError, match=r"names of classes|a class is named"):
+        asked.names(["cat", name])
+    assert asked.names(["chien d'été", "猫", "a\u200cb"]) == ("chien d'été", "猫", "a\u200cb")
+
+
 @pytest.mark.parametrize(
     ("shape", "size", "channels"),
     [
