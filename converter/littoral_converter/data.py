@@ -57,6 +57,8 @@ def read(
     with storage_errors(path):
         if not path.exists():
             raise MisuseError(f"no data {path}: there is no such file")
+        if not path.is_file() and not path.is_dir():  # a pipe would be waited for without end
+            raise MisuseError(f"{path} is no regular file: data is read more than once")
     try:
         found = _found(path, want, into=into, say=say)
     except SamplesError as e:

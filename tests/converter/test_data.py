@@ -177,6 +177,12 @@ def test_nothing_there_is_the_callers_mistake(tmp_path: Path) -> None:
         data.read(tmp_path / "gone.npz")
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(MisuseError, match="no regular file"):
+        data.read(tmp_path / "pipe.npz")
+
+
 def test_labels_are_one_a_line(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_text("cat \nhot dog\n\n")

@@ -78,9 +78,9 @@ def _pictures(
     for done, name in enumerate(names):
         if done % _EVERY == 0:
             say(Progress(stage="reading pictures", done=done, of=len(names)))
-        data = _bytes(folder / name)
-        digests.append((name, hashlib.sha256(data).hexdigest()))
         try:
+            data = _bytes(folder / name)
+            digests.append((name, hashlib.sha256(data).hexdigest()))
             prepared = alike.prepare(images.decode(data))
         except MalformedError as e:
             bad.append(f"{name} ({e})")
@@ -95,8 +95,11 @@ def _pictures(
 
 
 def _bytes(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(images.MAX_BYTES + 1)
+    with storage_errors(path):
+        if not path.is_file() and path.exists():  # a pipe would be waited for without end
+            raise MalformedError("is no regular file")
+        with path.open("rb") as file:
+            return file.read(images.MAX_BYTES + 1)
 
 
 def _listed(folder: Path) -> Listed:

@@ -1,4 +1,5 @@
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from littoral.bundle.preprocessing import Preprocessing
-from littoral.errors import MalformedError
+from littoral.errors import MalformedError, StorageError
 from littoral_converter import data
 from littoral_converter.samples.asked import Asked
 
@@ -120,6 +121,18 @@ def test_all_broken_pictures_are_counted_and_some_named(pets: Path) -> None:
     assert "5 of 11 cannot be read: cat/bad0.jpg (" in said
     assert "cat/bad2.jpg" in said
     assert "and 2 more; mend or remove them" in said
+
+
+def test_a_pipe_is_named_and_not_waited_for(pets: Path) -> None:
+    os.mkfifo(pets / "cat/pipe.png")
+    with pytest.raises(MalformedError, match=r"cat/pipe\.png \(is no regular file\)"):
+        data.read(pets)
+
+
+def test_a_link_to_itself_is_named(pets: Path) -> None:
+    (pets / "cat/me.png").symlink_to("me.png")
+    with pytest.raises(StorageError, match=r"cat/me\.png: "):
+        data.read(pets)
 
 
 def test_what_is_no_picture_by_its_name_is_left_out_and_told(pets: Path) -> None:
