@@ -13,7 +13,7 @@ from littoral.bundle.manifest import Manifest
     "case",
     [
         ("masked", "series", r"layer 'masking' masks steps.*kind = \"dynamic\" \[conversion\]"),
-        ("attention", "series", r"not fully integer: .*1 NEG.*allow_float.*\[conversion\]"),
+        ("waves", "series", r"not fully integer: .*1 SIN.*allow_float.*\[conversion\]"),
         ("dynamic", "pictures", r"\[\?, \?, 3\].*\[input\] shape = \[16, 16, 3\] \[conversion\]"),
         ("lambda", "vectors", r"Lambda layer holds Python code.*\[conversion\]"),
         ("digits", "vectors", r"expected samples of \[8, 8, 1\].*found \[4\] \[usage\]"),
@@ -28,7 +28,7 @@ def test_what_cannot_be_converted_says_why_and_leaves_nothing(
         "convert", models / f"{model}.keras", "-o", out, "--calibration", models / f"{data}.npy"
     )
     assert ran.code in {1, 2}
-    assert re.fullmatch(f"error: .*{words}\n", ran.err), ran.err
+    assert re.fullmatch(f"error: .*{words}", ran.err.splitlines()[-1]), ran.err
     assert ran.out == ""
     assert list(tmp_path.iterdir()) == []
 
@@ -55,7 +55,7 @@ def test_floating_point_is_accepted_where_the_recipe_says_so_and_is_told(
     recipe = tmp_path / "float.toml"
     recipe.write_text("[quantize]\nallow_float = true\n")
     ran = littoral(
-        "convert", models / "attention.keras", "-o", tmp_path / "out", "--json",
+        "convert", models / "waves.keras", "-o", tmp_path / "out", "--json",
         "--calibration", models / "series.npy", "--recipe", recipe,
     )  # fmt: skip
     assert ran.json["variants"][0]["fully_integer"] is False
@@ -69,7 +69,8 @@ def test_a_damaged_keras_file_is_said_so(models: Path, littoral: Littoral, tmp_p
     path.write_bytes(damaged)
     ran = littoral("convert", path, "-o", tmp_path / "out", "--calibration", models / "train.npz")
     assert ran.code == 1
-    assert re.fullmatch(r"error: damaged\.keras: damaged or cut short .*\[malformed\]\n", ran.err)
+    said = ran.err.splitlines()[-1]
+    assert re.fullmatch(r"error: damaged\.keras: damaged or cut short .*\[malformed\]", said)
 
 
 def test_a_step_stops_at_the_recipes_deadline(
@@ -81,7 +82,6 @@ def test_a_step_stops_at_the_recipes_deadline(
         "convert", models / "digits.keras", "-o", tmp_path / "out",
         "--calibration", models / "train.npz", "--recipe", recipe,
     )  # fmt: skip
-    assert re.fullmatch(
-        r"error: loading TensorFlow: not done within 1 s; .*\[deadline\]\n", ran.err
-    )
+    said = ran.err.splitlines()[-1]
+    assert re.fullmatch(r"error: .*: not done within 1 s; .*\[deadline\]", said)
     assert not (tmp_path / "out").exists()
