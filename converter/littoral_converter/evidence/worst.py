@@ -65,7 +65,7 @@ def show(sample: Floats) -> str:
     if (
         value.ndim == _FLAT
         and min(value.shape) >= _LEAST
-        and max(value.shape) < 4 * min(value.shape)
+        and max(value.shape) < _LONG * min(value.shape)
     ):
         return _picture(value[..., None])
     return _plot(value.reshape(-1, value.shape[-1]).T if value.ndim > 1 else value[None])
