@@ -45,7 +45,8 @@ def compile_command(
     between them then costs nothing.
     """
     from littoral_converter.edgetpu import compiler, target
-    from littoral_converter.recipe import EdgeTpu, Limits
+    from littoral_converter.recipe import Limits
+    from littoral_converter.targets.wanted import EdgeTpu
     from littoral_converter.workshop import Workshop
 
     models = tuple(model.resolve() for model in models)

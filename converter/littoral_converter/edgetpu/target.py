@@ -17,7 +17,7 @@ from littoral_converter import check, graph
 from littoral_converter.edgetpu import compiler, log, mapping, predict
 from littoral_converter.edgetpu.compiler import Job, Made, Output
 from littoral_converter.edgetpu.mapping import Mapping
-from littoral_converter.recipe import EdgeTpu as Wanted
+from littoral_converter.targets.wanted import EdgeTpu as Wanted
 from littoral_converter.workshop import Workshop
 
 VARIANT: Final = "edgetpu-int8"
