@@ -47,6 +47,7 @@ class _Left:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _About:
+    key: str  # an entry under another name is another step's
     cost: Cost
     files: tuple[_Left, ...]
     result: Any
@@ -69,6 +70,8 @@ class Cache:
         made: list[Path] = []
         try:
             about = _about(entry)
+            if about.key != key:
+                raise RecordError("the entry of another step")  # noqa: TRY301 (as all below)
             result = records.fill(cls, about.result)
             for number, left in enumerate(about.files):
                 made.append(into / f".cached-{number}")
@@ -101,7 +104,9 @@ class Cache:
                 _Left(name=name, sha256=_copy(folder / name, fresh / str(number)))
                 for number, name in enumerate(names)
             )
-            about = records.to_json(_About(cost=cost, files=left, result=records.plain(result)))
+            about = records.to_json(
+                _About(key=key, cost=cost, files=left, result=records.plain(result))
+            )
             (fresh / f"{hashlib.sha256(about).hexdigest()}.json").write_bytes(about)
             fresh.rename(self.folder / key)
             self._shrink()

@@ -60,6 +60,13 @@ def test_what_a_step_left_and_answered_is_there_again(store: Cache, tmp_path: Pa
     assert taken(store, tmp_path, "another") == (None, {})
 
 
+def test_the_entry_of_another_step_is_not_taken_for_this_ones(store: Cache, tmp_path: Path) -> None:
+    kept(store, tmp_path)
+    (store.folder / "key").rename(store.folder / "another")
+    assert taken(store, tmp_path, "another") == (None, {})
+    assert not (store.folder / "another").exists()
+
+
 def test_a_bit_that_turned_anywhere_is_noticed_and_the_entry_is_gone(
     store: Cache, tmp_path: Path
 ) -> None:
