@@ -133,6 +133,7 @@ def _jetson(
         ranges=wanted.jetson.ranges,
     )
     made = shop.do("target-jetson", job, jetson.Made, name="build for Jetson")
+    _likeness(shop, found, f"jetson/{Path(jetson.FLOAT).stem}.npy", "jetson")
     least = next(v for opset, v in reversed(_RUNTIMES.items()) if opset <= job.opset)
     sides: tuple[tuple[str, str, jetson.Side, tuple[Hardware, ...]], ...] = (
         ("tensorrt-int8", jetson.INT8, made.after, ("tensorrt",)),

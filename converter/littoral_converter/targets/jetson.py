@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from littoral.errors import ConversionError
 from littoral_converter.check import Operator
-from littoral_converter.targets import onnx_graph
+from littoral_converter.targets import onnx_dense, onnx_graph
 from littoral_converter.tf_converter import one_line
 from littoral_converter.worker import Progress, Say
 
@@ -81,6 +81,7 @@ def run(job: Job, *, say: Say) -> Made:
 def _from_tflite(job: Job) -> Any:  # noqa: ANN401
     from tf2onnx import convert
 
+    onnx_dense.mend()
     try:
         model, beside = convert.from_tflite(str(job.model), opset=job.opset)
     except Exception as e:  # it raises whatever its handlers meet

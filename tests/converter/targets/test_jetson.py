@@ -23,6 +23,28 @@ job = records.from_json(jetson.Job, Path(sys.argv[1]).read_bytes(), limit=2**20)
 print(records.to_json(jetson.run(job, say=lambda _: None)).decode())
 """
 
+DENSE = """
+from pathlib import Path
+import numpy as np
+import tensorflow as tf
+from littoral_converter.targets import jetson
+weights = tf.constant(np.array([[1, 0], [0, 1], [1, 1]], np.float32))
+@tf.function(input_signature=[tf.TensorSpec((1, 2, 2, 3), tf.float32)])
+def ask(x):
+    pooled = tf.reduce_mean(x, (1, 2), keepdims=True)
+    return tf.matmul(tf.reshape(pooled, (1, 3)), weights) + [9., 7.]
+asked = tf.lite.TFLiteConverter.from_concrete_functions([ask.get_concrete_function()])
+Path("m.tflite").write_bytes(asked.convert())
+x = np.arange(24, dtype=np.float32).reshape(2, 2, 2, 3) % 7
+x[0] = [2, 3, 6]
+for name in "csg":
+    np.save(name + ".npy", x)
+jetson.run(jetson.Job(model=Path("m.tflite"), folder=Path(), calibration=Path("c.npy"),
+    samples=Path("s.npy"), golden=Path("g.npy"), input_name="x", output_name="y", opset=17,
+    ranges="minmax"), say=lambda _: None)
+print(np.load("model-float32.npy")[:1].tolist())
+"""
+
 
 def made(folder: Path, *, seed: str) -> Any:
     """Make it in a process with other addresses, and sets in the order of ``seed``."""
@@ -61,3 +83,17 @@ def test_keyword_spotting(tmp_path: Path) -> None:
     assert floats["Conv"] == floats["Gemm"] == 0
     before, after = (np.load(tmp_path / f"1/model-{kind}.npy") for kind in ("float32", "int8"))
     assert (before.argmax(axis=1) == after.argmax(axis=1)).mean() >= 0.97
+
+
+def test_a_dense_layer_behind_a_pooling_that_keeps_its_dimensions_keeps_its_bias(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", DENSE],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"},
+        cwd=tmp_path,
+    )
+    assert done.stdout.splitlines()[-1] == "[[17.0, 16.0]]"
