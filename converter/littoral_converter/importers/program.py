@@ -4,6 +4,7 @@ Knows the names in the workshop's folder; refuses to know any framework.
 """
 
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Final
 
@@ -120,7 +121,11 @@ def check_samples(what: str, found: tuple[int, ...], shape: tuple[int, ...]) -> 
     """
     if found == shape:
         return
-    hint = "; add the last axis: x[..., None]" if (*found, 1) == shape else ""
+    hint = ""
+    if (*found, 1) == shape:
+        hint = "; add the last axis: x[..., None]"
+    elif found == (prod(shape),):  # as TFRecords have numbers
+        hint = f"; reshape them, or, of a TFRecord, say in a recipe: [input] shape = {list(shape)}"
     raise MisuseError(
         f"{what}: expected samples of {list(shape)}, as the model takes them, found "
         f"{list(found)}{hint}"

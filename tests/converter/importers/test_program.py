@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from littoral.errors import ConversionError
+from littoral.errors import ConversionError, MisuseError
 from littoral_converter.importers import program
 from littoral_converter.importers.program import Program
 
@@ -29,3 +29,14 @@ def test_samples_are_arranged_as_the_program_takes_them() -> None:
     assert program.arranged(samples, Program(parameters=0)) is samples
     turned = program.arranged(samples, Program(parameters=0, axes=(0, 2, 3, 1)))
     assert turned.shape == (2, 4, 5, 3)
+
+
+def test_samples_of_another_shape_are_refused_with_what_to_do() -> None:
+    program.check_samples("calibration", (28, 28, 1), (28, 28, 1))
+    for found, words in [
+        ((28, 28), r"add the last axis: x\[..., None\]"),
+        ((784,), r"\[input\] shape = \[28, 28, 1\]"),
+        ((27, 28, 1), r"found \[27, 28, 1\]$"),
+    ]:
+        with pytest.raises(MisuseError, match=words):
+            program.check_samples("calibration", found, (28, 28, 1))
