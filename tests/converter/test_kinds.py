@@ -11,8 +11,6 @@ from sklearn.datasets import load_digits
 from converter.conftest import Littoral, Ran
 from littoral.bundle.manifest import Manifest
 
-pytest.importorskip("ai_edge_quantizer")
-
 TINY = Path(__file__).parents[1] / "fixtures/tiny_float.tflite"
 
 

@@ -10,8 +10,6 @@ from converter.conftest import Littoral
 from converter.crops import CALIBRATION, SHARED, crops
 from littoral_converter.ptq import observe
 
-pytest.importorskip("ai_edge_quantizer")
-
 TINY_ML = SHARED / "models/mlperf_tiny"
 pytestmark = pytest.mark.skipif(not TINY_ML.exists(), reason="shared models are not here")
 

@@ -8,8 +8,6 @@ from littoral_converter.ptq import backend, judge, observe
 from littoral_converter.ptq.backend import Plan
 from littoral_converter.ptq.network import Network
 
-pytest.importorskip("ai_edge_quantizer")
-
 Floats = NDArray[np.float32]
 Ranges = dict[int, tuple[float, float]]
 

@@ -1,12 +1,9 @@
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from littoral_converter.ptq import errors
 from littoral_converter.ptq.network import Network
 from littoral_converter.ptq.quantize import quantize
-
-pytest.importorskip("ai_edge_quantizer")
 
 
 def test_each_layer_tells_what_it_lost(tiny: bytes, digits: NDArray[np.float32]) -> None:

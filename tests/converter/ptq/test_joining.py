@@ -10,8 +10,6 @@ from littoral_converter.ptq.judge import compare
 from littoral_converter.ptq.network import Network
 from littoral_converter.ptq.quantize import quantize
 
-pytest.importorskip("ai_edge_quantizer")
-
 ODD = Path(__file__).parents[2] / "fixtures/odd_float.tflite"
 Floats = NDArray[np.float32]
 

@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 from littoral_converter.ptq import effort, mixed
 from littoral_converter.ptq.quantize import Quantized, quantize
 
-pytest.importorskip("ai_edge_quantizer")
-
 
 @pytest.fixture(scope="module")
 def done(tiny: bytes, digits: NDArray[np.float32]) -> Quantized:

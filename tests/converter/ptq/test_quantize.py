@@ -11,8 +11,6 @@ from littoral_converter.ptq.judge import compare
 from littoral_converter.ptq.network import Network
 from littoral_converter.ptq.quantize import quantize
 
-pytest.importorskip("ai_edge_quantizer")
-
 Floats = NDArray[np.float32]
 
 

@@ -14,8 +14,6 @@ from littoral_converter.ptq import mixed as mixing
 from littoral_converter.quantizing import Guarded, Job, Kind, Quantized
 from littoral_converter.worker import Progress
 
-pytest.importorskip("ai_edge_quantizer")
-
 Floats = NDArray[np.float32]
 
 

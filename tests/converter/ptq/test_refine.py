@@ -7,8 +7,6 @@ from littoral_converter.ptq.backend import Plan
 from littoral_converter.ptq.judge import Judge
 from littoral_converter.ptq.network import Network
 
-pytest.importorskip("ai_edge_quantizer")
-
 Floats = NDArray[np.float32]
 
 

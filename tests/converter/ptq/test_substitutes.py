@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from littoral_converter import check
 from littoral_converter.ptq import observe
@@ -20,7 +19,6 @@ def test_a_sign_is_turned_by_a_product_and_attention_is_all_integer() -> None:
     assert "NEG" not in [op.kind for op in network.ops]
     tokens = np.random.default_rng(0).random((30, 12, 6), dtype=np.float32)
     assert np.array_equal(observe.answers(network.write(), tokens), observe.answers(data, tokens))
-    pytest.importorskip("ai_edge_quantizer")
     assert check.read(quantize(data, tokens, steps=()).model).fully_integer
 
 
