@@ -124,6 +124,7 @@ def bundle(folder: Path) -> BundleSeen:
 
     """
     told = bundled.told(folder)
+    bundled.check(folder, told)  # what devices never fetch, too: people read it
     models = {
         v.id: bundled.file(folder, told, v.files[0]) for v in told.variants if v.engine == "tflite"
     }

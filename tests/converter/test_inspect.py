@@ -1,6 +1,7 @@
 """``littoral inspect``: the shape that programs rely on, and a tree for people."""
 
 import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -106,6 +107,30 @@ def test_a_bundle_whose_file_was_changed_is_refused(digits: Converted, tmp_path:
     shutil.copytree(digits.bundle, copy)
     shutil.copy(INT8, copy / "model-int8.tflite")
     with pytest.raises(HashError, match=r"model-int8\.tflite: expected sha256"):
+        inspection.bundle(copy)
+
+
+def test_evidence_that_was_changed_is_no_evidence(digits: Converted, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(digits.bundle, copy)
+    (copy / "report.html").unlink()
+    inspection.bundle(copy)  # it may be kept elsewhere
+    with (copy / "bom.json").open("a") as file:
+        file.write(" ")
+    with pytest.raises(HashError, match=r"bom\.json: expected sha256"):
+        inspection.bundle(copy)
+
+
+@pytest.mark.parametrize("endless", ["/dev/zero", "pipe"])
+def test_a_file_without_end_is_not_read_to_its_end(
+    digits: Converted, tmp_path: Path, endless: str
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(digits.bundle, copy)
+    os.mkfifo(copy / "pipe")
+    (copy / "model-int8.tflite").unlink()
+    (copy / "model-int8.tflite").symlink_to(endless)
+    with pytest.raises(HashError, match="found a device"):
         inspection.bundle(copy)
 
 
