@@ -74,6 +74,7 @@ def convert(order: Order, *, say: worker.Say) -> Report:
     _check_targets(order)
     ordered = Ordered(targets=order.targets, started=moment.now())
     bundle.check_place(order.out, force=order.force)
+    _check_outside(order)
     name, wanted = _name(order), order.recipe
     model = source.detect(order.model)
     _check_data(order)
@@ -130,6 +131,14 @@ def _check_targets(order: Order) -> None:
             raise MisuseError(f"no target {name!r}; there are: {', '.join(TARGETS)}")
 
 
+def _check_outside(order: Order) -> None:
+    """Do nothing if what is written is not part of what is read, here or the next time."""
+    out = order.out.resolve()
+    for given in (order.model, order.calibration, order.evaluation, order.training):
+        if given is not None and out.is_relative_to(given.resolve()):
+            raise MisuseError(f"{order.out} lies in {given}, which is read; choose another folder")
+
+
 def _name(order: Order) -> Name:
     made = re.sub(r"[^a-z0-9]+", "-", order.model.stem.lower()).strip("-")[:64]
     model = order.name or order.recipe.model or made
@@ -149,6 +158,17 @@ def _check_data(order: Order) -> None:
             f"ranges and the self-test are made of samples: give --calibration DATA, {data.KINDS}, "
             "of 100 or more typical inputs (never those of --evaluation)"
         )
+    if order.evaluation is None:
+        _check_judged(order.recipe.guard, None)
+
+
+def _check_judged(guard: recipe.Guard, judged: Data | None) -> None:
+    drop = guard.max_accuracy_drop
+    if drop is not None and (judged is None or judged.y is None):
+        raise MisuseError(
+            f"the recipe allows an accuracy drop of {drop:g}, which cannot be measured: give "
+            "--evaluation DATA in which the true classes are known"
+        )
 
 
 def _data(
@@ -167,12 +187,7 @@ def _data(
     judged = None
     if order.evaluation is not None:
         judged = reading.samples(shop, order.evaluation, want, name="evaluation")
-    drop = wanted.guard.max_accuracy_drop
-    if drop is not None and (judged is None or judged.y is None):
-        raise MisuseError(
-            f"the recipe allows an accuracy drop of {drop:g}, which cannot be measured: give "
-            "--evaluation DATA in which the true classes are known"
-        )
+    _check_judged(wanted.guard, judged)
     return learned, judged
 
 

@@ -43,7 +43,7 @@ def answers_by_hand(model: Path, x: Any) -> Any:
 
 def test_the_summary_says_what_the_contract_promises(digits: Converted) -> None:
     said = digits.said
-    assert said.keys() == {"bundle", "float", "variants"}
+    assert said.keys() == {"bundle", "float", "variants", "exports"}
     assert said["bundle"] == str(digits.bundle)
     (variant,) = said["variants"]
     assert variant.keys() == {
