@@ -202,6 +202,14 @@ def test_a_misuse_is_told_before_anything_is_done(
     assert said == []
 
 
+@pytest.mark.parametrize("what", ["model", "calibration", "evaluation", "training"])
+def test_nothing_is_written_into_what_is_read(tmp_path: Path, what: str) -> None:
+    (tmp_path / "read").mkdir()
+    given = {"model": tmp_path / "none.keras", what: tmp_path / "read"}
+    with pytest.raises(MisuseError, match="which is read; choose another folder"):
+        convert.convert(Order(**given, out=tmp_path / "read" / "deep" / "out"), say=print)
+
+
 def test_a_model_that_is_integers_already_is_judged_and_becomes_a_bundle(
     models: Path, tmp_path: Path, digits: Converted, littoral: Littoral
 ) -> None:
