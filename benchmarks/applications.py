@@ -94,7 +94,7 @@ def rows(name: str, folder: Path, rounds: int) -> list[dict[str, Any]]:
         out = folder / f"bundle-{k}"
         ours.append(
             timed(
-                *("-m", "littoral", "convert", str(model), "-o", str(out)),
+                *("-m", "littoral", "convert", str(model), "-o", str(out), "--no-cache"),
                 *("--calibration", str(samples), "--recipe", str(recipe), "--name", "network"),
             )
         )

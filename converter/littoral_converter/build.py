@@ -28,6 +28,7 @@ _LOOPS: Final[dict[Kind, Wanted]] = {
     "weights": "keep",
 }
 _GRAPHS: Final = frozenset({"WHILE", "IF"})  # operators that hold graphs of their own
+_SAVED: Final = frozenset({"serving", "browser"})  # targets that are made of a SavedModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,15 @@ def build(
     """
     wanted: Wanted = "fuse"
     while True:
-        found = read(shop, source, samples, seen=chosen.shape[1:], recipe=recipe, loops=wanted)
+        found = read(
+            shop,
+            source,
+            samples,
+            seen=chosen.shape[1:],
+            recipe=recipe,
+            loops=wanted,
+            saved=not _SAVED.isdisjoint(targets),
+        )
         try:
             made = _quantize(
                 shop, found, chosen, samples, truth=truth, recipe=recipe, targets=targets
@@ -161,11 +170,13 @@ def read(
     seen: tuple[int, ...],
     recipe: Recipe,
     loops: Wanted = "fuse",
+    saved: bool = False,
 ) -> Program:
     """Leave the program and the framework's own answers to ``samples`` in the shop's folder.
 
     ``seen`` is the shape of one sample, for words about what is open; ``loops`` the most that is
-    made of recurrent layers, where the recipe's kind of numbers allows it.
+    made of recurrent layers, where the recipe's kind of numbers allows it; ``saved`` whether SAVED
+    is wanted where there can be one.
 
     Raises:
         MissingExtraError: The packages that read it are not there.
@@ -184,6 +195,7 @@ def read(
         output_name=recipe.output.name,
         signature=recipe.input.signature,
         loops=_LOOPS.get(recipe.quantize.kind, loops),
+        saved=saved,
     )
     found = shop.do(step, job, Program, name="read the model")
     if found.fuse is None:
@@ -192,11 +204,12 @@ def read(
         if find_spec("tf_keras") is not None:
             return _fused(shop, found, found.fuse)
     except ConversionError:
-        pass
+        pass  # unrolled it is the same model, only larger
     return shop.do(step, replace(job, loops="unroll"), Program, name="read the model")
 
 
 def _fused(shop: Workshop, found: Program, job: program.Fuse) -> Program:
     made = shop.do("fuse", fusing.job(shop.folder, job), fusing.Fused, name="fuse recurrent layers")
     choice = replace(found.loops, way="fused")
-    return replace(found, loops=choice, fuse=None, software=found.software | made.software)
+    software = found.software | made.software
+    return replace(found, loops=choice, fuse=None, saved=True, software=software)

@@ -20,7 +20,7 @@ from littoral_converter.worker import Progress, Say
 
 _EVERY = 32  # samples between two words about progress
 _TIMED = 500  # invokes: the p99 rests on the five slowest
-_TIMED_S = 3.0
+_TIMED_S = 1.5  # of a model that takes longer than 3 ms, fewer
 _LEAST = 30
 _WARM_UPS = 20
 

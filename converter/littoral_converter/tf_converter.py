@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from littoral.errors import ConversionError
+from littoral_converter.importers import signature
 from littoral_converter.worker import Progress, Say
 
 _MAX_WORDS: Final = 400
@@ -44,6 +45,23 @@ def to_float(saved: Path, *, say: Say) -> bytes:
 
     say(Progress(stage="converting to float TFLite"))
     return _convert(tf.lite.TFLiteConverter.from_saved_model(str(saved)))
+
+
+def freeze(function: Any, *, source: str, answer: str, say: Say) -> bytes:  # noqa: ANN401
+    """Return a concrete function of one tensor as float TFLite, its variables constants in it.
+
+    It is what ``to_float`` makes of the same function's SavedModel, in a sixth of the time.
+
+    Raises:
+        ConversionError: TensorFlow cannot, as where it has tables; a SavedModel may be the way.
+
+    """
+    import tensorflow as tf
+
+    say(Progress(stage="converting to float TFLite"))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
+    converter.experimental_lower_to_saved_model = False
+    return signature.give(_convert(converter), source=source, answer=answer)
 
 
 def to_integers(job: Job, *, say: Say) -> Done:

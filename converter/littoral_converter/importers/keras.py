@@ -9,6 +9,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from littoral.errors import ConversionError, MalformedError
 from littoral_converter import legacy
 from littoral_converter.importers import hdf5, keras_model, program, recurrent, saving
 from littoral_converter.importers.program import Job, Program
-from littoral_converter.tf_converter import one_line, to_float
+from littoral_converter.tf_converter import freeze, one_line, to_float
 from littoral_converter.worker import Progress, Say
 
 
@@ -55,14 +56,13 @@ def run(job: Job, *, say: Say) -> Program:
         say(Progress(stage="exporting at batch 1"))
         whole = loops.way == "unrolled"
         made = recurrent.rebuilt(keras, model, told, shape) if whole else model
-        saved = job.folder / program.SAVED
-        _export(keras, made, (1, *shape), saved, source=source, answer=answer)
-        (job.folder / program.FLOAT).write_bytes(to_float(saved, say=say))
+        data = _converted(keras, made, shape, job, source=source, answer=answer, say=say)
+        (job.folder / program.FLOAT).write_bytes(data)
     return Program(
         parameters=int(model.count_params()),
         layers=keras_model.layers(model),
         software=saving.software(tensorflow=tf.__version__, keras=keras.__version__),
-        saved=True,
+        saved=(job.folder / program.SAVED).exists(),
         loops=loops,
         fuse=fuse,
     )
@@ -99,6 +99,30 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _converted(
+    keras: Any,  # noqa: ANN401
+    model: Any,  # noqa: ANN401
+    shape: tuple[int, ...],
+    job: Job,
+    *,
+    source: str,
+    answer: str,
+    say: Say,
+) -> bytes:
+    """Return the model as float TFLite, and leave SAVED where it is wanted or has to be."""
+    saved = job.folder / program.SAVED
+    if job.saved:
+        _export(keras, model, (1, *shape), saved, source=source, answer=answer)
+    call = partial(model, training=False)
+    frozen = saving.concrete(call, shape, source=source, answer=answer)
+    try:
+        return freeze(frozen, source=source, answer=answer, say=say)
+    except ConversionError:
+        if not job.saved:
+            _export(keras, model, (1, *shape), saved, source=source, answer=answer)
+        return to_float(saved, say=say)
 
 
 def _export(

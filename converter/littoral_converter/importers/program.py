@@ -16,7 +16,7 @@ from littoral_converter.importers.recurrent import Choice, Wanted
 
 FLOAT: Final = "float.tflite"  # batch 1, fixed shapes, one signature that names input and output
 ANSWERS: Final = "float-answers.npy"  # what the framework itself answers to the samples: [n, …]
-SAVED: Final = "saved-model"  # of batch 1, where TensorFlow was the way
+SAVED: Final = "saved-model"  # of batch 1, where TensorFlow was the way and it took one
 BATCH: Final = 8  # samples that a framework is asked at once: more fit in no cache
 
 FAITHFUL: Final = 0.99  # cosine: integers in the weights cost a thousandth, another layout tenths
@@ -37,6 +37,7 @@ class Job:
     output_name: str | None = None
     signature: str | None = None  # of a SavedModel
     loops: Wanted = "fuse"  # the most that is made of recurrent layers
+    saved: bool = False  # SAVED is wanted, also where FLOAT can be made without it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

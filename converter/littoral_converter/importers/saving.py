@@ -52,10 +52,19 @@ def save(
 
     module = tf.Module()
     module.tracked = tracked
+    signatures = {"serving_default": concrete(call, shape, source=source, answer=answer)}
+    tf.saved_model.save(module, str(saved), signatures=signatures)
+
+
+def concrete(
+    call: Callable[[Any], Any], shape: tuple[int, ...], *, source: str, answer: str
+) -> Any:  # noqa: ANN401
+    """Return ``call``, which takes and gives one tensor, as a concrete function of batch 1."""
+    import tensorflow as tf
+
     spec = tf.TensorSpec((1, *shape), tf.float32, name=source)
     serve = tf.function(lambda x: {answer: call(x)}, input_signature=[spec])
-    signatures = {"serving_default": serve.get_concrete_function()}
-    tf.saved_model.save(module, str(saved), signatures=signatures)
+    return serve.get_concrete_function()
 
 
 def graphed(model: Any) -> Callable[[Any], Any]:  # noqa: ANN401

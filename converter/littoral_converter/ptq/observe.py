@@ -146,5 +146,5 @@ def _stored(value: Floats, detail: Any) -> NDArray[Any]:  # noqa: ANN401
 def _real(value: NDArray[Any], detail: Any) -> Floats:  # noqa: ANN401
     scale, zero = detail["quantization"]
     if not scale:
-        return value.astype(np.float32)
+        return value.astype(np.float32, copy=False)
     return (value.astype(np.float32) - np.float32(zero)) * np.float32(scale)
