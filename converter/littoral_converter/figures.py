@@ -193,5 +193,5 @@ def curve(points: Sequence["Mixed"]) -> str:
         axes.set_xlabel("CPU time of one inference, µs   (larger dots: larger files)")
         axes.set_ylabel("% of samples")
         axes.margins(0.12, 0.2)
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
     return out.getvalue()
