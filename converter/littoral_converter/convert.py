@@ -107,7 +107,7 @@ def convert(order: Order, *, say: worker.Say) -> Report:
             warnings += tuple(target.warnings(tpu.about))
         outputs = building.build(shop, found, name, wanted=wanted, targets=order.targets)
         with bundle.building(order.out) as place:
-            return release.write(
+            written = release.write(
                 place,
                 found,
                 name,
@@ -118,6 +118,9 @@ def convert(order: Order, *, say: worker.Say) -> Report:
                 tpu=tpu,
                 outputs=outputs,
             )
+            # Minutes later: what came to be there meanwhile is not replaced unasked, either.
+            bundle.check_place(order.out, force=order.force)
+            return written
 
 
 def _check_targets(order: Order) -> None:

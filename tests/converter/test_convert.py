@@ -20,6 +20,7 @@ from littoral.model.selftest import Figures
 from littoral_converter import convert, release
 from littoral_converter.convert import Order
 from littoral_converter.recipe import Guard, Recipe
+from littoral_converter.worker import Progress
 
 
 def manifest(digits: Converted) -> Manifest:
@@ -202,10 +203,26 @@ def test_a_misuse_is_told_before_anything_is_done(
     assert said == []
 
 
+def test_what_came_to_be_there_meanwhile_is_not_replaced(
+    digits: Converted, models: Path, tmp_path: Path
+) -> None:
+    wanted = order(models, tmp_path, model=digits.bundle / "model-int8.tflite")
+
+    def say(said: Progress) -> None:
+        if said.step == "self-test" and said.cost is not None:
+            wanted.out.mkdir()
+            (wanted.out / "thesis.txt").write_text("years of work")
+
+    with pytest.raises(MisuseError, match="is no bundle"):
+        convert.convert(wanted, say=say)
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert (wanted.out / "thesis.txt").exists()
+
+
 @pytest.mark.parametrize("what", ["model", "calibration", "evaluation", "training"])
 def test_nothing_is_written_into_what_is_read(tmp_path: Path, what: str) -> None:
     (tmp_path / "read").mkdir()
-    given = {"model": tmp_path / "none.keras", what: tmp_path / "read"}
+    given: dict[str, Any] = {"model": tmp_path / "none.keras", what: tmp_path / "read"}
     with pytest.raises(MisuseError, match="which is read; choose another folder"):
         convert.convert(Order(**given, out=tmp_path / "read" / "deep" / "out"), say=print)
 
