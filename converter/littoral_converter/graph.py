@@ -143,13 +143,18 @@ class _Reader:
     def _list(self, length: int, item: Callable[[int], Any]) -> tuple[Any, ...]:
         return tuple(item(k) for k in self._count(length))
 
+    def _vector(self, length: int, items: Callable[[], Any]) -> tuple[Any, ...]:
+        """Return a list of one number a channel at once: there are tens of thousands of them."""
+        self._count(length)
+        return tuple(items().tolist()) if length else ()
+
     def _tensor(self, tensor: Any) -> Tensor:  # noqa: ANN401
         signature = self._list(tensor.ShapeSignatureLength(), tensor.ShapeSignature)
         found = tensor.Quantization()
         scales, zeros = (), ()
         if found is not None:
-            scales = self._list(found.ScaleLength(), found.Scale)
-            zeros = self._list(found.ZeroPointLength(), found.ZeroPoint)
+            scales = self._vector(found.ScaleLength(), found.ScaleAsNumpy)
+            zeros = self._vector(found.ZeroPointLength(), found.ZeroPointAsNumpy)
         return Tensor(
             name=(tensor.Name() or b"").decode(errors="replace"),
             shape=self._list(tensor.ShapeLength(), tensor.Shape),
