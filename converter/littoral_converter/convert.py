@@ -4,24 +4,22 @@ The deeds are other modules'; the native ones run in children (littoral_converte
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from littoral.bundle.manifest import check_id
-from littoral.errors import ConversionError, MisuseError
+from littoral.errors import MisuseError
 from littoral_converter import (
     bundle,
-    calibration,
     compressing,
     data,
     declared,
-    guarding,
     reading,
     recipe,
     release,
     source,
+    verdict,
     worker,
     workshop,
 )
@@ -29,9 +27,7 @@ from littoral_converter.cache import Cache
 from littoral_converter.data import Data
 from littoral_converter.edgetpu import target
 from littoral_converter.evidence import moment
-from littoral_converter.guarding import Limit, Standing
-from littoral_converter.measure import Measured, measure
-from littoral_converter.quantizing import Mixed
+from littoral_converter.measure import measure
 from littoral_converter.recipe import Recipe
 from littoral_converter.report import Report
 from littoral_converter.reporting import Name, Ordered
@@ -41,7 +37,6 @@ from littoral_converter.targets import building
 from littoral_converter.workshop import Workshop
 
 TARGETS: Final = ("cpu", "edgetpu", "jetson", "serving", "browser", "mobile")
-_FAR: Final = 0.95  # cosine below which answers are another model's, by any standard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +95,7 @@ def convert(order: Order, *, say: worker.Say) -> Report:
         found = replace(
             found, source=model, compression=compressing.finished(compression, found.int8)
         )
-        warnings = tuple(_warnings(found, wanted))
+        warnings = tuple(verdict.warnings(found, wanted))
         tpu = None
         if "edgetpu" in order.targets:
             tpu = target.build(shop, found.int8, wanted.edgetpu)
@@ -192,70 +187,3 @@ def _data(
         judged = reading.samples(shop, order.evaluation, want, name="evaluation")
     _check_judged(wanted.guard, judged)
     return learned, judged
-
-
-def _warnings(found: Measured, wanted: Recipe) -> Iterator[str]:
-    """Refuse what is too bad to release; yield what is only worth knowing.
-
-    Raises:
-        ConversionError: The INT8 model lost more than the guard allows.
-
-    """
-    yield from calibration.warnings(
-        found.learned.x,
-        found.learned,
-        found.judged,
-        preprocessing=wanted.input.preprocessing,
-        rescales="Rescaling" in found.built.program.layers,
-    )
-    yield from found.doubts
-    quantized = found.built.quantized
-    if quantized.mixed:
-        yield _price(quantized.mixed)
-    elif not found.graph.fully_integer and not quantized.floats:
-        yield "the model is not fully integer: some operators stay in floating point"
-    if quantized.kind != wanted.quantize.kind:
-        why = quantized.loops.why or "it has loops or conditions"
-        yield f"only weights are of eight bits, and the rest computes in floating point: {why}"
-    if found.likeness.cosine_mean < _FAR:
-        yield (
-            f"INT8's answers lie far from the float model's (cosine "
-            f"{found.likeness.cosine_mean:.3f}): look at the calibration samples and their scale"
-        )
-    if found.judged is None:
-        yield "no --evaluation was given: nobody knows how accurate this model is"
-    elif found.detected is not None:
-        if found.detected.why is not None:
-            yield f"{found.judged.name}: precision is unknown: {found.detected.why}"
-    elif found.score is None and found.regression is None:
-        why = "y is missing" if found.judged.y is None else f"the task is {found.task}"
-        yield f"{found.judged.name}: {why}, so accuracy is unknown"
-    _guard(found, wanted.guard)
-
-
-def _price(mixed: tuple[Mixed, ...]) -> str:
-    """Return in words what it cost that the guard holds."""
-    first, last = mixed[0], mixed[-1]
-    given = sum(len(point.given) for point in mixed)
-    size, time = last.bytes / first.bytes, last.cpu_us / first.cpu_us
-    return (
-        f"INT8 alone did not hold the guard's limits: {given} operators were given back floats; "
-        f"the model is {size:.2f} times as large for it and takes {time:.2f} times as long here; "
-        "[guard] mix = false refuses such a model"
-    )
-
-
-def _guard(found: Measured, guard: recipe.Guard) -> None:
-    score = found.score
-    standing = Standing(
-        samples=len(found.samples),
-        agreement=found.likeness.agreement,
-        accuracy=None if score is None else score.int8_accuracy,
-        float_accuracy=None if score is None else score.float_accuracy,
-    )
-    words = guarding.broken(standing, Limit.of(guard))
-    if words is not None:
-        raise ConversionError(
-            f"INT8 loses too much: {words}; give more and more varied calibration samples, "
-            "or loosen [guard] in a recipe"
-        )

@@ -11,6 +11,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from littoral.errors import MisuseError
 from littoral_converter.importers import program
 from littoral_converter.importers.program import Open
 
@@ -93,8 +94,12 @@ def given(job: program.Job, declared: Open, *, first: bool, found: Iterable[int]
     shape = program.fixed(declared, job.shape, seen=seen)
     made = Samples(shape=shape, first=first, turned=turned and seen == shape)
     wanted = made.program if made.turned else shape
-    for what, one in (("calibration", job.seen), ("evaluation", tuple(found))):
-        program.check_samples(what, one, wanted)
+    program.check_samples("calibration", job.seen, wanted)
+    if tuple(found) != job.seen:
+        raise MisuseError(
+            f"evaluation: expected samples of {list(job.seen)}, as those of the calibration are, "
+            f"found {list(found)}"
+        )
     return made
 
 
