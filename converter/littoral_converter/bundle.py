@@ -19,6 +19,7 @@ from littoral.durable import replace, storage_errors, sync_folder
 from littoral.errors import BundleError, ConversionError, MisuseError
 from littoral_converter import leftovers
 
+EXPORTS = ("serving", "browser", "mobile")  # folders that targets leave beside the files
 MODE = 0o644  # a bundle is public: what it says is signed, not secret
 
 
@@ -34,10 +35,18 @@ def check_place(out: Path, *, force: bool) -> None:
         _check_writable(out.resolve().parent)
         if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
             return
-    if not _is_bundle(out):
+    found = _read(out)
+    if found is None:
         raise MisuseError(f"{out} exists and is no bundle; choose another folder")
     if not force:
         raise MisuseError(f"{out} already holds a bundle; choose another folder, or give --force")
+    with storage_errors(out):
+        strange = sorted({p.name for p in out.iterdir()} - {NAME, *found.files, *EXPORTS})
+    if strange:
+        raise MisuseError(
+            f"{out} holds {strange[0]!r}, which is not of the bundle and would be lost with it; "
+            "move it away, or choose another folder"
+        )
 
 
 def _check_writable(folder: Path) -> None:
@@ -117,10 +126,9 @@ def seal(folder: Path, manifest: Manifest) -> None:
     replace(folder / NAME, data, mode=MODE)
 
 
-def _is_bundle(folder: Path) -> bool:
+def _read(folder: Path) -> Manifest | None:
     try:
         with (folder / NAME).open("rb") as file:
-            Manifest.from_json(file.read(MAX_BYTES + 1))
+            return Manifest.from_json(file.read(MAX_BYTES + 1))
     except (OSError, BundleError):
-        return False
-    return True
+        return None

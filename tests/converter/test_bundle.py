@@ -37,6 +37,18 @@ def test_a_bundle_is_replaced_only_by_force(digits: Converted) -> None:
     bundle.check_place(digits.bundle, force=True)
 
 
+def test_what_is_not_of_the_bundle_is_not_replaced_with_it(
+    digits: Converted, tmp_path: Path
+) -> None:
+    place = tmp_path / "mine"
+    copytree(digits.bundle, place)
+    (place / "serving").mkdir()
+    bundle.check_place(place, force=True)
+    (place / "notes.txt").write_text("mine\n")
+    with pytest.raises(MisuseError, match=r"holds 'notes\.txt', which is not of the bundle"):
+        bundle.check_place(place, force=True)
+
+
 def test_a_bundle_appears_whole_at_the_end(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     with bundle.building(out) as folder:
