@@ -67,7 +67,10 @@ def test_an_open_shape_is_shown_as_the_model_has_it() -> None:
 def test_samples_that_fit_in_no_layout_are_refused() -> None:
     with pytest.raises(MisuseError, match=r"expected samples of \[3, 8, 6\]"):
         layout.given(job((8, 6)), (3, 8, 6), first=True, found=(8, 6))
-    with pytest.raises(MisuseError, match=r"evaluation: .*\[8, 6, 3\], as those of the calibration.* found \[3, 8, 6\]"):
+    with pytest.raises(
+        MisuseError,
+        match=r"evaluation: .*\[8, 6, 3\], as those of the calibration.* found \[3, 8, 6\]",
+    ):
         layout.given(job((8, 6, 3)), (3, 8, 6), first=True, found=(3, 8, 6))
 
 
