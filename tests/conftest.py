@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         lanes.sort(items)
+
+
+def pytest_collection_finish() -> None:
+    """Refuse tests that import TensorFlow: it brings an OpenSSL of its own.
+
+    With that in the process, a PKCS #11 module that looks for its symbols ends it.
+    """
+    if "tensorflow" in sys.modules:
+        raise pytest.UsageError("a test imports TensorFlow: that is for processes of its own")
 
 
 @pytest.fixture

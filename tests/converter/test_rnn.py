@@ -1,6 +1,7 @@
 """Recurrent layers as `build` treats them: real models, real converters."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from littoral_converter.quantizing import INT8
 from littoral_converter.recipe import Limits, Quantize, Recipe
 from littoral_converter.workshop import Workshop
 
-pytest.importorskip("tf_keras", reason="the packages of without-dependencies.txt are missing")
+if find_spec("tf_keras") is None:
+    pytest.skip("the packages of without-dependencies.txt are missing", allow_module_level=True)
 
 Make = Callable[..., tuple[Built, Workshop]]
 

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("tensorflow", reason="the extra converter is not installed")
+if find_spec("tensorflow") is None:
+    pytest.skip("the extra converter is not installed", allow_module_level=True)
 
 from faults import conversions
 from faults.conversions import Aim, Ended, wrong

@@ -131,7 +131,7 @@ def test_steps_of_compressing_and_exports_are_told(plain: Report) -> None:
     )
     words = text(html)
     assert "prune 3 epochs - 96.0 % 80.0 % 16 80 B 1.5 s" in words
-    assert "serving 1 files 2.0 KiB - - - -" in words
+    assert "serving 1 file 2.0 KiB - - - -" in words
 
 
 def test_a_large_model_makes_no_large_page(plain: Report) -> None:
