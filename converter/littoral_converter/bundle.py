@@ -32,7 +32,7 @@ def check_place(out: Path, *, force: bool) -> None:
 
     """
     with storage_errors(out):
-        _check_writable(out.resolve().parent)
+        _check_writable(Path(os.path.realpath(out)).parent)
         if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
             return
     found = _read(out)
@@ -67,7 +67,7 @@ def building(out: Path) -> Iterator[Path]:
         DiskFullError: No room; ``out`` is as it was.
 
     """
-    out = out.resolve()
+    out = Path(os.path.realpath(out))
     # Not by the number of the process: in a container the next one has the same.
     fresh, old = (out.with_name(f".{out.name}.{token_hex(4)}.{end}") for end in ("new", "old"))
     _tidy(out)

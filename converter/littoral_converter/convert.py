@@ -3,6 +3,7 @@
 The deeds are other modules'; the native ones run in children (littoral_converter.worker).
 """
 
+import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -131,9 +132,9 @@ def _check_targets(order: Order) -> None:
 
 def _check_outside(order: Order) -> None:
     """Do nothing if what is written is not part of what is read, here or the next time."""
-    out = order.out.resolve()
+    out = Path(os.path.realpath(order.out))
     for given in (order.model, order.calibration, order.evaluation, order.training):
-        if given is not None and out.is_relative_to(given.resolve()):
+        if given is not None and out.is_relative_to(os.path.realpath(given)):
             raise MisuseError(f"{order.out} lies in {given}, which is read; choose another folder")
 
 

@@ -110,7 +110,9 @@ def test_what_is_activated_answers_and_is_told(device: Device, serve: Serve) -> 
     (loaded,) = told.models
     assert (loaded.release, loaded.manifest, loaded.requests) == (7, release.sha256, 1)
     assert Sketch.decode(base64.b64decode(loaded.invoke)).count == 1
-    status = requests.get(f"{serve.url}/v1/models/digits/labels/1.7", timeout=20).json()
+    status = requests.get(
+        f"{serve.url}/v1/models/digits/labels/1.7%2B{os.getpid()}", timeout=20
+    ).json()
     assert status["model_version_status"][0]["version"] == "7"
 
 

@@ -57,8 +57,16 @@ class LiteRTSession:
 
     @property
     def operators(self) -> tuple[str, ...]:
-        """Return the model's operators, one name for each that it has."""
-        details = self._interpreter._get_ops_details()  # noqa: SLF001 (there is no other way)
+        """Return the model's operators, one name for each that it has.
+
+        Raises:
+            BackendError: Their names are no text, or their tensors are not there.
+
+        """
+        try:
+            details = self._interpreter._get_ops_details()  # noqa: SLF001 (there is no other way)
+        except (ValueError, RuntimeError, LookupError, TypeError) as e:
+            raise BackendError(f"LiteRT cannot tell the model's operators: {e}") from e
         return tuple(one["op_name"] for one in details if one["op_name"] != "DELEGATE")
 
     def run(self, *inputs: Array) -> tuple[Array, ...]:
