@@ -1,4 +1,4 @@
-"""The child's side of a step: limits, a pipe to tell things through, one match of all steps.
+"""The child's side of a step: limits, a pipe to tell things through, one table of all steps.
 
 Started by littoral_converter.worker as ``python -m littoral_converter.child STEP JOB FD
 DEADLINE_S ADDRESS_SPACE_BYTES``; nobody else calls it.
@@ -10,10 +10,9 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
-from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from littoral import records
 from littoral.children import die_with_parent
@@ -23,6 +22,27 @@ from littoral_converter.worker import Progress, Say
 
 _MAX_JOB_BYTES = 16 * 1024 * 1024
 _GRACE_S = 10.0
+_STEPS: Final = {  # the module of each, the record that it is given, and what does it
+    "compress": ("compress.steps", "Job", "run"),
+    "edgetpu": ("edgetpu.compiler", "Job", "compile_"),
+    "fuse": ("importers.fusing", "Job", "run"),
+    "import-keras": ("importers.keras", "Job", "run"),
+    "import-keras2": ("importers.keras2", "Job", "run"),
+    "import-onnx": ("importers.onnx", "Job", "run"),
+    "import-saved-model": ("importers.saved_model", "Job", "run"),
+    "import-tflite": ("importers.tflite", "Job", "run"),
+    "import-torch": ("importers.torch", "Job", "run"),
+    "prove": ("litert", "Prove", "prove"),
+    "quantize": ("quantizing", "Job", "run"),
+    "read-data": ("reading", "Job", "run"),
+    "run": ("litert", "Run", "run"),
+    "target-browser": ("targets.browser", "Job", "run"),
+    "target-jetson": ("targets.jetson", "Job", "run"),
+    "target-mobile": ("targets.mobile", "Job", "run"),
+    "target-serving": ("targets.serving", "Job", "run"),
+    "tensors": ("evidence.nearness", "Job", "run"),
+    "tf-int8": ("tf_converter", "Job", "to_integers"),
+}
 
 
 def main(argv: list[str]) -> None:
@@ -51,63 +71,9 @@ def main(argv: list[str]) -> None:
 
 
 def _do(step: str, job: bytes, say: Say) -> object:
-    cls, do = _known(step)
-    return do(_job(cls, job), say=say)
-
-
-def _known(step: str) -> tuple[type[Any], Callable[..., object]]:  # noqa: C901 (a table)
-    """Return the record that ``step`` is given, and what does it."""
-    match step:
-        case step if step.startswith("import-"):
-            from littoral_converter.importers import program, readers
-
-            found: tuple[type[Any], Callable[..., object]] = (
-                program.Job,
-                partial(readers.run, step),
-            )
-        case "read-data":
-            from littoral_converter import reading
-
-            found = reading.Job, reading.run
-        case step if step.startswith("target-"):
-            from littoral_converter.targets import steps
-
-            found = steps.known(step)
-        case "fuse":
-            from littoral_converter.importers import fusing
-
-            found = fusing.Job, fusing.run
-        case "compress":
-            from littoral_converter.compress import steps as compress
-
-            found = compress.Job, compress.run
-        case "quantize":
-            from littoral_converter import quantizing
-
-            found = quantizing.Job, quantizing.run
-        case "tf-int8":
-            from littoral_converter import tf_converter
-
-            found = tf_converter.Job, tf_converter.to_integers
-        case "edgetpu":
-            from littoral_converter.edgetpu import compiler
-
-            found = compiler.Job, compiler.compile_
-        case "run":
-            from littoral_converter import litert
-
-            found = litert.Run, litert.run
-        case "prove":
-            from littoral_converter import litert
-
-            found = litert.Prove, litert.prove
-        case "tensors":
-            from littoral_converter.evidence import nearness
-
-            found = nearness.Job, nearness.run
-        case _:
-            raise ValueError(f"no step {step!r}")
-    return found
+    where, given, do = _STEPS[step]
+    module = import_module(f"littoral_converter.{where}")
+    return getattr(module, do)(_job(getattr(module, given), job), say=say)
 
 
 def _job(cls: type[Any], data: bytes) -> Any:  # noqa: ANN401

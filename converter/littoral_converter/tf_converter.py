@@ -1,7 +1,7 @@
 """TensorFlow's converter, in a child: a SavedModel of batch 1 to float TFLite, or to integers.
 
-Integers by it are for what ai-edge-quantizer cannot: fused LSTMs, and models that were trained with
-their rounding. The rest is littoral_converter.ptq's.
+Integers by it are for what ai-edge-quantizer cannot: fused LSTMs. The rest is
+littoral_converter.ptq's.
 """
 
 from collections.abc import Iterator
@@ -23,10 +23,9 @@ _MAX_WORDS: Final = 400
 class Job:
     saved: Path
     out: Path
-    calibration: Path | None  # .npy of [n, …] float32; None: the model knows its ranges
+    calibration: Path  # .npy of [n, …] float32
     io: Literal["int8", "uint8"]
     dense_per_tensor: bool = False  # one scale for a dense layer's weights, not one a channel
-    hint: str = ""  # what to think of if TensorFlow ends the process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +75,9 @@ def to_integers(job: Job, *, say: Say) -> Done:
 
     converter = tf.lite.TFLiteConverter.from_saved_model(str(job.saved))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if job.calibration is not None:
-        seen = np.load(job.calibration, mmap_mode="r")
-        converter.representative_dataset = lambda: _told(seen, say=say, hint=job.hint)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    seen = np.load(job.calibration, mmap_mode="r")
+    converter.representative_dataset = lambda: _told(seen, say=say)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = getattr(tf, job.io)
     # It has no public name, and no other way leads there.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = (  # noqa: SLF001
@@ -104,10 +102,8 @@ def _convert(converter: Any) -> bytes:  # noqa: ANN401
         raise ConversionError(f"TensorFlow cannot convert the model: {one_line(e)}") from e
 
 
-def _told(
-    calibration: NDArray[np.float32], *, say: Say, hint: str
-) -> Iterator[list[NDArray[np.float32]]]:
+def _told(calibration: NDArray[np.float32], *, say: Say) -> Iterator[list[NDArray[np.float32]]]:
     for done, sample in enumerate(calibration):
-        say(Progress(stage="calibrating", done=done, of=len(calibration), hint=hint))
+        say(Progress(stage="calibrating", done=done, of=len(calibration)))
         yield [sample[None]]
-    say(Progress(stage="quantizing", hint=hint))
+    say(Progress(stage="quantizing"))

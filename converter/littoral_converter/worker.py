@@ -85,7 +85,6 @@ class Progress:
     stage: str
     done: int = 0
     of: int = 0
-    hint: str = ""  # what to think of if the process ends here
     step: str = ""  # what people call the step
     cost: Cost | None = None  # of a step that has ended
 
@@ -164,7 +163,7 @@ def ended(returncode: int, *, last: Progress, log: str, limits: Limits) -> Litto
     if number in _CRASHES:
         return ConversionError(
             f"{last.stage}: the native library {_CRASHES[number]}; "
-            f"{last.hint or 'the model uses something that it cannot take'}{_last_words(log)}"
+            f"the model uses something that it cannot take{_last_words(log)}"
         )
     return ConversionError(f"{last.stage}: failed{_last_words(log) or f' with {returncode}'}")
 

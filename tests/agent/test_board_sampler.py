@@ -6,13 +6,7 @@ import pytest
 
 from littoral_agent.board.sampler import Sampler
 from simulators.boards import BoardSimulator
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from simulators.clock import Clock
 
 
 @pytest.fixture

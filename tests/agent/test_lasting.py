@@ -5,13 +5,7 @@ import pytest
 from littoral.errors import LittoralError, SlowError, UnreachableError
 from littoral_agent.agenda import FartherError
 from littoral_agent.lasting import LONG_S, Lasting
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from simulators.clock import Clock
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ Keras computes the true answers, not the converter, so that whatever the export 
 breaks is seen.
 """
 
-import json
 import re
 import zipfile
 import zlib
@@ -38,25 +37,19 @@ def run(job: Job, *, say: Say) -> Program:
 
     say(Progress(stage="loading the model"))
     model = load(keras, job.model, job.folder)
-    samples = np.load(job.samples, mmap_mode="r")
-    declared = keras_model.declared(model)
-    shape = program.fixed(declared[1:], job.shape, seen=job.seen)
-    saving.check(job, shape, samples)
-    told = json.loads(model.to_json())
-    loops = recurrent.choose(told, shape, job.loops)
-    source, answer = keras_model.names(model, job)
-    batch = declared[0] or program.BATCH
-    answers = saving.answers(saving.graphed(model), samples, batch=batch, say=say)
-    np.save(job.folder / program.ANSWERS, answers)
+    opened = keras_model.Opened.of(model, job)
+    opened.leave_answers(model, job, say=say)
+    source, answer, loops = opened.source, opened.answer, opened.loops
     fuse = None
     if loops.way == "fusable":
-        fuse = program.Fuse(shape=shape, source=source, answer=answer)
-        legacy.leave(model, np.asarray(samples[: legacy.PROBED], np.float32), job.folder)
+        fuse = program.Fuse(shape=opened.shape, source=source, answer=answer)
+        probed = np.asarray(opened.samples[: legacy.PROBED], np.float32)
+        legacy.leave(model, probed, job.folder)
     else:
         say(Progress(stage="exporting at batch 1"))
         whole = loops.way == "unrolled"
-        made = recurrent.rebuilt(keras, model, told, shape) if whole else model
-        data = _converted(keras, made, shape, job, source=source, answer=answer, say=say)
+        made = recurrent.rebuilt(keras, model, opened.config, opened.shape) if whole else model
+        data = _converted(keras, made, opened.shape, job, source=source, answer=answer, say=say)
         (job.folder / program.FLOAT).write_bytes(data)
     return Program(
         parameters=int(model.count_params()),

@@ -3,14 +3,11 @@
 tf-keras computes the true answers.
 """
 
-import json
 import zipfile
 import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
-
-import numpy as np
 
 from littoral import records
 from littoral.errors import MalformedError
@@ -59,24 +56,23 @@ def _run(job: Job, *, say: Say) -> Program:
 
     say(Progress(stage="loading the model"))
     model = load(tf_keras, job.model, job.folder)
-    samples = np.load(job.samples, mmap_mode="r")
-    declared = keras_model.declared(model)
-    shape = program.fixed(declared[1:], job.shape, seen=job.seen)
-    saving.check(job, shape, samples)
-    told = json.loads(model.to_json())
-    loops = recurrent.choose(told, shape, job.loops)
-    whole = loops.way == "unrolled"
-    made = recurrent.rebuilt(tf_keras, model, told, shape) if whole else model
+    opened = keras_model.Opened.of(model, job)
+    loops = opened.loops
+    made = model
+    if loops.way == "unrolled":
+        made = recurrent.rebuilt(tf_keras, model, opened.config, opened.shape)
     say(Progress(stage="exporting at batch 1"))
     saved = job.folder / program.SAVED
-    source, answer = keras_model.names(model, job)
     saving.save(
-        lambda x: made(x, training=False), shape, saved, tracked=made, source=source, answer=answer
+        lambda x: made(x, training=False),
+        opened.shape,
+        saved,
+        tracked=made,
+        source=opened.source,
+        answer=opened.answer,
     )
     (job.folder / program.FLOAT).write_bytes(to_float(saved, say=say))
-    batch = declared[0] or program.BATCH
-    answers = saving.answers(saving.graphed(model), samples, batch=batch, say=say)
-    np.save(job.folder / program.ANSWERS, answers)
+    opened.leave_answers(model, job, say=say)
     return Program(
         parameters=int(model.count_params()),
         layers=keras_model.layers(model),

@@ -1,12 +1,18 @@
 """What is asked of a model that either Keras has loaded, and of the file that it lies in."""
 
+import json
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from littoral.errors import ConversionError
-from littoral_converter.importers import hdf5, program, saving
+from littoral_converter.importers import hdf5, program, recurrent, saving
 from littoral_converter.importers.program import Job
+from littoral_converter.worker import Say
 
 
 def named(path: Path, folder: Path) -> Path:
@@ -15,6 +21,49 @@ def named(path: Path, folder: Path) -> Path:
     if not link.is_symlink():
         link.symlink_to(path)
     return link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Opened:
+    """A loaded model, and what a job asks of it."""
+
+    samples: NDArray[np.float32]
+    shape: tuple[int, ...]  # of one sample
+    config: dict[str, Any]
+    loops: recurrent.Choice
+    source: str  # the names of input and output
+    answer: str
+    batch: int  # samples that it is asked at once
+
+    @classmethod
+    def of(cls, model: Any, job: Job) -> Self:  # noqa: ANN401
+        """Return what ``job`` asks of ``model``.
+
+        Raises:
+            MisuseError: The samples have another shape than the model's input.
+            ConversionError: The model has what cannot be converted; says what to do.
+
+        """
+        samples = np.load(job.samples, mmap_mode="r")
+        batch, *sizes = declared(model)
+        shape = program.fixed(tuple(sizes), job.shape, seen=job.seen)
+        saving.check(job, shape, samples)
+        config = json.loads(model.to_json())
+        source, answer = names(model, job)
+        return cls(
+            samples=samples,
+            shape=shape,
+            config=config,
+            loops=recurrent.choose(config, shape, job.loops),
+            source=source,
+            answer=answer,
+            batch=batch or program.BATCH,
+        )
+
+    def leave_answers(self, model: Any, job: Job, *, say: Say) -> None:  # noqa: ANN401
+        """Leave what the framework itself answers in the job's folder."""
+        found = saving.answers(saving.graphed(model), self.samples, batch=self.batch, say=say)
+        np.save(job.folder / program.ANSWERS, found)
 
 
 def declared(model: Any) -> program.Open:  # noqa: ANN401

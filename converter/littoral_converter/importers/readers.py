@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from littoral.errors import MissingExtraError
-from littoral_converter.importers.program import Job, Program
 from littoral_converter.source import Kind
-from littoral_converter.worker import Say
 
 STEPS: Final = {
     Kind.KERAS3: "import-keras",
@@ -47,39 +45,3 @@ def need(kind: Kind) -> str:
                 then=f"pip install --no-deps -r {_UNBOUND}",
             )
     return step
-
-
-def run(step: str, job: Job, *, say: Say) -> Program:
-    """Do ``step`` in this process, and leave a program in the job's folder.
-
-    Raises:
-        LittoralError: The model cannot be read; says what to do.
-
-    """
-    match step:
-        case "import-keras":
-            from littoral_converter.importers import keras
-
-            return keras.run(job, say=say)
-        case "import-keras2":
-            from littoral_converter.importers import keras2
-
-            return keras2.run(job, say=say)
-        case "import-saved-model":
-            from littoral_converter.importers import saved_model
-
-            return saved_model.run(job, say=say)
-        case "import-onnx":
-            from littoral_converter.importers import onnx
-
-            return onnx.run(job, say=say)
-        case "import-torch":
-            from littoral_converter.importers import torch
-
-            return torch.run(job, say=say)
-        case "import-tflite":
-            from littoral_converter.importers import tflite
-
-            return tflite.run(job, say=say)
-        case _:
-            raise ValueError(f"no step {step!r}")
