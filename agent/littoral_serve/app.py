@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Final
 from littoral import addresses, durable, journal_log, notify
 from littoral.errors import JournalError, LittoralError, MisuseError, SettingsError
 from littoral.tree import DATA, Tree
-from littoral_serve import live, settings, sockets
-from littoral_serve.clients import Clients
-from littoral_serve.hosts import Hosts
-from littoral_serve.http import Limits, Request, Response, Server
-from littoral_serve.live import Live, Models
+from littoral_serve import settings
+from littoral_serve.http import sockets
+from littoral_serve.http.connection import Limits, Request, Response, Server
+from littoral_serve.http.hosts import Hosts
+from littoral_serve.protocols.clients import Clients
+from littoral_serve.running import live
+from littoral_serve.running.live import Live, Models
+from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
-from littoral_serve.timings import Timings
 
 if TYPE_CHECKING:
     from littoral.wire.journal import Choice

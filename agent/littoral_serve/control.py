@@ -32,11 +32,13 @@ from littoral.wire.control import (
     Tried,
     Try,
 )
-from littoral_serve import golden, live, release, runtimes, trying
-from littoral_serve.http import Request, Response
-from littoral_serve.live import Live, Models
+from littoral_serve import runtimes
+from littoral_serve.http.connection import Request, Response
+from littoral_serve.running import live, release
+from littoral_serve.running.live import Live, Models
+from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
-from littoral_serve.timings import Timings
+from littoral_serve.trials import golden, trying
 
 _LOAD_S: Final = 110.0  # the agent waits for two minutes; nothing else is loaded meanwhile
 

@@ -141,6 +141,6 @@ def trials(serve: int) -> list[int]:
     found = []
     for child in children:
         with suppress(OSError):
-            if b"littoral_serve.trial" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"littoral_serve.trials.trial" in Path(f"/proc/{child}/cmdline").read_bytes():
                 found.append(int(child))
     return found

@@ -1,9 +1,10 @@
-"""Starts trials as littoral_serve.keeper does, by a fork of a process with everything imported.
+"""Starts trials as littoral_serve.trials.keeper does, by forks of what has imported everything.
 
     python -m faults.hostile_keeper SOCKET [RULE]      # listens there, as littoral-trial.socket
 
-What runs is littoral_serve.trial.main, with the same arguments and descriptors; all that is spared
-is half a second of imports a trial. RULE is one of faults.hostile_teeth, which the trials break.
+What runs is littoral_serve.trials.trial.main, with the same arguments and descriptors; all
+that is spared is half a second of imports a trial. RULE is one of faults.hostile_teeth, which
+the trials break.
 """
 
 import contextlib
@@ -20,17 +21,17 @@ from typing import Final, NoReturn
 from faults import hostile_teeth
 from littoral import records
 from littoral.children import die_with_parent
-from littoral_serve import trial
-from littoral_serve.keeper import BEGUN
+from littoral_serve.trials import trial
+from littoral_serve.trials.keeper import BEGUN
 
 # What a trial imports once it is confined.
 _LAZY: Final = (
     "ai_edge_litert.interpreter",
     "littoral.model.backends.litert",
     "littoral.model.selftest",
-    "littoral_serve.golden",
-    "littoral_serve.live",
-    "littoral_serve.release",
+    "littoral_serve.trials.golden",
+    "littoral_serve.running.live",
+    "littoral_serve.running.release",
 )
 _AT: Final = 64  # the first descriptor that no trial is given
 

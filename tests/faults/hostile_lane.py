@@ -26,7 +26,7 @@ from faults.memory import in_memory
 from littoral.errors import LittoralError
 from littoral.wire.control import Activate, Try
 from littoral_agent.control import Control, OrderDeniedError, ServeDownError
-from littoral_serve import trial
+from littoral_serve.trials import trial
 from simulators.served import HARDWARE, Device, Release, Serve, children, serving
 
 NAME: Final = "hostile"

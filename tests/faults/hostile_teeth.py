@@ -6,7 +6,7 @@ from typing import Any, Final
 from faults.teeth import break_
 from littoral.model import selftest
 from littoral.wire.control import Tried
-from littoral_serve import trial
+from littoral_serve.trials import trial
 
 
 def lenient() -> None:

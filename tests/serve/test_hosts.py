@@ -2,7 +2,7 @@
 
 import pytest
 
-from littoral_serve.hosts import Hosts
+from littoral_serve.http.hosts import Hosts
 
 HOSTS = Hosts(frozenset({"192.168.1.7", "Board.example", "fe80::1"}))
 

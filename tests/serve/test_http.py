@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from littoral_serve.http import Limits, Request, Response, Server
+from littoral_serve.http.connection import Limits, Request, Response, Server
 from simulators.served import FIXTURES, Serve, serving, wait_until
 
 ONE = json.dumps({"instances": [[[[0.5]] * 8] * 8]}).encode()

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from littoral.bundle.manifest import Tensor
-from littoral_serve import predict_dom, predict_json
-from littoral_serve.signatures import signatures
+from littoral_serve.protocols import predict_dom, predict_json
+from littoral_serve.running.signatures import signatures
 
 OUT = (Tensor(name="y", shape=(1, 2), dtype="float32"),)
 SPECS = {

@@ -14,11 +14,12 @@ import pytest
 
 from littoral.tree import Tree
 from littoral.wire.control import Try
-from littoral_serve import release, trying
+from littoral_serve.running import release
 from littoral_serve.settings import Settings
-from littoral_serve.starting import started
-from littoral_serve.trial import FILES, Order
-from littoral_serve.trying import UntriedError
+from littoral_serve.trials import trying
+from littoral_serve.trials.starting import started
+from littoral_serve.trials.trial import FILES, Order
+from littoral_serve.trials.trying import UntriedError
 from simulators.served import HARDWARE, LONG, Device, Release, alive, wait_until
 from simulators.units import KEEPER, trials, trials_by_systemd
 
@@ -170,7 +171,7 @@ def test_where_nobody_listens_serve_starts_it_and_says_nothing(
 def test_a_keeper_that_hangs_is_not_waited_for(
     device: Device, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("littoral_serve.starting._START_S", 0.3)
+    monkeypatch.setattr("littoral_serve.trials.starting._START_S", 0.3)
     hanging = (sys.executable, "-c", "import time; time.sleep(60)")
     with trials_by_systemd(device.tree.trial, hanging):
         assert tried(device.tree, device.add("digits")) is None
@@ -183,7 +184,7 @@ def test_a_keeper_that_is_told_something_else_says_so_in_one_line(said: bytes) -
     with ours, its:
         ours.send(said)
         ended = subprocess.run(
-            [sys.executable, "-m", "littoral_serve.keeper"],
+            [sys.executable, "-m", "littoral_serve.trials.keeper"],
             stdin=its.fileno(),
             capture_output=True,
             text=True,

@@ -8,7 +8,7 @@ import pytest
 
 from littoral.wire.sketch import Sketch
 from littoral.wire.stages import STAGES
-from littoral_serve.timings import Meter, Timings
+from littoral_serve.running.timings import Meter, Timings
 
 
 def meter(model: str = "digits", release: int = 1) -> Meter:

@@ -19,8 +19,8 @@ import pytest
 from littoral import records
 from littoral.bundle.manifest import Tolerance
 from littoral.wire.control import Failure, Serving, Tried
-from littoral_serve.trial import DENIED, MAX_BYTES
-from littoral_serve.trying import End, UntriedError, verdict
+from littoral_serve.trials.trial import DENIED, MAX_BYTES
+from littoral_serve.trials.trying import End, UntriedError, verdict
 from simulators.served import (
     HARDWARE,
     LONG,

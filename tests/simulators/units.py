@@ -12,8 +12,8 @@ from littoral.tree import Tree
 from simulators.packages import need
 from simulators.served import wait_until
 
-KEEPER = (sys.executable, "-m", "littoral_serve.keeper")
-_MODULE = "littoral_serve.trial"
+KEEPER = (sys.executable, "-m", "littoral_serve.trials.keeper")
+_MODULE = "littoral_serve.trials.trial"
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def trials(machine: Machine) -> list[str]:
             words = path.read_bytes()
         except OSError:
             continue
-        if b"littoral_serve.trial\0" in words or b"littoral_serve.trying\0" in words:
+        if b"littoral_serve.trials.trial\0" in words or b"littoral_serve.trials.trying\0" in words:
             found.append(path.parent.name)
     return found
 

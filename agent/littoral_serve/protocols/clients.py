@@ -3,10 +3,10 @@
 from collections.abc import Awaitable
 from http import HTTPStatus
 
-from littoral_serve.hosts import Hosts
-from littoral_serve.http import Request, Response, plain
-from littoral_serve.live import Models
-from littoral_serve.tfs import TensorFlowServing, failure
+from littoral_serve.http.connection import Request, Response, plain
+from littoral_serve.http.hosts import Hosts
+from littoral_serve.protocols.tfs import TensorFlowServing, failure
+from littoral_serve.running.live import Models
 
 
 class Clients:

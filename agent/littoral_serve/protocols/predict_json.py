@@ -16,8 +16,8 @@ import numpy as np
 import orjson
 
 from littoral.model.backends import Array
-from littoral_serve import predict_dom
-from littoral_serve.signatures import DEFAULT, Signature, View
+from littoral_serve.protocols import predict_dom
+from littoral_serve.running.signatures import DEFAULT, Signature, View
 
 _START: Final = re.compile(
     rb'\s*\{\s*(?:"signature_name"\s*:\s*"([\w.-]*)"\s*,\s*)?"(instances|inputs)"\s*:\s*(?=\[)'

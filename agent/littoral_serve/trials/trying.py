@@ -22,10 +22,10 @@ from littoral.errors import (
 )
 from littoral.tree import Tree
 from littoral.wire.control import Failure, Tried, Try
-from littoral_serve import release
+from littoral_serve.running import release
 from littoral_serve.settings import Settings
-from littoral_serve.starting import started
-from littoral_serve.trial import DENIED, MAX_BYTES, Order
+from littoral_serve.trials.starting import started
+from littoral_serve.trials.trial import DENIED, MAX_BYTES, Order
 
 _TAIL_BYTES: Final = 4096
 _OUT_OF_MEMORY: Final = (

@@ -1,7 +1,7 @@
 """How a trial is started: by systemd under a user of its own, or else as a child of serve's.
 
 Either way the trial has the release's files as descriptors, and its end is told as subprocess
-tells it. What the end means is littoral_serve.trying's business.
+tells it. What the end means is littoral_serve.trials.trying's business.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from typing import Final
 
 from littoral import records
 from littoral.errors import UnreachableError
-from littoral_serve import trial
-from littoral_serve.keeper import BEGUN
+from littoral_serve.trials import trial
+from littoral_serve.trials.keeper import BEGUN
 
 _START_S: Final = 5.0  # of systemd, and of a Python
 _GONE_S: Final = 2.0  # from a connection's end to the trial's

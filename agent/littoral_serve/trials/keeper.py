@@ -1,6 +1,6 @@
 """Keeps one trial under a user of its own: what ``littoral-trial@.service`` runs.
 
-    python -m littoral_serve.keeper        standard input is serve's connection
+    python -m littoral_serve.trials.keeper        standard input is serve's connection
 
 One message comes in: the order, and as descriptors the release's files and where the trial's
 output goes. Two go out: that the trial has begun, and the status with which it ended. When the
@@ -18,7 +18,7 @@ from typing import Final
 
 from littoral import records
 from littoral.errors import MalformedError
-from littoral_serve import trial
+from littoral_serve.trials import trial
 
 BEGUN: Final = b"begun"
 _ORDER_S: Final = 5.0  # within which serve says what to try

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from littoral.model.backends import Array
-from littoral_serve.signatures import DEFAULT, Signature, View
+from littoral_serve.running.signatures import DEFAULT, Signature, View
 
 _SHOWN: Final = 256  # characters of a value in an error
 _WORDS: Final = {  # of Python's decoder, as RapidJSON says it

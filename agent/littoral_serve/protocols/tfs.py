@@ -17,11 +17,11 @@ import orjson
 
 from littoral.errors import BackendError
 from littoral.model.backends import Array
-from littoral_serve import predict_json
-from littoral_serve.http import Request, Response
-from littoral_serve.live import Live, Models
-from littoral_serve.predict_dom import InvalidArgumentError
-from littoral_serve.signatures import Signature, View
+from littoral_serve.http.connection import Request, Response
+from littoral_serve.protocols import predict_json
+from littoral_serve.protocols.predict_dom import InvalidArgumentError
+from littoral_serve.running.live import Live, Models
+from littoral_serve.running.signatures import Signature, View
 
 _WHERE: Final = r"(?:/versions/(\d+)|/labels/([^/:]+))?"
 _PREDICT: Final = re.compile(rf"(?i)/v1/models/([^/:]+){_WHERE}:predict")

@@ -1,10 +1,10 @@
-"""The throwaway process in which a candidate runs first: ``python -m littoral_serve.trial …``.
+"""The throwaway process in which a candidate runs: ``python -m littoral_serve.trials.trial …``.
 
 A model file is a program, and may do to this process what it likes. So the process has little:
 limited memory and time, no core file, the release's files as descriptors and no other file,
 nothing to write to but two pipes that are read with a cap. It prints Tried and exits with 0, or
 Failure where the model could not even be tried, and exits with 3; any other end speaks for
-itself (littoral_serve.trying). Who starts it is littoral_serve.starting's business.
+itself (littoral_serve.trials.trying). Who starts it is littoral_serve.trials.starting's business.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class Order:
 def command(order: Order, files: Sequence[int]) -> list[str]:
     """Return the command that a child of this process is to run, which has ``files`` open."""
     words = [records.to_json(order).decode(), str(os.getpid()), *map(str, files)]
-    return [sys.executable, "-P", "-m", "littoral_serve.trial", *words]
+    return [sys.executable, "-P", "-m", "littoral_serve.trials.trial", *words]
 
 
 def environment() -> dict[str, str]:
@@ -92,8 +92,9 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
     """
     from littoral.model import selftest
     from littoral.model.backends import backend_for, open_session
-    from littoral_serve import golden, release
-    from littoral_serve.live import match_specs, warm
+    from littoral_serve.running import release
+    from littoral_serve.running.live import match_specs, warm
+    from littoral_serve.trials import golden
 
     told, model, *vectors = files
     manifest = release.manifest_in(told, order.manifest, model=order.model)

@@ -18,9 +18,9 @@ from littoral.errors import BackendError, MisuseError, StorageError
 from littoral.model import tensors
 from littoral.model.backends import Array, Session, backend_for, open_session
 from littoral.tree import Tree
-from littoral_serve import release
-from littoral_serve.signatures import Signature, batch_size, signatures
-from littoral_serve.timings import Meter
+from littoral_serve.running import release
+from littoral_serve.running.signatures import Signature, batch_size, signatures
+from littoral_serve.running.timings import Meter
 
 _WARM_UPS: Final = 3
 

@@ -1,0 +1,1 @@
+"""HTTP/1.1 as serve speaks it: listeners, connections, who may call. Knows no model."""

@@ -1,0 +1,1 @@
+"""A candidate's first run, in a process that may be lost. What serves is not touched."""
