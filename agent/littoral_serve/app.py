@@ -18,8 +18,9 @@ from littoral.errors import JournalError, LittoralError, MisuseError, SettingsEr
 from littoral.tree import DATA, Tree
 from littoral_serve import settings
 from littoral_serve.http import sockets
-from littoral_serve.http.connection import Limits, Request, Response, Server
 from littoral_serve.http.hosts import Hosts
+from littoral_serve.http.messages import Request, Response
+from littoral_serve.http.server import Limits, Server
 from littoral_serve.protocols.clients import Clients
 from littoral_serve.running import live
 from littoral_serve.running.live import Live, Models

@@ -33,7 +33,7 @@ from littoral.wire.control import (
     Try,
 )
 from littoral_serve import runtimes
-from littoral_serve.http.connection import Request, Response
+from littoral_serve.http.messages import Request, Response
 from littoral_serve.running import live, release
 from littoral_serve.running.live import Live, Models
 from littoral_serve.running.timings import Timings

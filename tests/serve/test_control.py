@@ -25,7 +25,7 @@ from littoral.model.backends import open_session
 from littoral.wire.control import Activated, Runtime, Serving, Timings, Tried
 from littoral.wire.sketch import Sketch
 from littoral_serve import control
-from littoral_serve.http.connection import Request
+from littoral_serve.http.messages import Request
 from littoral_serve.running import live
 from littoral_serve.running.timings import Timings as MeterTimings
 from littoral_serve.settings import Settings

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from littoral_serve.http.connection import Limits, Request, Response, Server
+from littoral_serve.http.messages import Request, Response
+from littoral_serve.http.server import Limits, Server
 from simulators.served import FIXTURES, Serve, serving, wait_until
 
 ONE = json.dumps({"instances": [[[[0.5]] * 8] * 8]}).encode()

@@ -1,129 +1,44 @@
-"""HTTP/1.1 on asyncio and httptools: requests in, responses out, in order. Knows no model.
+"""One client's connection: HTTP/1.1 on asyncio and httptools, requests in, responses in order out.
 
-A handler is called with a whole request and returns a response, or an awaitable of one where
-the work leaves the loop. Pipelined requests are answered in their order; one connection gives
-way to the others after a few of them.
+A handler is called with a whole request and returns a response, a Later, or an awaitable of one.
+Pipelined requests are answered in their order; one connection gives way to the others after a
+few of them. Knows no model.
 """
 
 import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from functools import partial
 from http import HTTPStatus
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import httptools
+
+from littoral_serve.http.messages import Later, Request, Response, encode, plain
+
+if TYPE_CHECKING:
+    from littoral_serve.http.server import Server
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 100
 _AT_A_TIME: Final = 16  # pipelined requests, before other connections get their turn
 _MOST_WAITING: Final = 64  # before no more is read from this connection
-_SWEEP_S: Final = 1.0
-_FAREWELL_S: Final = 1.0  # within which a client that stays sends its next request
 _LINGER_S: Final = 2.0  # a refused client is read on, or it would see a reset and no reason
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Request:
-    method: str
-    target: bytes  # path and query as they were sent
-    headers: dict[bytes, bytes]  # names in lower case
-    body: bytes
-    keep_alive: bool
-    arrived_ns: int  # perf_counter_ns, when the last byte had been read
-
-
-@dataclass(slots=True)
-class Response:
-    status: int
-    body: bytes
-    kind: bytes = b"application/json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    max_body_bytes: int
-    max_connections: int
-    receive_timeout_s: float
-    keep_alive_s: float
-
-
-Handler = Callable[[Request], Response | Awaitable[Response]]
-Admit = Callable[[asyncio.BaseTransport], Response | None]
-
-
-def plain(status: HTTPStatus, text: str = "") -> Response:
-    """Return a response for what is wrong with the HTTP itself."""
-    return Response(status, f"{text or status.phrase}\n".encode(), b"text/plain; charset=utf-8")
-
-
-class Server:
-    """What the connections of one listener share."""
-
-    def __init__(
-        self,
-        handler: Handler,
-        limits: Limits,
-        *,
-        admit: Admit | None = None,
-        leaving_cancels: bool = False,
-    ) -> None:
-        self.handler = handler
-        self.limits = limits
-        self.admit = admit  # why a client may not be spoken to, before it is read
-        self.leaving_cancels = leaving_cancels  # what runs for a client ends when it hangs up
-        self.connections: set[Connection] = set()
-        self.closing = False
-
-    def protocol(self) -> "Connection":
-        return Connection(self)
-
-    def answer(self, request: Request) -> Response | Awaitable[Response]:
-        try:
-            return self.handler(request)
-        except Exception:
-            log.exception("%s %r failed", request.method, request.target[:200])
-            return plain(HTTPStatus.INTERNAL_SERVER_ERROR)
-
-    async def sweep(self) -> None:
-        """Close, for ever, the connections of clients that are too slow."""
-        while True:
-            await asyncio.sleep(_SWEEP_S)
-            now = time.monotonic()
-            for connection in tuple(self.connections):
-                connection.check(now)
-
-    async def close(self, *, within_s: float) -> None:
-        """Let what is under way end, then close all connections.
-
-        A client that keeps its connection may just be sending the next request: it is answered,
-        and told that it was the last, before a connection is closed that only seems idle.
-        """
-        self.closing = True
-        now = time.monotonic()
-        end, farewell = now + within_s, now + min(within_s, _FAREWELL_S)
-        while self.connections and time.monotonic() < end:
-            idle = not any(connection.busy for connection in self.connections)
-            if idle and time.monotonic() > farewell:
-                break
-            await asyncio.sleep(0.01)
-        for connection in tuple(self.connections):
-            connection.close()
-
-
 class Connection(asyncio.Protocol):
     """One client. The ``on_`` methods are httptools'."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: "Server") -> None:
         self._server = server
         self._limits = server.limits
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[Request | Response] = deque()  # a Response: the last, then close
-        self._running: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | Later | None = None
         self._transport = cast("asyncio.Transport", None)
         self._receiving = False
         self._refused = self._ended = self._stuffed = self._scheduled = self._lingers = False
@@ -313,11 +228,17 @@ class Connection(asyncio.Protocol):
     def _next(self, out: list[bytes]) -> None:
         item = self._waiting.popleft()
         if isinstance(item, Response):
-            out.append(_encode(item, keep=False))
+            out.append(encode(item, keep=False))
             self._end()
             self._linger(out)
             return
         answer = self._server.answer(item)
+        if isinstance(answer, Later):
+            if answer.response is None:
+                self._running = answer
+                answer.then(partial(self._given, item))
+                return
+            answer = answer.response
         if isinstance(answer, Response):
             self._finish(item, answer, out)
         else:
@@ -329,6 +250,10 @@ class Connection(asyncio.Protocol):
         except Exception:
             log.exception("%s %r failed", request.method, request.target[:200])
             response = plain(HTTPStatus.INTERNAL_SERVER_ERROR)
+        self._given(request, response)
+
+    def _given(self, request: Request, response: Response) -> None:
+        """Send the response that was awaited, and go on."""
         self._running = None
         if self._transport.is_closing():
             return
@@ -340,7 +265,7 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, request: Request, response: Response, out: list[bytes]) -> None:
         keep = request.keep_alive and not self._server.closing
-        out.append(_encode(response, keep=keep, head=request.method == "HEAD"))
+        out.append(encode(response, keep=keep, head=request.method == "HEAD"))
         if not keep:
             self._end()
 
@@ -371,15 +296,3 @@ class Connection(asyncio.Protocol):
         elif not full and not self._reading:
             self._reading = True
             self._transport.resume_reading()
-
-
-_HEAD: Final = b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
-_LAST_HEAD: Final = _HEAD[:-2] + b"Connection: close\r\n\r\n"
-_PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
-
-
-def _encode(response: Response, *, keep: bool, head: bool = False) -> bytes:
-    template = _HEAD if keep else _LAST_HEAD
-    status = response.status
-    line = template % (status, _PHRASES[status], response.kind, len(response.body))
-    return line if head else line + response.body

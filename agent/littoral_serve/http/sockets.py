@@ -13,7 +13,7 @@ from typing import Final
 
 from littoral import addresses
 from littoral.errors import MisuseError, PortInUseError, StorageError
-from littoral_serve.http.connection import Response, plain
+from littoral_serve.http.messages import Response, plain
 
 _BACKLOG: Final = 512
 _FIRST_INHERITED: Final = 3

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable
 from http import HTTPStatus
 
-from littoral_serve.http.connection import Request, Response, plain
 from littoral_serve.http.hosts import Hosts
+from littoral_serve.http.messages import Request, Response, plain
 from littoral_serve.protocols.tfs import TensorFlowServing, failure
 from littoral_serve.running.live import Models
 

@@ -17,7 +17,7 @@ import orjson
 
 from littoral.errors import BackendError
 from littoral.model.backends import Array
-from littoral_serve.http.connection import Request, Response
+from littoral_serve.http.messages import Request, Response
 from littoral_serve.protocols import predict_json
 from littoral_serve.protocols.predict_dom import InvalidArgumentError
 from littoral_serve.running.live import Live, Models
