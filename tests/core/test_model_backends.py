@@ -24,7 +24,17 @@ MODELS = [
     ROOT.parent / "shared/models/coral/mobilenet_v1_0.25_128_quant.tflite",
 ]
 
-HERE = [name for name in NAMES if name != "edgetpu"]  # the others need nothing plugged in
+TINY_ONNX = (FIXTURES / "tiny_qdq.onnx").read_bytes()
+OTHERS = [FIXTURES / "tiny_float.onnx", FIXTURES / "tiny_qdq.onnx"]
+
+HERE = ["litert", "reference", "onnx"]  # they need nothing plugged in
+CASES = [
+    (backend, model) for backend in HERE for model in (OTHERS if backend == "onnx" else MODELS)
+]
+
+
+def tiny(backend: str) -> bytes:
+    return TINY_ONNX if backend == "onnx" else TINY
 
 
 def noise(spec: Tensor, rng: np.random.Generator) -> Any:
@@ -40,8 +50,11 @@ def given(model: Path) -> bytes:
     return model.read_bytes()
 
 
-@pytest.mark.parametrize("backend", HERE)
-@pytest.mark.parametrize("model", MODELS, ids=lambda p: p.stem)
+def test_every_backend_is_asked_but_those_of_hardware() -> None:
+    assert set(NAMES) == {*HERE, "edgetpu", "cuda", "tensorrt"}
+
+
+@pytest.mark.parametrize(("backend", "model"), CASES, ids=[f"{b}-{m.stem}" for b, m in CASES])
 def test_outputs_are_as_the_specs_say(model: Path, backend: str) -> None:
     session = open_session(backend, given(model))
     rng = np.random.default_rng(0)
@@ -51,15 +64,17 @@ def test_outputs_are_as_the_specs_say(model: Path, backend: str) -> None:
 
 @pytest.mark.parametrize("backend", HERE)
 def test_specs_bear_the_names_of_the_models_signature(backend: str) -> None:
-    session = open_session(backend, TINY)
-    assert [(t.name, t.shape, t.dtype) for t in session.inputs] == [("image", (1, 8, 8, 1), "int8")]
+    session = open_session(backend, tiny(backend))
+    dtype = "float32" if backend == "onnx" else "int8"
+    assert [(t.name, t.shape, t.dtype) for t in session.inputs] == [("image", (1, 8, 8, 1), dtype)]
     (out,) = session.outputs
-    assert (out.name, out.scale, out.zero_point) == ("output_0", 1 / 256, -128)
+    stored = (0, 0) if backend == "onnx" else (1 / 256, -128)
+    assert (out.name, out.scale, out.zero_point) == ("output_0", *stored)
 
 
 @pytest.mark.parametrize("backend", HERE)
 def test_the_same_input_gives_the_same_output(backend: str) -> None:
-    session = open_session(backend, TINY)
+    session = open_session(backend, tiny(backend))
     one, other = (noise(session.inputs[0], np.random.default_rng(k)) for k in (1, 2))
     first = session.run(one)[0]
     session.run(other)
@@ -78,7 +93,7 @@ def test_an_answer_does_not_depend_on_what_was_asked_before() -> None:
 
 @pytest.mark.parametrize("backend", HERE)
 def test_outputs_stay_when_the_session_runs_again(backend: str) -> None:
-    session = open_session(backend, TINY)
+    session = open_session(backend, tiny(backend))
     one, other = (noise(session.inputs[0], np.random.default_rng(k)) for k in (1, 2))
     first = session.run(one)[0]
     kept = first.copy()
@@ -88,18 +103,24 @@ def test_outputs_stay_when_the_session_runs_again(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", HERE)
 def test_an_input_of_another_shape_or_dtype_is_the_callers_mistake(backend: str) -> None:
-    session = open_session(backend, TINY)
-    with pytest.raises(ValueError, match=r"image: expected int8 \[1, 8, 8, 1\], found float32"):
-        session.run(np.zeros((1, 8, 8, 1), np.float32))
-    with pytest.raises(ValueError, match=r"found int8 \[8, 8, 1\]"):
-        session.run(np.zeros((8, 8, 1), np.int8))
+    session = open_session(backend, tiny(backend))
+    dtype = session.inputs[0].dtype
+    with pytest.raises(ValueError, match=rf"image: expected {dtype} \[1, 8, 8, 1\], found float16"):
+        session.run(np.zeros((1, 8, 8, 1), np.float16))
+    with pytest.raises(ValueError, match=rf"found {dtype} \[8, 8, 1\]"):
+        session.run(np.zeros((8, 8, 1), dtype))
+    with pytest.raises(ValueError, match=r"expected 1 tensors, found 2"):
+        session.run(np.zeros((1, 8, 8, 1), dtype), np.zeros((1, 8, 8, 1), dtype))
 
 
 @pytest.mark.parametrize("backend", HERE)
-@pytest.mark.parametrize("model", [b"", b"not a model", TINY[:64], TINY[:-2000], b"\0" * 4096])
-def test_a_broken_model_is_refused(backend: str, model: bytes) -> None:
+@pytest.mark.parametrize("cut", [slice(0), slice(64), slice(-2000), None])
+def test_a_broken_model_is_refused(backend: str, cut: slice | None) -> None:
+    model = b"\0" * 4096 if cut is None else tiny(backend)[cut]
     with pytest.raises(BackendError):
         open_session(backend, model)
+    with pytest.raises(BackendError):
+        open_session(backend, b"not a model")
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda p: p.stem)
@@ -184,7 +205,7 @@ def test_the_reference_refuses_arithmetic_that_is_not_int8() -> None:
 
 
 def test_an_unknown_backend_is_named_with_those_there_are() -> None:
-    there_are = "no backend 'tpu'; there are: litert, edgetpu, reference"
+    there_are = "no backend 'tpu'; there are: litert, edgetpu, onnx, cuda, tensorrt, reference"
     with pytest.raises(BackendMissingError, match=there_are):
         open_session("tpu", b"")
 
