@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from littoral.bundle.manifest import Tensor
-from littoral_serve.protocols import predict_dom, predict_json
+from littoral_serve.protocols import numbers, predict_dom, predict_json
 from littoral_serve.running.signatures import signatures
 
 OUT = (Tensor(name="y", shape=(1, 2), dtype="float32"),)
@@ -35,7 +35,7 @@ PIECES = [
 def _pieces(request: pytest.FixtureRequest) -> Iterator[None]:
     """Wherever one piece ends and the next begins."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(predict_json, "_PIECE_BYTES", request.param)
+        patch.setattr(numbers, "_PIECE_BYTES", request.param)
         yield
 
 
@@ -119,7 +119,7 @@ def test_a_large_request_takes_little_more_memory_than_it_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A list of all its numbers would take eight times as much, and serve would keep some."""
-    monkeypatch.setattr(predict_json, "_PIECE_BYTES", 65536)
+    monkeypatch.setattr(numbers, "_PIECE_BYTES", 65536)
     rows = np.random.default_rng(0).random((100_000, 2, 3)).round(2).tolist()
     body = json.dumps({"instances": rows}, separators=(",", ":")).encode()
     tracemalloc.start()

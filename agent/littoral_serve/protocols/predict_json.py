@@ -1,31 +1,24 @@
 """JSON of TensorFlow Serving's predict call, into arrays and back. Errors bear its words.
 
-The usual request, one input as a nested list, is read without making the nested lists: its
-brackets and commas are compared with those that the shape demands, and what is left is one
-flat list of numbers. Anything else takes the slow way, which knows what is wrong and where.
+The usual request, one input as a nested list, is read without making the nested lists.
+Anything else takes the slow way, which knows what is wrong and where.
 """
 
 import json
 import re
-import struct
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import orjson
 
 from littoral.model.backends import Array
-from littoral_serve.protocols import predict_dom
+from littoral_serve.protocols import numbers, predict_dom
 from littoral_serve.running.signatures import DEFAULT, Signature, View
 
 _START: Final = re.compile(
     rb'\s*\{\s*(?:"signature_name"\s*:\s*"([\w.-]*)"\s*,\s*)?"(instances|inputs)"\s*:\s*(?=\[)'
 )
-_NUMBER: Final = b"0123456789-+.eE \t\r\n"
-_SPACES: Final = bytes.maketrans(b"[]", b"  ")  # not nothing: [1]2 must not become 12
-_CODES: Final = {"float32": "f", "int8": "b", "int16": "h", "int32": "i", "int64": "q"}
-_PIECE_BYTES: Final = 64 * 1024
 
 
 class Call:
@@ -78,47 +71,8 @@ def _fast(body: bytes, known: Mapping[str, Signature]) -> Call | None:
     if signature is None or len(signature.inputs) != 1:
         return None
     (view,) = signature.inputs
-    array = _flat(body[start.end() : end], view)
+    array = numbers.read(body[start.end() : end], view.instance, view.dtype)
     return None if array is None else Call(signature, [array], rows=start[2] == b"instances")
-
-
-def _flat(text: bytes, view: View) -> Array | None:
-    if view.dtype not in _CODES and view.dtype != "uint8":
-        return None
-    found = text.translate(None, _NUMBER)
-    one, size = _skeleton(view.instance)
-    count, rest = divmod(len(found) - 1, len(one) + 1)
-    if rest or count < 1 or found != (b"[%s]" % b",".join([one] * count)):
-        return None
-    try:
-        data = b"".join(_packed(text.translate(_SPACES), _CODES.get(view.dtype)))
-    except (ValueError, TypeError, OverflowError, struct.error):
-        return None
-    flat = np.frombuffer(data, view.dtype)
-    return flat.reshape(count, *view.instance) if len(flat) == count * size else None
-
-
-def _packed(text: bytes, code: str | None) -> Iterator[bytes]:
-    """Return the numbers between commas, a piece at a time: each has 32 bytes while it is Python's.
-
-    Without a ``code`` of struct they are bytes.
-    """
-    at = 0
-    while at <= len(text):
-        comma = text.find(b",", at + _PIECE_BYTES)
-        end = len(text) if comma < 0 else comma
-        numbers = orjson.loads(b"[%s]" % text[at:end])
-        yield struct.pack(f"={len(numbers)}{code}", *numbers) if code else bytes(numbers)
-        at = end + 1
-
-
-@lru_cache(maxsize=256)
-def _skeleton(shape: tuple[int, ...]) -> tuple[bytes, int]:
-    """Return the brackets and commas of one instance, and how many numbers it has."""
-    text, size = b"", 1
-    for n in reversed(shape):
-        text, size = b"[%s]" % b",".join([text] * n), size * n
-    return text, size
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401
