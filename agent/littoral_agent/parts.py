@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from littoral import __version__
+from littoral.board import kernel
 from littoral.errors import DefectError, LittoralError, StorageError
 from littoral.tree import Tree
 from littoral.trust.clock import TrustedClock
@@ -15,7 +16,6 @@ from littoral.wire.journal import State
 from littoral.wire.messages import Status
 from littoral_agent import gates, hardware, identity, sources, struck
 from littoral_agent.believe import Believer
-from littoral_agent.board import kernel
 from littoral_agent.board.sampler import Sampler
 from littoral_agent.channel import Auto, Channel, Ends
 from littoral_agent.coming import Progress

@@ -21,12 +21,12 @@ from typing import Final
 from faults import crash_marks, teeth
 from faults.job import DIED, DONE, LATE, Goal, Job
 from littoral import records
+from littoral.board import kernel
 from littoral.tree import Tree
 from littoral.wire.journal import State
 from littoral_agent import agent, identity, parts
 from littoral_agent import settings as configured
 from littoral_agent import worker as worker_room
-from littoral_agent.board import kernel
 from littoral_agent.hands import Hands, at_once
 from littoral_agent.worker import Worker
 

@@ -1,5 +1,4 @@
-"""How the board is: one module for each thing that a board may tell, and what collects it.
+"""The board that the agent reports: what it is, its accelerators, what of it is alarming.
 
-All of it is read from files that anybody may read: no device is opened, no program started,
-so that it works within the service's walls too. What a board does not tell is None.
+What its kernel shows is littoral.board's to read; this looks once a minute, and keeps windows.
 """

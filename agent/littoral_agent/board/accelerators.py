@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from littoral.board.files import found, text
 from littoral_agent import hardware
-from littoral_agent.board.files import found, text
 
 _LIBRARIES: Final = ("usr/lib/*-linux-gnu*", "usr/lib", "usr/local/lib")
 _MOST: Final = 8

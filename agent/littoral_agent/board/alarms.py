@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from littoral.board.heat import HOT_C
 from littoral.wire.board import Board, Reading
 
 HOLD_S: Final = 3600.0
 NAMES: Final = ("hot", "throttled", "under-voltage", "memory-low", "disk-low")
-HOT_C: Final = 80.0  # where a Raspberry Pi begins to slow itself; a board may name a lower one
 HOT_ACCELERATOR_C: Final = 85.0  # where the Edge TPU's driver first lowers its clock
 LOW_MEMORY: Final = 0.05  # of all
 

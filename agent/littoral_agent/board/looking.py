@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from littoral.board import heat, kernel, power
+from littoral.board.power import Seen
 from littoral.wire.board import Board, Reading
-from littoral_agent.board import accelerators, disk, heat, kernel, power
-from littoral_agent.board.power import Seen
+from littoral_agent.board import accelerators, disk
 
 
 def take(root: Path, folder: Path, before: Seen | None) -> tuple[Reading, Seen]:

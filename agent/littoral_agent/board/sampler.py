@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from littoral.board import heat
+from littoral.board.power import Seen
 from littoral.wire import board as wire
 from littoral.wire.board import Board, BoardWindow, Reading
-from littoral_agent.board import accelerators, alarms, heat, looking
+from littoral_agent.board import accelerators, alarms, looking
 from littoral_agent.board.alarms import Limits
-from littoral_agent.board.power import Seen
 
 EVERY_S: Final = 60.0
 _MOST: Final = 24 * 60  # readings that wait for a window to end

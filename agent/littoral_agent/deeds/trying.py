@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from littoral.board import power
 from littoral.errors import (
     BackendMissingError,
     BundleError,
@@ -14,7 +15,6 @@ from littoral.errors import (
 from littoral.wire.control import Try
 from littoral.wire.journal import Choice, Journal
 from littoral_agent import holdings
-from littoral_agent.board import power
 from littoral_agent.control import Control, OrderDeniedError, ServeDownError
 from littoral_agent.deeds import fetching
 from littoral_agent.deeds.means import (

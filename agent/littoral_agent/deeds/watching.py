@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Self
 
+from littoral.board import power
 from littoral.wire.control import Loaded, Tried
 from littoral.wire.journal import Journal
 from littoral_agent.agenda import AstrayError
-from littoral_agent.board import power
 from littoral_agent.control import Control, OrderDeniedError
 from littoral_agent.deeds.means import Means, candidate, denied, died, loaded
 from littoral_agent.halting import Halt

@@ -7,12 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from littoral.board import heat, kernel, power
+from littoral.board.files import found, number, text
 from littoral.errors import SettingsError
 from littoral.sizes import mib, size
 from littoral.trust.clock import TrustedClock
 from littoral_agent import settings
-from littoral_agent.board import alarms, heat, kernel, power
-from littoral_agent.board.files import found, number, text
+from littoral_agent.board import alarms
 from littoral_agent.doctor.finding import Finding, Place, allowed, fail, ok, skip, warn
 
 _TIME_ERROR: Final = 5  # what adjtimex gives of a clock that nobody has set

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from littoral_agent.board import heat
-from littoral_agent.board.files import found, number, text
+from littoral.board import heat
+from littoral.board.files import found, number, text
 from littoral_agent.doctor.finding import Finding, Place, fail, ok, skip, warn
 
 _FRESH: Final = ("1a6e", "089a")  # until the library has sent its firmware

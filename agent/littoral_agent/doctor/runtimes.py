@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from littoral.board.files import found, text
 from littoral.wire import probes
 from littoral.wire.probes import Runtime, Step
 from littoral_agent import child, hardware
 from littoral_agent.board import accelerators
-from littoral_agent.board.files import found, text
 from littoral_agent.child import End
 from littoral_agent.doctor.finding import Finding, Place, fail, ok, skip, warn
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import littoral
 from littoral import machine
-from littoral_agent.board.files import found, text
+from littoral.board.files import found, text
 from littoral_agent.doctor.finding import Finding, Place, fail, ok, warn
 
 VENDORED: Final = Path("/usr/lib/littoral")  # where Debian's package keeps them

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from littoral.board.files import found, number, text
 from littoral_agent import child
-from littoral_agent.board.files import found, number, text
 from littoral_agent.doctor.finding import Finding, Place, fail, ok, skip, warn
 from littoral_agent.settings import DATA
 

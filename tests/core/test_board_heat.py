@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from littoral_agent.board.heat import accelerator_c, hot_c, slows_at_c, temperature_c
+from littoral.board.heat import accelerator_c, hot_c, slows_at_c, temperature_c
 from simulators.boards import BoardSimulator
 
 

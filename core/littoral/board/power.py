@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from littoral_agent.board.files import found, number, numbers, text
+from littoral.board.files import found, number, numbers, text
 
 _UNDER_VOLTAGE: Final = 1 << 0
 _SLOWER: Final = 1 << 1 | 1 << 2 | 1 << 3  # frequency capped, throttled, soft limit of heat

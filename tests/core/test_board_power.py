@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from littoral_agent.board.power import look
+from littoral.board.power import look
 from simulators.boards import BoardSimulator
 
 

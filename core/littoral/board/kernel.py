@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from littoral_agent.board.files import found, numbers, text
+from littoral.board.files import found, numbers, text
 
 _KIB_PER_MIB: Final = 1024
 _PC: Final = ("sys/class/dmi/id/sys_vendor", "sys/class/dmi/id/product_name")

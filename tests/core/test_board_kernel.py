@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from littoral_agent.board import disk, kernel
+from littoral.board import kernel
+from littoral_agent.board import disk
 from simulators.boards import BoardSimulator
 
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Final
 
-from littoral_agent.board.alarms import HOT_C
-from littoral_agent.board.files import found, number, numbers, text
+from littoral.board.files import found, number, numbers, text
 
+HOT_C: Final = 80.0  # where a Raspberry Pi begins to slow itself; a board may name a lower one
 _SANE_C: Final = (-60.0, 200.0)  # a sensor without power says anything
 _LEAST_TRIP_C: Final = 60.0  # a lower one starts a fan, whatever it is called
 _CHIPS: Final = {"coretemp", "k10temp", "cpu_thermal", "zenpower", "soc_thermal"}
