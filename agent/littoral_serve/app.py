@@ -23,7 +23,8 @@ from littoral_serve.http.messages import Request, Response
 from littoral_serve.http.server import Limits, Server
 from littoral_serve.protocols.clients import Clients
 from littoral_serve.running import live
-from littoral_serve.running.live import Live, Models
+from littoral_serve.running.lane import Bounds
+from littoral_serve.running.live import How, Live, Models
 from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
 
@@ -97,6 +98,8 @@ class App:
         self._http = addresses.join(where, number)
         self._hosts = Hosts(frozenset({host, where, *chosen.hosts}))
         self._models = Models(keep_previous_free_bytes=chosen.keep_previous_free_bytes)
+        bounds = Bounds(requests=chosen.queue_requests, bytes=chosen.queue_bytes)
+        self._how = How(threads=chosen.threads, bounds=bounds)
         self._timings = Timings(backlog_bytes=chosen.timings_backlog_bytes)
         self._orders: Callable[[Request], Awaitable[Response]] | None = None
 
@@ -106,9 +109,9 @@ class App:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        held = [(self._server(Clients(self._models, hosts=self._hosts)), self._tcp)]
+        held = [(self._server(self._clients(self._hosts)), self._tcp)]
         if self._options.data is not None:
-            held.append((self._server(Clients(self._models, hosts=None)), self._local))
+            held.append((self._server(self._clients(None)), self._local))
             held.append((self._control_server(), self._control))
         servers = [server for server, _ in held]
         # Also for the local ones: Python 3.13's create_unix_server removes the file when it
@@ -136,7 +139,7 @@ class App:
             name, equals, file = text.partition("=")
             if not equals:
                 raise MisuseError(f"--model: expected NAME=FILE, found {text!r}")
-            self._switch(live.load_file(name, Path(file), threads=self._settings.threads))
+            self._switch(live.load_file(name, Path(file), how=self._how))
         if self._options.data is not None:
             self._load_good(Tree(self._options.data))
 
@@ -150,8 +153,7 @@ class App:
                     raise MisuseError("a file was named for it")
                 if good is not None:
                     which = {"manifest": good.manifest, "variant": good.variant}
-                    threads = self._settings.threads
-                    self._switch(live.load(tree, model=path.stem, **which, threads=threads))
+                    self._switch(live.load(tree, model=path.stem, **which, how=self._how))
             except LittoralError as e:
                 log.error(  # noqa: TRY400 (no traceback: it says it all)
                     "%s is not served: %s [%s]",
@@ -172,9 +174,13 @@ class App:
                 models=self._models,
                 timings=self._timings,
                 settings=self._settings,
+                how=self._how,
                 http=self._http,
             ).handle
         return self._orders(request)
+
+    def _clients(self, hosts: Hosts | None) -> Clients:
+        return Clients(self._models, hosts=hosts, deadline_s=self._settings.deadline_s)
 
     def _server(self, clients: Clients) -> Server:
         return Server(clients.handle, self._limits(self._settings.max_body_bytes))

@@ -21,6 +21,9 @@ class Settings:
     max_connections: int = 128
     receive_timeout_s: float = 30.0  # for one whole request, and for a client that does not read
     keep_alive_s: float = 75.0  # for a connection that says nothing
+    queue_requests: int = 64  # that wait before one model; those beyond are told to come again
+    queue_bytes: int = 64 * MiB  # of tensors that wait before one model
+    deadline_s: float = 30.0  # for a request that names none: one that waited longer is not run
     window_s: float = 60.0  # the timings' window
     timings_backlog_bytes: int = 512 * KiB  # of closed windows that nobody has fetched
     trial_address_space_bytes: int = 2048 * MiB
@@ -32,10 +35,10 @@ class Settings:
             addresses.split(self.http)
         except ValueError as e:
             raise ValueError(f"'http': {e}") from e
-        for name in ("receive_timeout_s", "keep_alive_s", "window_s"):
+        for name in ("receive_timeout_s", "keep_alive_s", "deadline_s", "window_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name!r} should be more than 0")
-        for name in ("threads", "max_body_bytes", "max_connections"):
+        for name in ("threads", "max_body_bytes", "max_connections", "queue_requests"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name!r} should be at least 1")
 

@@ -30,11 +30,12 @@ class Later:
     A task would do as well, and cost a request eight microseconds.
     """
 
-    __slots__ = ("_then", "left", "response")
+    __slots__ = ("_then", "left", "on_left", "response")
 
     def __init__(self) -> None:
         self.response: Response | None = None
         self.left = False  # the client hung up: nobody will read the response
+        self.on_left: Callable[[], None] | None = None
         self._then: Callable[[Response], None] | None = None
 
     def give(self, response: Response) -> None:
@@ -48,7 +49,10 @@ class Later:
         self._then = callback
 
     def cancel(self) -> None:
+        """Tell who makes the response that the client hung up."""
         self.left = True
+        if self.on_left is not None:
+            self.on_left()
 
 
 def plain(status: HTTPStatus, text: str = "") -> Response:

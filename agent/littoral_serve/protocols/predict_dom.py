@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from littoral.model.backends import Array
+from littoral_serve.running.refusals import InvalidArgumentError
 from littoral_serve.running.signatures import DEFAULT, Signature, View
 
 _SHOWN: Final = 256  # characters of a value in an error
@@ -31,10 +32,6 @@ _TYPES: Final = {
     float: "Number",
 }
 _NAMES: Final = {"float32": "float", "float64": "double", "float16": "half"}
-
-
-class InvalidArgumentError(ValueError):
-    """The client's mistake, in TensorFlow Serving's words."""
 
 
 def read(body: bytes, known: Mapping[str, Signature]) -> tuple[Signature, list[Array], bool]:

@@ -8,6 +8,7 @@ import hashlib
 import math
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -16,58 +17,62 @@ import numpy as np
 from littoral.bundle.manifest import Tensor, check_id
 from littoral.errors import BackendError, MisuseError, StorageError
 from littoral.model import tensors
-from littoral.model.backends import Array, Session, backend_for, open_session
+from littoral.model.backends import Session, backend_for, open_session
 from littoral.tree import Tree
 from littoral_serve.running import release
+from littoral_serve.running.lane import Bounds, Lane
+from littoral_serve.running.runners import runner
 from littoral_serve.running.signatures import Signature, batch_size, signatures
 from littoral_serve.running.timings import Meter
 
 _WARM_UPS: Final = 3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """How releases are run here."""
+
+    threads: int = 1
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is said of a release that is loaded."""
+
+    model: str
+    release: int
+    label: str
+    manifest: str  # its sha256
+    variant: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
 class Live:
     """One loaded release, and what it has done since it was switched in."""
 
-    def __init__(
-        self,
-        session: Session,
-        *,
-        model: str,
-        release: int,
-        label: str,
-        manifest: str,
-        variant: str,
-        inputs: tuple[Tensor, ...],
-        outputs: tuple[Tensor, ...],
-    ) -> None:
-        self.session = session
-        self.model, self.release, self.label = model, release, label
-        self.manifest, self.variant = manifest, variant
-        self.inputs, self.outputs = inputs, outputs
-        self.signatures: Mapping[str, Signature] = signatures(inputs, outputs)
-        self.batch = batch_size(inputs, outputs)
-        self.meter = Meter(model, release=release, variant=variant)
+    def __init__(self, told: Told, lane: Lane) -> None:
+        self.told, self.lane = told, lane
+        self.model, self.release, self.label = told.model, told.release, told.label
+        self.manifest, self.variant = told.manifest, told.variant
+        self.inputs, self.outputs = told.inputs, told.outputs
+        self.signatures: Mapping[str, Signature] = signatures(told.inputs, told.outputs)
+        self.batch = batch_size(told.inputs, told.outputs)
+        self.meter = Meter(told.model, release=told.release, variant=told.variant)
         self.since_ms = int(time.time() * 1000)
 
     def again(self) -> "Live":
-        """Return this release as newly switched in: same session, counts from zero."""
-        return Live(
-            self.session,
-            model=self.model,
-            release=self.release,
-            label=self.label,
-            manifest=self.manifest,
-            variant=self.variant,
-            inputs=self.inputs,
-            outputs=self.outputs,
-        )
+        """Return this release as newly switched in: same queue, counts from zero."""
+        return Live(self.told, self.lane)
 
-    def run(self, *inputs: Array) -> tuple[Array, ...]:
-        """Return the stored outputs for one batch of stored ``inputs``. Raises BackendError."""
-        start = time.perf_counter_ns()
-        outputs = self.session.run(*inputs)
-        self.meter.invoked(time.perf_counter_ns() - start)
-        return outputs
+
+def make(session: Session, told: Told, how: How) -> Live:
+    """Return ``session`` warmed, with what runs it and a queue of its own. Raises BackendError."""
+    fastest_ns = warm(session, told.inputs)
+    size = batch_size(told.inputs, told.outputs)
+    one = runner(session, fastest_ns=fastest_ns)
+    return Live(told, Lane(one, model=told.model, size=size, bounds=how.bounds))
 
 
 class Models:
@@ -104,7 +109,7 @@ class Models:
         self._previous.pop(model, None)
 
 
-def load(tree: Tree, *, model: str, manifest: str, variant: str, threads: int) -> Live:
+def load(tree: Tree, *, model: str, manifest: str, variant: str, how: How) -> Live:
     """Return a release from ``tree``, verified, loaded and warmed. Takes its time.
 
     Raises:
@@ -117,23 +122,24 @@ def load(tree: Tree, *, model: str, manifest: str, variant: str, threads: int) -
     told = release.read_manifest(tree, manifest, model=model)
     chosen = told.variant(variant)
     data = release.read_file(tree, told, chosen.files[0])
-    session = open_session(backend_for(chosen), data, threads=threads)
+    session = open_session(backend_for(chosen), data, threads=how.threads)
     match_specs(session, told.inputs, told.outputs)
-    live = Live(
+    return make(
         session,
-        model=model,
-        release=told.release,
-        label=told.label,
-        manifest=manifest,
-        variant=variant,
-        inputs=told.inputs,
-        outputs=told.outputs,
+        Told(
+            model=model,
+            release=told.release,
+            label=told.label,
+            manifest=manifest,
+            variant=variant,
+            inputs=told.inputs,
+            outputs=told.outputs,
+        ),
+        how,
     )
-    warm(session, live.inputs)
-    return live
 
 
-def load_file(model: str, path: Path, *, threads: int) -> Live:
+def load_file(model: str, path: Path, *, how: How) -> Live:
     """Return the .tflite file ``path`` as release 1 of ``model``. Raises as ``load``."""
     try:
         check_id("model", model)
@@ -143,29 +149,34 @@ def load_file(model: str, path: Path, *, threads: int) -> Live:
         data = path.read_bytes()
     except OSError as e:
         raise StorageError(f"{path}: {e.strerror or e}") from e
-    session = open_session("litert", data, threads=threads)
-    live = Live(
+    session = open_session("litert", data, threads=how.threads)
+    return make(
         session,
-        model=model,
-        release=1,
-        label="1",
-        manifest=hashlib.sha256(data).hexdigest(),
-        variant="local",
-        inputs=session.inputs,
-        outputs=session.outputs,
+        Told(
+            model=model,
+            release=1,
+            label="1",
+            manifest=hashlib.sha256(data).hexdigest(),
+            variant="local",
+            inputs=session.inputs,
+            outputs=session.outputs,
+        ),
+        how,
     )
-    warm(session, live.inputs)
-    return live
 
 
-def warm(session: Session, inputs: tuple[Tensor, ...]) -> None:
-    """Run on zeros, so that the first request finds everything in its place.
+def warm(session: Session, inputs: tuple[Tensor, ...]) -> int:
+    """Run on zeros, so that the first request finds everything in its place; return the least ns.
 
     A trial does it, too: what never ends on zeros may do so there, and not here.
     """
     zeros = [tensors.quantize(np.zeros(spec.shape), spec) for spec in inputs]
+    took = []
     for _ in range(_WARM_UPS):
+        start = time.perf_counter_ns()
         session.run(*zeros)
+        took.append(time.perf_counter_ns() - start)
+    return min(took)
 
 
 def match_specs(session: Session, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> None:

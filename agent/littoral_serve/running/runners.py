@@ -1,0 +1,124 @@
+"""What runs a session: the event loop itself, or a thread of its own. Knows no queue.
+
+A fast model is run on the loop: handing it to a thread and back would take longer than it does,
+and nobody waits for it for long. A slow one would keep everything else waiting.
+"""
+
+import asyncio
+import queue
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from littoral.errors import BackendError
+from littoral.model.backends import Array, Session
+
+Outputs = tuple[Array, ...]
+Done = Callable[[Outputs | BackendError, int], None]  # and how many ns it took
+
+SLOW_NS: Final = 2_000_000  # from here on a hand-over and back is under a twentieth
+
+
+class Runner(Protocol):
+    """Runs one batch at a time; a lane sees to that."""
+
+    at_once: bool  # run() ends with the answer: nothing else can happen meanwhile
+
+    def run(self, inputs: Outputs, done: Done) -> None:
+        """Run stored ``inputs``; call ``done`` on the loop, once."""
+        ...
+
+    async def weigh(self, inputs: Outputs) -> tuple[Outputs, int]:
+        """Return the outputs, and the ns of processor time that they took. Raises BackendError."""
+        ...
+
+
+def runner(session: Session, *, fastest_ns: int) -> "Runner":
+    """Return what should run ``session``, whose fastest run took so long."""
+    return InThread(session) if fastest_ns > SLOW_NS else OnLoop(session)
+
+
+class OnLoop:
+    """Runs at once, on the loop."""
+
+    at_once = True
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def run(self, inputs: Outputs, done: Done) -> None:
+        start = time.perf_counter_ns()
+        made: Outputs | BackendError
+        try:
+            made = self._session.run(*inputs)
+        except BackendError as e:
+            made = e
+        done(made, time.perf_counter_ns() - start)
+
+    async def weigh(self, inputs: Outputs) -> tuple[Outputs, int]:
+        await asyncio.sleep(0)
+        start = time.thread_time_ns()
+        made = self._session.run(*inputs)
+        return made, time.thread_time_ns() - start
+
+
+class InThread:
+    """Runs in a thread of its own, which ends with this."""
+
+    at_once = False
+
+    def __init__(self, session: Session) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[Session], None] | None] = queue.SimpleQueue()
+        threading.Thread(
+            target=_work, args=(session, self._jobs), name="model", daemon=True
+        ).start()
+        weakref.finalize(self, self._jobs.put, None)
+
+    def run(self, inputs: Outputs, done: Done) -> None:
+        loop = asyncio.get_running_loop()
+
+        def job(session: Session) -> None:
+            start = time.perf_counter_ns()
+            made: Outputs | BackendError
+            try:
+                made = session.run(*inputs)
+            except BackendError as e:
+                made = e
+            except Exception as e:  # noqa: BLE001 (a thread that dies would answer nobody)
+                made = BackendError(f"the model failed: {e!r}")
+            took = time.perf_counter_ns() - start
+            loop.call_soon_threadsafe(done, made, took)
+
+        self._jobs.put(job)
+
+    async def weigh(self, inputs: Outputs) -> tuple[Outputs, int]:
+        loop = asyncio.get_running_loop()
+        weighed: asyncio.Future[tuple[Outputs, int]] = loop.create_future()
+
+        def told(made: Outputs | BackendError, took: int) -> None:
+            if weighed.done():
+                return
+            if isinstance(made, BackendError):
+                weighed.set_exception(made)
+            else:
+                weighed.set_result((made, took))
+
+        def job(session: Session) -> None:
+            start = time.thread_time_ns()
+            made: Outputs | BackendError
+            try:
+                made = session.run(*inputs)
+            except BackendError as e:
+                made = e
+            loop.call_soon_threadsafe(told, made, time.thread_time_ns() - start)
+
+        self._jobs.put(job)
+        return await weighed
+
+
+def _work(session: Session, jobs: "queue.SimpleQueue[Callable[[Session], None] | None]") -> None:
+    while (job := jobs.get()) is not None:
+        job(session)
+        del job  # it holds the lane, and so the runner, whose end this thread waits for
