@@ -4,33 +4,23 @@ The messages are TensorFlow Serving's, because its users know them and their pro
 """
 
 import base64
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
 from littoral.model.backends import Array
+from littoral_serve.protocols.json_document import (
+    is_base64,
+    kind,
+    parse,
+    quoted,
+    shown,
+    signature_name,
+)
 from littoral_serve.running.refusals import InvalidArgumentError
 from littoral_serve.running.signatures import DEFAULT, Signature, View
 
-_SHOWN: Final = 256  # characters of a value in an error
-_WORDS: Final = {  # of Python's decoder, as RapidJSON says it
-    "Expecting value": "Invalid value.",
-    "Expecting property name enclosed in double quotes": "Missing a name for object member.",
-    "Expecting ':' delimiter": "Missing a colon after a name of object member.",
-    "Expecting ',' delimiter": "Missing a comma or } after an object member.",
-    "Unterminated string starting at": "Missing a closing quotation mark in string.",
-    "Invalid control character at": "Invalid encoding in string.",
-}
-_TYPES: Final = {
-    type(None): "Null",
-    dict: "Object",
-    list: "Array",
-    str: "String",
-    int: "Number",
-    float: "Number",
-}
 _NAMES: Final = {"float32": "float", "float64": "double", "float16": "half"}
 
 
@@ -42,7 +32,7 @@ def read(body: bytes, known: Mapping[str, Signature]) -> tuple[Signature, list[A
 
     """
     try:
-        return _read(_parse(body), known)
+        return _read(parse(body), known)
     except RecursionError as e:
         raise InvalidArgumentError("JSON Parse error: too deeply nested") from e
 
@@ -60,13 +50,7 @@ def find(known: Mapping[str, Signature], name: str) -> Signature:
 def _read(
     document: dict[str, Any], known: Mapping[str, Signature]
 ) -> tuple[Signature, list[Array], bool]:
-    name = document.get("signature_name", "")
-    if not isinstance(name, str):
-        raise InvalidArgumentError(
-            f"{_value(document)} not formatted correctly. "
-            "'signature_name' key must be a string value."
-        )
-    signature = find(known, name)
+    signature = find(known, signature_name(document))
     if "instances" in document:
         return signature, _rows(document, signature), True
     if "inputs" in document:
@@ -74,34 +58,17 @@ def _read(
     raise InvalidArgumentError("Missing 'inputs' or 'instances' key")
 
 
-def _parse(body: bytes) -> dict[str, Any]:
-    if not body:
-        raise InvalidArgumentError("JSON Parse error: The document is empty")
-    try:
-        text = body.decode()
-        # What follows the document is not looked at, as there.
-        document, _ = json.JSONDecoder().raw_decode(text, len(text) - len(text.lstrip()))
-    except json.JSONDecodeError as e:
-        words = _WORDS.get(e.msg, "Invalid value.")
-        raise InvalidArgumentError(f"JSON Parse error: {words} at offset: {e.pos}") from e
-    except ValueError as e:
-        raise InvalidArgumentError("JSON Parse error: Invalid value. at offset: 0") from e
-    if not isinstance(document, dict):
-        raise InvalidArgumentError(f"{_value(document)} Is not object")
-    return document
-
-
 def _rows(document: dict[str, Any], signature: Signature) -> list[Array]:
     items = document["instances"]
     if "inputs" in document:
         raise InvalidArgumentError(
-            f"{_value(document)} Not formatted correctly expecting only one of "
+            f"{shown(document)} Not formatted correctly expecting only one of "
             "'inputs' or 'instances' keys to exist "
         )
     if not isinstance(items, list):
-        raise InvalidArgumentError(f"{_value(document)} Expecting 'instances' to be an list/array")
+        raise InvalidArgumentError(f"{shown(document)} Expecting 'instances' to be an list/array")
     if not items:
-        raise InvalidArgumentError(f"{_value(document)} No values in 'instances' array")
+        raise InvalidArgumentError(f"{shown(document)} No values in 'instances' array")
     if not isinstance(items[0], dict) and len(signature.inputs) > 1:
         raise InvalidArgumentError(
             "instances is a plain list, but expecting list of objects as multiple "
@@ -149,7 +116,7 @@ def _item(item: Any, at: int, signature: Signature, *, named: bool) -> dict[str,
     if made.keys() != views.keys():
         raise InvalidArgumentError(
             f"Failed to process element: {at} of 'instances' list. "
-            f"JSON object: {_shown(item)} keys must be equal to: {','.join(sorted(views))}"
+            f"JSON object: {quoted(item)} keys must be equal to: {','.join(sorted(views))}"
         )
     return made
 
@@ -169,7 +136,7 @@ def _columns(value: Any, signature: Signature) -> list[Array]:  # noqa: ANN401
 
 
 def _column(value: Any, view: View) -> Array:  # noqa: ANN401
-    if _is_base64(value):
+    if is_base64(value):
         return _bytes(value, view, shape=(-1, *view.instance) if view.spec.shape else ())
     if isinstance(value, list) and len(value) > 1:
         _check_first(_dense(value[:1], view)[0], view, count=len(value))
@@ -184,7 +151,7 @@ def _check_first(one: Array, view: View, *, count: int) -> None:
 
 
 def _instance(value: Any, view: View) -> Array:  # noqa: ANN401
-    return _bytes(value, view, shape=view.instance) if _is_base64(value) else _dense(value, view)
+    return _bytes(value, view, shape=view.instance) if is_base64(value) else _dense(value, view)
 
 
 def _stack(items: list[Array], view: View) -> Array:
@@ -225,13 +192,12 @@ def _flatten(value: Any, level: int, shape: list[int], view: View, leaves: list[
     if not isinstance(value, list):
         if level != len(shape):
             raise InvalidArgumentError(
-                f"{_value(value)} found at incorrect level: {level + 1} in the JSON DOM. "
+                f"{shown(value)} found at incorrect level: {level + 1} in the JSON DOM. "
                 f"Expected at level: {len(shape)}"
             )
         if not _fits(value, view.dtype):
-            kind = str(value) if isinstance(value, bool) else _TYPES[type(value)]
             raise InvalidArgumentError(
-                f"{_value(value)} Type: {kind} is not of expected type: {_type(view)}"
+                f"{shown(value)} Type: {kind(value)} is not of expected type: {_type(view)}"
             )
         leaves.append(value)
         return
@@ -272,12 +238,8 @@ def _bytes(value: dict[str, str], view: View, *, shape: tuple[int, ...]) -> Arra
         ) from e
 
 
-def _is_base64(value: Any) -> bool:  # noqa: ANN401
-    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
-
-
 def _is_object(value: Any) -> bool:  # noqa: ANN401
-    return isinstance(value, dict) and not _is_base64(value)
+    return isinstance(value, dict) and not is_base64(value)
 
 
 def _type(view: View) -> str:
@@ -286,16 +248,3 @@ def _type(view: View) -> str:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return f"[{','.join(map(str, shape))}]"
-
-
-def _value(value: Any) -> str:  # noqa: ANN401
-    return f"JSON Value: {_shown(value)}"
-
-
-def _shown(value: Any) -> str:  # noqa: ANN401
-    text = ""
-    for part in json.JSONEncoder(ensure_ascii=False).iterencode(value):
-        text += part
-        if len(text) > _SHOWN:
-            return text[:_SHOWN]
-    return text

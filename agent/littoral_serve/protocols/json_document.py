@@ -1,0 +1,83 @@
+"""A JSON document of TensorFlow Serving's calls: its text, what all calls may say, its errors.
+
+The messages are TensorFlow Serving's, because its users know them and their programs may too.
+"""
+
+import json
+from typing import Any, Final
+
+from littoral_serve.running.refusals import InvalidArgumentError
+
+_SHOWN: Final = 256  # characters of a value in an error
+_WORDS: Final = {  # of Python's decoder, as RapidJSON says it
+    "Expecting value": "Invalid value.",
+    "Expecting property name enclosed in double quotes": "Missing a name for object member.",
+    "Expecting ':' delimiter": "Missing a colon after a name of object member.",
+    "Expecting ',' delimiter": "Missing a comma or } after an object member.",
+    "Unterminated string starting at": "Missing a closing quotation mark in string.",
+    "Invalid control character at": "Invalid encoding in string.",
+}
+_TYPES: Final = {
+    type(None): "Null",
+    dict: "Object",
+    list: "Array",
+    str: "String",
+    int: "Number",
+    float: "Number",
+}
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """Return the object in ``body``. Raises InvalidArgumentError."""
+    if not body:
+        raise InvalidArgumentError("JSON Parse error: The document is empty")
+    try:
+        text = body.decode()
+        # What follows the document is not looked at, as there.
+        document, _ = json.JSONDecoder().raw_decode(text, len(text) - len(text.lstrip()))
+    except json.JSONDecodeError as e:
+        words = _WORDS.get(e.msg, "Invalid value.")
+        raise InvalidArgumentError(f"JSON Parse error: {words} at offset: {e.pos}") from e
+    except RecursionError as e:
+        raise InvalidArgumentError("JSON Parse error: too deeply nested") from e
+    except ValueError as e:
+        raise InvalidArgumentError("JSON Parse error: Invalid value. at offset: 0") from e
+    if not isinstance(document, dict):
+        raise InvalidArgumentError(f"{shown(document)} Is not object")
+    return document
+
+
+def signature_name(document: dict[str, Any]) -> str:
+    """Return the signature that is asked; empty: the default one. Raises InvalidArgumentError."""
+    name = document.get("signature_name", "")
+    if not isinstance(name, str):
+        raise InvalidArgumentError(
+            f"{shown(document)} not formatted correctly. "
+            "'signature_name' key must be a string value."
+        )
+    return name
+
+
+def is_base64(value: Any) -> bool:  # noqa: ANN401
+    """Tell whether ``value`` is an object that stands for bytes."""
+    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
+
+
+def kind(value: Any) -> str:  # noqa: ANN401
+    """Return what RapidJSON calls the type of ``value``."""
+    return str(value) if isinstance(value, bool) else _TYPES[type(value)]
+
+
+def shown(value: Any) -> str:  # noqa: ANN401
+    """Return ``value`` as errors quote it."""
+    return f"JSON Value: {quoted(value)}"
+
+
+def quoted(value: Any) -> str:  # noqa: ANN401
+    """Return the beginning of ``value`` as JSON."""
+    text = ""
+    for part in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+        text += part
+        if len(text) > _SHOWN:
+            return text[:_SHOWN]
+    return text
