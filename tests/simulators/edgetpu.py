@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).with_suffix(".c")
+LIBRARY = "libedgetpu.so.1"
 
 
 def build(folder: Path, *faults: str) -> Path:
@@ -17,5 +18,28 @@ def build(folder: Path, *faults: str) -> Path:
     made = folder / "-".join(("edgetpu", *faults))
     made.mkdir(exist_ok=True)
     words = [compiler, "-O1", "-shared", "-fPIC", "-Wall", *(f"-D{fault}" for fault in faults)]
-    subprocess.run([*words, "-o", made / "libedgetpu.so.1", SOURCE], check=True)
+    subprocess.run([*words, "-o", made / LIBRARY, SOURCE], check=True)
     return made
+
+
+class Sticks:
+    """What is plugged in, and what is wrong with it now; a library built here looks at it."""
+
+    def __init__(self, library: Path) -> None:
+        self.library = library
+
+    def plug(self, *ports: str) -> None:
+        """Let exactly these be plugged in: "usb 2-1", "pci apex_0"; the order is the library's."""
+        self._write("devices", "".join(f"{port}\n" for port in ports))
+
+    def fault(self, words: str) -> None:
+        """Let each inference do as edgetpu.c says; empty: it is sound again."""
+        self._write("fault", words)
+
+    def version(self, number: int) -> None:
+        self._write("version", str(number))
+
+    def _write(self, name: str, text: str) -> None:
+        part = self.library / f"{name}.part"
+        part.write_text(text)
+        part.replace(self.library / name)

@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from littoral import records
+from littoral.model import libedgetpu
 from littoral.wire.probes import STEPS, Runtime, Step
 
 _MODELS: Final = Path(__file__).with_name("probes")
-_LIBEDGETPU: Final = "libedgetpu.so.1"
 _GIVEN: Final = (4, 8, 12, 16)
 _WANTED: Final = [60, 25]
-_MOST_DEVICES: Final = 16
 
 
 class _Wrong(Exception):  # noqa: N818 (a step's end, which nobody else sees)
@@ -45,43 +44,26 @@ def litert() -> Iterator[str]:
     yield f"numpy {np.__version__}"
 
 
-class _Device(ctypes.Structure):
-    _fields_ = (("type", ctypes.c_int), ("path", ctypes.c_char_p))
-
-
 def edgetpu() -> Iterator[str]:
     """Load the library, list its devices, and let it take over an operator of its own."""
-    library = ctypes.CDLL(_LIBEDGETPU)
+    library = libedgetpu.load()
     yield _loaded_from("libedgetpu")
-    library.edgetpu_version.restype = ctypes.c_char_p
-    yield library.edgetpu_version().decode(errors="replace")
-    devices = _devices(library)
-    yield ", ".join(devices)
+    yield libedgetpu.version(library)
+    devices = libedgetpu.devices(library)
+    yield ", ".join(f"{device.kind} {device.path}" for device in devices)
     if not devices:
         return
     interpreter, version = _litert()
     yield version
     from ai_edge_litert.interpreter import load_delegate
 
-    delegate = load_delegate(_LIBEDGETPU)
+    delegate = load_delegate(libedgetpu.LIBRARY)
     yield ""
     one = interpreter(model_path=str(_MODELS / "edgetpu.tflite"), experimental_delegates=[delegate])
     one.allocate_tensors()
     yield ""
     one.invoke()
     yield ""
-
-
-def _devices(library: ctypes.CDLL) -> list[str]:
-    library.edgetpu_list_devices.restype = ctypes.POINTER(_Device)
-    library.edgetpu_list_devices.argtypes = [ctypes.POINTER(ctypes.c_size_t)]
-    count = ctypes.c_size_t()
-    held = library.edgetpu_list_devices(ctypes.byref(count))
-    kinds = {0: "pci", 1: "usb"}
-    return [
-        f"{kinds.get(one.type, one.type)} {(one.path or b'').decode(errors='replace')}"
-        for one in held[: min(count.value, _MOST_DEVICES)]
-    ]
 
 
 def nvidia() -> Iterator[str]:

@@ -1,42 +1,136 @@
-"""LiteRT with an Edge TPU. What was not compiled for one would run on the processor, unnoticed."""
+"""LiteRT with an Edge TPU. What was not compiled for one would run on the processor, unnoticed.
+
+An Edge TPU is opened by its name (usb:0, pci:1), which is its place in what the library lists,
+and is known by its path, which it keeps. The library may end this process at any time.
+"""
 
 import ctypes
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from littoral.errors import BackendError, BackendMissingError, NotDelegatedError
+from littoral.errors import (
+    BackendError,
+    BackendMissingError,
+    NotDelegatedError,
+    WrongRuntimeError,
+)
+from littoral.model import libedgetpu
 from littoral.model.backends.litert import LiteRTSession, missing
+from littoral.model.compiled import OPERATOR, min_runtime_version
+from littoral.model.libedgetpu import Device
 
-LIBRARY: Final = "libedgetpu.so.1"
-_COMPILED: Final = "edgetpu-custom-op"  # what the compiler made of the operators that it mapped
+LIBRARY: Final = libedgetpu.LIBRARY
+
+
+@dataclass(frozen=True, slots=True)
+class Tpu:
+    """One that is open in this process, until this and all sessions on it are gone."""
+
+    name: str
+    device: Device
+    version: str  # as the library says it
+    listed: int
+    delegate: Any = field(repr=False, compare=False)
 
 
 class EdgeTpuSession(LiteRTSession):
-    """One process at a time has an Edge TPU."""
+    """One process at a time has an Edge TPU; its sessions share it."""
 
-    def __init__(self, model: bytes, *, threads: int = 1) -> None:
+    def __init__(self, model: bytes, *, threads: int = 1, path: str = "") -> None:
+        """Load ``model`` on the TPU at ``path``, on any where it is empty.
+
+        Raises:
+            WrongRuntimeError: It was compiled for a newer library; nothing was opened.
+            BackendMissingError: There is no TPU that can be opened.
+            NotDelegatedError: The library runs nothing of it.
+            BackendError: It refuses it.
+
+        """
+        library = _library()
+        _check_version(model, libedgetpu.version(library))
+        names = libedgetpu.named(libedgetpu.devices(library))
+        name = next((name for name, one in names.items() if one.path == path), "")
+        if path and not name:
+            raise BackendMissingError(f"the Edge TPU at {path} is not there any more")
         try:
-            super().__init__(model, threads=threads, delegates=(_delegate(),))
+            super().__init__(model, threads=threads, delegates=(_delegate(name),))
         except BackendError as e:
-            if f"unresolved custom op: {_COMPILED}" not in str(e):
+            if f"unresolved custom op: {OPERATOR}" not in str(e):
                 raise
             raise NotDelegatedError(f"{LIBRARY} took over none of its operators") from e
         # One that the library leaves is none that LiteRT could run: then it has just refused.
-        if _COMPILED not in self.operators:
+        if OPERATOR not in self.operators:
             raise NotDelegatedError(
                 f"none of its {len(self.operators)} operators was compiled for an Edge TPU; "
                 "compile it with edgetpu_compiler"
             )
 
 
-def _delegate() -> Any:  # noqa: ANN401
+def open_tpu(wanted: str = "", *, taken: Collection[str] = ()) -> Tpu:
+    """Open the TPU ``wanted`` (usb:0, pci, …); where it is empty, the first that can be.
+
+    Those whose paths are ``taken`` are left alone: others of ours have them.
+
+    Raises:
+        BackendMissingError: None can be opened.
+
+    """
+    library = _library()
+    listed = libedgetpu.devices(library)
+    closed = []
+    for name, device in _choices(libedgetpu.named(listed).items(), wanted, taken):
+        try:
+            delegate = _delegate(name)
+        except BackendMissingError:
+            closed.append(name)
+            continue
+        return Tpu(name, device, libedgetpu.version(library), len(listed), delegate)
+    raise BackendMissingError(f"no Edge TPU can be opened: {_why(wanted, listed, closed)}")
+
+
+def _choices(
+    names: Collection[tuple[str, Device]], wanted: str, taken: Collection[str]
+) -> Iterator[tuple[str, Device]]:
+    for name, device in names:
+        if wanted in {"", device.kind, name} and device.path not in taken:
+            yield name, device
+
+
+def _why(wanted: str, listed: Collection[Device], closed: Collection[str]) -> str:
+    if closed:
+        return f"{', '.join(closed)} is there; is it in nobody's use, and may serve open it?"
+    if not listed:
+        return f"{LIBRARY} lists none; is it plugged in, and does 'littoral doctor' see it?"
+    return f"{LIBRARY} lists {len(listed)}, and none of them as {wanted or 'free'}"
+
+
+def _check_version(model: bytes, said: str) -> None:
+    needed, here = min_runtime_version(model), libedgetpu.runtime_version(said)
+    if here is not None and needed > here:
+        raise WrongRuntimeError(
+            f"it was compiled for runtime version {needed} of {LIBRARY}, and {here} is here; "
+            f"install a newer one, or compile it with --min_runtime_version {here}"
+        )
+
+
+def _library() -> ctypes.CDLL:
+    found: ctypes.CDLL = _opened(lambda: libedgetpu.load(LIBRARY))
+    return found
+
+
+def _delegate(name: str) -> Any:  # noqa: ANN401
     try:
         from ai_edge_litert.interpreter import load_delegate
     except ImportError as e:
         raise missing(e) from e
+    return _opened(lambda: load_delegate(LIBRARY, {"device": name} if name else None))
+
+
+def _opened(open_it: Callable[[], Any]) -> Any:  # noqa: ANN401
     try:
-        ctypes.CDLL(LIBRARY)  # where it is not, LiteRT's own class complains of itself, too
-        return load_delegate(LIBRARY)
-    except (OSError, ValueError) as e:
+        return open_it()
+    except (OSError, ValueError, AttributeError) as e:
         why = " ".join(str(e).split()) or type(e).__name__
         raise BackendMissingError(
             f"no Edge TPU can be opened ({LIBRARY}: {why}); is it there, and in nobody's use?"
