@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +16,11 @@ from simulators.packages import EPOCH, WHEELS, copy_sources
 _VERSION: Final = re.compile(r'^version = "(\d+)\.(\d+)\.(\d+)"$', re.MULTILINE)
 
 
-def build(kind: Kind) -> dict[str, str]:
-    """Return agent, newer (of the agent) and console, by name.
+NAMES: Final = ("agent", "console", "newer")  # newer: of the agent
+
+
+def build(kind: Kind, names: Sequence[str] = NAMES) -> dict[str, str]:
+    """Return packages by name.
 
     The same sources give the same bytes, so what was built of them before is taken again.
 
@@ -27,10 +31,12 @@ def build(kind: Kind) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         sources = copy_sources(Path(folder) / "sources")
         out = STORE / "packages" / _digest(sources) / kind.name
-        found = {name: _build(sources, name, kind, out) for name in ("agent", "console")}
-        project = sources / "pyproject.toml"
-        project.write_text(_VERSION.sub(r'version = "\1.\2.99"', project.read_text()))
-        return found | {"newer": _build(sources, "agent", kind, out / "newer")}
+        found = {name: _build(sources, name, kind, out) for name in names if name != "newer"}
+        if "newer" in names:
+            project = sources / "pyproject.toml"
+            project.write_text(_VERSION.sub(r'version = "\1.\2.99"', project.read_text()))
+            found["newer"] = _build(sources, "agent", kind, out / "newer")
+        return found
 
 
 def _digest(sources: Path) -> str:

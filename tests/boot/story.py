@@ -1,6 +1,7 @@
 """The story that ``make test-boot`` tells, in Debian trees that systemd boots.
 
     make test-boot ARGS="[--arch amd64|arm64] [--suite bookworm|trixie] [--cuts N] [--json]"
+    make test-boot ARGS="--short"   what the test-suite tells
 
 Needs root, debootstrap and systemd-container. From an empty folder: a Debian tree (kept in
 build/boot for the next time), littoral's packages, a console on the host, a device in a network
@@ -16,7 +17,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,6 +57,8 @@ STEPS: tuple[tuple[str, str, Chapter], ...] = (
 # Not below qemu: the units are changed for it, it mounts no credentials, its own memory is in all
 # figures, and a console that is emulated is nobody's.
 NATIVE = {"exposure", "credential", "memory", "page"}
+# What the test-suite tells: a device's life, one kill of each, one cut. The rest is the command's.
+SHORT = ("boot", "install", "enrol", "receive", "kill-each", "power", "remove")
 MARK = ".littoral-boot"  # only a folder that bears it is ever wiped
 RESULTS = trees.ROOT / "benchmarks/results"
 
@@ -70,7 +73,8 @@ def main(args: list[str]) -> int:
     work = empty(asked.keep) if asked.keep else Path(tempfile.mkdtemp(prefix="littoral-boot-"))
     try:
         trees.check(kind)
-        made = {"tree": str(trees.tree(kind)), "packages": packages.build(kind)}
+        names = ("agent",) if asked.short else packages.NAMES
+        made = {"tree": str(trees.tree(kind)), "packages": packages.build(kind, names)}
         (work / "made.json").write_text(json.dumps(made))
         return ground.enter([sys.executable, "-m", "boot", *args, "--keep", str(work)])
     except trees.CannotError as e:
@@ -99,7 +103,9 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--arch", choices=("amd64", "arm64"), default="amd64")
     parser.add_argument("--suite", choices=("bookworm", "trixie"), default="bookworm")
     parser.add_argument("--cuts", type=int, metavar="N", help="of the power (amd64: 50, arm64: 5)")
-    parser.add_argument("--steps", metavar="A,B", help="these alone, each on those it builds on")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--steps", metavar="A,B", help="these alone, each on those it builds on")
+    chosen.add_argument("--short", action="store_true", help=f"these alone: {', '.join(SHORT)}")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="the work folder, left as it is")
     parser.add_argument("--mobilenet", type=Path, metavar="FILE", help="a .tflite for the memory")
@@ -114,17 +120,25 @@ def inside(asked: argparse.Namespace, kind: trees.Kind) -> int:
             kind,
             Path(made["tree"]),
             {name: Path(path) for name, path in made["packages"].items()},
-            cuts=asked.cuts if asked.cuts is not None else 5 if kind.foreign else 50,
+            cuts=cuts(asked, kind),
             mobilenet=asked.mobilenet,
         )
         try:
-            told = tell(world, asked.steps.split(",") if asked.steps else None)
+            only = asked.steps.split(",") if asked.steps else SHORT if asked.short else None
+            told = tell(world, only)
         finally:
             world.end()
     return report(told, kind, as_json=asked.json)
 
 
-def tell(world: World, only: list[str] | None) -> list[Step]:
+def cuts(asked: argparse.Namespace, kind: trees.Kind) -> int:
+    """Return how often the power is cut."""
+    if asked.cuts is not None:
+        return int(asked.cuts)
+    return 1 if asked.short else 5 if kind.foreign else 50
+
+
+def tell(world: World, only: Sequence[str] | None) -> list[Step]:
     told: list[Step] = []
     here = STEPS if not world.kind.foreign else [s for s in STEPS if s[0] not in NATIVE]
     steps = [step for step in here if only is None or step[0] in only]

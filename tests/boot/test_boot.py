@@ -1,4 +1,9 @@
-"""The story of real boots, in its short form: ``make test-boot`` tells the whole one."""
+"""The story of real boots, in its short form: ``make test-boot`` tells the whole one.
+
+A device's life from a bare Debian to the package's removal, with one kill of each and one cut of
+the power. Bad networks, clocks and cards, sticks, windows, upgrades and the page that is typed as
+it stands are the command's.
+"""
 
 import json
 import os
@@ -11,7 +16,7 @@ import pytest
 from boot import trees
 from boot.ground import INSIDE
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +30,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     work = tmp_path_factory.mktemp("boot") / "work"
     environment = {name: value for name, value in os.environ.items() if name != INSIDE}
     with subprocess.Popen(
-        [sys.executable, "-m", "boot", "--cuts", "3", "--json", "--keep", work],
+        [sys.executable, "-m", "boot", "--short", "--json", "--keep", work],
         stdout=subprocess.PIPE,
         text=True,
         env=environment | {"PYTHONPATH": os.pathsep.join(_places())},
