@@ -20,6 +20,8 @@ from typing import Any, Self, TypeVar
 T = TypeVar("T")
 
 BIN = Path(sys.executable).parent
+# Everything may take so many times longer: what a machine needs that stalls for seconds.
+PATIENCE = float(os.environ.get("PATIENCE", "1"))
 
 
 class UnmetError(Exception):
@@ -45,7 +47,7 @@ def wait_for(
         UnmetError: There was none in time; tells the last thing that the probe raised.
 
     """
-    until, trouble = time.monotonic() + within_s, "nothing"
+    until, trouble = time.monotonic() + within_s * PATIENCE, "nothing"
     log = of.log if of else None
     while True:
         try:
@@ -133,7 +135,7 @@ class Stage:
                 words,
                 capture_output=True,
                 text=True,
-                timeout=within_s,
+                timeout=within_s * PATIENCE,
                 check=False,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

@@ -21,11 +21,12 @@ from pathlib import Path
 import pytest
 
 from chapters import fleet, models
+from patience import patient
 from rest import Rest, predict
 from stage import BIN, Stage, UnmetError, tail, wait_for
 from world import AGENT_TOML, DEVICE, MODEL, World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,7 @@ def test_serve_killed_is_back_with_the_same_release_within_three_seconds(world: 
     os.kill(serve, signal.SIGKILL)
     started = time.monotonic()
     found = wait_for("an answer", lambda: predict(world.serve, MODEL, world.sample()), within_s=5)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < patient(3)
     assert found[0] == before
     world.wait_running(1)
     complete(world)

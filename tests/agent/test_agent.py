@@ -18,6 +18,7 @@ from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Telemetry
 from littoral_agent.identity import Identity
 from littoral_agent.state import look
+from patience import patient
 from simulators.fleet import SETTINGS, Fleet
 from simulators.repository import Fault
 
@@ -50,7 +51,7 @@ def test_an_update_from_the_wish_to_the_last_report(fleet: Fleet) -> None:
         begun = time.monotonic()
         fleet.order("digits", 2)
         fleet.wait(lambda: fleet.serve.running == {"digits": 2})
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < patient(5)
         fleet.wait(lambda: fleet.events("digits") == STEPS + STEPS)
         assert [one.kind for one in fleet.reports].count("boot") == 1
         found = look(fleet.tree)
@@ -182,7 +183,7 @@ def test_serve_that_is_killed_on_probation_gets_its_order_again(tmp_path: Path) 
             assert fleet.serve.running == {}
             begun = time.monotonic()
             fleet.wait(lambda: fleet.serve.running == {"digits": 1})
-            assert time.monotonic() - begun < 3
+            assert time.monotonic() - begun < patient(3)
             fleet.wait(lambda: fleet.good("digits") == 1)
             fleet.wait(lambda: ("stumbled", "crash") in fleet.events("digits"))
 

@@ -35,6 +35,7 @@ from littoral_agent.hosts import Repository
 from littoral_agent.origin import Origin
 from littoral_agent.streams import SLOW_OVER_S, Stream
 from littoral_agent.ways import arrived
+from patience import patient
 from simulators.repository import Fault, RepositorySimulator
 
 SIZE = 1_000_000
@@ -355,7 +356,7 @@ def given_up(deed: Callable[..., object], *arguments: object, **more: object) ->
 
 
 def until(found: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patient(10)
     while not found():
         assert time.monotonic() < deadline
         time.sleep(0.01)

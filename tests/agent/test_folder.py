@@ -80,7 +80,7 @@ def device(at: Path) -> None:
         pytest.skip("only root makes devices")
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "lay", [link, link_within, magic_link, pipe, folder, listener, device], ids=lambda f: f.__name__
 )

@@ -29,6 +29,7 @@ from littoral.wire.telemetry import Series, Telemetry
 from littoral_agent.mqtt import Mqtt
 from littoral_agent.settings import Settings
 from littoral_agent.spool import Spool
+from patience import patient
 from simulators.broker import BrokerSimulator, mosquitto
 from simulators.ends import AgentsSide
 from simulators.repository import RepositorySimulator
@@ -159,7 +160,7 @@ class Month:
 
     @staticmethod
     def wait(until: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + patient(20)
         while not until():
             assert time.monotonic() < deadline, "it did not happen in time"
             time.sleep(0.001)

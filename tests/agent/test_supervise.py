@@ -17,6 +17,7 @@ import pytest
 from littoral.errors import PortInUseError
 from littoral_agent import supervise
 from littoral_agent.supervise import check_free
+from patience import patient
 
 SUPERVISOR = """
 import sys
@@ -34,7 +35,7 @@ class Run:
     def until(self, pattern: str, *, within_s: float = 15.0) -> re.Match[str]:
         """Read on until a line matches."""
         assert self.process.stdout is not None
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + patient(within_s)
         while time.monotonic() < deadline:
             line = self.process.stdout.readline()
             assert line, f"it ended before {pattern!r}: {self.lines}"
@@ -56,7 +57,7 @@ def running(*programs: str) -> Iterator[Run]:
 
 
 def wait(until: Callable[[], bool], within_s: float = 10.0) -> None:
-    deadline = time.monotonic() + within_s
+    deadline = time.monotonic() + patient(within_s)
     while not until():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -86,7 +87,7 @@ def test_what_is_killed_is_back_within_half_a_second() -> None:
             killed = time.monotonic()
             run.until("serve ended by SIGKILL")
             pid = int(run.until(r"serve started, process (\d+)")[1])
-            assert time.monotonic() - killed < 0.5
+            assert time.monotonic() - killed < patient(0.5)
             run.until("ready")
 
 

@@ -12,6 +12,7 @@ import pytest
 from littoral.wire.journal import State
 from littoral_agent.hands import Hands
 from littoral_agent.worker import Worker
+from patience import patient
 from simulators.fleet import SETTINGS, Fleet
 from simulators.repository import Fault
 
@@ -43,7 +44,7 @@ def test_a_newer_wish_ends_a_download_that_crawls(fleet: Fleet) -> None:
         begun = time.monotonic()
         fleet.order("digits", 2)
         fleet.wait(lambda: fleet.serve.running == {"digits": 2})
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < patient(10)
 
 
 def test_a_candidate_is_watched_while_another_model_arrives(fleet: Fleet) -> None:
@@ -67,7 +68,7 @@ def test_a_stop_ends_a_download_at_once_and_counts_nothing(fleet: Fleet) -> None
         fleet.wait(lambda: fleet.journal("sounds").state is State.FETCHING)
         begun = time.monotonic()
         assert agent.stop() == 0
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < patient(5)
     assert fleet.journal("digits").boot is None
     assert fleet.journal("digits").watched_s > 0
 
@@ -135,7 +136,7 @@ def test_an_update_is_cancelled_within_a_second_whatever_it_waits_for(
     busy.order("digits", 1)
     busy.wait(lambda: busy.journal("digits").state is State.IDLE)
     busy.wait(lambda: busy.serve.running == {"digits": 1})
-    assert time.monotonic() - before < 1.0
+    assert time.monotonic() - before < patient(1.0)
     held = busy.journal("digits")
     assert (held.tries, held.quarantine) == (0, {})
     # Whatever did not answer then is not waited for: the same release may begin at once.
@@ -151,7 +152,7 @@ def test_a_model_is_removed_within_a_second_whatever_it_waits_for(busy: Fleet) -
     busy.version += 1
     busy.console.desire("pi-7", busy.repo.director(device="pi-7", version=busy.version))
     busy.wait(lambda: busy.serve.running == {})
-    assert time.monotonic() - before < 1.0
+    assert time.monotonic() - before < patient(1.0)
 
 
 def test_a_document_that_changes_nothing_interrupts_nothing(busy: Fleet) -> None:

@@ -17,6 +17,7 @@ from littoral.wire.messages import ASK, BLOCK, topic
 from littoral_console.asks import Turn
 from littoral_console.blocks import Blocks, Waiting
 from littoral_console.tls import Tls
+from patience import patient
 from simulators.console import ConsoleProcess, DeviceSimulator, needs_broker
 from simulators.repository import RepositorySimulator
 
@@ -101,7 +102,7 @@ def test_a_flood_of_asks_delays_neither_words_nor_anothers_files(console: Consol
         begun = time.monotonic()
         client.say(honest.report("fetched"))
         client.acked(honest.stream, 1)
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < patient(1.0)
         begun = time.monotonic()
         while True:  # among so many an ask may be lost; whoever asks, asks again
             client.publish(topic("unflooded", ASK), wanted)
@@ -111,7 +112,7 @@ def test_a_flood_of_asks_delays_neither_words_nor_anothers_files(console: Consol
         assert (
             Block.decode(body).data == (console.data / "repo/metadata/timestamp.json").read_bytes()
         )
-        assert time.monotonic() - begun < 5.0
+        assert time.monotonic() - begun < patient(5.0)
 
 
 @needs_broker

@@ -37,6 +37,7 @@ from littoral_agent.tls import Public
 from littoral_console import blobs
 from littoral_console import bucket as buckets
 from littoral_console.blobs import Blobs
+from patience import patient
 from simulators import hosting
 from simulators.console import ConsoleProcess, until
 from simulators.fleet import SETTINGS, AgentProcess
@@ -213,7 +214,7 @@ def test_a_bucket_that_does_not_answer_is_left_alone_for_a_while(
                 kept.size(secrets.token_hex(32))
             with pytest.raises(StorageError, match="a moment ago"):
                 kept.read(SHA, start=0, length=1)
-        assert time.monotonic() - begun < 0.3
+        assert time.monotonic() - begun < patient(0.3)
         assert len(asked) == count
         assert kept.url(SHA), "devices may reach it all the same"
 

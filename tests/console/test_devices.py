@@ -14,6 +14,7 @@ from littoral.trust.director import accept_director
 from littoral.trust.keys import DEVICE_KEY, check_time, sign_session
 from littoral.wire.enrolment import SessionRequest, SignedTime, Token
 from littoral.wire.messages import Running
+from patience import patient
 from simulators.console import ConsoleProcess, DeviceSimulator, EnrolmentRefusedError, until
 
 
@@ -218,7 +219,7 @@ def test_a_poll_that_waits_is_answered_as_soon_as_there_is_something(
     threading.Timer(0.5, console.push, ("digits:1",), {"to": "waiter"}).start()
     began = time.monotonic()
     assert device.desired(wait_s=15) is not None
-    assert 0.3 < time.monotonic() - began < 5
+    assert 0.3 < time.monotonic() - began < patient(5)
 
 
 def test_who_believes_more_than_was_issued_gets_something_greater(
@@ -303,6 +304,6 @@ def test_who_waits_while_the_console_stops_is_told_to_ask_again(fresh: ConsolePr
     begun = time.monotonic()
     assert fresh.stop() == 0
     waiting.join()
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < patient(2.0)
     ((status, body),) = found
     assert (status, json.loads(body)["code"]) == (503, "unreachable")

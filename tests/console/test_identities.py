@@ -14,6 +14,7 @@ from littoral.trust.keys import DEVICE_KEY, sign_session
 from littoral.wire.enrolment import SessionRequest
 from littoral.wire.identity import Denied
 from littoral.wire.messages import topic
+from patience import patient
 from simulators.console import (
     ConsoleProcess,
     DeviceSimulator,
@@ -66,7 +67,7 @@ def test_revoking_silences_a_live_connection_within_a_second(console: ConsolePro
         began = time.monotonic()
         console.rest.post("devices/loud/revoke")
         until(lambda: denied(client, "loud"), "silence", limit_s=1)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < patient(1)
         name, body = client.next()
         assert name == topic("loud", "down/denied")
         said = Denied.from_json(body)
@@ -87,7 +88,7 @@ def test_revoking_ends_a_long_poll_within_a_second(
     began = time.monotonic()
     console.rest.post("devices/patient/revoke")
     assert found.result(5) == (403, "revoked")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < patient(1)
     assert session(device, "a")[1]["code"] == "revoked"
 
 

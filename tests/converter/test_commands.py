@@ -13,6 +13,7 @@ import pytest
 
 from converter.conftest import Converted, Littoral
 from littoral.trust import writer
+from patience import patient
 
 
 @pytest.mark.parametrize("command", ["convert", "publish"])
@@ -134,7 +135,7 @@ def children(pid: int) -> list[int]:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
+    end = time.monotonic() + patient(seconds)
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)

@@ -12,6 +12,7 @@ from littoral.errors import LatencyError, MalformedError, MemoryBudgetError, Out
 from littoral.model import selftest
 from littoral.model.backends import open_session
 from littoral.model.selftest import Figures
+from patience import patient
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SPECS = (
@@ -104,7 +105,7 @@ def test_waiting_is_not_counted_and_a_slow_model_is_not_run_for_ever() -> None:
     start = time.monotonic()
     found = selftest.measure(Sleeper(), sample, sample)
     assert 5_000 <= found.p95_cpu_us < 6_500
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < patient(10)
 
 
 def test_what_lies_within_tolerance_and_budgets_passes() -> None:

@@ -20,6 +20,7 @@ from faults.job import Job
 from faults.scenarios import Scenario
 from faults.tally import Tally
 from littoral.wire.messages import Report
+from patience import patient
 
 BLOB_MODE: Final = 0o440
 _WOKEN: Final = frozenset({"woke"})
@@ -30,7 +31,7 @@ class Extent:
     """How much of a recording is tried."""
 
     share: float = 1.0  # of the states are woken; all are looked at
-    limit_s: float = 20.0  # what does not reach its end by then is stuck
+    limit_s: float = patient(20.0)  # what does not reach its end by then is stuck
     again: float = 0.0  # of those that are woken, power is lost once more on their way
     boot: str = "boot-2"  # in which they wake
 

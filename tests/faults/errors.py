@@ -18,6 +18,7 @@ from faults.ground import Ground, Ran
 from faults.job import DIED
 from faults.scenarios import SCENARIOS, Scenario
 from faults.tally import Tally
+from patience import patient
 
 _FULL: Final = frozenset(CHANGES) - {"unlink", "unlinkat", "rmdir", "fchmod"}
 _LASTING: Final = ("pwrite64", "fsync", "fdatasync", "rename")
@@ -59,7 +60,7 @@ class Aim:
     errors: tuple[str, ...] = ("EIO", "ENOSPC", "EDQUOT", "EMFILE")
     about: str = ""
     broken: str | None = None
-    limit_s: float = 20.0
+    limit_s: float = patient(20.0)
     seed: int = 7
 
 

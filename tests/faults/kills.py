@@ -16,6 +16,7 @@ from faults.calls import Call, Injection
 from faults.ground import Ground
 from faults.scenarios import SCENARIOS, Scenario
 from faults.tally import Tally
+from patience import patient
 
 KILL = "signal=SIGKILL"
 
@@ -41,7 +42,7 @@ class Aim:
     scenarios: tuple[Scenario, ...] = SCENARIOS
     about: str = ""  # only calls about this
     broken: str | None = None  # a rule of faults.teeth that the victims break
-    limit_s: float = 20.0  # a victim that is not done by then is stuck
+    limit_s: float = patient(20.0)  # a victim that is not done by then is stuck
     seed: int = 7
 
 

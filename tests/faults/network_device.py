@@ -16,6 +16,7 @@ from littoral.bundle.manifest import NAME
 from littoral.errors import JournalError
 from littoral.tree import Tree
 from littoral.wire import journal
+from patience import patient
 
 if TYPE_CHECKING:
     from faults.network_scene import Stage
@@ -136,7 +137,7 @@ class Scene:
 
     def wait(self, found: Callable[[], object], what: str, *, limit_s: float = LIMIT_S) -> None:
         """Raise TimeoutError if ``what`` does not become so."""
-        end = time.monotonic() + limit_s
+        end = time.monotonic() + patient(limit_s)
         while not found():
             if time.monotonic() > end:
                 raise TimeoutError(f"{what}: not within {limit_s:.0f} s")

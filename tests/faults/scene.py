@@ -31,6 +31,7 @@ from littoral_agent import hardware, identity, origin
 from littoral_agent import settings as configured
 from littoral_agent.enroll import enroll
 from littoral_agent.parts import Parts
+from patience import patient
 from simulators.console import ConsoleProcess
 from simulators.fleet import AgentProcess
 from simulators.repository import RepositorySimulator
@@ -207,7 +208,7 @@ class Scene:
 
     def wait(self, found: Callable[[], object], what: str) -> None:
         """Raise TimeoutError if ``what`` does not become so."""
-        limit_s = self.stage.limit_s
+        limit_s = patient(self.stage.limit_s)
         end = time.monotonic() + limit_s
         while not found():
             if time.monotonic() > end:

@@ -17,6 +17,7 @@ from littoral.trust import director, rules
 from littoral.trust.client import Client
 from littoral_agent import download, origin
 from littoral_agent.part import Part
+from patience import patient
 
 pytestmark = pytest.mark.slow
 BY_NAME = {cell.name: cell for cell in CELLS}
@@ -105,7 +106,7 @@ def test_a_check_that_is_taken_away_is_missed(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     tooth = TEETH[name]
-    monkeypatch.setattr(stage, "limit_s", 2.5)
+    monkeypatch.setattr(stage, "limit_s", patient(2.5))
     with patch.object(tooth.where, tooth.name, tooth.instead):
         found = attacks.attack(stage, BY_NAME[tooth.cell])
     assert any(one.startswith(tooth.finds) for one in found), found

@@ -20,6 +20,7 @@ from faults.scenarios import NEXT, SCENARIOS, SOUND, Scenario
 from faults.shore import Shore
 from faults.tally import Tally
 from littoral.errors import LittoralError
+from patience import patient
 
 # What fails on probation passes a test: no real model does that.
 _LEFT_OUT: Final = ("fails-watch", "rolled-back", "patched", "spoiled")
@@ -68,7 +69,7 @@ class Aim:
     runs: int | None = None  # None: 240; 0: undisturbed lives alone
     scenarios: tuple[Scenario, ...] = WHOLE
     broken: str | None = None  # a rule of faults.teeth that the agent breaks
-    limit_s: float = 30.0  # a device that is not done by then is stuck
+    limit_s: float = patient(30.0)  # a device that is not done by then is stuck
     seed: int = 7
 
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from isolation.grounds import CONSOLES, DEVICES, GIVERS, Grounds
 from isolation.link import WAIT_S, Heard, Link
+from patience import patient
 
 TOPICS: Final = "littoral/devices"
 HOSTILE: Final = b"hostile"
@@ -193,7 +194,7 @@ class Fleet:
         self, found: Callable[[], object | Awaitable[object]], *, within_s: float = WAIT_S
     ) -> None:
         """Wait until ``found`` says yes. Raises TimeoutError."""
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(patient(within_s)):
             while not await _answer(found()):
                 await asyncio.sleep(0.01)
                 self.listen()

@@ -3,7 +3,6 @@
 import base64
 import json
 import math
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import requests
 
 from littoral.model import tensors
 from littoral.model.backends import Session, open_session
-from simulators.served import FIXTURES, Serve, model, noise, serving
+from simulators.served import FIXTURES, Serve, computed_s, model, noise, serving
 
 
 @pytest.fixture(scope="module")
@@ -292,9 +291,9 @@ def test_what_is_no_json_is_told_with_its_place(serve: Serve, data: bytes, words
 def test_a_million_wrong_rows_are_refused_by_the_first(serve: Serve, key: str) -> None:
     """All other clients waited half a minute for the one whose 16 MiB had the wrong shape."""
     body = f'{{"{key}": [{"[1]," * 1_000_000}[1]]}}'
-    began = time.monotonic()
+    before = computed_s(serve)
     response = requests.post(f"{serve.url}/v1/models/tiny-int8:predict", data=body, timeout=60)
-    assert time.monotonic() - began < 2
+    assert computed_s(serve) - before < 2
     assert "Expecting shape [1000001,8,8,1] but got: [1000001,1]" in response.json()["error"]
 
 

@@ -35,6 +35,7 @@ from littoral.trust.keys import new_device_key
 from littoral.wire.messages import Acks, Key, Report, Status, split_topic, topic
 from littoral.wire.telemetry import Telemetry
 from littoral_agent.identity import Identity
+from patience import patient
 from simulators.repository import RepositorySimulator
 
 NOW = datetime.now(UTC)
@@ -183,7 +184,7 @@ class BrokerSimulator:
 
     @staticmethod
     def wait(until: Callable[[], object], *, within_s: float = 20.0) -> None:
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + patient(within_s)
         while not until():
             assert time.monotonic() < deadline, "it did not happen in time"
             time.sleep(0.02)

@@ -44,6 +44,7 @@ from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Series, Telemetry
 from littoral_console.broker import program
 from littoral_console.client import Console
+from patience import patient
 from simulators.repository import RepositorySimulator
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ _STATES: Final = {  # of a model after an event, where the event does not end th
 
 def until(found: Callable[[], T | None], what: str, *, limit_s: float = WAIT_S) -> T:
     """Return what ``found`` finds, once it finds something."""
-    end = time.monotonic() + limit_s
+    end = time.monotonic() + patient(limit_s)
     while time.monotonic() < end:
         if value := found():
             return value

@@ -25,6 +25,7 @@ from littoral.wire import journal
 from littoral.wire.journal import Journal
 from littoral.wire.messages import Key, Report
 from littoral_agent.enroll import enroll
+from patience import patient
 from simulators.broker import BrokerSimulator
 from simulators.listener import ListenerSimulator
 from simulators.repository import RepositorySimulator
@@ -132,7 +133,7 @@ class Fleet:
             self.broker.desire("pi-7", document)
 
     def wait(self, until: Callable[[], object], *, within_s: float = 30.0) -> None:
-        deadline = time.monotonic() + within_s
+        deadline = time.monotonic() + patient(within_s)
         while not until():
             assert time.monotonic() < deadline, self.log.read_text()[-4000:]
             time.sleep(0.02)
