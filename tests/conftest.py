@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import failed
 import lanes
 
 settings.register_profile("suite", deadline=None, max_examples=60, derandomize=True, database=None)
@@ -50,6 +51,12 @@ def pytest_collection_finish() -> None:
     """
     if "tensorflow" in sys.modules:
         raise pytest.UsageError("a test imports TensorFlow: that is for processes of its own")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    if "FAILED" in os.environ:
+        told = failed.lines(terminalreporter.stats, exitstatus)
+        Path(os.environ["FAILED"]).write_text("".join(f"{line}\n" for line in told))
 
 
 @pytest.fixture
