@@ -1,46 +1,13 @@
-"""How the model's answers were distributed when it was released: what drift is measured against.
+"""Describes a measured model's answers as the bundle's baseline. Knows no device."""
 
-The bundle's ``baseline.json`` is a Baseline. It holds counts, no sample.
-"""
-
-from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-FORMAT: Final = 1
+from littoral.bundle.baseline import FORMAT, QUANTILES, Baseline, Confidence, Distribution
+
 _BINS: Final = 20
-_QUANTILES: Final = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Distribution:
-    """Of all elements of one output, in real units."""
-
-    name: str
-    mean: float
-    std: float
-    quantiles: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Confidence:
-    """Of the largest output of each sample; bin i holds edges[i] <= value < edges[i + 1]."""
-
-    edges: tuple[float, ...]
-    counts: tuple[int, ...]
-    mean: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    format: int
-    source: Literal["evaluation", "calibration"]
-    samples: int
-    outputs: tuple[Distribution, ...]
-    answered: tuple[int, ...] | None = None  # how often each class was the answer
-    confidence: Confidence | None = None
 
 
 def describe(
@@ -52,7 +19,7 @@ def describe(
 ) -> Baseline:
     """Return how ``answers``, [n, …] in real units, are distributed."""
     flat = answers.reshape(len(answers), -1).astype(np.float64)
-    quantiles = dict(zip(map(str, _QUANTILES), np.quantile(flat, _QUANTILES), strict=True))
+    quantiles = dict(zip(map(str, QUANTILES), np.quantile(flat, QUANTILES), strict=True))
     return Baseline(
         format=FORMAT,
         source=source,

@@ -15,7 +15,7 @@ from littoral.bundle.preprocessing import Preprocessing
 from littoral.model import tensors
 from littoral.model.selftest import Figures
 from littoral_converter import baseline, budget, report
-from littoral_converter.baseline import Baseline
+from littoral.bundle.baseline import Baseline
 from littoral_converter.data import Data
 from littoral_converter.edgetpu import target
 from littoral_converter.evidence.looking import Seen

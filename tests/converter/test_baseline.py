@@ -3,7 +3,7 @@ import pytest
 
 from littoral import records
 from littoral_converter import baseline
-from littoral_converter.baseline import Baseline
+from littoral.bundle.baseline import Baseline
 
 PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [1.0, 0.0]], np.float32)
 

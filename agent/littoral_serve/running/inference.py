@@ -128,8 +128,12 @@ class Inference:
 
     def answered(self, *, postprocess_ns: int) -> None:
         """Count this request: it was answered, and what each stage took."""
+        meter = self.live.meter
+        if meter.answers is not None:
+            for made in self._made:
+                meter.answers.add(made)
         waited = self._begun - self._arrived - self._preprocess
-        self.live.meter.answered(
+        meter.answered(
             queue=max(0, waited), preprocess=self._preprocess, postprocess=postprocess_ns
         )
 

@@ -1,5 +1,7 @@
 """How long requests took, by model, release, variant and stage, in windows that are fetched.
 
+What was answered is counted beside it, and leaves as one more stage (littoral.wire.drift).
+
 A percentile is never made here: sketches are counted, closed with their window, and handed on.
 """
 
@@ -15,6 +17,7 @@ from littoral.wire.stages import STAGES
 
 if TYPE_CHECKING:  # the records are made when a window closes, and imported then
     from littoral.wire.control import Timing
+    from littoral_serve.running.answers import Answers
 
 
 class Meter:
@@ -25,6 +28,7 @@ class Meter:
         "_invoke",
         "_since",
         "_stages",
+        "answers",
         "errors",
         "model",
         "release",
@@ -32,8 +36,11 @@ class Meter:
         "variant",
     )
 
-    def __init__(self, model: str, *, release: int, variant: str) -> None:
+    def __init__(
+        self, model: str, *, release: int, variant: str, answers: "Answers | None" = None
+    ) -> None:
         self.model, self.release, self.variant = model, release, variant
+        self.answers = answers
         self.requests = self.errors = 0
         self._errors = 0  # in this window
         self._since = Sketch()  # of the invokes in windows that are closed
@@ -72,6 +79,9 @@ class Meter:
 
         errors, self._errors = self._errors, 0
         self._since.merge(self._invoke)
+        named: list[tuple[str, Sketch]] = list(zip(STAGES, self._stages, strict=True))
+        if self.answers is not None:
+            named += self.answers.close().items()
         found = [
             Timing(
                 model=self.model,
@@ -80,7 +90,7 @@ class Meter:
                 stage=stage,
                 sketch=base64.b64encode(sketch.encode()).decode(),
             )
-            for stage, sketch in zip(STAGES, self._stages, strict=True)
+            for stage, sketch in named
             if sketch.count
         ]
         self._open()
