@@ -8,8 +8,10 @@ import gc
 import json
 import logging
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +24,8 @@ from littoral_serve.http.hosts import Hosts
 from littoral_serve.http.messages import Request, Response
 from littoral_serve.http.server import Limits, Server
 from littoral_serve.protocols.clients import Clients
+from littoral_serve.protocols.frames import Frames
+from littoral_serve.protocols.framing import Framed
 from littoral_serve.running import live
 from littoral_serve.running.lane import Bounds
 from littoral_serve.running.live import How, Live, Models
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
 _CONTROL_BODY_BYTES: Final = 1024 * 1024
 _CLOSE_S: Final = 5.0
+_Held = tuple[Server, Callable[[], asyncio.BaseProtocol], tuple[socket.socket, ...]]
 
 log = logging.getLogger(__name__)
 
@@ -109,16 +114,18 @@ class App:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        held = [(self._server(self._clients(self._hosts)), self._tcp)]
+        clients = self._server(self._clients(self._hosts))
+        held: list[_Held] = [(clients, clients.protocol, self._tcp)]
         if self._options.data is not None:
-            held.append((self._server(self._clients(None)), self._local))
-            held.append((self._control_server(), self._control))
-        servers = [server for server, _ in held]
+            local, control = self._server(self._clients(None)), self._control_server()
+            held.append((local, partial(Framed, local, self._frames()), self._local))
+            held.append((control, control.protocol, self._control))
+        servers = [server for server, _, _ in held]
         # Also for the local ones: Python 3.13's create_unix_server removes the file when it
         # ends, which is systemd's and stays.
         listeners = [
-            await loop.create_server(server.protocol, sock=listener)
-            for server, listening in held
+            await loop.create_server(protocol, sock=listener)
+            for _, protocol, listening in held
             for listener in listening
         ]
         chores = [asyncio.create_task(server.sweep()) for server in servers]
@@ -181,6 +188,9 @@ class App:
 
     def _clients(self, hosts: Hosts | None) -> Clients:
         return Clients(self._models, hosts=hosts, deadline_s=self._settings.deadline_s)
+
+    def _frames(self) -> Frames:
+        return Frames(self._models, deadline_s=self._settings.deadline_s)
 
     def _server(self, clients: Clients) -> Server:
         return Server(clients.handle, self._limits(self._settings.max_body_bytes))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
 from littoral_serve.http.connection import Connection
 from littoral_serve.http.messages import Later, Request, Response, plain
@@ -29,6 +29,15 @@ class Limits:
     keep_alive_s: float
 
 
+class Held(Protocol):
+    """One client's connection, as its server sees it."""
+
+    @property
+    def busy(self) -> bool: ...
+    def check(self, now: float) -> None: ...
+    def close(self) -> None: ...
+
+
 class Server:
     """What the connections of one listener share."""
 
@@ -44,7 +53,7 @@ class Server:
         self.limits = limits
         self.admit = admit  # why a client may not be spoken to, before it is read
         self.leaving_cancels = leaving_cancels  # what runs for a client ends when it hangs up
-        self.connections: set[Connection] = set()
+        self.connections: set[Held] = set()
         self.closing = False
 
     def protocol(self) -> "Connection":
