@@ -8,10 +8,10 @@ import pytest
 
 from littoral.bundle.manifest import Tensor
 from littoral.errors import MalformedError
-from littoral.model import tasks, tensors
+from littoral.model import tensors
 from littoral.model.backends import open_session
 from littoral.model.place import Place
-from littoral.model.tasks import labels, pictures
+from littoral.model.tasks import labels, pictures, reading
 from littoral.model.tasks.answers import (
     Answer,
     Classification,
@@ -33,13 +33,13 @@ def answer(model: str, picture: str, *, names: str = "", **said: Any) -> tuple[s
     session = open_session("litert", (SHARED / f"models/coral/{model}.tflite").read_bytes())
     known = labels.read((PICTURES / names).read_bytes()) if names else Labels()
     into = pictures.entry(session.inputs)
-    task = tasks.told(session.outputs, known, into.side)
-    how = tasks.Reading(task=task, outputs=session.outputs, labels=known, side=into.side)
+    task = reading.told(session.outputs, known, into.side)
+    how = reading.Reading(task=task, outputs=session.outputs, labels=known, side=into.side)
     entered = pictures.enter((PICTURES / picture).read_bytes(), into)
     (made,) = session.run(tensors.quantize(entered.real[None], session.inputs[0]))
     (spec,) = session.outputs
     real = tensors.dequantize(made, spec) if tensors.is_quantized(spec) else made
-    return task, tasks.read(how, [real[0]], place=entered.place, **said)
+    return task, reading.read(how, [real[0]], place=entered.place, **said)
 
 
 CATS = {"Egyptian cat", "tiger cat", "tabby, tabby cat"}
@@ -136,11 +136,11 @@ def test_an_embedding_of_a_cat_is_nearer_to_that_of_a_cat() -> None:
     assert 0 < cosine < 0.8
 
 
-def how(task: Any, *shapes: tuple[int, ...], dtype: Any = "float32") -> tasks.Reading:
+def how(task: Any, *shapes: tuple[int, ...], dtype: Any = "float32") -> reading.Reading:
     outputs = tuple(
         Tensor(name=f"out{k}", shape=(1, *shape), dtype=dtype) for k, shape in enumerate(shapes)
     )
-    return tasks.Reading(task=task, outputs=outputs, labels=Labels(("a", "b", "c")), side=(8, 8))
+    return reading.Reading(task=task, outputs=outputs, labels=Labels(("a", "b", "c")), side=(8, 8))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_outputs_of_another_task_are_refused_with_what_was_expected(
     task: str, shapes: list[tuple[int, ...]]
 ) -> None:
     with pytest.raises(MalformedError, match=f"{task}: expected .* found"):
-        tasks.check(how(task, *shapes))
+        reading.check(how(task, *shapes))
 
 
 @pytest.mark.parametrize(
@@ -180,14 +180,16 @@ def test_shapes_tell_the_task_of_a_model_without_a_manifest(
     shapes: list[tuple[int, ...]], dtype: str, task: str
 ) -> None:
     outputs = how("raw", *shapes, dtype=dtype).outputs
-    assert tasks.told(outputs, Labels(), (8, 8)) == task
+    assert reading.told(outputs, Labels(), (8, 8)) == task
 
 
 def test_a_mask_of_scores_is_the_surest_class_of_each_pixel_that_shows_the_picture() -> None:
     scores = np.zeros((8, 8, 3), np.float32)
     scores[..., 0] = 0.5
     scores[2:6, :4, 2] = 0.9
-    found = tasks.read(how("segmentation", (8, 8, 3)), [scores], place=Place(top=0.25, bottom=0.75))
+    found = reading.read(
+        how("segmentation", (8, 8, 3)), [scores], place=Place(top=0.25, bottom=0.75)
+    )
     assert isinstance(found, Segmentation)
     assert found.mask.shape == (4, 8)
     assert [(r.label, r.part) for r in found.regions] == [("a", 0.5), ("c", 0.5)]
@@ -195,7 +197,7 @@ def test_a_mask_of_scores_is_the_surest_class_of_each_pixel_that_shows_the_pictu
 
 def test_a_mask_of_a_crop_says_what_of_the_picture_it_covers() -> None:
     mask = np.ones((8, 8), np.int64)
-    found = tasks.read(
+    found = reading.read(
         how("segmentation", (8, 8), dtype="int64"), [mask], place=Place(left=-0.5, right=1.5)
     )
     assert isinstance(found, Segmentation)
@@ -204,14 +206,14 @@ def test_a_mask_of_a_crop_says_what_of_the_picture_it_covers() -> None:
 
 def test_a_class_beyond_a_masks_is_refused() -> None:
     with pytest.raises(MalformedError, match="a class of 0 to 255 was expected, found 256"):
-        tasks.read(how("segmentation", (8, 8), dtype="int64"), [np.full((8, 8), 256)])
+        reading.read(how("segmentation", (8, 8), dtype="int64"), [np.full((8, 8), 256)])
 
 
 def test_of_several_people_the_surest_come_first_and_the_unsure_not_at_all() -> None:
     rows = np.zeros((6, 56), np.float32)
     rows[1, -5:] = [0.1, 0.2, 0.5, 0.6, 0.4]
     rows[4, -5:] = [0.3, 0.3, 0.9, 0.9, 0.8]
-    found = tasks.read(how("keypoints", (6, 56)), [rows])
+    found = reading.read(how("keypoints", (6, 56)), [rows])
     assert isinstance(found, Keypoints)
     assert [round(pose.score, 3) for pose in found.poses] == [0.8, 0.4]
     box = found.poses[1].box
@@ -220,13 +222,13 @@ def test_of_several_people_the_surest_come_first_and_the_unsure_not_at_all() -> 
 
 
 def test_raw_outputs_are_as_they_are() -> None:
-    found = tasks.read(how("raw", (3,), (2, 2)), [np.arange(3), np.eye(2)])
+    found = reading.read(how("raw", (3,), (2, 2)), [np.arange(3), np.eye(2)])
     assert isinstance(found, Raw)
     assert list(found.outputs) == ["out0", "out1"]
     assert np.array_equal(found.outputs["out1"], np.eye(2))
 
 
 def test_classes_without_a_name_are_called_by_their_numbers() -> None:
-    found = tasks.read(how("classification", (5,)), [np.array([0.1, 0, 0, 0.4, 0.5])], most=3)
+    found = reading.read(how("classification", (5,)), [np.array([0.1, 0, 0, 0.4, 0.5])], most=3)
     assert isinstance(found, Classification)
     assert [each.label for each in found.classes] == ["4", "3", "a"]

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from littoral.bundle.manifest import Tensor
 from littoral.errors import MalformedError
-from littoral.model import tasks
 from littoral.model.backends import open_session
 from littoral.model.place import Place
-from littoral.model.tasks import ssd
+from littoral.model.tasks import reading, ssd
 from littoral.model.tasks.answers import Detection
 from littoral.model.tasks.labels import Labels
 from simulators import detectors
@@ -20,13 +19,13 @@ from simulators import detectors
 SIDE = (300, 300)
 
 
-def reading(
+def read_as(
     shapes: list[tuple[int, ...]], *, names: tuple[str, ...] = (), side: tuple[int, int] = SIDE
-) -> tasks.Reading:
+) -> reading.Reading:
     outputs = tuple(
         Tensor(name=str(k), shape=(1, *shape), dtype="float32") for k, shape in enumerate(shapes)
     )
-    return tasks.Reading(task="detection", outputs=outputs, labels=Labels(names), side=side)
+    return reading.Reading(task="detection", outputs=outputs, labels=Labels(names), side=side)
 
 
 def read(
@@ -37,9 +36,9 @@ def read(
     place: Place | None = None,
     **said: Any,
 ) -> Detection:
-    how = reading([o.shape for o in outputs], names=names, side=side)
-    tasks.check(how)
-    found = tasks.read(how, outputs, place=place, **said)
+    how = read_as([o.shape for o in outputs], names=names, side=side)
+    reading.check(how)
+    found = reading.read(how, outputs, place=place, **said)
     assert isinstance(found, Detection)
     return found
 
@@ -143,7 +142,7 @@ def test_coordinates_are_the_pictures_own_where_it_was_padded() -> None:
 )
 def test_other_shapes_are_refused_with_what_was_expected(shapes: list[tuple[int, ...]]) -> None:
     with pytest.raises(MalformedError, match=r"detection: expected SSD's four outputs.*1917"):
-        tasks.check(reading(shapes))
+        reading.check(read_as(shapes))
 
 
 def test_numbers_that_are_no_scores_are_not_read_as_some() -> None:
