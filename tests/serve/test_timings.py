@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -118,3 +119,23 @@ def test_fetching_forgets_what_was_fetched_before() -> None:
     assert [w["sequence"] for w in fetched(timings, 2)] == [3, 4]
     assert [w["sequence"] for w in fetched(timings, 0)] == [3, 4]
     assert fetched(timings, 9) == []
+
+
+def test_totals_go_on_over_the_windows() -> None:
+    timings, one = Timings(backlog_bytes=10_000), meter()
+    timings.watch(one)
+    for us in (100, 200, 400):
+        work(one, us=us)
+        timings.close_window([one])
+    work(one)
+    assert [sketch.count for sketch in one.totals()] == [4] * len(STAGES)
+    assert one.totals()[STAGES.index("invoke")].sum == pytest.approx(800)
+    assert one.instances == one.requests == 4
+
+
+def test_a_request_of_many_instances_counts_them() -> None:
+    one = meter()
+    before_ms = time.time_ns() // 1_000_000
+    one.answered(queue=0, preprocess=0, postprocess=0, instances=300)
+    assert (one.requests, one.instances) == (1, 300)
+    assert one.last_ms >= before_ms

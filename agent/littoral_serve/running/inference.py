@@ -134,7 +134,10 @@ class Inference:
                 meter.answers.add(made)
         waited = self._begun - self._arrived - self._preprocess
         meter.answered(
-            queue=max(0, waited), preprocess=self._preprocess, postprocess=postprocess_ns
+            queue=max(0, waited),
+            preprocess=self._preprocess,
+            postprocess=postprocess_ns,
+            instances=self.rows,
         )
 
 

@@ -26,10 +26,12 @@ class Meter:
     __slots__ = (
         "_errors",
         "_invoke",
-        "_since",
+        "_past",
         "_stages",
         "answers",
         "errors",
+        "instances",
+        "last_ms",
         "model",
         "release",
         "requests",
@@ -42,8 +44,10 @@ class Meter:
         self.model, self.release, self.variant = model, release, variant
         self.answers = answers
         self.requests = self.errors = 0
+        self.instances = 0  # that were answered: a batch of eight is eight
+        self.last_ms = 0  # since 1970, when one was answered
         self._errors = 0  # in this window
-        self._since = Sketch()  # of the invokes in windows that are closed
+        self._past = tuple(Sketch() for _ in STAGES)  # of the windows that are closed
         self._open()
 
     def _open(self) -> None:
@@ -53,8 +57,12 @@ class Meter:
     def invoked(self, ns: int) -> None:
         self._invoke.record(ns / 1e3)
 
-    def answered(self, *, queue: int, preprocess: int, postprocess: int) -> None:
+    def answered(
+        self, *, queue: int, preprocess: int, postprocess: int, instances: int = 1
+    ) -> None:
         self.requests += 1
+        self.instances += instances
+        self.last_ms = time.time_ns() // 1_000_000
         waited, before, _, after = self._stages
         waited.record(queue / 1e3)
         before.record(preprocess / 1e3)
@@ -68,17 +76,23 @@ class Meter:
 
     def invoke(self) -> Sketch:
         """Return all invokes since this meter was made."""
-        total = Sketch()
-        total.merge(self._since)
-        total.merge(self._invoke)
-        return total
+        return self.totals()[STAGES.index("invoke")]
+
+    def totals(self) -> tuple[Sketch, ...]:
+        """Return all that was counted since this meter was made, in the order of the stages."""
+        found = tuple(Sketch() for _ in STAGES)
+        for total, *parts in zip(found, self._past, self._stages, strict=True):
+            for part in parts:
+                total.merge(part)
+        return found
 
     def close(self) -> "tuple[int, list[Timing]]":
         """Return this window's errors and stages, and begin the next one."""
         from littoral.wire.control import Timing
 
         errors, self._errors = self._errors, 0
-        self._since.merge(self._invoke)
+        for past, sketch in zip(self._past, self._stages, strict=True):
+            past.merge(sketch)
         named: list[tuple[str, Sketch]] = list(zip(STAGES, self._stages, strict=True))
         if self.answers is not None:
             named += self.answers.close().items()
