@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST interface: predict, status, metadata. A version is a release.
+"""TensorFlow Serving's REST interface. A version is a release.
 
 Paths, bodies, status codes and messages are those of its HTTP server, so that its clients work
 unchanged.
@@ -6,6 +6,7 @@ unchanged.
 
 import re
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -16,7 +17,8 @@ import orjson
 from littoral.errors import BackendError
 from littoral.model.backends import Array
 from littoral_serve.http.messages import Later, Request, Response
-from littoral_serve.protocols import predict_json
+from littoral_serve.protocols import examples, examples_json, predict_json, servables
+from littoral_serve.protocols.servables import DATA_TYPES, Spec
 from littoral_serve.running.inference import Inference
 from littoral_serve.running.live import Live, Models
 from littoral_serve.running.refusals import (
@@ -29,7 +31,7 @@ from littoral_serve.running.refusals import (
 from littoral_serve.running.signatures import Signature, View
 
 _WHERE: Final = r"(?:/versions/(\d+)|/labels/([^/:]+))?"
-_PREDICT: Final = re.compile(rf"(?i)/v1/models/([^/:]+){_WHERE}:predict")
+_CALL: Final = re.compile(rf"(?i)/v1/models/([^/:]+){_WHERE}:(predict|classify|regress)")
 _ASK: Final = re.compile(rf"(?i)/v1/models(?:/([^/:]+))?{_WHERE}(/metadata)?")
 _STATUS: Final = {  # as its status codes of Abseil become HTTP's
     InvalidArgumentError: HTTPStatus.BAD_REQUEST,
@@ -37,21 +39,8 @@ _STATUS: Final = {  # as its status codes of Abseil become HTTP's
     OverloadedError: HTTPStatus.TOO_MANY_REQUESTS,
     LateError: HTTPStatus.GATEWAY_TIMEOUT,
 }
-_TYPES: Final = {"float16": "DT_HALF", "float32": "DT_FLOAT"}
-_MOST_TARGETS: Final = 512
-_MOST_DIGITS: Final = 19  # of a version
-
-
-class Target:
-    """What a path names."""
-
-    __slots__ = ("label", "metadata", "model", "version")
-
-    def __init__(self, found: "re.Match[str]", *, metadata: bool = False) -> None:
-        self.model = unquote(found[1] or "")
-        self.version = None if found[2] is None else _number(found[2])
-        self.label = None if found[3] is None else unquote(found[3])
-        self.metadata = metadata
+_MOST_KNOWN: Final = 512  # paths
+_METHODS: Final = {"classify": examples.CLASSIFY, "regress": examples.REGRESS}
 
 
 class TensorFlowServing:
@@ -60,92 +49,70 @@ class TensorFlowServing:
     def __init__(self, models: Models, *, deadline_s: float) -> None:
         self._models = models
         self._deadline_ns = int(deadline_s * 1e9)
-        self._predicts: dict[bytes, Target] = {}  # paths that were read before
+        self._predicts: dict[bytes, Spec] = {}  # by paths that were read before
 
     def handle(self, request: Request) -> Response | Later:
         try:
-            target = self._predicts.get(request.target)
-            if target is not None and request.method == "POST":
-                return self._predict(request, target)
+            spec = self._predicts.get(request.target)
+            if spec is not None and request.method == "POST":
+                return self._predict(request, spec)
             return self._route(request)
         except RefusalError as e:
             return refusal(e)
 
     def _route(self, request: Request) -> Response | Later:
         path = request.target.decode("latin-1").partition("?")[0]
-        if request.method == "POST" and (found := _PREDICT.fullmatch(path)):
-            target = Target(found)
-            if len(self._predicts) < _MOST_TARGETS:
-                self._predicts[request.target] = target
-            return self._predict(request, target)
+        if request.method == "POST" and (found := _CALL.fullmatch(path)):
+            spec, call = _spec(found), found[4].lower()
+            if call in _METHODS:
+                return self._judge(request, spec, _METHODS[call])
+            if len(self._predicts) < _MOST_KNOWN:
+                self._predicts[request.target] = spec
+            return self._predict(request, spec)
         if request.method == "GET" and (found := _ASK.fullmatch(path)):
-            target = Target(found, metadata=found[4] is not None)
-            if not target.model:
+            spec = _spec(found)
+            if not spec.model:
                 raise InvalidArgumentError("Missing model name in request.")
-            return self._metadata(target) if target.metadata else self._status(target)
+            if found[4] is not None:
+                return _metadata(servables.find(self._models, spec))
+            return _status(servables.status(self._models, spec))
         raise InvalidArgumentError(f"Malformed request: {request.method} {path}")
 
-    def _status(self, target: Target) -> Response:
-        live = self._models.get(target.model)
-        _check_label(live, target)
-        if live is None and target.version is None:
-            raise UnknownServableError(f"Could not find any versions of model {target.model}")
-        if live is None or target.version not in (None, live.release):
-            raise UnknownServableError(
-                f"Could not find version {target.version} of model {target.model}"
-            )
-        one = {
-            "version": str(live.release),
-            "state": "AVAILABLE",
-            "status": {"error_code": "OK", "error_message": ""},
-        }
-        return _reply({"model_version_status": [one]})
-
-    def _metadata(self, target: Target) -> Response:
-        live = self._find(target)
-        return _reply(
-            {
-                "model_spec": {
-                    "name": live.model,
-                    "signature_name": "",
-                    "version": str(live.release),
-                },
-                "metadata": {
-                    "signature_def": {
-                        "signature_def": {
-                            name: _signature_def(signature)
-                            for name, signature in live.signatures.items()
-                        }
-                    }
-                },
-            }
-        )
-
-    def _find(self, target: Target) -> Live:
-        live = self._models.get(target.model)
-        _check_label(live, target)
-        if live is None or target.version not in (None, live.release):
-            version = target.version
-            which = (
-                f"Latest({target.model})"
-                if version is None
-                else f"Specific({target.model}, {version})"
-            )
-            raise UnknownServableError(f"Servable not found for request: {which}")
-        return live
-
-    def _predict(self, request: Request, target: Target) -> Response | Later:
-        live = self._find(target)
+    def _predict(self, request: Request, spec: Spec) -> Later:
+        live = servables.find(self._models, spec)
         start = time.perf_counter_ns()
         call = predict_json.read(request.body, live.signatures)
+        write = partial(_predicted, call)
+        return self._run(request, live, call.signature, call.arrays, start_ns=start, write=write)
+
+    def _judge(self, request: Request, spec: Spec, method: str) -> Later:
+        """Classify examples, or regress them."""
+        live = servables.find(self._models, spec)
+        start = time.perf_counter_ns()
+        asked = examples_json.read(request.body)
+        task = examples.task(live, method, asked.signature)
+        arrays = examples.arrays(task.signature, asked.examples, asked.context)
+        write = partial(_judged, task)
+        return self._run(request, live, task.signature, arrays, start_ns=start, write=write)
+
+    def _run(
+        self,
+        request: Request,
+        live: Live,
+        signature: Signature,
+        arrays: Sequence[Array],
+        *,
+        start_ns: int,
+        write: Callable[[Inference], bytes],
+    ) -> Later:
         later = Later()
         one = Inference(
             live,
-            call.signature,
-            call.arrays,
-            then=partial(_answer, later, call),
+            signature,
+            arrays,
+            then=partial(_answer, later, write),
             arrived_ns=request.arrived_ns,
-            start_ns=start,
+            start_ns=start_ns,
             deadline_ns=request.arrived_ns + self._deadline_ns,
         )
         later.on_left = one.leave
@@ -153,32 +120,34 @@ class TensorFlowServing:
         return later
 
 
-def _answer(later: Later, call: predict_json.Call, one: Inference) -> None:
-    later.give(_told(call, one))
-
-
-def _told(call: predict_json.Call, one: Inference) -> Response:
+def _answer(later: Later, write: Callable[[Inference], bytes], one: Inference) -> None:
     start = time.perf_counter_ns()
     try:
-        seen = one.outputs()
-        if call.rows and one.count is None:
-            _check_rows(seen, call.signature.outputs)
-        body = predict_json.write(call, seen)
+        body = write(one)
     except (RefusalError, BackendError) as e:
-        return refusal(e)
+        later.give(refusal(e))
+        return
     one.answered(postprocess_ns=time.perf_counter_ns() - start)
-    return Response(HTTPStatus.OK, body)
+    later.give(Response(HTTPStatus.OK, body))
+
+
+def _predicted(call: predict_json.Call, one: Inference) -> bytes:
+    seen = one.outputs()
+    if call.rows and one.count is None:
+        _check_rows(seen, call.signature.outputs)
+    return predict_json.write(call, seen)
+
+
+def _judged(task: examples.Task, one: Inference) -> bytes:
+    seen = one.outputs()
+    if task.method == examples.REGRESS:
+        return examples_json.write(task.values(seen))
+    return examples_json.write(task.classes(seen, str))
 
 
 def refusal(error: RefusalError | BackendError) -> Response:
     """Return ``error`` as TensorFlow Serving words it, with its status."""
     return failure(_STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR), str(error))
-
-
-def _number(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS or int(digits) >= 2**63:
-        raise InvalidArgumentError(f"Failed to convert version: {digits} to numeric.")
-    return int(digits)
 
 
 def failure(status: HTTPStatus, message: str) -> Response:
@@ -201,9 +170,28 @@ def _check_rows(outputs: list[Array], views: tuple[View, ...]) -> None:
         size = len(output)
 
 
-def _check_label(live: Live | None, target: Target) -> None:
-    if target.label is not None and (live is None or target.label != live.label):
-        raise InvalidArgumentError(f"Unrecognized servable version label: {target.label}")
+def _spec(found: re.Match[str]) -> Spec:
+    return Spec(
+        unquote(found[1] or ""),
+        None if found[2] is None else servables.version(found[2]),
+        None if found[3] is None else unquote(found[3]),
+    )
+
+
+def _status(live: Live) -> Response:
+    one = {
+        "version": str(live.release),
+        "state": "AVAILABLE",
+        "status": {"error_code": "OK", "error_message": ""},
+    }
+    return _reply({"model_version_status": [one]})
+
+
+def _metadata(live: Live) -> Response:
+    spec = {"name": live.model, "signature_name": "", "version": str(live.release)}
+    signatures = {name: _signature_def(one) for name, one in live.signatures.items()}
+    metadata = {"signature_def": {"signature_def": signatures}}
+    return _reply({"model_spec": spec, "metadata": metadata})
 
 
 def _reply(value: Any) -> Response:  # noqa: ANN401
@@ -221,7 +209,7 @@ def _signature_def(signature: Signature) -> dict[str, Any]:
 
 def _tensor_info(view: View) -> dict[str, Any]:
     return {
-        "dtype": _TYPES.get(view.dtype, f"DT_{view.dtype.upper()}"),
+        "dtype": DATA_TYPES[view.dtype][0],
         "tensor_shape": {
             "dim": [{"size": str(n), "name": ""} for n in view.spec.shape],
             "unknown_rank": False,
