@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from patience import patient
+
 ROOT = Path(__file__).parents[1]
 ROOMS = {
     "core/littoral": set[str](),
@@ -91,7 +93,11 @@ print(*sorted({name.partition(".")[0] for name in sys.modules}))
 
 def test_what_the_agent_imports_loads_neither_numpy_nor_a_runtime() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", IMPORT_ALL],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=patient(60),
     )
     loaded = set(done.stdout.split())
     assert "littoral_agent" in loaded

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from patience import patient
 from simulators.console import needs_broker
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -23,7 +24,7 @@ def rows(script: str, *words: str) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=patient(200),
     )
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.strip().splitlines()[-1])

@@ -103,7 +103,7 @@ def error_line(world: World, *args: str | Path) -> tuple[int, str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=patient(60),
         env=world.stage.environment,
     )
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]

@@ -74,7 +74,7 @@ def test_another_thread_ends_it_and_none_begins_after_that() -> None:
     asking.start()
     until(lambda: one._process, "a child")
     one.stop()
-    assert ends.get(timeout=20).how == "it was ended by SIGKILL"
+    assert ends.get(timeout=patient(20)).how == "it was ended by SIGKILL"
     asking.join()
     with pytest.raises(ChildError):
         one.run(command, within_s=600.0)

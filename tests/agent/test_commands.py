@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from littoral.tree import Tree
+from patience import patient
 from simulators.broker import free_port
 from simulators.fleet import Fleet
 from simulators.listener import ListenerSimulator
@@ -25,7 +26,7 @@ def littoral(*words: object, **environment: str) -> "subprocess.CompletedProcess
         [sys.executable, "-m", "littoral", *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patient(60),
         check=False,
         env={**os.environ, **environment},
     )

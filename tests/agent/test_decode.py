@@ -12,6 +12,7 @@ import pytest
 
 from littoral.bundle.frames import PLAIN
 from littoral_agent.decode_status import BROKEN, LEFT, MODULE, REFUSED, STARVED
+from patience import patient
 from simulators.encodings import Made, made, patch, zstd
 
 RANDOM = random.Random(4)
@@ -65,7 +66,7 @@ def run(offer: Made, folder: Path, *command: str, size: int = len(NEW)) -> tuple
             stdin=travels,
             capture_output=True,
             pass_fds=[old.fileno()],
-            timeout=60,
+            timeout=patient(60),
             check=False,
         )
     return ran.returncode, ran.stderr.decode(), ran.stdout

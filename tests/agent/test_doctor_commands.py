@@ -14,6 +14,7 @@ from littoral_agent.doctor.checks import CHECKS
 from littoral_agent.doctor.examining import Asked
 from littoral_agent.doctor.finding import fail, for_root, ok, skip, warn
 from littoral_agent.doctor.telling import words
+from patience import patient
 from simulators.fleet import Fleet
 
 # Loaded first: the checkout and its Python may be for root alone to read.
@@ -32,7 +33,7 @@ def doctor(*arguments: object) -> "subprocess.CompletedProcess[str]":
         [sys.executable, "-m", "littoral", "doctor", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=patient(90),
         check=False,
         env={**os.environ, "COLUMNS": "100"},
     )
@@ -90,7 +91,7 @@ def test_a_person_without_rights_is_told_where_they_are_needed(device: Path) -> 
         [sys.executable, "-c", AS_NOBODY, "--data", device, "--json"],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=patient(90),
         check=False,
     )
     found = {one["check"]: one for one in json.loads(done.stdout)["findings"]}

@@ -12,6 +12,7 @@ from littoral.errors import BackendError
 from littoral.tree import Tree
 from littoral_agent import settings
 from littoral_agent.doctor import configured
+from patience import patient
 
 
 def check(*words: object, data: Path | None = None) -> "subprocess.CompletedProcess[str]":
@@ -19,7 +20,7 @@ def check(*words: object, data: Path | None = None) -> "subprocess.CompletedProc
         [sys.executable, "-m", "littoral", "config", "check", *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patient(60),
         check=False,
         env={**os.environ, "LITTORAL_DATA": str(data or "/nowhere")},
     )

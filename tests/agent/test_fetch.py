@@ -417,7 +417,7 @@ def test_a_kill_at_any_time_costs_no_byte_that_arrived(
         ranges = [asked for name, asked in repo.requests if name.startswith("blobs/")]
         assert ranges[0] is None
         assert all(asked is not None for asked in ranges[1:])
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=patient(60))
     assert tree.blob(model.sha256).read_bytes() == data
 
 

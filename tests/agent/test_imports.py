@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import patient
 from simulators.fleet import Fleet
 
 HEAVY = {"numpy", "ai_edge_litert", "tflite_runtime", "tensorflow", "onnxruntime", "PIL"}
@@ -41,7 +42,7 @@ def loaded(code: str, *arguments: str) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=patient(60),
     )
     return set(done.stdout.split())
 

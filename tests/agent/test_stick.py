@@ -14,6 +14,7 @@ import pytest
 from littoral.errors import MisuseError, StorageError, UnreachableError
 from littoral.tree import Tree
 from littoral_agent import stick
+from patience import patient
 from simulators.fleet import Fleet
 
 RULES: Final = Path(__file__).parents[2] / "systemd/sticks/70-littoral-stick.rules"
@@ -142,7 +143,7 @@ def apart(*words: object) -> "subprocess.CompletedProcess[str]":
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=patient(60),
     )
 
 

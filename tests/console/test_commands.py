@@ -13,6 +13,7 @@ import pytest
 
 from littoral.trust import writer
 from littoral_console.client import Console
+from patience import patient
 from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator, littoral
 from simulators.repository import RepositorySimulator
 
@@ -22,7 +23,7 @@ FREE = ("--http", "127.0.0.1:0", "--devices", "127.0.0.1:0")
 def start(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run ``littoral console`` where it is expected not to come up."""
     command = [sys.executable, "-m", "littoral", "console", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=patient(60), check=False)
 
 
 def test_a_port_in_use_is_one_line(console: ConsoleProcess, tmp_path: Path) -> None:

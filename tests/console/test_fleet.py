@@ -15,6 +15,7 @@ import pytest
 from console.shell import Shell
 from littoral.wire.enrolment import Token
 from littoral_converter.encoding import Encoder
+from patience import patient
 from simulators.console import (
     PASSWORD,
     ConsoleProcess,
@@ -174,7 +175,7 @@ def test_a_push_that_waits_exits_with_the_devices_reason(
     )
     assert device.desired(wait_s=20) is not None
     device.post(said)
-    out, err = waiting.communicate(timeout=30)
+    out, err = waiting.communicate(timeout=patient(30))
     assert waiting.returncode == 1
     assert json.loads(out)["devices"][0]["code"] == "outputs"
     assert err.endswith("max_abs 3.1, allowed 0.5 [outputs]\n")

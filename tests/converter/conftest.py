@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from once import once
+from patience import patient
 
 HERE = Path(__file__).parent
 
@@ -46,7 +47,9 @@ def littoral() -> Littoral:
 
     def run(*args: object) -> Ran:
         command = [sys.executable, "-m", "littoral", *map(str, args)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=patient(300), check=False
+        )
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from patience import patient
+
 WAYS = {
     "asked": ("words = dying_with_us()", ""),
     "itself": ("words = []", "from littoral.children import die_with_parent as d; d(); "),
@@ -65,5 +67,7 @@ def test_a_child_that_comes_too_late_to_be_told_does_not_begin(tmp_path: Path) -
     child = f"open({str(began)!r}, 'w').close()"
     code = LATE.format(words=WAYS["asked"][0], child=child)
     # The pipe is open until the last of them is gone.
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=20, stdout=subprocess.PIPE)
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=patient(20), stdout=subprocess.PIPE
+    )
     assert not began.exists()

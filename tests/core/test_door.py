@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from littoral import __version__, door
+from patience import patient
 
 ROOM = '''
 """A room of the test's own."""
@@ -79,7 +80,7 @@ def littoral(rooms: Path, *args: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "littoral", *args],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patient(60),
         check=False,
         env={"PYTHONPATH": str(rooms), "PATH": "/usr/bin:/bin"},
     )
@@ -207,7 +208,7 @@ def test_a_shell_that_asks_for_more_words_hears_no_error(rooms: Path) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patient(60),
         check=False,
         env={
             "PYTHONPATH": str(rooms),

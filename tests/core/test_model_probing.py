@@ -9,6 +9,7 @@ import pytest
 
 from littoral.model import probing
 from littoral.wire.probes import Step, missing, read
+from patience import patient
 from simulators import edgetpu
 
 
@@ -16,7 +17,7 @@ def probe(runtime: str, **environment: str) -> tuple[tuple[Step, ...], int]:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "littoral.model.probing", runtime],
         capture_output=True,
-        timeout=60,
+        timeout=patient(60),
         check=False,
         env=environment,
     )

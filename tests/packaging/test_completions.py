@@ -10,6 +10,7 @@ import pytest
 from deb.completions import every
 from deb.contents import COMPLETIONS, SHELLS
 from deb.targets import ROOT
+from patience import patient
 
 BIN = ROOT / ".venv/bin"
 BASH = shutil.which("bash")
@@ -43,7 +44,7 @@ def in_bash(*words: str, path: Path) -> list[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=patient(60),
         env={"PATH": f"{path}:/usr/bin:/bin"},
     )
     return done.stdout.split()
@@ -67,7 +68,7 @@ def test_the_other_shells_are_answered(shell: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=patient(60),
         env={
             "PATH": os.environ["PATH"],
             "_LITTORAL_COMPLETE": f"{shell}_complete",

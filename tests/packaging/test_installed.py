@@ -14,6 +14,7 @@ import requests
 
 from deb.targets import PACKAGES, Package
 from littoral import __version__
+from patience import patient
 from simulators.packages import ROOT, need
 
 pytestmark = pytest.mark.slow
@@ -105,7 +106,7 @@ def program(root: Path, module: str, *words: str, **more: str) -> Iterator[subpr
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=patient(30))
         assert process.returncode == 0, said
 
 

@@ -51,7 +51,7 @@ def run(*words: str, module: str = "littoral_serve") -> subprocess.CompletedProc
         [sys.executable, "-m", module, *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patient(60),
         check=False,
         env={name: value for name, value in os.environ.items() if name != "LITTORAL_DATA"},
     )
@@ -329,7 +329,7 @@ def test_who_connects_while_serve_restarts_is_answered(device: Device, tmp_path:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         with handed(device, "control:clients", tmp_path / "1.sock", listener):
             pass
-        with socket.create_connection(listener.getsockname(), timeout=20) as client:
+        with socket.create_connection(listener.getsockname(), timeout=patient(20)) as client:
             client.sendall(request)
             with handed(device, "control:clients", tmp_path / "2.sock", listener):
                 assert client.recv(100).startswith(b"HTTP/1.1 200")

@@ -20,6 +20,7 @@ from littoral_serve.trials import trying
 from littoral_serve.trials.starting import started
 from littoral_serve.trials.trial import FILES, Order
 from littoral_serve.trials.trying import UntriedError
+from patience import patient
 from simulators.served import HARDWARE, LONG, Device, Release, alive, wait_until
 from simulators.units import KEEPER, trials, trials_by_systemd
 
@@ -189,7 +190,7 @@ def test_a_keeper_that_is_told_something_else_says_so_in_one_line(said: bytes) -
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=patient(30),
         )
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("error: expected an order and its files")

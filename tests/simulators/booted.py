@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from littoral.tree import Tree
+from patience import patient
 from simulators.packages import need
 from simulators.served import Device, ask, wait_until
 
@@ -166,4 +167,4 @@ def _end(process: "subprocess.Popen[str]") -> None:
         return
     for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
         os.kill(int(pid), signal.SIGKILL)
-    process.communicate(timeout=20)
+    process.communicate(timeout=patient(20))

@@ -191,7 +191,7 @@ class Serve:
     def stop(self) -> str:
         """End it, and return what it wrote on stderr."""
         self.process.terminate()
-        _, err = self.process.communicate(timeout=20)
+        _, err = self.process.communicate(timeout=patient(20))
         return err
 
 
@@ -208,7 +208,7 @@ def serving(*options: str, environment: dict[str, str] | None = None) -> Iterato
 
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=60)
+        super().__init__("localhost", timeout=patient(60))
         self._path = str(path)
 
     def connect(self) -> None:

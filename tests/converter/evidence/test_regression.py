@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from converter.conftest import Littoral
+from patience import patient
 
 MODEL = """
 import sys, keras, numpy as np
@@ -35,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("prices")
     quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "PATH": "/usr/bin:/bin"}
     command = [sys.executable, "-c", MODEL, str(made)]
-    subprocess.run(command, check=True, capture_output=True, env=quiet, timeout=200)
+    subprocess.run(command, check=True, capture_output=True, env=quiet, timeout=patient(200))
     return made
 
 

@@ -23,6 +23,7 @@ from littoral.trust import keyfiles
 from littoral.trust.keys import load_private
 from littoral_converter import bundle as writing
 from littoral_converter.evidence import signing
+from patience import patient
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def verified(bundle: Path, way: str, *more: object) -> tuple[bool, str]:
     command = [sys.executable, "-m", "model_signing", "verify", way, bundle]
     command += ["--signature", bundle / "model.sig", *more]
     done = subprocess.run(
-        [*map(str, command)], capture_output=True, text=True, timeout=120, check=False
+        [*map(str, command)], capture_output=True, text=True, timeout=patient(120), check=False
     )
     return done.returncode == 0, done.stdout + done.stderr
 
