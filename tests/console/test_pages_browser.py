@@ -43,6 +43,7 @@ PAGES = {
     "overview": "/",
     "devices": "/devices",
     "device": "/devices/lock-west",
+    "drift": "/devices/quay-cam-2",
     "releases": "/releases",
     "release": "/releases/digits/3",
     "push": "/releases/digits/3/push",
@@ -414,5 +415,5 @@ def test_pictures_are_kept_where_one_asks_for_them(enter: Open) -> None:
             if page.locator("[data-chart]").count():
                 page.locator("canvas").last.wait_for()
             page.wait_for_timeout(300)
-            whole = name in {"device", "telemetry", "release"} or width < 1280
+            whole = name in {"device", "drift", "telemetry", "release"} or width < 1280
             page.screenshot(path=Path(folder) / f"{name}-{scheme}-{width}.png", full_page=whole)

@@ -1,6 +1,6 @@
 """``littoral fleet alarms|history|telemetry|audit``: what devices said, and who did what."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -72,6 +72,7 @@ def _figures(found: Mapping[str, float]) -> str:
 @TO
 @click.option("--since", "since_s", default=3600, show_default=True, help="Seconds back.")
 @click.option("--board", is_flag=True, help="How boards were instead: heat, power, memory, disk.")
+@click.option("--drift", is_flag=True, help="How far answers moved from the release's baseline.")
 @JSON
 def telemetry(
     *,
@@ -81,9 +82,14 @@ def telemetry(
     to: str,
     since_s: int,
     board: bool,
+    drift: bool,
     as_json: bool,
 ) -> None:
     """Say how fast models answer, percentiles of merged sketches in µs; or how boards are."""
+    if drift:
+        found = console().get("telemetry/drift", model=model, to=to, since_s=since_s)
+        emit({"drift": found}, as_json=as_json, text=_drifts(found))
+        return
     if board:
         points = console().get("telemetry/boards", to=to, since_s=since_s)
         emit({"boards": points}, as_json=as_json, text=boards.summary(points))
@@ -105,6 +111,22 @@ def telemetry(
     failed = [f"{e['model']}:{e['release']} failed {many(e['errors'], 'request')}" for e in errors]
     text = "\n".join((table(heads, rows), *failed))
     emit({"latency": found, "errors": errors}, as_json=as_json, text=text)
+
+
+def _drifts(found: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            f"{one['model']}:{one['release']}",
+            kind["kind"],
+            kind["count"],
+            f"{kind['index']:.3f}",
+            f"{kind['p_value']:.2g}",
+            kind["level"],
+        )
+        for one in found
+        for kind in one["kinds"]
+    ]
+    return table(("release", "of", "answers", "index", "p-value", "drift"), rows)
 
 
 @click.command(epilog="Example: littoral fleet audit --limit 20")

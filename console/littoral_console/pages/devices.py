@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Response
 from littoral.errors import NotFoundError
 from littoral_console import queries
 from littoral_console.agreement import agreements
+from littoral_console.drifting import drifts
 from littoral_console.health import facts, symptoms, temperature
 from littoral_console.pages.frame import Administering, Entered, PageRoute, see
 from littoral_console.pages.telemetry import choose
@@ -29,6 +30,7 @@ STATES: Final = (
 )
 _MOST: Final = 200
 _CHANGES: Final = 15
+_DRIFT_MS: Final = 24 * 3600_000
 _CLOCKS: Final = {
     "signed": "signed by this console",
     "system": "its own; not confirmed by this console",
@@ -69,6 +71,12 @@ def device(visit: Entered, name: str, model: str = "", stage: str = "", span: st
         if found is None:
             raise NotFoundError(f"no device {name!r} is enrolled here")
         changes = queries.history(connection, device=name, limit=_CHANGES)
+        moved = drifts(
+            connection,
+            visit.context.repository,
+            since_ms=visit.now_ms - _DRIFT_MS,
+            devices=(name,),
+        )
         choice = choose(
             connection,
             model=model,
@@ -89,6 +97,7 @@ def device(visit: Entered, name: str, model: str = "", stage: str = "", span: st
         identity=found.identity,
         streams=found.streams,
         changes=changes,
+        drifts=moved,
         choice=choice,
         board=device.board,
         facts=facts(device.board, found.board.window if found.board else None),

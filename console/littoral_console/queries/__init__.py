@@ -4,6 +4,7 @@ Each function takes a connection that ``Database.reading`` lends, and changes no
 are milliseconds since 1970. What a device runs is what it reported, never what was wanted.
 """
 
+from littoral_console.queries.answers import Answered, answered
 from littoral_console.queries.boards import (
     BoardPoint,
     board_windows,
@@ -61,6 +62,7 @@ from littoral_console.queries.releases import (
 )
 
 __all__ = [
+    "Answered",
     "ApiToken",
     "BoardPoint",
     "Certificate",
@@ -86,6 +88,7 @@ __all__ = [
     "Summary",
     "User",
     "Wanted",
+    "answered",
     "api_tokens",
     "audit",
     "board_windows",

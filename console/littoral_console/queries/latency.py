@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from sqlalchemy import Connection, func, select
 
+from littoral.wire.drift import KINDS
 from littoral.wire.sketch import Sketch
 from littoral_console import tables as t
 
@@ -174,7 +175,8 @@ def _windows(
 ) -> Iterator[_Row]:
     c = t.telemetry.c
     found = select(c.start_ms, c.device, c.model, c.release, c.variant, c.stage, c.sketch).where(
-        c.start_ms >= since_ms
+        c.start_ms >= since_ms,
+        c.stage.not_in(KINDS),  # what was answered travels like a stage, and takes no time
     )
     if devices is not None:
         found = found.where(c.device.in_(devices))

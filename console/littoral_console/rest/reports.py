@@ -14,6 +14,7 @@ from littoral_console.access import Asked, Someone
 from littoral_console.alarms import Alarm
 from littoral_console.alarms import alarms as alarms_of
 from littoral_console.context import Context
+from littoral_console.drifting import ReleaseDrift, drifts
 from littoral_console.queries.latency import By
 
 router = APIRouter(tags=["reports"])
@@ -173,6 +174,30 @@ async def boards(
         )
     )
     return list(found)
+
+
+@router.get("/telemetry/drift")
+async def drift(
+    context: Asked,
+    _who: Someone,
+    *,
+    model: str | None = None,
+    to: Selector = "all",
+    since_s: Seconds = 24 * 3600,
+) -> list[ReleaseDrift]:
+    """Return how far what devices answer has moved from what each release was made with."""
+    devices = await _meant(context, to)
+
+    def look(connection: Connection) -> tuple[ReleaseDrift, ...]:
+        return drifts(
+            connection,
+            context.repository,
+            since_ms=context.clock() - since_s * 1000,
+            devices=devices,
+            model=model,
+        )
+
+    return list(await context.look(look))
 
 
 @router.get("/audit")
