@@ -26,9 +26,10 @@ from littoral_serve.http.server import Limits, Server
 from littoral_serve.protocols.clients import Clients
 from littoral_serve.protocols.frames import Frames
 from littoral_serve.protocols.framing import Framed
-from littoral_serve.running import live
+from littoral_serve.running import loading
 from littoral_serve.running.lane import Bounds
 from littoral_serve.running.live import How, Live, Models
+from littoral_serve.running.memory import Residents
 from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
 
@@ -49,7 +50,7 @@ class Options:
     data: Path | None = None
     http: str | None = None
     settings: Path | None = None
-    models: tuple[str, ...] = ()  # NAME=FILE
+    models: tuple[str, ...] = ()  # NAME=PATH
     json: bool = False
 
 
@@ -64,7 +65,7 @@ def main(options: Options) -> int:
     """
     if options.data is None and not options.models:
         if not DATA.is_dir():
-            raise MisuseError("expected --data DIR, or --model NAME=FILE, found neither")
+            raise MisuseError("expected --data DIR, or --model NAME=PATH, found neither")
         options = replace(options, data=DATA)
     journal_log.set_up("littoral-serve", form="%(levelname)s: %(message)s")
     app = App(options, _settings(options))
@@ -102,9 +103,12 @@ class App:
         where, number = self._tcp[0].getsockname()[:2]
         self._http = addresses.join(where, number)
         self._hosts = Hosts(frozenset({host, where, *chosen.hosts}))
-        self._models = Models(keep_previous_free_bytes=chosen.keep_previous_free_bytes)
+        residents = Residents(budget_bytes=chosen.memory_bytes, pinned=chosen.pinned)
+        self._models = Models(
+            keep_previous_free_bytes=chosen.keep_previous_free_bytes, residents=residents
+        )
         bounds = Bounds(requests=chosen.queue_requests, bytes=chosen.queue_bytes)
-        self._how = How(threads=chosen.threads, bounds=bounds)
+        self._how = How(threads=chosen.threads, bounds=bounds, residents=residents)
         self._timings = Timings(backlog_bytes=chosen.timings_backlog_bytes)
         self._orders: Callable[[Request], Awaitable[Response]] | None = None
 
@@ -141,12 +145,14 @@ class App:
             chore.cancel()
 
     def _load(self) -> None:
-        """Load the named files, and what the journals call good."""
+        """Load what the command line names, and what the journals call good."""
         for text in self._options.models:
-            name, equals, file = text.partition("=")
+            from littoral_serve.running import named
+
+            name, equals, path = text.partition("=")
             if not equals:
-                raise MisuseError(f"--model: expected NAME=FILE, found {text!r}")
-            self._switch(live.load_file(name, Path(file), how=self._how))
+                raise MisuseError(f"--model: expected NAME=PATH, found {text!r}")
+            self._switch(named.load(name, Path(path), how=self._how))
         if self._options.data is not None:
             self._load_good(Tree(self._options.data))
 
@@ -160,7 +166,7 @@ class App:
                     raise MisuseError("a file was named for it")
                 if good is not None:
                     which = {"manifest": good.manifest, "variant": good.variant}
-                    self._switch(live.load(tree, model=path.stem, **which, how=self._how))
+                    self._switch(loading.load(tree, model=path.stem, **which, how=self._how))
             except LittoralError as e:
                 log.error(  # noqa: TRY400 (no traceback: it says it all)
                     "%s is not served: %s [%s]",

@@ -19,7 +19,11 @@ from littoral_serve import app
 )
 @click.option("--http", metavar="HOST:PORT", help="Where clients are answered; port 0: any free.")
 @click.option(
-    "--model", "models", multiple=True, metavar="NAME=FILE", help="Serve a .tflite file as it is."
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Serve a .tflite or .onnx file, or a bundle's folder, as it is.",
 )
 @click.option(
     "--settings",

@@ -34,7 +34,7 @@ from littoral.wire.control import (
 )
 from littoral_serve import runtimes
 from littoral_serve.http.messages import Request, Response
-from littoral_serve.running import live, release
+from littoral_serve.running import loading, release
 from littoral_serve.running.live import How, Live, Models
 from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
@@ -91,7 +91,7 @@ class Control:
             return _failure(HTTPStatus.CONFLICT, e.code, str(e))
 
     def _load(self, model: str, *, manifest: str, variant: str) -> Live:
-        return live.load(
+        return loading.load(
             self._tree,
             model=model,
             manifest=manifest,

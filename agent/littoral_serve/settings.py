@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from littoral import addresses
 from littoral.tree import DATA
@@ -16,7 +16,9 @@ ETC: Final = Path("/etc/littoral/serve.toml")  # of the device in DATA
 class Settings:
     http: str = "127.0.0.1:8501"  # where clients are answered; port 0: any free one
     hosts: tuple[str, ...] = ()  # names beside the loopback's by which clients may call it
-    threads: int = 1  # of the runtime: a second one on a busy board makes p99 up to ten times worse
+    threads: int | Literal["auto"] = "auto"  # a model runs in; auto: measured when it is loaded
+    memory_bytes: int = 0  # of all models together, about; what was asked least goes. 0: any amount
+    pinned: tuple[str, ...] = ()  # models that are not unloaded for it
     max_body_bytes: int = 16 * MiB
     max_connections: int = 128
     receive_timeout_s: float = 30.0  # for one whole request, and for a client that does not read
@@ -38,7 +40,11 @@ class Settings:
         for name in ("receive_timeout_s", "keep_alive_s", "deadline_s", "window_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name!r} should be more than 0")
-        for name in ("threads", "max_body_bytes", "max_connections", "queue_requests"):
+        if self.threads != "auto" and self.threads < 1:
+            raise ValueError("'threads' should be at least 1, or auto")
+        if self.memory_bytes < 0:
+            raise ValueError("'memory_bytes' should be at least 0")
+        for name in ("max_body_bytes", "max_connections", "queue_requests"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name!r} should be at least 1")
 

@@ -2,8 +2,8 @@
 
 What crosses a border is read here, once: an unknown field, a missing one, one of the
 wrong kind and a key that stands twice are refused with the place where they stand.
-Known kinds: str, int, float, bool, Path, enums, Literal, ``X | None``, tuple[X, ...],
-dict[str, X] and other dataclasses. A record that has rules of its own states them in
+Known kinds: str, int, float, bool, Path, enums, Literal, ``X | None``, ``int | Literal``,
+tuple[X, ...], dict[str, X] and other dataclasses. A record that has rules of its own states them in
 ``__post_init__`` by raising ValueError; the place is added here.
 """
 
@@ -129,6 +129,8 @@ def _cast(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401, PLR0911
         kinds = [k for k in get_args(kind) if k is not type(None)]
         if value is None and len(kinds) < len(get_args(kind)):
             return None
+        if isinstance(value, str):  # a word that stands for a number
+            kinds.sort(key=lambda k: get_origin(k) is not Literal)
         return _cast(kinds[0], value, where)
     if origin is Literal:
         if value not in get_args(kind):

@@ -159,3 +159,15 @@ def test_json_is_utf_8(encoding: str) -> None:
         records.parse_json('{"a": "\\ud800"}'.encode(encoding), limit=1000)
     with pytest.raises(RecordError, match="expected JSON"):
         records.parse_json('{"a": 1}'.encode(encoding), limit=1000)
+
+
+def test_a_word_may_stand_where_a_number_is_expected() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Knob:
+        turns: int | Literal["auto"] = "auto"
+
+    for value in ("auto", 3):
+        assert records.fill(Knob, {"turns": value}).turns == value
+    for wrong, words in (("fast", "should be one of auto"), (2.5, "should be int")):
+        with pytest.raises(RecordError, match=words):
+            records.fill(Knob, {"turns": wrong})

@@ -143,7 +143,7 @@ def test_a_port_in_use_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("words", "status", "line"),
     [
-        (["--model", "tiny"], 2, "error: --model: expected NAME=FILE, found 'tiny' [usage]"),
+        (["--model", "tiny"], 2, "error: --model: expected NAME=PATH, found 'tiny' [usage]"),
         (["--model", "A=x"], 2, "error: model: expected 1 to 64 of a-z, 0-9 and '-', found 'A'"),
         (["--model", "a=/none"], 1, "error: /none: No such file or directory [storage]"),
         (["--model", f"a={__file__}"], 1, "error: LiteRT refuses this model"),
@@ -167,7 +167,7 @@ def test_with_nothing_to_serve_it_says_what_there_could_be(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(settings, "DATA", tmp_path / "none")
-    with pytest.raises(MisuseError, match="expected --data DIR, or --model NAME=FILE"):
+    with pytest.raises(MisuseError, match="expected --data DIR, or --model NAME=PATH"):
         app.main(app.Options())
 
 
@@ -373,7 +373,7 @@ def test_the_machines_own_device_has_its_settings_in_etc(
     (tmp_path / "serve.toml").write_text("threads = 2\n")
     (tmp_path / "data").mkdir()
     assert app._settings(app.Options(data=tmp_path / "data")).threads == 2
-    assert app._settings(app.Options(data=tmp_path / "other")).threads == 1
+    assert app._settings(app.Options(data=tmp_path / "other")).threads == "auto"
     (tmp_path / "data/serve.toml").write_text("threads = 3\n")
     assert app._settings(app.Options(data=tmp_path / "data")).threads == 3
 

@@ -26,7 +26,7 @@ from littoral.wire.control import Activated, Runtime, Serving, Timings, Tried
 from littoral.wire.sketch import Sketch
 from littoral_serve import control
 from littoral_serve.http.messages import Request
-from littoral_serve.running import live
+from littoral_serve.running import live, loading
 from littoral_serve.running.timings import Timings as MeterTimings
 from littoral_serve.settings import Settings
 from simulators.served import (
@@ -437,7 +437,7 @@ def test_a_load_that_never_ends_ends_serve_which_starts_with_what_is_proven(
         released.set()
         raise SystemExit
 
-    monkeypatch.setattr(live, "load", lambda *_, **__: released.wait(60))
+    monkeypatch.setattr(loading, "load", lambda *_, **__: released.wait(60))
     monkeypatch.setattr(control, "_LOAD_S", 0.05)
     monkeypatch.setattr(os, "_exit", end)
     asked = control.Control(

@@ -32,7 +32,7 @@ def open_manifest(tree: Tree, sha256: str) -> int:
         check_sha256("manifest", sha256)
     except ValueError as e:
         raise MalformedError(str(e)) from e
-    return _open(tree.manifest(sha256))
+    return open_path(tree.manifest(sha256))
 
 
 def manifest_in(fd: int, sha256: str, *, model: str | None = None) -> Manifest:
@@ -59,7 +59,7 @@ def read_file(tree: Tree, manifest: Manifest, name: str) -> bytes:
 
 def open_file(tree: Tree, manifest: Manifest, name: str) -> int:
     """Return a descriptor of the release's file ``name``. Raises StorageError."""
-    return _open(tree.blob(manifest.files[name].sha256))
+    return open_path(tree.blob(manifest.files[name].sha256))
 
 
 def file_in(fd: int, manifest: Manifest, name: str) -> bytes:
@@ -69,7 +69,8 @@ def file_in(fd: int, manifest: Manifest, name: str) -> bytes:
     return _read(fd, what, sha256=file.sha256, limit=file.size)
 
 
-def _open(path: Path) -> int:
+def open_path(path: Path) -> int:
+    """Return a descriptor of ``path``, a regular file and no link. Raises StorageError."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as e:

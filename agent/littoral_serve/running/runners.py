@@ -24,7 +24,10 @@ SLOW_NS: Final = 2_000_000  # from here on a hand-over and back is under a twent
 class Runner(Protocol):
     """Runs one batch at a time; a lane sees to that."""
 
-    at_once: bool  # run() ends with the answer: nothing else can happen meanwhile
+    @property
+    def at_once(self) -> bool:
+        """Whether run() ends with the answer: nothing else can happen meanwhile."""
+        ...
 
     def run(self, inputs: Outputs, done: Done) -> None:
         """Run stored ``inputs``; call ``done`` on the loop, once."""

@@ -91,9 +91,9 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
 
     """
     from littoral.model import selftest
-    from littoral.model.backends import backend_for, open_session
-    from littoral_serve.running import release
-    from littoral_serve.running.live import match_specs, warm
+    from littoral.model.backends import open_variant
+    from littoral_serve.running import release, threads
+    from littoral_serve.running.loading import match_specs
     from littoral_serve.trials import golden
 
     told, model, *vectors = files
@@ -103,13 +103,12 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
     inputs, wanted = golden.read(
         manifest, variant, lambda name: release.file_in(next(left), manifest, name)
     )
-    backend = backend_for(variant)
     data = release.file_in(model, manifest, variant.files[0])
     before = selftest.resident_bytes()
     try:
-        session = open_session(backend, data)
+        session = open_variant(manifest, variant, data)
         match_specs(session, manifest.inputs, manifest.outputs)
-        warm(session, manifest.inputs)  # as serve will
+        threads.warm(session, manifest.inputs)  # as serve will
         figures = selftest.measure(session, inputs, wanted, before_bytes=before)
     except BackendMissingError:
         raise

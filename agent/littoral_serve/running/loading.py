@@ -1,0 +1,145 @@
+"""From files to a release that can answer: verified, opened, warmed, with a queue of its own.
+
+Takes its time, and is done in a thread while others are served. What is unloaded for want of
+memory comes back by the same way, and its files are verified again.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from littoral import journal_log, machine
+from littoral.bundle.manifest import Manifest, Tensor, Variant
+from littoral.errors import BackendError
+from littoral.model.backends import Session, backend_for, open_variant
+from littoral.model.selftest import resident_bytes
+from littoral.tree import Tree
+from littoral_serve.running import release, threads
+from littoral_serve.running.lane import Lane
+from littoral_serve.running.live import How, Live, Told
+from littoral_serve.running.memory import Sleeper
+from littoral_serve.running.runners import Runner, runner
+from littoral_serve.running.signatures import batch_size
+
+_ON_CORES: Final = ("litert", "onnx")  # backends whose threads are the processor's
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a model comes from; ``open`` reads it, and opens it with so many threads."""
+
+    open: Callable[[int], Session]
+    backend: str
+    bytes: int
+    inputs: tuple[Tensor, ...] | None = None  # None: as the model says
+    budget_us: float | None = None  # what 95 of 100 runs may take
+
+
+def load(tree: Tree, *, model: str, manifest: str, variant: str, how: How) -> Live:
+    """Return a release from ``tree``, verified, loaded and warmed.
+
+    Raises:
+        HashError: A file holds other bytes than were signed.
+        MalformedError: The manifest is another model's, or has no such variant.
+        StorageError: A file is not there.
+        BackendError: The runtime refuses the model, or it is not as the manifest says.
+
+    """
+    found = release.read_manifest(tree, manifest, model=model)
+    chosen = found.variant(variant)
+    source = source_of(found, chosen, lambda name: release.read_file(tree, found, name))
+    told = told_of(found, chosen, model=model, manifest=manifest)
+    return bring(source, how, lambda _: told)
+
+
+def source_of(manifest: Manifest, variant: Variant, read: Callable[[str], bytes]) -> Source:
+    """Return where ``variant`` comes from; ``read`` returns a file of the release, verified."""
+
+    def open_(count: int) -> Session:
+        session = open_variant(manifest, variant, read(variant.files[0]), threads=count)
+        match_specs(session, manifest.inputs, manifest.outputs)
+        return session
+
+    return Source(
+        open=open_,
+        backend=backend_for(variant),
+        bytes=manifest.files[variant.files[0]].size,
+        inputs=manifest.inputs,
+        budget_us=manifest.selftest.p95_cpu_us.get(machine.cpu() or ""),
+    )
+
+
+def told_of(found: Manifest, variant: Variant, *, model: str, manifest: str) -> Told:
+    """Return what ``found``, of the digest ``manifest``, says of ``variant``."""
+    return Told(
+        model=model,
+        release=found.release,
+        label=found.label,
+        manifest=manifest,
+        variant=variant.id,
+        inputs=found.inputs,
+        outputs=found.outputs,
+    )
+
+
+def bring(source: Source, how: How, told_by: Callable[[Session], Told]) -> Live:
+    """Return ``source`` open and warm; ``told_by`` says what its session is."""
+    asked = how.threads if source.backend in _ON_CORES else 1
+    first, taken = _opened(source, asked)
+    told = told_by(first.session)
+    if first.threads > 1:
+        about = journal_log.about(told.model, release=told.release)
+        log.info("%s runs in %d threads", told.model, first.threads, extra=about)
+    one: Runner = runner(first.session, fastest_ns=first.fastest_ns)
+    if how.residents.bounded:
+
+        def again() -> tuple[Runner, int]:
+            found, bytes_ = _opened(source, first.threads)
+            return runner(found.session, fastest_ns=found.fastest_ns), bytes_
+
+        one = Sleeper(one, model=told.model, taken=taken, load=again, residents=how.residents)
+    size = batch_size(told.inputs, told.outputs)
+    return Live(told, Lane(one, model=told.model, size=size, bounds=how.bounds))
+
+
+def _opened(source: Source, asked: threads.Threads) -> tuple[threads.Opened, int]:
+    """Return it warm, and about how many bytes it took."""
+    before = resident_bytes() or 0
+    found = threads.opened(source.open, source.inputs, threads=asked, budget_us=source.budget_us)
+    return found, max(source.bytes, (resident_bytes() or 0) - before)
+
+
+def match_specs(session: Session, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+    """Do nothing if the model in ``session`` is what its manifest says; names are the manifest's.
+
+    Raises:
+        BackendError: It is another.
+
+    """
+    for what, found, told in (
+        ("input", session.inputs, inputs),
+        ("output", session.outputs, outputs),
+    ):
+        if len(found) != len(told):
+            raise BackendError(
+                f"the manifest names {len(told)} {what}s, the model has {len(found)}"
+            )
+        for ours, theirs in zip(found, told, strict=True):
+            if not _same(ours, theirs):
+                raise BackendError(
+                    f"{what} {theirs.name!r}: the manifest says {_words(theirs)}, "
+                    f"the model has {_words(ours)}"
+                )
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    plain = (a.shape, a.dtype, a.zero_point) == (b.shape, b.dtype, b.zero_point)
+    return plain and math.isclose(a.scale, b.scale, rel_tol=1e-6)
+
+
+def _words(spec: Tensor) -> str:
+    return f"{spec.dtype} {list(spec.shape)}, scale {spec.scale:g}, zero point {spec.zero_point}"

@@ -1,0 +1,115 @@
+"""What the command line names to be served: a model's file, or a bundle's folder."""
+
+import hashlib
+import logging
+from pathlib import Path
+
+from littoral import machine
+from littoral.bundle.manifest import MAX_BYTES, NAME, Manifest, Variant, check_id
+from littoral.errors import (
+    BackendError,
+    BackendMissingError,
+    MalformedError,
+    MisuseError,
+    NotDelegatedError,
+    StorageError,
+)
+from littoral.model.backends import Session, open_session
+from littoral_serve.running import release
+from littoral_serve.running.live import How, Live, Told
+from littoral_serve.running.loading import Source, bring, source_of, told_of
+
+log = logging.getLogger(__name__)
+
+
+def load(model: str, path: Path, *, how: How) -> Live:
+    """Return what ``path`` holds as ``model``: a .tflite or .onnx file, or a bundle's folder.
+
+    Raises:
+        MisuseError: ``model`` is no name.
+        StorageError: It cannot be read.
+        HashError, MalformedError: A bundle is not as its manifest says, or not for this machine.
+        BackendError: The runtime refuses it.
+
+    """
+    try:
+        check_id("model", model)
+    except ValueError as e:
+        raise MisuseError(str(e)) from e
+    return _bundle(model, path, how) if path.is_dir() else _file(model, path, how)
+
+
+def _bundle(model: str, folder: Path, how: How) -> Live:
+    """Return the first variant in the publisher's order that this machine can run."""
+    data = _read(folder / NAME, most=MAX_BYTES)
+    manifest, digest = Manifest.from_json(data), hashlib.sha256(data).hexdigest()
+    refused: list[BackendError] = []
+    for variant in _for_this_machine(manifest):
+        told = told_of(manifest, variant, model=model, manifest=digest)
+        try:
+            source = source_of(manifest, variant, lambda name: _beside(folder, manifest, name))
+            live = bring(source, how, lambda _, told=told: told)  # type: ignore[misc]
+        except (BackendMissingError, NotDelegatedError) as e:
+            log.info("%s: not its variant %s: %s", model, variant.id, e)
+            refused.append(e)
+        else:
+            return live
+    if refused:
+        raise refused[-1]
+    raise MalformedError(f"{folder}: no variant of it is for {machine.cpu()}")
+
+
+def _beside(folder: Path, manifest: Manifest, name: str) -> bytes:
+    return release.file_in(release.open_path(folder / name), manifest, name)
+
+
+def _beside(folder: Path, manifest: Manifest, name: str) -> bytes:
+    return release.file_in(release.open_path(folder / name), manifest, name)
+
+
+def _for_this_machine(manifest: Manifest) -> list[Variant]:
+    here = machine.cpu()
+    return [
+        one
+        for one in manifest.variants
+        if any(not name.startswith("cpu-") or name == here for name in one.requires.hardware)
+    ]
+
+
+def _file(model: str, path: Path, how: How) -> Live:
+    first = _read(path)
+    digest, backend = hashlib.sha256(first).hexdigest(), _backend(path)
+
+    def open_(count: int) -> Session:
+        data = _read(path)
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise StorageError(f"{path}: it is another file than when it was loaded")
+        return open_session(backend, data, threads=count)
+
+    def told(session: Session) -> Told:
+        return Told(
+            model=model,
+            release=1,
+            label="1",
+            manifest=digest,
+            variant="local",
+            inputs=session.inputs,
+            outputs=session.outputs,
+        )
+
+    return bring(Source(open=open_, backend=backend, bytes=len(first)), how, told)
+
+
+def _backend(path: Path) -> str:
+    return "onnx" if path.suffix == ".onnx" else "litert"
+
+
+def _read(path: Path, *, most: int | None = None) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read() if most is None else file.read(most + 1)
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror or e}") from e
+    if most is not None and len(data) > most:
+        raise MalformedError(f"{path}: expected at most {most} bytes, found more")
+    return data
