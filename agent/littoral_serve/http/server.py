@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Protocol
 
+from littoral_serve.http import coding
 from littoral_serve.http.connection import Connection
 from littoral_serve.http.messages import Later, Request, Response, plain
 
@@ -61,6 +62,10 @@ class Server:
 
     def answer(self, request: Request) -> Answer:
         try:
+            if b"content-encoding" in request.headers:
+                refusal = coding.unpack(request, most_bytes=self.limits.max_body_bytes)
+                if refusal is not None:
+                    return refusal
             return self.handler(request)
         except Exception:
             log.exception("%s %r failed", request.method, request.target[:200])

@@ -1,19 +1,25 @@
 """What clients may ask, by path. Nothing here loads or unloads: that is for the agent alone."""
 
 from http import HTTPStatus
+from typing import Final
 
 from littoral_serve.http.hosts import Hosts
-from littoral_serve.http.messages import Request, plain
+from littoral_serve.http.messages import Request, Response, plain
 from littoral_serve.http.server import Answer
+from littoral_serve.protocols.oip import OpenInference
 from littoral_serve.protocols.tfs import TensorFlowServing, failure
 from littoral_serve.running.live import Models
+
+_METRICS: Final = (b"/metrics", b"/monitoring/prometheus/metrics")
 
 
 class Clients:
     """Answers clients; those of a Unix socket, which no web page can reach, without ``hosts``."""
 
     def __init__(self, models: Models, *, hosts: Hosts | None, deadline_s: float) -> None:
+        self._models = models
         self._tensorflow = TensorFlowServing(models, deadline_s=deadline_s)
+        self._inference = OpenInference(models, deadline_s=deadline_s)
         self._hosts = hosts
 
     def handle(self, request: Request) -> Answer:
@@ -23,5 +29,16 @@ class Clients:
         match request.target[:4].lower():
             case b"/v1/":
                 return self._tensorflow.handle(request)
+            case b"/v2/" | b"/v2" | b"/v2?":
+                return self._inference.handle(request)
+            case _ if request.target.partition(b"?")[0] in _METRICS:
+                return self._metrics(request)
             case _:
                 return plain(HTTPStatus.NOT_FOUND)
+
+    def _metrics(self, request: Request) -> Response:
+        from littoral_serve.protocols import metrics  # not every device is looked at
+
+        if request.method not in ("GET", "HEAD"):
+            return plain(HTTPStatus.METHOD_NOT_ALLOWED)
+        return Response(HTTPStatus.OK, metrics.text(self._models), metrics.KIND)

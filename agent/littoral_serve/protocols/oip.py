@@ -1,0 +1,182 @@
+"""The Open Inference Protocol over HTTP, with Triton's extensions: docs/protocols.md.
+
+A version is a release. Paths, bodies, status codes and messages are those of Triton, so that
+its clients work unchanged. Nothing is loaded or unloaded here: that is for the agent alone.
+"""
+
+import re
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import unquote
+
+import orjson
+
+from littoral.errors import BackendError
+from littoral_serve.http.messages import Later, Request, Response
+from littoral_serve.protocols import oip_about, oip_reply, oip_request, servables
+from littoral_serve.protocols.oip_plan import Face
+from littoral_serve.protocols.oip_request import Call
+from littoral_serve.protocols.servables import Spec
+from littoral_serve.running.inference import Inference
+from littoral_serve.running.live import Live, Models
+from littoral_serve.running.refusals import (
+    InvalidArgumentError,
+    LateError,
+    OverloadedError,
+    RefusalError,
+    UnknownServableError,
+)
+
+_OF_MODEL: Final = re.compile(
+    r"/v2/models/([^/]+)(?:/versions/([0-9]+))?(?:/(infer|ready|config|stats))?"
+)
+_ORDER: Final = re.compile(r"/v2/repository(?:/[^/]+)?/models/[^/]+/(?:load|unload)")
+_INDEX: Final = re.compile(r"/v2/repository(?:/[^/]+)?/index")
+_LENGTH: Final = b"inference-header-content-length"
+_STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
+    InvalidArgumentError: HTTPStatus.BAD_REQUEST,
+    UnknownServableError: HTTPStatus.NOT_FOUND,
+    OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
+    LateError: HTTPStatus.GATEWAY_TIMEOUT,
+}
+_MOST_KNOWN: Final = 512  # paths
+
+
+class OpenInference:
+    """Answers requests under ``/v2``."""
+
+    def __init__(self, models: Models, *, deadline_s: float) -> None:
+        self._models = models
+        self._deadline_ns = int(deadline_s * 1e9)
+        self._infers: dict[bytes, Spec] = {}  # by paths that were read before
+        self._faces: weakref.WeakKeyDictionary[Live, Face] = weakref.WeakKeyDictionary()
+        self._pages: Mapping[str, Callable[[], Any]] = {
+            "/v2": oip_about.server,
+            "/v2/health/live": lambda: {"live": True},
+            "/v2/health/ready": lambda: {"live": True, "ready": True},
+            "/v2/models": lambda: {"models": [live.model for live in models]},
+            "/v2/models/stats": lambda: oip_about.statistics(models),
+        }
+
+    def handle(self, request: Request) -> Response | Later:
+        try:
+            spec = self._infers.get(request.target)
+            if spec is not None and request.method == "POST":
+                return self._infer(request, spec)
+            return self._route(request)
+        except RefusalError as e:
+            return refusal(e)
+
+    def _route(self, request: Request) -> Response | Later:
+        path = request.target.decode("latin-1").partition("?")[0].rstrip("/")
+        if path in self._pages:
+            return _told(request, self._pages[path])
+        if found := _OF_MODEL.fullmatch(path):
+            spec = Spec(unquote(found[1]), _version(found[2]))
+            if found[3] == "infer":
+                return self._first(request, spec)
+            return _told(request, partial(self._tell, spec, found[3]))
+        if _INDEX.fullmatch(path):
+            index = partial(oip_about.index, self._models)
+            return _told(request, index, method="POST")
+        if _ORDER.fullmatch(path):
+            return failure(HTTPStatus.FORBIDDEN, "models are loaded and unloaded by the agent only")
+        return failure(HTTPStatus.NOT_FOUND, f"nothing is known of {path[:200]}")
+
+    def _first(self, request: Request, spec: Spec) -> Response | Later:
+        """Infer, and know this path from now on."""
+        if request.method != "POST":
+            return _wrong_method("POST")
+        if len(self._infers) < _MOST_KNOWN:
+            self._infers[request.target] = spec
+        return self._infer(request, spec)
+
+    def _tell(self, spec: Spec, what: str | None) -> dict[str, Any]:
+        live = self._find(spec)
+        match what:
+            case "ready":
+                return {"name": live.model, "ready": True}
+            case "config":
+                return oip_about.configuration(live)
+            case "stats":
+                return oip_about.statistics([live])
+            case _:
+                return oip_about.model(live)
+
+    def _find(self, spec: Spec) -> Live:
+        live = self._models.get(spec.model)
+        if live is not None and spec.version in (None, live.release):
+            return live
+        version = "" if spec.version is None else f" version {spec.version}"
+        raise UnknownServableError(
+            f"Request for unknown model: '{spec.model}'{version} is not found"
+        )
+
+    def _infer(self, request: Request, spec: Spec) -> Later:
+        live = self._find(spec)
+        start = time.perf_counter_ns()
+        face = self._faces.get(live) or self._face(live)
+        call = oip_request.read(face, request.body, request.headers.get(_LENGTH))
+        later = Later()
+        one = Inference(
+            live,
+            call.plan.signature,
+            call.arrays,
+            then=partial(_answer, later, face, call),
+            arrived_ns=request.arrived_ns,
+            start_ns=start,
+            deadline_ns=request.arrived_ns + (call.plan.timeout_ns or self._deadline_ns),
+        )
+        later.on_left = one.leave
+        live.lane.submit(one)
+        return later
+
+    def _face(self, live: Live) -> Face:
+        face = Face(live.model, live.release, live.signatures, live.batch)
+        self._faces[live] = face
+        return face
+
+
+def _answer(later: Later, face: Face, call: Call, one: Inference) -> None:
+    start = time.perf_counter_ns()
+    try:
+        response = oip_reply.write(face, call, one.outputs())
+    except (RefusalError, BackendError) as e:
+        later.give(refusal(e))
+        return
+    one.answered(postprocess_ns=time.perf_counter_ns() - start)
+    later.give(response)
+
+
+def refusal(error: RefusalError | BackendError) -> Response:
+    """Return ``error`` with the status that Triton gives it."""
+    status = _STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    response = failure(status, str(error))
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers = b"Retry-After: 1\r\n"
+    return response
+
+
+def failure(status: HTTPStatus, message: str) -> Response:
+    # It may quote half a character, which JSON can say and UTF-8 cannot.
+    return Response(status, orjson.dumps({"error": message.encode(errors="replace").decode()}))
+
+
+def _told(request: Request, page: Callable[[], Any], *, method: str = "GET") -> Response:
+    if request.method not in (method, "HEAD"):
+        return _wrong_method(method)
+    return Response(HTTPStatus.OK, orjson.dumps(page()))
+
+
+def _version(digits: str | None) -> int | None:
+    return None if digits is None else servables.version(digits)
+
+
+def _wrong_method(allowed: str) -> Response:
+    response = failure(HTTPStatus.METHOD_NOT_ALLOWED, f"the method here is {allowed}")
+    response.headers = b"Allow: %s\r\n" % allowed.encode()
+    return response

@@ -1,0 +1,234 @@
+"""What the head of an inference request asks: where its tensors are, and what is wanted back.
+
+Pure: a document in, a plan or the client's mistake out. The mistakes bear Triton's words where
+it has some.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any, Final
+
+import numpy as np
+
+from littoral_serve.protocols import oip_types
+from littoral_serve.running.refusals import InvalidArgumentError
+from littoral_serve.running.signatures import DEFAULT, Signature, View
+
+_SHOWN: Final = 32  # dimensions of a shape in an error
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One output that a client wants back."""
+
+    at: int  # in the signature's outputs
+    binary: bool
+    classes: int = 0  # the greatest so many as text, rather than all values
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the values of one input are: in the body, in a list that was cut, in the head."""
+
+    shape: tuple[int, ...]
+    start: int = 0  # in the body, behind the head
+    nbytes: int | None = None  # there; None: in JSON
+    cut: int | None = None
+    value: Any = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a head comes to."""
+
+    signature: Signature
+    places: tuple[Place, ...]
+    nbytes: int  # behind the head
+    wanted: tuple[Wanted, ...]
+    timeout_ns: int | None = None
+    id: str | None = None
+    whole: bool = field(init=False)  # all that is wanted is binary: all replies have one head
+    reply: bytes | None = field(default=None, init=False)  # that head, once there was one
+
+    def __post_init__(self) -> None:
+        self.whole = all(one.binary and not one.classes for one in self.wanted)
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One release as clients of this protocol see it. Holds no session."""
+
+    model: str
+    release: int
+    signatures: Mapping[str, Signature]
+    batch: int | None
+    labels: tuple[str, ...] = ()
+    plans: dict[tuple[bytes, int], Plan] = field(default_factory=dict)
+
+
+def size_error(view: View, model: str, want: int, got: object) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"input byte size mismatch for input '{view.name}' for model '{model}'. "
+        f"Expected {want}, got {str(got)[:64]}"
+    )
+
+
+def read(face: Face, document: Mapping[str, Any], *, cuts: int) -> Plan:
+    """Return what the head ``document`` comes to. Raises InvalidArgumentError."""
+    given = _inputs(face, document)
+    parameters = _object(document, "parameters")
+    name = parameters.get("signature_name")
+    if name is not None and not isinstance(name, str):
+        raise InvalidArgumentError("Unable to parse 'signature_name'")
+    views = face.signatures[DEFAULT].inputs
+    items = [given[view.name] for view in views]
+    datatypes = [_text(item, "datatype") for item in items]
+    signature = oip_types.choose(face.signatures, datatypes, model=face.model, name=name)
+    places: dict[str, Place] = {}
+    start = 0
+    for input_name, item in given.items():  # their bytes come in the order in which they are named
+        view = next(view for view in signature.inputs if view.name == input_name)
+        place = _place(face, item, view, cuts=cuts)
+        places[input_name] = replace(place, start=start)
+        start += place.nbytes or 0
+    return Plan(
+        signature,
+        tuple(places[view.name] for view in views),
+        start,
+        _wanted(face, document, signature, binary=_flag(parameters, "binary_data_output")),
+        _timeout_ns(parameters),
+        _text(document, "id") if "id" in document else None,
+    )
+
+
+def _inputs(face: Face, document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    known = {view.name for view in face.signatures[DEFAULT].inputs}
+    items = _objects(document, "inputs")
+    given = {_text(item, "name"): item for item in items}
+    for name in given:
+        if name not in known:
+            raise InvalidArgumentError(
+                f"unexpected inference input '{name}' for model '{face.model}'"
+            )
+    if len(items) != len(known) or given.keys() != known:
+        raise InvalidArgumentError(
+            f"expected {len(known)} inputs but got {len(items)} inputs for model '{face.model}'. "
+            f"Got input(s) {sorted(given)}, but missing required input(s) "
+            f"{sorted(known - {*given})}. Please provide all required input(s)."
+        )
+    return given
+
+
+def _place(face: Face, item: Mapping[str, Any], view: View, *, cuts: int) -> Place:
+    """Return where the values of an input are; ``start`` is not known yet."""
+    shape = _shape(face, item, view)
+    parameters = _object(item, "parameters")
+    found = [
+        f"'{key}'"
+        for key, where in (
+            ("data", item),
+            ("binary_data_size", parameters),
+            ("shared_memory_region", parameters),
+        )
+        if key in where
+    ]
+    if "'shared_memory_region'" in found:
+        raise InvalidArgumentError("shared memory is not offered over HTTP")
+    if len(found) != 1:
+        raise InvalidArgumentError(
+            "Input must set only one of the following fields: 'data', 'binary_data_size' in "
+            "'parameters', 'shared_memory_region' in 'parameters'. But "
+            + (f"set {' '.join(found)}" if found else "no field is set")
+        )
+    if "data" in item:
+        value = item["data"]
+        if type(value) is int and 0 <= value < cuts:
+            return Place(shape, cut=value)
+        if not isinstance(value, list):
+            raise InvalidArgumentError("Unable to parse 'data'")
+        return Place(shape, value=value)
+    size = parameters["binary_data_size"]
+    want = prod(shape) * np.dtype(view.dtype).itemsize
+    if size != want:
+        raise size_error(view, face.model, want, size)
+    return Place(shape, nbytes=want)
+
+
+def _shape(face: Face, item: Mapping[str, Any], view: View) -> tuple[int, ...]:
+    shape = item.get("shape")
+    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+        raise InvalidArgumentError("Unable to parse 'shape'")
+    known = oip_types.shape(view, face.batch)
+    fits = len(shape) == len(known) and all(
+        n == m or (m < 0 < n) for n, m in zip(shape, known, strict=True)
+    )
+    if not fits:
+        want, got = (",".join(map(str, one)) for one in (known, shape[:_SHOWN]))
+        raise InvalidArgumentError(
+            f"unexpected shape for input '{view.name}' for model '{face.model}'. "
+            f"Expected [{want}], got [{got}]"
+        )
+    return tuple(shape)
+
+
+def _wanted(
+    face: Face, document: Mapping[str, Any], signature: Signature, *, binary: bool
+) -> tuple[Wanted, ...]:
+    names = [view.name for view in signature.outputs]
+    if not document.get("outputs"):
+        return tuple(Wanted(at, binary=binary) for at in range(len(names)))
+    found: dict[str, Wanted] = {}
+    for item in _objects(document, "outputs"):
+        name, parameters = _text(item, "name"), _object(item, "parameters")
+        if name not in names or name in found:
+            raise InvalidArgumentError(
+                f"unexpected inference output '{name}' for model '{face.model}'"
+            )
+        if "shared_memory_region" in parameters:
+            raise InvalidArgumentError("shared memory is not offered over HTTP")
+        found[name] = Wanted(
+            names.index(name),
+            binary=_flag(parameters, "binary_data", default=binary),
+            classes=_number(parameters, "classification"),
+        )
+    return tuple(found.values())
+
+
+def _timeout_ns(parameters: Mapping[str, Any]) -> int | None:
+    return _number(parameters, "timeout") * 1000 or None  # it comes in microseconds; 0 is none
+
+
+def _objects(where: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    value = where.get(key)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise InvalidArgumentError(f"Unable to parse '{key}'")
+    return value
+
+
+def _object(where: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = where.get(key, {})
+    if not isinstance(value, dict):
+        raise InvalidArgumentError(f"Unable to parse '{key}'")
+    return value
+
+
+def _text(where: Mapping[str, Any], key: str) -> str:
+    value = where.get(key)
+    if not isinstance(value, str):
+        raise InvalidArgumentError(f"Unable to parse '{key}'")
+    return value
+
+
+def _flag(where: Mapping[str, Any], key: str, *, default: bool = False) -> bool:
+    value = where.get(key, default)
+    if not isinstance(value, bool):
+        raise InvalidArgumentError(f"Unable to parse '{key}'")
+    return value
+
+
+def _number(where: Mapping[str, Any], key: str) -> int:
+    value = where.get(key, 0)
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise InvalidArgumentError(f"Unable to parse '{key}'")
+    return value

@@ -1,0 +1,128 @@
+"""An inference request of the Open Inference Protocol, into arrays and what is wanted back.
+
+    [head as JSON][tensors in binary]     the header Inference-Header-Content-Length parts them
+    [head as JSON, with the tensors]      where there is no such header
+    [the one tensor in binary]            where that header is 0
+
+Clients send the same head again and again, with other tensors: what a head comes to is a plan,
+and plans are kept. The tensors are not copied. Errors bear Triton's words where it has some.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Final
+
+import numpy as np
+
+from littoral.model.backends import Array
+from littoral_serve.protocols import oip_data, oip_plan
+from littoral_serve.protocols.oip_plan import Face, Place, Plan, Wanted
+from littoral_serve.running.refusals import InvalidArgumentError
+from littoral_serve.running.signatures import DEFAULT, View
+
+# What differs from request to request where clients name theirs, and they do so first.
+_ID: Final = re.compile(rb'\{\s*"id"\s*:\s*"([ !#-\[\]-~]*)"\s*,\s*')
+_MOST_PLANS: Final = 64
+_MOST_HEAD_BYTES: Final = 4096  # of one that is kept
+
+
+@dataclass(slots=True)
+class Call:
+    """A request: batched arrays in the order of the signature's inputs."""
+
+    plan: Plan
+    arrays: list[Array]
+    id: str | None
+
+
+def read(face: Face, body: bytes, head_bytes: bytes | None) -> Call:
+    """Return what ``body`` asks; ``head_bytes``: the header that says how long its head is.
+
+    Raises:
+        InvalidArgumentError: It cannot be understood, or does not fit the model.
+
+    """
+    if head_bytes is None:
+        most = len(face.signatures[DEFAULT].inputs)
+        head, cuts = oip_data.cut(body, most=most)
+        start = len(body)
+    else:
+        start = _length(head_bytes, len(body))
+        if not start:
+            return _raw(face, body)
+        head, cuts = body[:start], []
+    name = None
+    if named := _ID.match(head):
+        name, head = named[1].decode(), b"{" + head[named.end() :]
+    plan = face.plans.get((head, len(cuts))) or _plan(face, head, cuts)
+    _check_rest(plan, len(body) - start, face.model)
+    arrays = [
+        _array(place, view, body, start, cuts)
+        for place, view in zip(plan.places, plan.signature.inputs, strict=True)
+    ]
+    return Call(plan, arrays, plan.id if name is None else name)
+
+
+def _length(text: bytes, most: int) -> int:
+    if not text.isdigit() or len(text) > len(str(most)) or int(text) > most:
+        raise InvalidArgumentError(
+            "inference header size should be in range (0, "
+            f"{most}), got: {text.decode('latin-1')[:64]}"
+        )
+    return int(text)
+
+
+def _raw(face: Face, body: bytes) -> Call:
+    """Read a body that is one tensor, in the view that is usual."""
+    signature = face.signatures[DEFAULT]
+    if len(signature.inputs) != 1:
+        raise InvalidArgumentError(
+            f"raw binary input: model '{face.model}' has {len(signature.inputs)} inputs, expected 1"
+        )
+    (view,) = signature.inputs
+    one = np.dtype(view.dtype).itemsize * prod(view.instance if face.batch else view.spec.shape)
+    count = len(body) // one
+    if len(body) != max(1, count) * one or (face.batch is None and count != 1):
+        raise oip_plan.size_error(view, face.model, one, len(body))
+    shape = (count, *view.instance) if face.batch else view.spec.shape
+    wanted = tuple(Wanted(at, binary=True) for at in range(len(signature.outputs)))
+    plan = Plan(signature, (Place(shape, nbytes=len(body)),), len(body), wanted)
+    return Call(plan, [_array(plan.places[0], view, body, 0, [])], None)
+
+
+def _array(place: Place, view: View, body: bytes, start: int, cuts: Sequence[bytes]) -> Array:
+    if place.nbytes is not None:
+        array = np.frombuffer(body, view.dtype, prod(place.shape), start + place.start)
+        if view.dtype == "bool":  # whose bytes may be anything
+            array = array.view(np.uint8) != 0
+        return array.reshape(place.shape)
+    if place.cut is not None:
+        return oip_data.from_text(cuts[place.cut], place.shape, view.dtype, name=view.name)
+    return oip_data.from_value(place.value, place.shape, view.dtype, name=view.name)
+
+
+def _check_rest(plan: Plan, nbytes: int, model: str) -> None:
+    if nbytes == plan.nbytes:
+        return
+    if nbytes > plan.nbytes:
+        raise InvalidArgumentError(f"unexpected additional input data for model '{model}'")
+    for place, view in zip(plan.places, plan.signature.inputs, strict=True):
+        missing = place.start + (place.nbytes or 0) - nbytes
+        if missing > 0:
+            raise InvalidArgumentError(
+                f"unexpected size for input '{view.name}', expecting {missing} additional bytes "
+                f"for model '{model}'"
+            )
+
+
+def _plan(face: Face, head: bytes, cuts: Sequence[bytes]) -> Plan:
+    document = oip_data.document(head)
+    plan = oip_plan.read(face, document, cuts=len(cuts))
+    varies = plan.id is not None or any(place.value is not None for place in plan.places)
+    if not varies and len(head) <= _MOST_HEAD_BYTES:
+        if len(face.plans) >= _MOST_PLANS:
+            face.plans.clear()
+        face.plans[head, len(cuts)] = plan
+    return plan
