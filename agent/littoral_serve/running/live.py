@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from littoral.bundle.baseline import Baseline
 from littoral.bundle.manifest import Tensor
+from littoral_serve.running.answers import counting
 from littoral_serve.running.lane import Bounds, Lane
 from littoral_serve.running.memory import Residents, Sleeper
 from littoral_serve.running.signatures import Signature, batch_size, signatures
@@ -37,6 +39,7 @@ class Told:
     variant: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    baseline: Baseline | None = None  # what drift is measured against
 
 
 class Live:
@@ -49,7 +52,8 @@ class Live:
         self.inputs, self.outputs = told.inputs, told.outputs
         self.signatures: Mapping[str, Signature] = signatures(told.inputs, told.outputs)
         self.batch = batch_size(told.inputs, told.outputs)
-        self.meter = Meter(told.model, release=told.release, variant=told.variant)
+        answers = None if told.baseline is None else counting(told.baseline, told.outputs)
+        self.meter = Meter(told.model, release=told.release, variant=told.variant, answers=answers)
         self.since_ms = int(time.time() * 1000)
 
     def again(self) -> "Live":

@@ -8,11 +8,13 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from littoral import journal_log, machine
+from littoral.bundle.baseline import Baseline
 from littoral.bundle.manifest import Manifest, Tensor, Variant
-from littoral.errors import BackendError
+from littoral.errors import BackendError, LittoralError
 from littoral.model.backends import Session, backend_for, open_variant
 from littoral.model.selftest import resident_bytes
 from littoral.tree import Tree
@@ -51,8 +53,9 @@ def load(tree: Tree, *, model: str, manifest: str, variant: str, how: How) -> Li
     """
     found = release.read_manifest(tree, manifest, model=model)
     chosen = found.variant(variant)
-    source = source_of(found, chosen, lambda name: release.read_file(tree, found, name))
-    told = told_of(found, chosen, model=model, manifest=manifest)
+    read = partial(release.read_file, tree, found)
+    source = source_of(found, chosen, read)
+    told = told_of(found, chosen, read, model=model, manifest=manifest)
     return bring(source, how, lambda _: told)
 
 
@@ -73,7 +76,9 @@ def source_of(manifest: Manifest, variant: Variant, read: Callable[[str], bytes]
     )
 
 
-def told_of(found: Manifest, variant: Variant, *, model: str, manifest: str) -> Told:
+def told_of(
+    found: Manifest, variant: Variant, read: Callable[[str], bytes], *, model: str, manifest: str
+) -> Told:
     """Return what ``found``, of the digest ``manifest``, says of ``variant``."""
     return Told(
         model=model,
@@ -83,7 +88,20 @@ def told_of(found: Manifest, variant: Variant, *, model: str, manifest: str) -> 
         variant=variant.id,
         inputs=found.inputs,
         outputs=found.outputs,
+        baseline=_baseline(found, read),
     )
+
+
+def _baseline(found: Manifest, read: Callable[[str], bytes]) -> Baseline | None:
+    """Return what drift is measured against; a release serves without it, too."""
+    if found.baseline is None:
+        return None
+    try:
+        return Baseline.from_json(read(found.baseline))
+    except LittoralError as e:
+        about = journal_log.about(found.model, release=found.release)
+        log.warning("%s: no drift is measured: %s", found.model, e, extra=about)
+        return None
 
 
 def bring(source: Source, how: How, told_by: Callable[[Session], Told]) -> Live:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from functools import partial
 from pathlib import Path
 
 from littoral import machine
@@ -43,11 +44,12 @@ def _bundle(model: str, folder: Path, how: How) -> Live:
     """Return the first variant in the publisher's order that this machine can run."""
     data = _read(folder / NAME, most=MAX_BYTES)
     manifest, digest = Manifest.from_json(data), hashlib.sha256(data).hexdigest()
+    read = partial(_beside, folder, manifest)
     refused: list[BackendError] = []
     for variant in _for_this_machine(manifest):
-        told = told_of(manifest, variant, model=model, manifest=digest)
+        told = told_of(manifest, variant, read, model=model, manifest=digest)
         try:
-            source = source_of(manifest, variant, lambda name: _beside(folder, manifest, name))
+            source = source_of(manifest, variant, read)
             live = bring(source, how, lambda _, told=told: told)  # type: ignore[misc]
         except (BackendMissingError, NotDelegatedError) as e:
             log.info("%s: not its variant %s: %s", model, variant.id, e)
@@ -57,10 +59,6 @@ def _bundle(model: str, folder: Path, how: How) -> Live:
     if refused:
         raise refused[-1]
     raise MalformedError(f"{folder}: no variant of it is for {machine.cpu()}")
-
-
-def _beside(folder: Path, manifest: Manifest, name: str) -> bytes:
-    return release.file_in(release.open_path(folder / name), manifest, name)
 
 
 def _beside(folder: Path, manifest: Manifest, name: str) -> bytes:
