@@ -1,5 +1,6 @@
 # make demo    the whole loop, told as a story     make demo ARGS="--once --json"
 # make test    the whole test-suite                make test ARGS="-k sketch -n 0"
+#              on a slow machine, more kills: PATIENCE=4 make test, THOROUGH=1 make test
 # make test-boot  real boots: amd64     make test-boot ARGS="--arch arm64"
 # make faults  what must not hurt a device  make faults ARGS="kills --runs 100"
 # make faults-network  bad networks: releases, reports and telemetry come through (root)
@@ -30,7 +31,7 @@ endef
 PYTHON ?= $(shell $(find_python))
 
 help:
-	@sed -n 's/^# //p' Makefile | head -10
+	@sed -n 's/^# //p' Makefile | head -11
 
 demo: .venv/.installed .venv/.mosquitto
 	@$(BIN)/python demo/story.py $(ARGS)

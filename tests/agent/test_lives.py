@@ -18,7 +18,7 @@ pytest.importorskip("fastapi")
 from littoral.tree import Tree
 from littoral_agent import certificate
 from littoral_agent.enroll import enroll
-from patience import patient
+from patience import patient, times
 from simulators.console import ConsoleProcess, needs_broker, until
 from simulators.fleet import SETTINGS, AgentProcess
 from simulators.repository import RepositorySimulator
@@ -184,7 +184,7 @@ def test_a_key_is_rotated_and_nothing_else_changes(coast: Coast) -> None:
 @needs_broker
 def test_a_kill_at_any_moment_of_a_rotation_loses_nobody(coast: Coast) -> None:
     chance = random.Random(7)
-    for _ in range(2):
+    for _ in range(times(1, thorough=2)):
         first = coast.short
         agent = coast.start()
         coast.until(lambda: coast.device["online"], "the device")
