@@ -48,6 +48,7 @@ _ELSEWHERE: Final = {  # commands that this machine may do without, by the extra
     "agent": "agent",
     "run": "agent",
     "serve": "serve",
+    "predict": "serve",
 }
 _BARE: Final = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click 8.1 has none
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
@@ -127,7 +128,7 @@ def _say_missing(command: str, error: ModuleNotFoundError) -> NoReturn:
     package = (error.name or "littoral").partition(".")[0]
     if point is None or package.startswith("littoral"):
         raise error
-    extra = _EXTRAS.get(point.module.partition(".")[0], "all")
+    extra = _ELSEWHERE.get(command) or _EXTRAS.get(point.module.partition(".")[0], "all")
     raise MissingExtraError(f"'littoral {command}'", extra=extra, missing=package) from error
 
 

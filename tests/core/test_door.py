@@ -188,7 +188,8 @@ def test_a_command_of_a_part_that_is_not_here_says_which_part_has_it() -> None:
     assert "it comes with littoral[console]" in door._hint("fleet")
     points = entry_points(group=door.GROUP)
     whose = {p.name: door._EXTRAS.get(p.module.partition(".")[0]) for p in points}
-    assert {name: extra for name, extra in whose.items() if extra} == door._ELSEWHERE
+    known = {name: extra for name, extra in whose.items() if extra}
+    assert known | {"predict": "serve"} == door._ELSEWHERE  # core's, over serve's packages
 
 
 @pytest.mark.parametrize(("args", "words"), [((), "Say hello."), (("harbour",), "Moor.")])

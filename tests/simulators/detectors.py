@@ -5,6 +5,8 @@ post-processing operator, or its inputs. ``postprocess`` is that operator alone,
 of what we make of offsets, anchors and scores.
 """
 
+import io
+from dataclasses import replace
 from typing import Any
 
 import flatbuffers
@@ -12,12 +14,49 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from littoral.bundle.preprocessing import Preprocessing
+from simulators.served import Device, Release
 
 SIDE = 64
 SQUARE = 24  # pixels: what the finder looks for
 LABELS = ("red", "blue")
 _GRID = (SIDE - SQUARE) // 8 + 1
 MOST = 10
+
+
+def picture(width: int = 640, height: int = 640, kind: str = "PNG") -> bytes:
+    """Return a file: a red square at (8, 16), a blue one at (32, 32); 64 are the longer side.
+
+    Where it is padded to a square, they are there.
+    """
+    image = Image.new("RGB", (width, height), (128, 128, 128))
+    unit = max(width, height) / SIDE
+    left, top = (width - SIDE * unit) / 2, (height - SIDE * unit) / 2
+    pen = ImageDraw.Draw(image)
+    for y, x, colour in ((8, 16, (255, 0, 0)), (32, 32, (0, 0, 255))):
+        at = (left + x * unit, top + y * unit)
+        pen.rectangle((*at, at[0] + SQUARE * unit - 1, at[1] + SQUARE * unit - 1), fill=colour)
+    out = io.BytesIO()
+    image.save(out, kind)
+    return out.getvalue()
+
+
+def release(device: Device, name: str = "squares") -> Release:
+    """Put the finder into ``device`` as a release that names its task, preprocessing, labels."""
+    one = device.add(name, data=finder(), golden_of=finder()).manifest
+    (source,) = one.inputs
+    wanted = Preprocessing(resize="pad", fill=128, range=(0.0, 1.0))
+    return device.put(
+        replace(
+            one,
+            task="detection",
+            inputs=(replace(source, preprocessing=wanted),),
+            files={**one.files, "labels.txt": device.blob("\n".join(LABELS).encode())},
+            labels="labels.txt",
+        )
+    )
 
 
 class Graph:

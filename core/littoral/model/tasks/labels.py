@@ -48,3 +48,6 @@ def read(data: bytes, *, numbered: bool = False) -> Labels:
     if len(by_number) == len(found) and max(by_number) < MAX_LABELS:
         return Labels(tuple(by_number.get(k, "") for k in range(max(by_number) + 1)))
     return Labels(tuple(lines))
+
+
+NONE: Final = Labels()

@@ -47,8 +47,10 @@ class Entered:
     place: Place
 
 
-def entry(inputs: tuple[Tensor, ...]) -> Entry:
+def entry(inputs: tuple[Tensor, ...], *, ends: tuple[float, float] | None = None) -> Entry:
     """Return how pictures enter a model with these ``inputs``.
+
+    ``ends``: what black and white become, where the manifest does not say it.
 
     Raises:
         MalformedError: They do not.
@@ -64,7 +66,7 @@ def entry(inputs: tuple[Tensor, ...]) -> Entry:
             f"this takes {list(spec.shape)}"
         )
     layout, height, width, depth = found
-    wanted = spec.preprocessing or Preprocessing(range=_range(spec))
+    wanted = spec.preprocessing or Preprocessing(range=ends or _range(spec))
     if wanted.depth not in {None, depth} or wanted.size not in {None, (height, width)}:
         raise MalformedError(
             f"input {spec.name}: the manifest's preprocessing is for another size or depth than "

@@ -1,0 +1,207 @@
+"""``littoral predict``: asks a model about a picture or numbers, in this process."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from littoral.bundle.manifest import Task
+from littoral.commands.kinds import Finite
+from littoral.commands.output import JSON, emit, table
+from littoral.errors import MalformedError, MisuseError, StorageError
+from littoral.tree import DATA, VARIABLE
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from littoral.model.opening import Opened
+    from littoral.model.tasks.answers import Answer
+    from littoral.model.tasks.reading import Reading
+
+_PATH = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of it: answers, what each run took, and the picture's size if it was one."""
+
+    answers: "list[Answer]"
+    took_ns: list[int]
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is asked for beside the answer: how much of it, and where it is drawn."""
+
+    top: int | None
+    threshold: float
+    draw: Path | None
+    ends: tuple[float, float] | None
+
+
+@click.command(
+    epilog="Example: littoral predict birds.tflite parrot.jpg --labels birds.txt --draw seen.png"
+)
+@click.argument("model", metavar="MODEL")
+@click.argument("source", metavar="INPUT", type=_PATH)
+@click.option("--draw", metavar="OUT.png", type=_PATH, help="Draw the answer into the picture.")
+@click.option("--top", type=click.IntRange(1, 1000), help="So many classes, or objects.  [5, 100]")
+@click.option(
+    "--threshold",
+    type=Finite(0, 1),
+    default=0.3,
+    show_default=True,
+    help="Objects and people with a lower score are left out.",
+)
+@click.option("--labels", type=_PATH, help="The names of the classes: text, one a line.")
+@click.option(
+    "--task", type=click.Choice(get_args(Task)), help="What kind of answer the model gives."
+)
+@click.option(
+    "--range",
+    "ends",
+    type=Finite(),
+    nargs=2,
+    metavar="LOW HIGH",
+    help="What black and white become, where no manifest says it.",
+)
+@click.option("--variant", metavar="ID", help="Of a bundle; else the first that runs here.")
+@click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar=VARIABLE,
+    default=DATA,
+    help="The device's folder, for MODELs that are installed.  [/var/lib/littoral]",
+)
+@JSON
+def predict(  # noqa: PLR0917 (click's)
+    model: str,
+    source: Path,
+    draw: Path | None,
+    top: int | None,
+    threshold: float,
+    labels: Path | None,
+    task: Task | None,
+    ends: tuple[float, float] | None,
+    variant: str | None,
+    threads: int,
+    data: Path,
+    *,
+    as_json: bool,
+) -> None:
+    """Ask MODEL about INPUT: a picture, or numbers as .npy, .npz or .json.
+
+    MODEL is a .tflite or .onnx file, a bundle's folder, or the name of a model that is installed
+    here. The answer is what its task says: classes, objects, a mask, joints, or numbers.
+    """
+    from littoral.model.opening import open_model
+
+    if ends is not None and ends[0] == ends[1]:
+        raise MisuseError("--range: expected two different numbers")
+    if not source.is_file():
+        raise MisuseError(f"no input {source}: there is no such file")
+    opened = open_model(model, data=data, variant=variant, threads=threads)
+    how = _reading(opened, task, labels)
+    wanted = Wanted(top=top, threshold=threshold, draw=draw, ends=ends)
+    made = _ask(opened, how, source, wanted)
+    document = _document(opened, made, task=how.task, source=source)
+    emit(document, as_json=as_json, text=_text(made.answers))
+
+
+def _reading(opened: "Opened", task: Task | None, file: Path | None) -> "Reading":
+    from littoral.model.tasks import labels, pictures, reading
+
+    known = opened.labels
+    if file is not None:
+        try:
+            known = labels.read(file.read_bytes(), numbered=True)
+        except OSError as e:
+            raise StorageError(f"{file}: {e.strerror or e}") from e
+    try:
+        side = pictures.entry(opened.inputs).side
+    except MalformedError:  # numbers go in, and no anchors are asked for
+        side = (1, 1)
+    chosen = task or opened.task or reading.told(opened.outputs, known, side)
+    how = reading.Reading(task=chosen, outputs=opened.outputs, labels=known, side=side)
+    reading.check(how)
+    return how
+
+
+def _ask(opened: "Opened", how: "Reading", source: Path, wanted: Wanted) -> Made:
+    from littoral.model import instances
+    from littoral.model.tasks import reading
+
+    if source.suffix not in instances.SUFFIXES:
+        return _ask_picture(opened, how, source, wanted)
+    if wanted.draw is not None:
+        raise MisuseError("--draw: there is no picture to draw into, INPUT is numbers")
+    made = Made([], [])
+    for one in instances.read(source, opened.inputs):
+        outputs, ns = _run(opened, one)
+        made.answers.append(reading.read(how, outputs, most=wanted.top, least=wanted.threshold))
+        made.took_ns.append(ns)
+    return made
+
+
+def _ask_picture(opened: "Opened", how: "Reading", source: Path, wanted: Wanted) -> Made:
+    from littoral.model import images
+    from littoral.model.tasks import drawing, pictures, reading
+
+    into = pictures.entry(opened.inputs, ends=wanted.ends)
+    try:
+        data = source.read_bytes()
+        entered = pictures.enter(data, into)
+    except OSError as e:
+        raise StorageError(f"{source}: {e.strerror or e}") from e
+    except MalformedError as e:
+        raise MalformedError(f"{source}: {e}") from e
+    outputs, ns = _run(opened, (entered.real,))
+    answer = reading.read(
+        how, outputs, place=entered.place, most=wanted.top, least=wanted.threshold
+    )
+    picture = images.decode(data)
+    if wanted.draw is not None:
+        _save(drawing.draw(picture, answer), wanted.draw)
+    return Made([answer], [ns], picture.size)
+
+
+def _run(opened: "Opened", instance: Any) -> Any:  # noqa: ANN401 (arrays: numpy comes later)
+    try:
+        return opened.run(instance)
+    except ValueError as e:
+        raise MalformedError(f"{opened.model}: {e}") from e
+
+
+def _save(picture: "Image", path: Path) -> None:
+    try:
+        picture.save(path)
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror or e}") from e
+    except (ValueError, KeyError) as e:
+        raise MisuseError(
+            f"--draw: expected a name that ends with .png or .jpg, found {path}"
+        ) from e
+
+
+def _document(opened: "Opened", made: Made, *, task: Task, source: Path) -> dict[str, Any]:
+    from littoral.model.tasks import showing
+
+    return {
+        "model": opened.model,
+        "release": opened.release,
+        "variant": opened.variant,
+        "task": task,
+        "input": str(source),
+        "picture": made.size and {"width": made.size[0], "height": made.size[1]},
+        "invoke_us": [round(ns / 1000, 1) for ns in made.took_ns],
+        "answers": [showing.document(answer) for answer in made.answers],
+    }
+
+
+def _text(answers: "list[Answer]") -> str:
+    from littoral.model.tasks import showing
+
+    return "\n\n".join(table(*showing.table(answer)) for answer in answers)

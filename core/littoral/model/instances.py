@@ -1,0 +1,91 @@
+"""Numbers that a person has in a file, one by one as a model takes them: .npy, .npz, JSON.
+
+Python objects are never loaded.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from littoral.bundle.manifest import Tensor
+from littoral.errors import MalformedError, StorageError
+from littoral.model.backends import Array
+
+SUFFIXES: Final = (".npy", ".npz", ".json")
+_MOST_BYTES: Final = 512 * 2**20
+
+Instances = list[tuple[Array, ...]]  # each of them in the order of the inputs
+
+
+def read(path: Path, inputs: Sequence[Tensor]) -> Instances:
+    """Return what ``path`` holds for a model of these ``inputs``: one instance, or several.
+
+    Raises:
+        StorageError: It cannot be read.
+        MalformedError: It holds something else.
+
+    """
+    try:
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise MalformedError(f"{path}: expected at most {_MOST_BYTES} bytes, found {size}")
+        found = _json(path) if path.suffix == ".json" else _arrays(path)
+        return _each(found, inputs)
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror or e}") from e
+    except (ValueError, TypeError, OverflowError, RecursionError, EOFError, KeyError) as e:
+        raise MalformedError(f"{path}: {e}") from e
+
+
+def _arrays(path: Path) -> Any:  # noqa: ANN401 (an array, or several by name)
+    loaded = np.load(path, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        return {name: loaded[name] for name in loaded.files}
+
+
+def _json(path: Path) -> Any:  # noqa: ANN401
+    document = json.loads(path.read_bytes())
+    if not isinstance(document, dict):
+        return document
+    rows = document.get("instances")
+    if isinstance(rows, list) and rows and all(isinstance(row, dict) for row in rows):
+        return {name: [row[name] for row in rows] for name in rows[0]}
+    return document.get("instances", document.get("inputs", document))
+
+
+def _each(found: Any, inputs: Sequence[Tensor]) -> Instances:  # noqa: ANN401
+    if not isinstance(found, Mapping):
+        if len(inputs) != 1:
+            raise ValueError(f"expected an array for each of {_names(inputs)}, found one")
+        found = {inputs[0].name: found}
+    elif len(inputs) == 1 and len(found) == 1:
+        found = {inputs[0].name: next(iter(found.values()))}
+    if found.keys() != {spec.name for spec in inputs}:
+        raise ValueError(f"expected {_names(inputs)}, found {', '.join(map(str, found))}")
+    columns = [_batched(found[spec.name], spec) for spec in inputs]
+    if len({len(column) for column in columns}) != 1:
+        raise ValueError("the inputs are of different numbers of instances")
+    return list(zip(*columns, strict=True))
+
+
+def _batched(value: Any, spec: Tensor) -> Array:  # noqa: ANN401
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{spec.name}: expected numbers, found {array.dtype}")
+    if not isinstance(value, np.ndarray) and array.dtype.kind in "iu" and spec.scale:
+        array = array.astype(np.float32)  # JSON knows no types: its numbers are real ones
+    wanted = spec.shape[1:]
+    if array.shape == wanted:
+        return array[None]
+    if array.shape[1:] == wanted and array.ndim and len(array):
+        return array
+    raise ValueError(f"{spec.name}: expected {list(wanted)} or several, found {list(array.shape)}")
+
+
+def _names(inputs: Sequence[Tensor]) -> str:
+    return ", ".join(spec.name for spec in inputs)

@@ -1,0 +1,183 @@
+"""A model as a person names it: a file, a bundle's folder, or the name of one installed here.
+
+It is opened in this process, for this person; serve has its own ways. A bundle's files are
+believed by the manifest's digests, an installed manifest by the journal's.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from littoral import machine
+from littoral.bundle.manifest import MAX_BYTES, NAME, Manifest, Task, Tensor, Variant, check_id
+from littoral.errors import (
+    BackendError,
+    BackendMissingError,
+    HashError,
+    MalformedError,
+    MisuseError,
+    NotDelegatedError,
+    NotFoundError,
+    StorageError,
+)
+from littoral.model import tensors
+from littoral.model.backends import Array, Session, open_session, open_variant
+from littoral.model.tasks import labels
+from littoral.model.tasks.labels import Labels
+from littoral.tree import Tree
+from littoral.wire import journal
+
+_MOST_BYTES: Final = 2**31  # of a bare model's file
+
+Read = Callable[[str], bytes]  # a file of a bundle, by its name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A model, and what is said of it; of a bare file that is nothing."""
+
+    session: Session
+    model: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    release: int | None = None
+    variant: str | None = None
+    task: Task | None = None
+    labels: Labels = labels.NONE
+
+    def run(self, instances: Sequence[Array]) -> tuple[list[Array], int]:
+        """Return the outputs for one instance of each input, as real numbers, and the ns it took.
+
+        An instance in an integer type that the model stores is taken as stored.
+
+        Raises:
+            ValueError: An instance is none of its input.
+            BackendError: The model fails.
+
+        """
+        stored = [_batch(one, spec) for one, spec in zip(instances, self.inputs, strict=True)]
+        start = time.perf_counter_ns()
+        made = self.session.run(*stored)
+        took = time.perf_counter_ns() - start
+        seen = (
+            tensors.dequantize(value, spec) if tensors.is_quantized(spec) else value
+            for value, spec in zip(made, self.outputs, strict=True)
+        )
+        return [value[0] if value.ndim else value for value in seen], took
+
+
+def open_model(name: str, *, data: Path, variant: str | None = None, threads: int = 1) -> Opened:
+    """Return the model that ``name`` is; ``data`` is the device's folder.
+
+    Raises:
+        NotFoundError: There is none.
+        MisuseError: ``variant`` is asked of a bare file.
+        StorageError, JournalError: It cannot be read.
+        HashError, MalformedError: It is not what its manifest says.
+        BackendError: It cannot be run here.
+
+    """
+    path = Path(name)
+    if name and path.is_dir():
+        manifest = Manifest.from_json(_read(path / NAME, most=MAX_BYTES))
+        return _first(manifest, _files(manifest, path.joinpath), variant, threads=threads)
+    if path.is_file():
+        if variant is not None:
+            raise MisuseError(f"--variant: is for bundles, and {path} is a model's file")
+        backend = "onnx" if path.suffix == ".onnx" else "litert"
+        session = open_session(backend, _read(path, most=_MOST_BYTES), threads=threads)
+        return Opened(
+            session=session, model=path.stem, inputs=session.inputs, outputs=session.outputs
+        )
+    return _installed(name, Tree(data), variant, threads=threads)
+
+
+def _installed(name: str, tree: Tree, variant: str | None, *, threads: int) -> Opened:
+    try:
+        found = tree.journal(check_id("model", name))
+    except ValueError:
+        found = None
+    if found is None or not found.is_file():
+        raise NotFoundError(
+            f"no model {name!r}: no file, no bundle's folder, and none of that name is installed "
+            f"in {tree.root}"
+        )
+    good = journal.read(found).good
+    if good is None:
+        raise NotFoundError(f"{name}: no release of it is proven on this device yet")
+    text = _read(tree.manifest(good.manifest), most=MAX_BYTES, sha256=good.manifest)
+    manifest = Manifest.from_json(text)
+    read = _files(manifest, lambda file: tree.blob(manifest.files[file].sha256))
+    return _first(manifest, read, variant or good.variant, threads=threads)
+
+
+def _first(manifest: Manifest, read: Read, variant: str | None, *, threads: int) -> Opened:
+    """Return the variant that was asked for, else the publisher's first that runs here."""
+    refused: BackendError | None = None
+    for one in [manifest.variant(variant)] if variant else _here(manifest):
+        try:
+            session = open_variant(manifest, one, read(one.files[0]), threads=threads)
+        except (BackendMissingError, NotDelegatedError) as e:
+            refused = e
+            continue
+        return Opened(
+            session=session,
+            model=manifest.model,
+            inputs=manifest.inputs,
+            outputs=manifest.outputs,
+            release=manifest.release,
+            variant=one.id,
+            task=manifest.task,
+            labels=labels.NONE if manifest.labels is None else labels.read(read(manifest.labels)),
+        )
+    raise refused or MalformedError(
+        f"{manifest.model}:{manifest.release}: none of its variants is for {machine.cpu()}"
+    )
+
+
+def _here(manifest: Manifest) -> Iterator[Variant]:
+    """Walk the variants that could run here: for this processor, or for something beside it."""
+    for one in manifest.variants:
+        if any(not h.startswith("cpu-") or h == machine.cpu() for h in one.requires.hardware):
+            yield one
+
+
+def _files(manifest: Manifest, where: Callable[[str], Path]) -> Read:
+    def read(name: str) -> bytes:
+        file = manifest.files[name]
+        return _read(where(name), most=file.size, sha256=file.sha256)
+
+    return read
+
+
+def _read(path: Path, *, most: int, sha256: str | None = None) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror or e}") from e
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise HashError(str(path), signed=sha256, found=found)
+    if len(data) > most:
+        raise MalformedError(f"{path}: expected at most {most} bytes")
+    return data
+
+
+def _batch(instance: Array, spec: Tensor) -> Array:
+    """Return a whole batch with ``instance`` first; a model of a fixed batch gets zeros beside."""
+    wanted = spec.shape[1:] if spec.shape else ()
+    if instance.shape != wanted:
+        raise ValueError(f"{spec.name}: expected {list(wanted)}, found {list(instance.shape)}")
+    whole = instance.dtype == spec.dtype and instance.dtype.kind in "iub"
+    stored = instance if whole else tensors.quantize(instance, spec)
+    if not spec.shape:
+        return stored
+    batch = np.zeros(spec.shape, stored.dtype)
+    batch[0] = stored
+    return batch

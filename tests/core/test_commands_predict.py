@@ -1,0 +1,154 @@
+"""``littoral predict`` as a person and a program use it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from littoral.door import main
+from simulators import detectors
+from simulators.served import FIXTURES, Device
+
+CAT = Path(__file__).parents[3] / "shared/data/images/cat.bmp"
+MODELS = CAT.parents[2] / "models/coral"
+DIGITS = str(FIXTURES / "tiny_int8.tflite")
+
+
+class Terminal:
+    def __init__(self, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+        self._capsys, self.folder = capsys, folder
+        (folder / "squares.png").write_bytes(detectors.picture())
+        (folder / "finder.tflite").write_bytes(detectors.finder())
+        (folder / "names.txt").write_text("0 red\n1 blue\n")
+
+    def __call__(self, *args: str, code: int = 0) -> str:
+        found = main(["predict", *args])
+        out, err = self._capsys.readouterr()
+        assert found == code, err
+        return err if code else out
+
+    def json(self, *args: str) -> Any:
+        return json.loads(self(*args, "--json"))
+
+
+@pytest.fixture
+def predict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Terminal:
+    monkeypatch.chdir(tmp_path)
+    return Terminal(capsys, tmp_path)
+
+
+BARE = ("finder.tflite", "squares.png", "--labels", "names.txt", "--range", "0", "1")
+
+
+def test_objects_are_listed_and_drawn(predict: Terminal) -> None:
+    out = predict(*BARE, "--draw", "seen.png")
+    heads, *rows = out.splitlines()
+    assert heads.split() == ["score", "object", "top", "left", "bottom", "right"]
+    assert [row.split()[1] for row in rows] == ["blue", "red"]
+    assert rows[1].split()[2:] == ["0.125", "0.250", "0.500", "0.625"]
+    with Image.open("seen.png") as drawn:
+        assert drawn.size == (640, 640)
+        assert drawn.getpixel((5, 5)) == (128, 128, 128)
+        assert drawn.getpixel((160, 200)) != (255, 0, 0)  # the box around the red square
+
+
+def test_a_program_gets_one_object(predict: Terminal) -> None:
+    found = predict.json(*BARE)
+    assert found["task"] == "detection"
+    assert (found["model"], found["release"], found["variant"]) == ("finder", None, None)
+    assert found["picture"] == {"width": 640, "height": 640}
+    assert len(found["invoke_us"]) == 1
+    (answer,) = found["answers"]
+    assert [thing["label"] for thing in answer["objects"]] == ["blue", "red"]
+    assert answer["objects"][0]["box"] == {
+        "top": 0.5,
+        "left": 0.5,
+        "bottom": 0.875,
+        "right": 0.875,
+    }
+
+
+def test_of_an_installed_model_all_is_known(predict: Terminal, tmp_path: Path) -> None:
+    """Its picture is padded: coordinates are the picture's, not the input's."""
+    device = Device(tmp_path / "device")
+    device.good(detectors.release(device))
+    wide = tmp_path / "wide.jpg"
+    wide.write_bytes(detectors.picture(1280, 1000, "JPEG"))
+    found = predict.json("squares", str(wide), "--data", str(device.tree.root))
+    assert (found["model"], found["release"], found["task"]) == ("squares", 1, "detection")
+    boxes = {thing["label"]: thing["box"] for thing in found["answers"][0]["objects"]}
+    assert boxes["red"] == pytest.approx({"top": 0.02, "left": 0.25, "bottom": 0.5, "right": 0.625})
+
+
+def test_threshold_and_top_ask_for_fewer(predict: Terminal) -> None:
+    assert predict.json(*BARE, "--threshold", "0.995")["answers"] == [{"objects": []}]
+    (answer,) = predict.json(*BARE, "--top", "1")["answers"]
+    assert len(answer["objects"]) == 1
+
+
+def test_numbers_are_asked_one_after_the_other(predict: Terminal) -> None:
+    np.save("in.npy", np.zeros((3, 8, 8, 1), np.float32))
+    found = predict.json(DIGITS, "in.npy", "--top", "2")
+    assert [len(answer["classes"]) for answer in found["answers"]] == [2, 2, 2]
+    assert found["picture"] is None
+    assert predict(DIGITS, "in.npy").count("score") == 3
+
+
+def test_another_task_may_be_asked_for(predict: Terminal) -> None:
+    np.save("in.npy", np.zeros((8, 8, 1), np.float32))
+    (answer,) = predict.json(DIGITS, "in.npy", "--task", "raw")["answers"]
+    (scores,) = answer["outputs"].values()
+    assert len(scores) == 10
+    (answer,) = predict.json(DIGITS, "in.npy", "--task", "embedding")["answers"]
+    assert answer["embedding"] == scores
+    assert "classes" not in predict(DIGITS, "in.npy", "--task", "raw")
+    assert "norm" in predict(DIGITS, "in.npy", "--task", "embedding")
+
+
+@pytest.mark.skipif(not CAT.is_file(), reason="needs the shared models and pictures")
+def test_a_cat_is_a_cat_of_so_many_pixels_and_drawn_so(predict: Terminal) -> None:
+    labels = str(CAT.with_name("imagenet_labels.txt"))
+    model = str(MODELS / "mobilenet_v2_1.0_224_quant.tflite")
+    assert "Egyptian cat" in predict(model, str(CAT), "--labels", labels).splitlines()[1]
+    model = str(MODELS / "deeplabv3_mnv2_dm05_pascal_quant.tflite")
+    labels = str(CAT.with_name("pascal_voc_segmentation_labels.txt"))
+    found = predict.json(model, str(CAT), "--labels", labels, "--draw", "mask.png")
+    (answer,) = found["answers"]
+    assert answer["mask"] == {"height": 513, "width": 513}
+    assert [region["label"] for region in answer["regions"]] == ["background", "cat"]
+    before, after = np.asarray(Image.open(CAT)), np.asarray(Image.open("mask.png"))
+    part = (before != after).any(axis=2).mean()
+    assert part == pytest.approx(answer["regions"][1]["part"], abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "why"),
+    [
+        (("none.tflite", "squares.png"), 2, "no model 'none.tflite'"),
+        (("finder.tflite", "none.png"), 2, "no input none.png"),
+        (("finder.tflite", "names.txt"), 1, "names.txt: expected a picture"),
+        ((DIGITS, "squares.png", "--task", "keypoints"), 1, "keypoints: expected one output"),
+        ((DIGITS, "in.npy", "--draw", "x.png"), 2, "INPUT is numbers"),
+        ((DIGITS, "squares.png", "--task", "raw", "--draw", "x.png"), 2, "nothing to draw"),
+        ((*BARE, "--draw", "x.doc"), 2, "found x.doc"),
+        ((*BARE, "--draw", "none/x.png"), 1, "none/x.png: No such file"),
+        (("finder.tflite", "squares.png", "--labels", "squares.png"), 1, "labels: expected UTF-8"),
+        (("finder.tflite", "squares.png", "--labels", "no.txt"), 1, "no.txt: No such file"),
+        (("finder.tflite", "squares.png", "--range", "1", "1"), 2, "two different numbers"),
+        (("finder.tflite", "squares.png", "--variant", "x"), 2, "--variant"),
+        (("finder.tflite", "squares.png", "--threshold", "nan"), 2, "not a finite number"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    args: tuple[str, ...], code: int, why: str, predict: Terminal
+) -> None:
+    np.save("in.npy", np.zeros((8, 8, 1), np.float32))
+    err = predict(*args, code=code)
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert why in lines[0]

@@ -1,0 +1,104 @@
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from littoral.bundle.manifest import Tensor
+from littoral.errors import MalformedError, StorageError
+from littoral.model import instances
+
+IMAGE = Tensor(name="image", shape=(1, 2, 2), dtype="int8", scale=0.5, zero_point=3)
+LEFT = Tensor(name="left", shape=(1, 2), dtype="float32")
+RIGHT = Tensor(name="right", shape=(1, 3), dtype="float32")
+
+
+def read(tmp_path: Path, value: Any, *inputs: Tensor) -> instances.Instances:
+    if isinstance(value, np.ndarray):
+        path = tmp_path / "in.npy"
+        np.save(path, value)
+    else:
+        path = tmp_path / "in.json"
+        path.write_text(json.dumps(value))
+    return instances.read(path, inputs or (IMAGE,))
+
+
+def test_one_instance_and_several_are_told_apart(tmp_path: Path) -> None:
+    assert len(read(tmp_path, np.zeros((2, 2)))) == 1
+    found = read(tmp_path, np.arange(12.0).reshape(3, 2, 2))
+    assert [one[0].shape for one in found] == [(2, 2)] * 3
+    assert found[2][0].tolist() == [[8, 9], [10, 11]]
+
+
+def test_arrays_keep_their_type_and_jsons_numbers_are_real(tmp_path: Path) -> None:
+    ((stored,),) = read(tmp_path, np.ones((2, 2), np.int8))
+    assert stored.dtype == np.int8
+    ((real,),) = read(tmp_path, [[1, 2], [3, 4]])
+    assert real.dtype == np.float32
+    plain = Tensor(name="rows", shape=(1, 2), dtype="int32")
+    ((rows,),) = read(tmp_path, [[1, 2]], plain)
+    assert rows.dtype.kind == "i"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [[[1, 2], [3, 4]]],
+        {"instances": [[[1, 2], [3, 4]]]},
+        {"instances": [{"image": [[1, 2], [3, 4]]}]},
+        {"inputs": [[[1, 2], [3, 4]]]},
+        {"inputs": {"image": [[[1, 2], [3, 4]]]}},
+        {"image": [[1, 2], [3, 4]]},
+    ],
+)
+def test_json_is_what_tensorflow_serving_takes_or_a_bare_list(
+    document: Any, tmp_path: Path
+) -> None:
+    ((one,),) = read(tmp_path, document)
+    assert one.tolist() == [[1, 2], [3, 4]]
+
+
+def test_several_inputs_come_by_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "in.npz"
+    np.savez(path, right=np.ones((2, 3)), left=np.zeros((2, 2)))
+    found = instances.read(path, (LEFT, RIGHT))
+    assert [(a.shape, b.shape) for a, b in found] == [((2,), (3,))] * 2
+    rows = {"instances": [{"left": [1, 2], "right": [3, 4, 5]}]}
+    ((left, right),) = read(tmp_path, rows, LEFT, RIGHT)
+    assert (left.tolist(), right.tolist()) == ([1, 2], [3, 4, 5])
+
+
+@pytest.mark.parametrize(
+    ("value", "inputs", "why"),
+    [
+        ([1, 2, 3], (IMAGE,), r"expected \[2, 2\] or several, found \[3\]"),
+        ([], (IMAGE,), "or several"),
+        ("text", (IMAGE,), "expected numbers"),
+        ([[1, 2], [3]], (IMAGE,), "inhomogeneous"),
+        ([1, 2], (LEFT, RIGHT), "an array for each of left, right"),
+        ({"left": [1, 2]}, (LEFT, RIGHT), "expected left, right, found left"),
+        ({"left": [[1, 2]] * 2, "right": [[1, 2, 3]]}, (LEFT, RIGHT), "different numbers"),
+        ({"instances": [{"left": [1, 2]}, {}]}, (LEFT, RIGHT), "left"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_words(
+    value: Any, inputs: tuple[Tensor, ...], why: str, tmp_path: Path
+) -> None:
+    with pytest.raises(MalformedError, match=why):
+        read(tmp_path, value, *inputs)
+
+
+def test_python_objects_are_not_loaded(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    np.save(out, np.array([{}], object), allow_pickle=True)
+    for name in ("in.npy", "in.npz", "in.json"):
+        (tmp_path / name).write_bytes(out.getvalue())
+        with pytest.raises(MalformedError):
+            instances.read(tmp_path / name, (IMAGE,))
+
+
+def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="No such file"):
+        instances.read(tmp_path / "none.npy", (IMAGE,))
