@@ -136,7 +136,8 @@ class OpenInference:
         return later
 
     def _face(self, live: Live) -> Face:
-        face = Face(live.model, live.release, live.signatures, live.batch)
+        names = live.told.labels.names
+        face = Face(live.model, live.release, live.signatures, live.batch, names)
         self._faces[live] = face
         return face
 

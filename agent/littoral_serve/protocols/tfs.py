@@ -16,6 +16,7 @@ import orjson
 
 from littoral.errors import BackendError
 from littoral.model.backends import Array
+from littoral.model.tasks.labels import Labels
 from littoral_serve.http.messages import Later, Request, Response
 from littoral_serve.protocols import examples, examples_json, predict_json, servables
 from littoral_serve.protocols.servables import DATA_TYPES, Spec
@@ -92,7 +93,7 @@ class TensorFlowServing:
         asked = examples_json.read(request.body)
         task = examples.task(live, method, asked.signature)
         arrays = examples.arrays(task.signature, asked.examples, asked.context)
-        write = partial(_judged, task)
+        write = partial(_judged, task, live.told.labels)
         return self._run(request, live, task.signature, arrays, start_ns=start, write=write)
 
     def _run(
@@ -138,11 +139,11 @@ def _predicted(call: predict_json.Call, one: Inference) -> bytes:
     return predict_json.write(call, seen)
 
 
-def _judged(task: examples.Task, one: Inference) -> bytes:
+def _judged(task: examples.Task, labels: Labels, one: Inference) -> bytes:
     seen = one.outputs()
     if task.method == examples.REGRESS:
         return examples_json.write(task.values(seen))
-    return examples_json.write(task.classes(seen, str))
+    return examples_json.write(task.classes(seen, labels.__getitem__))
 
 
 def refusal(error: RefusalError | BackendError) -> Response:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from littoral.bundle.baseline import Baseline
-from littoral.bundle.manifest import Tensor
+from littoral.bundle.manifest import Task, Tensor
+from littoral.model.tasks.labels import NONE, Labels
 from littoral_serve.running.answers import counting
 from littoral_serve.running.lane import Bounds, Lane
 from littoral_serve.running.memory import Residents, Sleeper
@@ -40,6 +41,8 @@ class Told:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     baseline: Baseline | None = None  # what drift is measured against
+    task: Task | None = None  # None: nobody said it
+    labels: Labels = NONE  # of classes
 
 
 class Live:

@@ -17,6 +17,7 @@ from littoral.bundle.manifest import Manifest, Tensor, Variant
 from littoral.errors import BackendError, LittoralError
 from littoral.model.backends import Session, backend_for, open_variant
 from littoral.model.selftest import resident_bytes
+from littoral.model.tasks import labels
 from littoral.tree import Tree
 from littoral_serve.running import release, threads
 from littoral_serve.running.lane import Lane
@@ -89,6 +90,8 @@ def told_of(
         inputs=found.inputs,
         outputs=found.outputs,
         baseline=_baseline(found, read),
+        task=found.task,
+        labels=labels.NONE if found.labels is None else labels.read(read(found.labels)),
     )
 
 
