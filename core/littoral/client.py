@@ -1,26 +1,29 @@
-"""Talk to a serve, NumPy in and NumPy out: TensorFlow Serving's REST over HTTP or a Unix socket.
+"""Talk to a serve, NumPy in and NumPy out.
 
-with Client("http://127.0.0.1:8501") as client:
+with Client("unix:///run/littoral/serve.sock") as client:
     scores = client.predict("digits", images)  # images: [n, 8, 8, 1]
+
+Over serve's Unix socket it speaks frames; over HTTP the Open Inference Protocol with binary
+tensors. What an array has to be is asked once: integers that fit become the type of the model's
+input, and real numbers never become integers.
 """
 
-import http.client
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from littoral.errors import DeniedError, MalformedError, MisuseError, UnreachableError
-from littoral.local import LocalConnection
+from littoral.asking.question import Array, Line, Question
+from littoral.errors import DeniedError, MisuseError
+from littoral.wire.frames import Described, Signature, Spec
 
-Arrays = NDArray[Any] | dict[str, NDArray[Any]]
+Arrays = Array | dict[str, Array]
 
-_MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
+DEFAULT: Final = "serving_default"
 
 
 class Client:
@@ -28,8 +31,8 @@ class Client:
 
     def __init__(self, url: str = "http://127.0.0.1:8501", *, timeout_s: float = 30.0) -> None:
         """Open nothing yet. ``url`` is ``http://host:port`` or ``unix:///path/of/serve.sock``."""
-        self._url = url
-        self._connection = _connection(url, timeout_s)
+        self._line = _line(url, timeout_s)
+        self._known: dict[tuple[str, int | None], Described] = {}
 
     def predict(
         self,
@@ -45,42 +48,36 @@ class Client:
 
         Raises:
             DeniedError: There is no such model or release, or it does not take such inputs.
+            OverloadedError: It has more to do than it takes on.
+            DeadlineError: It did not come to it in time.
+            BackendError: The model failed.
             UnreachableError: The server does not answer.
             MalformedError: It answers something else.
 
         """
-        if isinstance(inputs, Mapping):
-            column: Any = {name: np.asarray(value).tolist() for name, value in inputs.items()}
-        else:
-            column = np.asarray(inputs).tolist()
-        body = (
-            {"inputs": column}
-            if signature is None
-            else {
-                "signature_name": signature,
-                "inputs": column,
-            }
-        )
-        version = "" if release is None else f"/versions/{release}"
-        reply = self._ask("POST", f"/v1/models/{quote(model)}{version}:predict", body)
-        try:
-            outputs = reply["outputs"]
-            if isinstance(outputs, dict):
-                return {name: _array(value) for name, value in outputs.items()}
-            return _array(outputs)
-        except (KeyError, TypeError, ValueError) as e:
-            raise MalformedError(f"{self._url}: the reply holds no outputs: {e!r}") from e
+        known = self._known.get((model, release))
+        if known is not None:
+            try:
+                return self._ask(known, inputs, release, signature)
+            except DeniedError:
+                # It may be another release by now, which takes other inputs.
+                if self.describe(model, release=release) == known:
+                    raise
+        known = self.describe(model, release=release)
+        return self._ask(known, inputs, release, signature)
+
+    def describe(self, model: str, *, release: int | None = None) -> Described:
+        """Return what there is to know of a release of ``model``. Raises as ``predict``."""
+        known = self._line.describe(model, release)
+        self._known[model, release] = known
+        return known
 
     def release(self, model: str) -> int:
         """Return the release of ``model`` that answers now. Raises as ``predict``."""
-        reply = self._ask("GET", f"/v1/models/{quote(model)}", None)
-        try:
-            return max(int(one["version"]) for one in reply["model_version_status"])
-        except (KeyError, TypeError, ValueError) as e:
-            raise MalformedError(f"{self._url}: the reply holds no version: {e!r}") from e
+        return self.describe(model).release
 
     def close(self) -> None:
-        self._connection.close()
+        self._line.close()
 
     def __enter__(self) -> Self:
         return self
@@ -93,50 +90,81 @@ class Client:
     ) -> None:
         self.close()
 
-    def _ask(self, method: str, path: str, body: object) -> Any:  # noqa: ANN401
-        data = None if body is None else json.dumps(body).encode()
-        try:
-            try:
-                status, reply = self._once(method, path, data)
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-                # The server closed the connection while it was idle, or was restarted.
-                self._connection.close()
-                status, reply = self._once(method, path, data)
-        except (OSError, http.client.HTTPException) as e:
-            self._connection.close()
-            raise UnreachableError(f"{self._url}: {e!r}; is it running?") from e
-        try:
-            document = json.loads(reply)
-        except ValueError:
-            document = {"error": reply[:200].decode(errors="replace").strip()}
-        if status != http.HTTPStatus.OK:
-            words = document.get("error") if isinstance(document, dict) else None
-            raise DeniedError(f"{self._url}: {words or f'status {status}'}")
-        return document
-
-    def _once(self, method: str, path: str, data: bytes | None) -> tuple[int, bytes]:
-        self._connection.request(method, path, data, {"Content-Type": "application/json"})
-        response = self._connection.getresponse()
-        reply = response.read(_MAX_REPLY_BYTES + 1)
-        if len(reply) > _MAX_REPLY_BYTES:
-            raise http.client.HTTPException(f"more than {_MAX_REPLY_BYTES} bytes")
-        return response.status, reply
+    def _ask(
+        self,
+        known: Described,
+        inputs: ArrayLike | Mapping[str, ArrayLike],
+        release: int | None,
+        signature: str | None,
+    ) -> Arrays:
+        asked = _question(known, inputs, release, signature or DEFAULT)
+        answered, outputs = self._line.run(asked)
+        if answered != known.release:
+            self._known.pop((known.model, release), None)
+        return outputs if len(outputs) != 1 else next(iter(outputs.values()))
 
 
-def _connection(url: str, timeout_s: float) -> http.client.HTTPConnection:
+def _question(
+    known: Described,
+    inputs: ArrayLike | Mapping[str, ArrayLike],
+    release: int | None,
+    name: str,
+) -> Question:
+    signature = known.signatures.get(name)
+    if signature is None:
+        raise DeniedError(
+            f"{known.model}: no signature {name!r}; there are: {', '.join(known.signatures)}"
+        )
+    given = dict(inputs) if isinstance(inputs, Mapping) else {_only(known, signature): inputs}
+    if given.keys() != {spec.name for spec in signature.inputs}:
+        want, got = sorted(spec.name for spec in signature.inputs), sorted(given)
+        raise DeniedError(f"{known.model}: expected the inputs {want}, found {got}")
+    arrays = tuple(_fit(given[spec.name], spec) for spec in signature.inputs)
+    specs = tuple(
+        Spec(spec.name, spec.dtype, array.shape)
+        for spec, array in zip(signature.inputs, arrays, strict=True)
+    )
+    return Question(known.model, release, name, specs, arrays)
+
+
+def _only(known: Described, signature: Signature) -> str:
+    if len(signature.inputs) != 1:
+        names = ", ".join(spec.name for spec in signature.inputs)
+        raise DeniedError(f"{known.model}: it takes several inputs by name: {names}")
+    return signature.inputs[0].name
+
+
+def _fit(value: ArrayLike, spec: Spec) -> Array:
+    """Return ``value`` in the type of ``spec``, where no number becomes another."""
+    array = np.asarray(value)
+    want = np.dtype(spec.dtype)
+    if array.dtype != want:
+        if want.kind == "f" and array.dtype.kind in "fiub":
+            with np.errstate(over="ignore"):
+                array = array.astype(want)
+        elif want.kind in "iu" and array.dtype.kind in "iu" and _holds(want, array):
+            array = array.astype(want)
+        else:
+            raise DeniedError(f"{spec.name}: expected {want}, found {array.dtype}")
+    return array if array.flags.c_contiguous else array.copy(order="C")
+
+
+def _holds(want: np.dtype[Any], array: Array) -> bool:
+    most = np.iinfo(want)
+    return not array.size or (most.min <= int(array.min()) and int(array.max()) <= most.max)
+
+
+def _line(url: str, timeout_s: float) -> Line:
     parts = urlsplit(url)
     try:
         if parts.scheme == "unix" and parts.path:
-            return LocalConnection(Path(parts.path), timeout_s=timeout_s)
+            from littoral.asking.framed import FrameLine
+
+            return FrameLine(Path(parts.path), timeout_s=timeout_s)
         if parts.scheme == "http" and parts.hostname:
-            return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
+            from littoral.asking.http import HttpLine
+
+            return HttpLine(parts.hostname, parts.port, timeout_s=timeout_s)
     except ValueError as e:
         raise MisuseError(f"{url!r}: {e}") from e
     raise MisuseError(f"expected http://host:port or unix:///path, found {url!r}")
-
-
-def _array(value: Any) -> NDArray[Any]:  # noqa: ANN401
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
-        raise ValueError(f"expected numbers, found {array.dtype}")
-    return array.astype(np.float32) if array.dtype == np.float64 else array

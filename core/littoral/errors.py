@@ -45,6 +45,7 @@ LittoralError
 │   └── BackendMissingError     this machine has no such runtime or accelerator
 ├── ConversionError             the model cannot be converted, or not as it was asked
 ├── UnreachableError            a server does not answer: wait, and try again
+│   ├── OverloadedError         it has more to do than it takes on
 │   ├── ProxyError              the proxy on the way to it does not let us through
 │   └── BehindError             a copy of it does not have yet what is wanted: it will
 ├── DeniedError                 a server answers no: asking again will not help
@@ -317,6 +318,10 @@ class ConversionError(LittoralError):
 
 class UnreachableError(LittoralError):
     code = "unreachable"
+
+
+class OverloadedError(UnreachableError):
+    code = "overloaded"
 
 
 class ProxyError(UnreachableError):

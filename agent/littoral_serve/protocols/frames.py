@@ -128,7 +128,8 @@ class Frames:
     def describe(self, head: bytes) -> bytes:
         """Return what there is to know of a model."""
         try:
-            live = self._find(frames.read(frames.Describe, head).model, None)
+            asked = frames.read(frames.Describe, head)
+            live = self._find(asked.model, asked.release)
         except (RefusalError, LittoralError) as e:
             return refused(e)
         told = frames.Described(

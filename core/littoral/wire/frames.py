@@ -83,6 +83,7 @@ class Done:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Describe:
     model: str
+    release: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

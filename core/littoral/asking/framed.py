@@ -1,0 +1,98 @@
+"""Frames over serve's Unix socket: docs/frames.md."""
+
+from pathlib import Path
+from typing import Final, TypeVar
+
+import numpy as np
+
+from littoral.asking.question import MOST_BYTES, Array, Question, failure
+from littoral.errors import LittoralError, MalformedError, UnreachableError
+from littoral.local import FrameConnection
+from littoral.wire import frames
+from littoral.wire.frames import Described, Done, Kind, Refused, Spec
+
+_MOST_KEPT: Final = 64  # heads of questions, and of answers
+K = TypeVar("K")
+V = TypeVar("V")
+_Key = tuple[str, int | None, str, tuple[Spec, ...]]
+
+
+class FrameLine:
+    """Keeps the heads that it sent and read, for the next question is of the same kind."""
+
+    def __init__(self, path: Path, *, timeout_s: float) -> None:
+        self._where = f"unix://{path}"
+        self._connection = FrameConnection(path, timeout_s=timeout_s, most_bytes=MOST_BYTES)
+        self._within_ms = max(1, int(timeout_s * 1000))
+        self._asked: dict[_Key, bytes] = {}
+        self._done: dict[bytes, Done] = {}
+
+    def describe(self, model: str, release: int | None) -> Described:
+        head = frames.head(frames.Describe(model=model, release=release))
+        found, _ = self._answer(Kind.DESCRIBED, frames.begin(Kind.DESCRIBE, head))
+        return frames.read(Described, found, limit=MOST_BYTES)
+
+    def run(self, asked: Question) -> tuple[int, dict[str, Array]]:
+        key = asked.model, asked.release, asked.signature, asked.specs
+        begin = self._asked.get(key)
+        if begin is None:
+            begin = _keep(self._asked, key, self._begin(asked))
+        head, body = self._answer(Kind.DONE, begin, *map(_bytes, asked.arrays))
+        done = self._done.get(head)
+        if done is None:
+            done = _keep(self._done, head, frames.read(Done, head, limit=MOST_BYTES))
+        return done.release, _arrays(done, body)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _begin(self, asked: Question) -> bytes:
+        head = frames.head(
+            frames.Run(
+                model=asked.model,
+                release=asked.release,
+                signature=asked.signature,
+                inputs=asked.specs,
+            )
+        )
+        size = sum(array.nbytes for array in asked.arrays)
+        return frames.begin(Kind.RUN, head, body_bytes=size, within_ms=self._within_ms)
+
+    def _answer(self, wanted: Kind, *parts: bytes | memoryview) -> tuple[bytes, memoryview]:
+        try:
+            kind, head, body = self._connection.ask(*parts)
+        except OSError as e:
+            raise UnreachableError(f"{self._where}: {e!r}; is it running?") from e
+        except LittoralError as e:
+            raise MalformedError(f"{self._where}: {e}") from e
+        if kind == wanted:
+            return head, body
+        if kind != Kind.REFUSED:
+            raise MalformedError(f"{self._where}: expected a frame of {wanted:d}, found {kind}")
+        refused = frames.read(Refused, head, limit=MOST_BYTES)
+        raise failure(refused.code, f"{self._where}: {refused.error}")
+
+
+def _keep(kept: dict[K, V], key: K, value: V) -> V:
+    if len(kept) >= _MOST_KEPT:
+        kept.clear()
+    kept[key] = value
+    return value
+
+
+def _bytes(array: Array) -> memoryview:
+    return array.reshape(-1).view(np.uint8).data
+
+
+def _arrays(done: Done, body: memoryview) -> dict[str, Array]:
+    found: dict[str, Array] = {}
+    at = 0
+    for spec in done.outputs:
+        end = at + spec.nbytes
+        if end > len(body):
+            break
+        found[spec.name] = np.frombuffer(body[at:end], spec.dtype).reshape(spec.shape).copy()
+        at = end
+    if at != len(body) or len(found) != len(done.outputs):
+        raise MalformedError(f"the answer's head does not say the {len(body)} bytes of its body")
+    return found

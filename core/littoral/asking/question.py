@@ -1,0 +1,54 @@
+"""What is asked of a serve, whichever way it goes, and what a no becomes here."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from numpy.typing import NDArray
+
+from littoral.errors import (
+    BackendError,
+    DeadlineError,
+    DeniedError,
+    LittoralError,
+    OverloadedError,
+)
+from littoral.wire.frames import Described, Spec
+
+Array = NDArray[Any]
+
+MOST_BYTES: Final = 256 * 1024 * 1024  # of an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, with arrays that are as the model's signature has them."""
+
+    model: str
+    release: int | None
+    signature: str
+    specs: tuple[Spec, ...]
+    arrays: tuple[Array, ...]
+
+
+class Line(Protocol):
+    """A way to a serve. What goes wrong is raised as a LittoralError."""
+
+    def describe(self, model: str, release: int | None) -> Described: ...
+    def run(self, asked: Question) -> tuple[int, dict[str, Array]]:
+        """Return the release that answered, and its outputs."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def failure(code: str, words: str) -> LittoralError:
+    """Return a serve's no as an error of this program's."""
+    match code:
+        case "overloaded":
+            return OverloadedError(words)
+        case "deadline":
+            return DeadlineError(words)
+        case "backend":
+            return BackendError(words)
+        case _:
+            return DeniedError(words)

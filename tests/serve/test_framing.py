@@ -1,0 +1,221 @@
+"""A frame whose answer comes later: the connection meanwhile, and afterwards."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from littoral.bundle.manifest import Tensor
+from littoral.errors import BackendError
+from littoral.model.backends import Array
+from littoral.wire import frames
+from littoral.wire.frames import Kind, Refused, Run, Spec
+from littoral_serve.http.messages import Response
+from littoral_serve.http.server import Limits, Server
+from littoral_serve.protocols.frames import Frames
+from littoral_serve.protocols.framing import Framed
+from littoral_serve.running.lane import Bounds, Lane
+from littoral_serve.running.live import Live, Models, Told
+from littoral_serve.running.runners import InThread
+
+TENSOR = Tensor(name="x", shape=(1, 1024), dtype="float32")
+LIMITS = Limits(
+    max_body_bytes=1 << 20, max_connections=8, receive_timeout_s=20.0, keep_alive_s=20.0
+)
+
+
+class Slow:
+    """A model that ends when it is told to; it gives back what it is given."""
+
+    inputs = outputs = (TENSOR,)
+
+    def __init__(self) -> None:
+        self.begun, self.may_end = threading.Semaphore(0), threading.Semaphore(0)
+        self.runs = 0
+
+    def run(self, *inputs: Array) -> tuple[Array, ...]:
+        self.runs += 1
+        self.begun.release()
+        assert self.may_end.acquire(timeout=20)
+        if inputs[0][0, 0] < 0:
+            raise BackendError("it failed")
+        return (inputs[0].copy(),)
+
+
+class World:
+    def __init__(self, path: Path, server: Server, slow: Slow) -> None:
+        self.path, self.server, self.slow = path, server, slow
+
+    async def call(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_unix_connection(self.path)
+
+    async def begun(self) -> None:
+        """Wait until the model runs."""
+        assert await asyncio.to_thread(self.slow.begun.acquire, timeout=20)
+
+
+@asynccontextmanager
+async def world(path: Path, *, requests: int = 64) -> AsyncIterator[World]:
+    slow = Slow()
+    told = Told(
+        model="slow",
+        release=1,
+        label="1",
+        manifest="",
+        variant="",
+        inputs=slow.inputs,
+        outputs=slow.outputs,
+    )
+    bounds = Bounds(requests=requests)
+    models = Models(keep_previous_free_bytes=0)
+    models.switch(Live(told, Lane(InThread(slow), model="slow", size=1, bounds=bounds)))
+    server = Server(lambda _: Response(404, b""), LIMITS)
+    factory = partial(Framed, server, Frames(models, deadline_s=20))
+    listener = await asyncio.get_running_loop().create_unix_server(factory, path)
+    try:
+        yield World(path, server, slow)
+    finally:
+        slow.may_end.release(1000)
+        listener.close()
+        for connection in tuple(server.connections):
+            connection.close()
+        await asyncio.sleep(0)
+
+
+def ask(value: float, *, within_ms: int = 0) -> bytes:
+    x = np.full((1, 1024), value, np.float32)
+    head = frames.head(Run(model="slow", inputs=(Spec("x", "float32", (1, 1024)),)))
+    begin = frames.begin(Kind.RUN, head, body_bytes=x.nbytes, within_ms=within_ms)
+    return begin + x.tobytes()
+
+
+async def hear(reader: asyncio.StreamReader) -> float | Refused:
+    """Return what an answer's tensor is full of."""
+    async with asyncio.timeout(20):
+        kind, head, body, _ = frames.sizes(await reader.readexactly(16))
+        said, data = await reader.readexactly(head), await reader.readexactly(body)
+    if kind == Kind.REFUSED:
+        return frames.read(Refused, said)
+    (value,) = set(np.frombuffer(data, np.float32).tolist())
+    return float(value)
+
+
+Story = Callable[[World], Coroutine[Any, Any, None]]
+
+
+def tell(story: Story, folder: Path, **words: int) -> None:
+    async def whole() -> None:
+        async with world(folder / "s.sock", **words) as here:
+            await story(here)
+
+    asyncio.run(whole())
+
+
+def test_answers_that_come_later_keep_their_order_and_their_bytes(tmp_path: Path) -> None:
+    async def story(here: World) -> None:
+        reader, writer = await here.call()
+        writer.write(b"".join(ask(value) for value in range(40)))  # 160 kB, all at once
+        await here.begun()
+        here.slow.may_end.release(40)
+        assert [await hear(reader) for _ in range(40)] == list(range(40))
+        writer.close()
+
+    tell(story, tmp_path)
+
+
+def test_what_arrives_while_a_request_runs_does_not_touch_it(tmp_path: Path) -> None:
+    async def story(here: World) -> None:
+        reader, writer = await here.call()
+        writer.write(ask(1))
+        await here.begun()
+        writer.write(ask(2)[:3000])
+        await writer.drain()
+        here.slow.may_end.release(2)
+        assert await hear(reader) == 1
+        writer.write(ask(2)[3000:])
+        assert await hear(reader) == 2
+        writer.close()
+
+    tell(story, tmp_path)
+
+
+def test_who_left_is_not_computed_for(tmp_path: Path) -> None:
+    async def story(here: World) -> None:
+        first_in, first = await here.call()
+        first.write(ask(1))
+        await here.begun()
+        _, second = await here.call()
+        second.write(ask(2))
+        await second.drain()
+        await until(lambda: sum(one.busy for one in here.server.connections) == 2)
+        second.close()
+        await until(lambda: len(here.server.connections) == 1)
+        third_in, third = await here.call()
+        third.write(ask(3))
+        here.slow.may_end.release(3)
+        assert (await hear(first_in), await hear(third_in)) == (1, 3)
+        assert here.slow.runs == 2
+        first.close()
+        third.close()
+
+    tell(story, tmp_path)
+
+
+def test_late_and_surplus_requests_are_refused_and_a_failure_is_told(tmp_path: Path) -> None:
+    async def story(here: World) -> None:
+        calls = [await here.call() for _ in range(4)]
+        for (_, writer), value, within_ms in zip(calls, (-1, 2, 3, 4), (0, 1, 0, 0), strict=True):
+            writer.write(ask(value, within_ms=within_ms))
+            await writer.drain()
+            if value < 0:
+                await here.begun()
+            await until(partial(busy, here, min(value, 3)))
+        (first, _), (late, _), (third, _), (surplus, _) = calls
+        refused = await hear(surplus)
+        assert isinstance(refused, Refused)
+        assert refused.code == "overloaded"
+        await asyncio.sleep(0.002)  # until the second one's deadline is over
+        here.slow.may_end.release(4)
+        failed, missed = await hear(first), await hear(late)
+        assert isinstance(failed, Refused)
+        assert isinstance(missed, Refused)
+        assert (failed.code, missed.code) == ("backend", "deadline")
+        assert await hear(third) == 3
+        for _, writer in calls:
+            writer.close()
+
+    tell(story, tmp_path, requests=2)
+
+
+def test_a_client_that_does_not_read_is_not_read_from(tmp_path: Path) -> None:
+    async def story(here: World) -> None:
+        here.slow.may_end.release(10_000)
+        reader, writer = await here.call()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(ask(5) * 400)
+        await until(lambda: any(one._stuffed for one in connections(here)))
+        await until(lambda: not any(one._reading for one in connections(here)))
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        assert {await hear(reader) for _ in range(400)} == {5}
+        writer.close()
+
+    tell(story, tmp_path)
+
+
+def busy(here: World, least: int) -> bool:
+    return sum(one.busy for one in here.server.connections) >= least
+
+
+def connections(here: World) -> list[Framed]:
+    return [one for one in here.server.connections if isinstance(one, Framed)]
+
+
+async def until(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not check():  # noqa: ASYNC110 (nothing in there says when)
+            await asyncio.sleep(0.001)
