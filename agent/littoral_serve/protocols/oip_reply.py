@@ -46,7 +46,8 @@ def classes(array: Array, most: int, labels: Sequence[str]) -> list[bytes]:
     texts = []
     for at in order.tolist():
         text = form.format(flat[at], at)
-        texts.append((f"{text}:{labels[at]}" if at < len(labels) else text).encode())
+        label = labels[at] if at < len(labels) else ""
+        texts.append((f"{text}:{label}" if label else text).encode())
     return texts
 
 
@@ -59,7 +60,7 @@ def _mixed(face: Face, call: Call, outputs: Sequence[Array]) -> Response:
         array = outputs[wanted.at]
         data: Any
         if wanted.classes:
-            item, data = _labelled(face, call.plan, wanted, array)
+            item, data = labelled(face, call.plan, wanted, array)
         else:
             item, data = _item(call.plan, wanted, array.shape, array.nbytes), array
         items.append(item)
@@ -82,9 +83,10 @@ def _mixed(face: Face, call: Call, outputs: Sequence[Array]) -> Response:
     return Response(HTTPStatus.OK, b"".join((head, *parts)), _BINARY, _LENGTH % len(head))
 
 
-def _labelled(
+def labelled(
     face: Face, plan: Plan, wanted: Wanted, array: Array
 ) -> tuple[dict[str, Any], bytes | list[str]]:
+    """Return the item of an output that is wanted as classes, and its values."""
     rows = array if face.batch is not None else [array]
     found = [classes(row, wanted.classes, face.labels) for row in rows]
     shape = [len(found[0])] if face.batch is None else [len(found), len(found[0])]
