@@ -90,12 +90,12 @@ clean:
 	fi
 	@touch $@
 
-UNBOUND := converter/littoral_converter/without-dependencies.txt
+UNBOUND := converter/littoral_converter/without-dependencies.txt tests/without-dependencies.txt
 
 .venv/.installed: .venv/.made pyproject.toml $(UNBOUND)
 	@echo "installing littoral and what it needs into .venv (about three minutes, 3 GB)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -e '.[dev]' >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps -r $(UNBOUND) >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps $(UNBOUND:%=-r %) >&2
 	@touch $@
 
 # PyTorch's way in is tested where PyTorch is: it weighs as much as all the rest.
@@ -106,7 +106,6 @@ torch: .venv/.installed
 judges: .venv/.installed
 	@$(BIN)/python -m venv .venv/mediapipe
 	@.venv/mediapipe/bin/pip install --quiet --disable-pip-version-check --no-input mediapipe >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps tensorflow-serving-api >&2
 	@cd .venv && npm pack --silent @tensorflow/tfjs@4.22.0 >/dev/null \
 	  && tar xzf tensorflow-tfjs-4.22.0.tgz --strip-components=2 package/dist/tf.min.js \
 	  && rm tensorflow-tfjs-4.22.0.tgz

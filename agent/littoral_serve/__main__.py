@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-_VALUED: Final = ("--data", "--http", "--settings", "--model")
+_VALUED: Final = ("--data", "--http", "--grpc", "--settings", "--model")
 
 
 def main(argv: list[str]) -> int:
@@ -29,6 +29,7 @@ def main(argv: list[str]) -> int:
             Options(
                 data=Path(data) if data else None,
                 http=plain.get("--http", [None])[-1],
+                grpc=plain.get("--grpc", [None])[-1],
                 settings=Path(plain["--settings"][-1]) if "--settings" in plain else None,
                 models=tuple(plain.get("--model", ())),
                 json="--json" in plain,

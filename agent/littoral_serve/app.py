@@ -35,6 +35,7 @@ from littoral_serve.settings import Settings
 
 if TYPE_CHECKING:
     from littoral.wire.journal import Choice
+    from littoral_serve.protocols.rpc.listener import Listener
 
 _CONTROL_BODY_BYTES: Final = 1024 * 1024
 _CLOSE_S: Final = 5.0
@@ -49,6 +50,7 @@ class Options:
 
     data: Path | None = None
     http: str | None = None
+    grpc: str | None = None
     settings: Path | None = None
     models: tuple[str, ...] = ()  # NAME=PATH
     json: bool = False
@@ -79,8 +81,10 @@ def _settings(options: Options) -> Settings:
         places = settings.places(options.data)
         file = next((place for place in places if place.is_file()), None)
     chosen = settings.load(file)
+    http = chosen.http if options.http is None else options.http
+    grpc = chosen.grpc if options.grpc is None else options.grpc
     try:
-        return chosen if options.http is None else replace(chosen, http=options.http)
+        return replace(chosen, http=http, grpc=grpc)
     except ValueError as e:
         raise SettingsError(str(e)) from e
 
@@ -102,6 +106,7 @@ class App:
             self._local = self._local or (sockets.unix(tree.serve),)
         where, number = self._tcp[0].getsockname()[:2]
         self._http = addresses.join(where, number)
+        self._grpc: str | None = None
         self._hosts = Hosts(frozenset({host, where, *chosen.hosts}))
         residents = Residents(budget_bytes=chosen.memory_bytes, pinned=chosen.pinned)
         self._models = Models(
@@ -132,6 +137,7 @@ class App:
             for _, protocol, listening in held
             for listener in listening
         ]
+        grpc = await self._listen_grpc()
         chores = [asyncio.create_task(server.sweep()) for server in servers]
         chores.append(asyncio.create_task(self._windows()))
         watchdog = asyncio.create_task(_watchdog(listeners, chores))
@@ -140,9 +146,20 @@ class App:
         notify.tell("STOPPING=1")
         for listener in listeners:
             listener.close()
-        await asyncio.gather(*(server.close(within_s=_CLOSE_S) for server in servers))
+        ending = [server.close(within_s=_CLOSE_S) for server in servers]
+        if grpc is not None:
+            ending.append(grpc.stop(within_s=_CLOSE_S))
+        await asyncio.gather(*ending)
         for chore in (*chores, watchdog):
             chore.cancel()
+
+    async def _listen_grpc(self) -> "Listener | None":
+        if not self._settings.grpc:
+            return None
+        from littoral_serve.protocols.rpc import serving
+
+        listener, self._grpc = await serving.listen(self._models, self._settings)
+        return listener
 
     def _load(self) -> None:
         """Load what the command line names, and what the journals call good."""
@@ -224,10 +241,12 @@ class App:
         gc.freeze()
         names = {one.model: one.release for one in self._models}
         if self._options.json:
-            print(json.dumps({"ready": True, "http": self._http, "models": names}), flush=True)  # noqa: T201
+            said = {"ready": True, "http": self._http, "grpc": self._grpc, "models": names}
+            print(json.dumps(said), flush=True)  # noqa: T201
         else:
             what = ", ".join(f"{name} {number}" for name, number in names.items())
-            log.info("serving %s on http://%s", what or "no model yet", self._http)
+            also = f" and by gRPC on {self._grpc}" if self._grpc else ""
+            log.info("serving %s on http://%s%s", what or "no model yet", self._http, also)
         notify.tell("READY=1")
 
 

@@ -19,6 +19,11 @@ from littoral_serve import app
 )
 @click.option("--http", metavar="HOST:PORT", help="Where clients are answered; port 0: any free.")
 @click.option(
+    "--grpc",
+    metavar="HOST:PORT",
+    help="Where gRPC is answered, too; or the path of a Unix socket. Port 0: any free.",
+)
+@click.option(
     "--model",
     "models",
     multiple=True,
@@ -31,14 +36,15 @@ from littoral_serve import app
     help="serve.toml; default: the one in --data, if there is one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON when ready.")
-def serve(
+def serve(  # noqa: PLR0917 (click passes by name)
     data: Path | None,
     http: str | None,
+    grpc: str | None,
     models: tuple[str, ...],
     settings: Path | None,
     as_json: bool,
 ) -> int:
-    """Serve models over HTTP, as TensorFlow Serving does."""
+    """Serve models, as TensorFlow Serving does and as Triton does, over HTTP and over gRPC."""
     return app.main(
-        app.Options(data=data, http=http, settings=settings, models=models, json=as_json)
+        app.Options(data=data, http=http, grpc=grpc, settings=settings, models=models, json=as_json)
     )

@@ -15,6 +15,7 @@ ETC: Final = Path("/etc/littoral/serve.toml")  # of the device in DATA
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     http: str = "127.0.0.1:8501"  # where clients are answered; port 0: any free one
+    grpc: str = ""  # where gRPC is: HOST:PORT, or the path of a Unix socket; empty: nowhere
     hosts: tuple[str, ...] = ()  # names beside the loopback's by which clients may call it
     threads: int | Literal["auto"] = "auto"  # a model runs in; auto: measured when it is loaded
     memory_bytes: int = 0  # of all models together, about; what was asked least goes. 0: any amount
@@ -33,10 +34,9 @@ class Settings:
     keep_previous_free_bytes: int = 128 * MiB  # with less memory free, only one release is held
 
     def __post_init__(self) -> None:
-        try:
-            addresses.split(self.http)
-        except ValueError as e:
-            raise ValueError(f"'http': {e}") from e
+        _check_address("http", self.http)
+        if self.grpc and not self.grpc.startswith("/"):
+            _check_address("grpc", self.grpc)
         for name in ("receive_timeout_s", "keep_alive_s", "deadline_s", "window_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name!r} should be more than 0")
@@ -47,6 +47,13 @@ class Settings:
         for name in ("max_body_bytes", "max_connections", "queue_requests"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name!r} should be at least 1")
+
+
+def _check_address(name: str, address: str) -> None:
+    try:
+        addresses.split(address)
+    except ValueError as e:
+        raise ValueError(f"{name!r}: {e}") from e
 
 
 def places(data: Path | None) -> tuple[Path, ...]:

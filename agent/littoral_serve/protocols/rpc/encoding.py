@@ -20,7 +20,8 @@ from littoral_serve.protocols.rpc.tables import (
 def encode(of: Message, values: Mapping[str, Any]) -> bytes:
     """Return the bytes of a message: what ``values`` holds by name, and is not None.
 
-    Bulk fields are arrays; ``bytes`` may be anything that is one piece of memory.
+    Bulk fields are arrays; ``bytes`` may be anything that is one piece of memory; a message may
+    be encoded already.
     """
     out: list[Any] = []
     _write(of, values, out)
@@ -52,7 +53,7 @@ def _write_one(field: Field, value: Any, out: list[Any]) -> None:  # noqa: ANN40
             _length(field, value, out)
         case "message":
             assert field.of is not None  # noqa: S101
-            _length(field, encode(field.of, value), out)
+            _length(field, value if isinstance(value, bytes) else encode(field.of, value), out)
         case "float" | "double":
             data = struct.pack("<f" if field.kind == "float" else "<d", value)
             out += (_bytes_of(field.number << 3 | FORMS[field.kind]), data)

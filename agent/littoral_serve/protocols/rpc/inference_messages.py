@@ -10,8 +10,6 @@ from littoral_serve.protocols.rpc.tables import Message, bulk, by_name, one, sev
 
 _PACKAGE: Final = "inference."
 
-NOTHING: Final = Message("")  # of messages without a field
-
 SERVER_LIVE_RESPONSE: Final = Message(f"{_PACKAGE}ServerLiveResponse", live=one(1, "bool"))
 SERVER_READY_RESPONSE: Final = Message(f"{_PACKAGE}ServerReadyResponse", ready=one(1, "bool"))
 MODEL_READY_REQUEST: Final = Message(
@@ -122,6 +120,8 @@ INFER_STATISTICS: Final = Message(
     compute_input=one(4, DURATION),
     compute_infer=one(5, DURATION),
     compute_output=one(6, DURATION),
+    cache_hit=one(7, DURATION),
+    cache_miss=one(8, DURATION),
 )
 BATCH_STATISTICS: Final = Message(
     f"{_PACKAGE}InferBatchStatistics",
@@ -146,6 +146,35 @@ STATISTICS_REQUEST: Final = Message(
 STATISTICS_RESPONSE: Final = Message(
     f"{_PACKAGE}ModelStatisticsResponse", model_stats=several(1, MODEL_STATISTICS)
 )
+
+# Its configuration, as Triton has it
+
+MODEL_INPUT: Final = Message(
+    f"{_PACKAGE}ModelInput",
+    name=one(1, "string"),
+    data_type=one(2, "enum"),
+    format=one(3, "enum"),
+    dims=several(4, "int64"),
+)
+MODEL_OUTPUT: Final = Message(
+    f"{_PACKAGE}ModelOutput",
+    name=one(1, "string"),
+    data_type=one(2, "enum"),
+    dims=several(3, "int64"),
+)
+MODEL_CONFIG: Final = Message(
+    f"{_PACKAGE}ModelConfig",
+    name=one(1, "string"),
+    platform=one(2, "string"),
+    max_batch_size=one(4, "int32"),
+    input=several(5, MODEL_INPUT),
+    output=several(6, MODEL_OUTPUT),
+    backend=one(17, "string"),
+)
+CONFIG_REQUEST: Final = Message(
+    f"{_PACKAGE}ModelConfigRequest", name=one(1, "string"), version=one(2, "string")
+)
+CONFIG_RESPONSE: Final = Message(f"{_PACKAGE}ModelConfigResponse", config=one(1, MODEL_CONFIG))
 
 # The repository
 

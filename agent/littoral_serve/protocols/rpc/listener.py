@@ -1,0 +1,127 @@
+"""gRPC's listener on serve's loop: bytes in, bytes out, and what went wrong as a status.
+
+Importing grpc takes 9 MiB and 30 ms, so this module is imported where gRPC is switched on only.
+"""
+
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+from grpc import aio
+
+from littoral import addresses
+from littoral.errors import LittoralError, PortInUseError
+from littoral_serve.http import sockets
+from littoral_serve.protocols.rpc.answering import STATUS, Call, Service, Unary
+from littoral_serve.protocols.rpc.decoding import WireError
+from littoral_serve.running.refusals import RefusalError
+
+_NS: Final = 1_000_000_000
+_SAID: Final = (RefusalError, WireError, LittoralError)  # what is told; anything else is a defect
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    max_message_bytes: int
+    max_calls: int  # at once; those beyond are told to come again
+    keep_alive_s: float  # for a connection on which nothing is asked
+    deadline_s: float  # for a call that names none
+
+
+class Listener:
+    """Listens on one address: ``host:port``, or the path of a Unix socket. Made on the loop."""
+
+    def __init__(self, services: Iterable[Service], limits: Limits) -> None:
+        self._limits = limits
+        self._server = aio.server(
+            options=[
+                ("grpc.max_receive_message_length", limits.max_message_bytes),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.max_connection_idle_ms", int(limits.keep_alive_s * 1000)),
+                ("grpc.so_reuseport", 0),  # else two of us would share a port, unawares
+            ],
+            maximum_concurrent_rpcs=limits.max_calls,
+        )
+        for service in services:
+            handlers: dict[str, Any] = {}
+            for name, unary in service.unary.items():
+                handlers[name] = grpc.unary_unary_rpc_method_handler(self._unary(unary))
+            for name, stream in service.streams.items():
+                handlers[name] = grpc.stream_stream_rpc_method_handler(self._stream(stream))
+            handler = grpc.method_handlers_generic_handler(service.name, handlers)
+            self._server.add_generic_rpc_handlers((handler,))
+
+    async def start(self, address: str) -> str:
+        """Listen on ``address``, and return it with the port that it has.
+
+        Raises:
+            PortInUseError: Another program listens there.
+            MisuseError: This machine has no such address.
+            StorageError: The socket's file cannot be made.
+
+        """
+        # gRPC takes a Unix socket from whoever listens on it, and words no error: ours is first.
+        if address.startswith("/"):
+            sockets.unix(Path(address)).close()
+            mask = os.umask(0o117)
+            try:
+                self._bind(f"unix:{address}")
+            finally:
+                os.umask(mask)
+        else:
+            host, port = addresses.split(address)
+            sockets.tcp(host, port).close()
+            address = addresses.join(host, self._bind(address))
+        await self._server.start()
+        return address
+
+    def _bind(self, address: str) -> int:
+        try:
+            return int(self._server.add_insecure_port(address))
+        except RuntimeError as e:
+            raise PortInUseError(address) from e
+
+    async def stop(self, *, within_s: float) -> None:
+        """Let what is under way end, then close all connections."""
+        await self._server.stop(within_s)
+
+    def _call(self, data: bytes, context: Any) -> Call:  # noqa: ANN401 (gRPC has no types)
+        now = time.perf_counter_ns()
+        left_s = context.time_remaining()
+        left_s = self._limits.deadline_s if left_s is None else left_s
+        return Call(data, now, now + int(left_s * _NS))
+
+    def _unary(self, answer: Unary) -> Any:  # noqa: ANN401
+        async def handle(data: bytes, context: Any) -> bytes:  # noqa: ANN401
+            try:
+                return await answer(self._call(data, context))
+            except _SAID as e:
+                code, words = _code(e), str(e)
+            except Exception:
+                log.exception("a call failed")
+                code, words = grpc.StatusCode.INTERNAL, "a defect of this server: its log says more"
+            never: bytes = await context.abort(code, words)
+            return never
+
+        return handle
+
+    def _stream(self, answer: Unary) -> Any:  # noqa: ANN401
+        async def handle(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:  # noqa: ANN401
+            async for data in requests:
+                yield await answer(self._call(data, context))
+
+        return handle
+
+
+def _code(error: Exception) -> grpc.StatusCode:
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return grpc.StatusCode[STATUS[kind]]
+    return grpc.StatusCode.INTERNAL
