@@ -1,7 +1,7 @@
 """Replies of the Open Inference Protocol, put together from arrays."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -23,15 +23,15 @@ def reply(
 ) -> tuple[Response, InferResult]:
     """Return what a client gets to see of a model that answers ``arrays``."""
     specs = tuple(
-        Tensor(name=f"y{n}", shape=array.shape, dtype=array.dtype.name)
+        Tensor(name=f"y{n}", shape=array.shape, dtype=cast("Any", array.dtype.name))
         for n, array in enumerate(arrays)
     )
     face = Face("m", 3, signatures(IN, specs), batch, LABELS)
     one = {"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [1]}
     head = {"inputs": [one], **asked} | ({"outputs": outputs} if outputs else {})
     call = oip_request.read(face, json.dumps(head).encode(), None)
-    for _ in range(2):  # as the first, and from what was kept of it
-        response = oip_reply.write(face, call, arrays)
+    first, response = (oip_reply.write(face, call, arrays) for _ in range(2))
+    assert first == response  # from what was kept of the first
     length = response.headers.decode().partition(": ")[2].strip() or None
     return response, InferResult.from_response_body(response.body, header_length=length)
 
@@ -65,7 +65,7 @@ def test_an_output_may_differ_from_what_is_asked_for_all() -> None:
 def test_what_is_no_number_is_no_null(value: float) -> None:
     response, got = reply(np.array([[1, value]], np.float32))
     assert b"null" not in response.body
-    assert np.array_equal(got.as_numpy("y0"), [[1, np.float32(value)]], equal_nan=True)
+    assert np.array_equal(got.as_numpy("y0"), np.array([[1, value]], np.float32), equal_nan=True)
 
 
 def classes(array: Array, most: int, batch: int | None = 1) -> tuple[list[int], list[str]]:
