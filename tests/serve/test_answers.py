@@ -1,13 +1,23 @@
 """What a release answers is counted in its baseline's bins, off the request's path."""
 
 import asyncio
+import base64
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import requests
 
+from littoral import records
 from littoral.bundle.baseline import QUANTILES, Baseline, Confidence, Distribution
 from littoral.bundle.manifest import Tensor
+from littoral.model.backends import open_session
 from littoral.wire import drift
+from littoral.wire.control import Timings
+from littoral.wire.sketch import Sketch
 from littoral_serve.running.answers import Answers, counting
+from simulators.served import Device, Serve, ask, model, serving
 
 SPEC = Tensor(name="p", shape=(1, 3), dtype="int8", scale=1 / 256, zero_point=-128)
 RANKED = Baseline(
@@ -66,3 +76,43 @@ def test_what_ranks_nothing_and_has_no_quantiles_is_not_counted() -> None:
     assert counting(bare, (SPEC,)) is None
     mask = Tensor(name="m", shape=(1, 513, 513, 21), dtype="float32")
     assert counting(RANKED, (mask,)) is None
+
+
+def _baselined(device: Device, baseline: bytes) -> None:
+    plain = device.add("digits").manifest
+    files = {**plain.files, "baseline.json": device.blob(baseline)}
+    device.good(device.put(replace(plain, files=files, baseline="baseline.json")))
+
+
+def _ask(serve: Serve) -> None:
+    spec = open_session("litert", model("tiny_int8")).inputs[0]
+    body = {"instances": np.zeros(spec.shape).tolist()}
+    reply = requests.post(f"{serve.url}/v1/models/digits:predict", json=body, timeout=20)
+    assert reply.status_code == 200, reply.text
+
+
+def test_a_release_with_a_baseline_tells_what_it_answers(tmp_path: Path) -> None:
+    device = Device(tmp_path)
+    (tmp_path / "serve.toml").write_text("window_s = 0.2\n")
+    classes = int(np.prod(device.add("digits").manifest.outputs[0].shape[1:]))
+    _baselined(device, records.to_json(replace(RANKED, answered=(1,) * classes)))
+    counted: Counter[str] = Counter()
+    with serving(f"--data={tmp_path}") as serve:
+        for _ in range(5):
+            _ask(serve)
+        after = 0
+        while counted["classes"] < 5:
+            status, reply = ask(device.tree.control, "GET", f"/control/timings?after={after}")
+            assert status == 200
+            for window in records.fill(Timings, reply).windows:
+                after = window.sequence
+                for one in window.timings:
+                    counted[one.stage] += Sketch.decode(base64.b64decode(one.sketch)).count
+    assert counted["classes"] == counted["confidence"] == counted["invoke"] == 5
+
+
+def test_a_baseline_that_is_none_costs_drift_and_no_request(tmp_path: Path) -> None:
+    device = Device(tmp_path)
+    _baselined(device, b"{}")
+    with serving(f"--data={tmp_path}") as serve:
+        _ask(serve)
