@@ -100,24 +100,27 @@ class Listener:
 
     def _unary(self, answer: Unary) -> Any:  # noqa: ANN401
         async def handle(data: bytes, context: Any) -> bytes:  # noqa: ANN401
-            try:
-                return await answer(self._call(data, context))
-            except _SAID as e:
-                code, words = _code(e), str(e)
-            except Exception:
-                log.exception("a call failed")
-                code, words = grpc.StatusCode.INTERNAL, "a defect of this server: its log says more"
-            never: bytes = await context.abort(code, words)
-            return never
+            return await self._answer(answer, data, context)
 
         return handle
 
     def _stream(self, answer: Unary) -> Any:  # noqa: ANN401
         async def handle(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:  # noqa: ANN401
             async for data in requests:
-                yield await answer(self._call(data, context))
+                yield await self._answer(answer, data, context)
 
         return handle
+
+    async def _answer(self, answer: Unary, data: bytes, context: Any) -> bytes:  # noqa: ANN401
+        try:
+            return await answer(self._call(data, context))
+        except _SAID as e:
+            code, words = _code(e), str(e)
+        except Exception:
+            log.exception("a call failed")
+            code, words = grpc.StatusCode.INTERNAL, "a defect of this server: its log says more"
+        never: bytes = await context.abort(code, words)
+        return never
 
 
 def _code(error: Exception) -> grpc.StatusCode:
