@@ -31,7 +31,9 @@ def reply(
     head = {"inputs": [one], **asked} | ({"outputs": outputs} if outputs else {})
     call = oip_request.read(face, json.dumps(head).encode(), None)
     first, response = (oip_reply.write(face, call, arrays) for _ in range(2))
-    assert first == response  # from what was kept of the first
+    assert first == response
+    assert call.plan.reply is None or response.body.startswith(call.plan.reply)
+    assert call.plan.whole == (call.plan.reply is not None)  # it is kept
     length = response.headers.decode().partition(": ")[2].strip() or None
     return response, InferResult.from_response_body(response.body, header_length=length)
 

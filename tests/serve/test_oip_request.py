@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from littoral.bundle.manifest import Tensor
 from littoral.model.backends import Array
-from littoral_serve.protocols import oip_request
+from littoral_serve.protocols import oip_data, oip_request
 from littoral_serve.protocols.oip_plan import Face
 from littoral_serve.protocols.oip_request import Call
 from littoral_serve.running.refusals import InvalidArgumentError
@@ -76,15 +76,29 @@ def test_an_id_makes_no_other_head() -> None:
         for text in (json.dumps({"id": f"n {n}", "inputs": [binary(X)]}).encode() for n in range(9))
     ]
     assert [call.id for call in calls] == [f"n {n}" for n in range(9)]
+    assert read(known, head(binary(X), id="last"), X.tobytes()).id == "last"
     assert len(known.plans) == 1
 
 
-def test_lists_of_numbers_make_no_other_head() -> None:
+def test_lists_of_numbers_make_no_other_head(monkeypatch: pytest.MonkeyPatch) -> None:
     known = face()
     for n in range(9):
         call = read(known, head(one(data=(X + n).tolist())))
         assert np.array_equal(call.arrays[0], X + n)
-    assert len(known.plans) == 1
+        monkeypatch.delattr("littoral_serve.protocols.oip_plan.read", raising=n == 0)
+
+
+@pytest.mark.parametrize("data", [X.tolist(), X.ravel().tolist()], ids=["nested", "flat"])
+def test_lists_of_numbers_do_not_become_pythons(data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("littoral_serve.protocols.oip_data.from_value")
+    assert np.array_equal(read(face(), head(one(data=data))).arrays[0], X)
+
+
+def test_no_more_lists_are_cut_than_there_are_inputs() -> None:
+    """Each is looked for in all the rest: many would take long."""
+    text, cuts = oip_data.cut(b'"data":[1],' * 100, most=2)
+    assert len(cuts) == 2
+    assert text.count(b"[1]") == 98
 
 
 def test_heads_that_differ_do_not_fill_the_memory() -> None:
