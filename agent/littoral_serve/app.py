@@ -26,10 +26,11 @@ from littoral_serve.http.server import Limits, Server
 from littoral_serve.protocols.clients import Clients
 from littoral_serve.protocols.frames import Frames
 from littoral_serve.protocols.framing import Framed
-from littoral_serve.running import loading
+from littoral_serve.running import loading, pictures
 from littoral_serve.running.lane import Bounds
 from littoral_serve.running.live import How, Live, Models
 from littoral_serve.running.memory import Residents
+from littoral_serve.running.pictures import Pictures
 from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
 
@@ -114,6 +115,9 @@ class App:
         )
         bounds = Bounds(requests=chosen.queue_requests, bytes=chosen.queue_bytes)
         self._how = How(threads=chosen.threads, bounds=bounds, residents=residents)
+        self._pictures = Pictures(
+            pictures.Bounds(pixels=chosen.max_picture_pixels, requests=chosen.queue_requests)
+        )
         self._timings = Timings(backlog_bytes=chosen.timings_backlog_bytes)
         self._orders: Callable[[Request], Awaitable[Response]] | None = None
 
@@ -210,7 +214,8 @@ class App:
         return self._orders(request)
 
     def _clients(self, hosts: Hosts | None) -> Clients:
-        return Clients(self._models, hosts=hosts, deadline_s=self._settings.deadline_s)
+        deadline_s = self._settings.deadline_s
+        return Clients(self._models, hosts=hosts, deadline_s=deadline_s, pictures=self._pictures)
 
     def _frames(self) -> Frames:
         return Frames(self._models, deadline_s=self._settings.deadline_s)

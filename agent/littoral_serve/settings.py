@@ -21,6 +21,7 @@ class Settings:
     memory_bytes: int = 0  # of all models together, about; what was asked least goes. 0: any amount
     pinned: tuple[str, ...] = ()  # models that are not unloaded for it
     max_body_bytes: int = 16 * MiB
+    max_picture_pixels: int = 25_000_000  # of one that a client sends; decoded, each takes 3 bytes
     max_connections: int = 128
     receive_timeout_s: float = 30.0  # for one whole request, and for a client that does not read
     keep_alive_s: float = 75.0  # for a connection that says nothing
@@ -44,7 +45,7 @@ class Settings:
             raise ValueError("'threads' should be at least 1, or auto")
         if self.memory_bytes < 0:
             raise ValueError("'memory_bytes' should be at least 0")
-        for name in ("max_body_bytes", "max_connections", "queue_requests"):
+        for name in ("max_body_bytes", "max_picture_pixels", "max_connections", "queue_requests"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name!r} should be at least 1")
 

@@ -364,7 +364,7 @@ def test_metadata_lists_signatures_and_shapes(serve: Serve) -> None:
     reply = requests.get(f"{serve.url}/v1/models/tiny-int8/metadata", timeout=20).json()
     assert reply["model_spec"] == {"name": "tiny-int8", "signature_name": "", "version": "1"}
     found = reply["metadata"]["signature_def"]["signature_def"]
-    assert sorted(found) == ["float", "raw", "serving_default"]
+    assert sorted(found) == ["float", "image", "raw", "serving_default"]
     usual = found["serving_default"]
     assert usual["method_name"] == "tensorflow/serving/predict"
     image = usual["inputs"]["image"]

@@ -9,6 +9,7 @@ from littoral_serve.http.server import Answer
 from littoral_serve.protocols.oip import OpenInference
 from littoral_serve.protocols.tfs import TensorFlowServing, failure
 from littoral_serve.running.live import Models
+from littoral_serve.running.pictures import Pictures
 
 _METRICS: Final = (b"/metrics", b"/monitoring/prometheus/metrics")
 
@@ -16,10 +17,18 @@ _METRICS: Final = (b"/metrics", b"/monitoring/prometheus/metrics")
 class Clients:
     """Answers clients; those of a Unix socket, which no web page can reach, without ``hosts``."""
 
-    def __init__(self, models: Models, *, hosts: Hosts | None, deadline_s: float) -> None:
+    def __init__(
+        self,
+        models: Models,
+        *,
+        hosts: Hosts | None,
+        deadline_s: float,
+        pictures: Pictures | None = None,
+    ) -> None:
         self._models = models
-        self._tensorflow = TensorFlowServing(models, deadline_s=deadline_s)
-        self._inference = OpenInference(models, deadline_s=deadline_s)
+        pictures = pictures or Pictures()
+        self._tensorflow = TensorFlowServing(models, deadline_s=deadline_s, pictures=pictures)
+        self._inference = OpenInference(models, deadline_s=deadline_s, pictures=pictures)
         self._hosts = hosts
 
     def handle(self, request: Request) -> Answer:

@@ -17,12 +17,20 @@ import orjson
 
 from littoral.errors import BackendError
 from littoral_serve.http.messages import Later, Request, Response
-from littoral_serve.protocols import oip_about, oip_reply, oip_request, servables
+from littoral_serve.protocols import (
+    looking,
+    oip_about,
+    oip_pictures,
+    oip_reply,
+    oip_request,
+    servables,
+)
 from littoral_serve.protocols.oip_plan import Face
 from littoral_serve.protocols.oip_request import Call
 from littoral_serve.protocols.servables import Spec
 from littoral_serve.running.inference import Inference
 from littoral_serve.running.live import Live, Models
+from littoral_serve.running.pictures import Pictures
 from littoral_serve.running.refusals import (
     InvalidArgumentError,
     LateError,
@@ -49,8 +57,11 @@ _MOST_KNOWN: Final = 512  # paths
 class OpenInference:
     """Answers requests under ``/v2``."""
 
-    def __init__(self, models: Models, *, deadline_s: float) -> None:
+    def __init__(
+        self, models: Models, *, deadline_s: float, pictures: Pictures | None = None
+    ) -> None:
         self._models = models
+        self._pictures = pictures or Pictures()
         self._deadline_ns = int(deadline_s * 1e9)
         self._infers: dict[bytes, Spec] = {}  # by paths that were read before
         self._faces: weakref.WeakKeyDictionary[Live, Face] = weakref.WeakKeyDictionary()
@@ -120,7 +131,15 @@ class OpenInference:
         live = self._find(spec)
         start = time.perf_counter_ns()
         face = self._faces.get(live) or self._face(live)
-        call = oip_request.read(face, request.body, request.headers.get(_LENGTH))
+        if looking.is_picture(request):
+            return self._look(request, live, face, None)
+        try:
+            call = oip_request.read(face, request.body, request.headers.get(_LENGTH))
+        except InvalidArgumentError:
+            asked = oip_pictures.read(request.body, request.headers.get(_LENGTH))
+            if asked is None:
+                raise
+            return self._look(request, live, face, asked)
         later = Later()
         one = Inference(
             live,
@@ -134,6 +153,22 @@ class OpenInference:
         later.on_left = one.leave
         live.lane.submit(one)
         return later
+
+    def _look(
+        self, request: Request, live: Live, face: Face, asked: oip_pictures.Asked | None
+    ) -> Later:
+        """Answer pictures: those that were asked for, or the one that the body is."""
+        timeout_ns = asked.timeout_ns if asked else None
+        return looking.look(
+            self._pictures,
+            live,
+            asked.files if asked else [request.body],
+            request=request,
+            timeout_ns=timeout_ns or self._deadline_ns,
+            wish=asked.wish if asked else looking.wish(request),
+            write=partial(oip_pictures.write, face, asked),
+            refuse=refusal,
+        )
 
     def _face(self, live: Live) -> Face:
         names = live.told.labels.names

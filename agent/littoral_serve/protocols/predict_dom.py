@@ -13,7 +13,6 @@ from littoral.model.backends import Array
 from littoral_serve.protocols.json_document import (
     is_base64,
     kind,
-    parse,
     quoted,
     shown,
     signature_name,
@@ -24,7 +23,9 @@ from littoral_serve.running.signatures import DEFAULT, Signature, View
 _NAMES: Final = {"float32": "float", "float64": "double", "float16": "half"}
 
 
-def read(body: bytes, known: Mapping[str, Signature]) -> tuple[Signature, list[Array], bool]:
+def read(
+    document: dict[str, Any], known: Mapping[str, Signature]
+) -> tuple[Signature, list[Array], bool]:
     """Return the signature, its batched inputs, and whether they came as rows.
 
     Raises:
@@ -32,7 +33,7 @@ def read(body: bytes, known: Mapping[str, Signature]) -> tuple[Signature, list[A
 
     """
     try:
-        return _read(parse(body), known)
+        return _read(document, known)
     except RecursionError as e:
         raise InvalidArgumentError("JSON Parse error: too deeply nested") from e
 

@@ -13,7 +13,8 @@ import numpy as np
 import orjson
 
 from littoral.model.backends import Array
-from littoral_serve.protocols import numbers, predict_dom
+from littoral_serve.protocols import json_document, looking_json, numbers, predict_dom
+from littoral_serve.running.pictures import SIGNATURE
 from littoral_serve.running.signatures import DEFAULT, Signature, View
 
 _START: Final = re.compile(
@@ -30,18 +31,21 @@ class Call:
         self.signature, self.arrays, self.rows = signature, arrays, rows
 
 
-def read(body: bytes, known: Mapping[str, Signature]) -> Call:
-    """Return what ``body`` asks of a model with the signatures ``known``.
+def read(body: bytes, known: Mapping[str, Signature]) -> Call | looking_json.Asked:
+    """Return what ``body`` asks of a model with the signatures ``known``: tensors, or pictures.
 
     Raises:
         InvalidArgumentError: It cannot be understood, or does not fit the signature.
 
     """
     call = _fast(body, known)
-    if call is None:
-        signature, arrays, rows = predict_dom.read(body, known)
-        call = Call(signature, arrays, rows=rows)
-    return call
+    if call is not None:
+        return call
+    document = json_document.parse(body)
+    if json_document.signature_name(document) == SIGNATURE:
+        return looking_json.read(document)
+    signature, arrays, rows = predict_dom.read(document, known)
+    return Call(signature, arrays, rows=rows)
 
 
 def write(call: Call, outputs: list[Array]) -> bytes:

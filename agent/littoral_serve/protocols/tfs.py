@@ -18,10 +18,20 @@ from littoral.errors import BackendError
 from littoral.model.backends import Array
 from littoral.model.tasks.labels import Labels
 from littoral_serve.http.messages import Later, Request, Response
-from littoral_serve.protocols import examples, examples_json, predict_json, servables
-from littoral_serve.protocols.servables import DATA_TYPES, Spec
+from littoral_serve.protocols import (
+    examples,
+    examples_json,
+    looking,
+    looking_json,
+    predict_json,
+    servables,
+    tfs_about,
+)
+from littoral_serve.protocols.looking import Columns
+from littoral_serve.protocols.servables import Spec
 from littoral_serve.running.inference import Inference
 from littoral_serve.running.live import Live, Models
+from littoral_serve.running.pictures import Pictures
 from littoral_serve.running.refusals import (
     InvalidArgumentError,
     LateError,
@@ -47,8 +57,11 @@ _METHODS: Final = {"classify": examples.CLASSIFY, "regress": examples.REGRESS}
 class TensorFlowServing:
     """Answers requests under ``/v1/``."""
 
-    def __init__(self, models: Models, *, deadline_s: float) -> None:
+    def __init__(
+        self, models: Models, *, deadline_s: float, pictures: Pictures | None = None
+    ) -> None:
         self._models = models
+        self._pictures = pictures or Pictures()
         self._deadline_ns = int(deadline_s * 1e9)
         self._predicts: dict[bytes, Spec] = {}  # by paths that were read before
 
@@ -75,26 +88,57 @@ class TensorFlowServing:
             if not spec.model:
                 raise InvalidArgumentError("Missing model name in request.")
             if found[4] is not None:
-                return _metadata(servables.find(self._models, spec))
-            return _status(servables.status(self._models, spec))
+                live = servables.find(self._models, spec)
+                return _reply(tfs_about.metadata(live, self._pictures))
+            return _reply(tfs_about.status(servables.status(self._models, spec)))
         raise InvalidArgumentError(f"Malformed request: {request.method} {path}")
 
     def _predict(self, request: Request, spec: Spec) -> Later:
         live = servables.find(self._models, spec)
+        if looking.is_picture(request):
+            return self._look(request, live, [request.body], partial(looking_json.write, rows=True))
         start = time.perf_counter_ns()
         call = predict_json.read(request.body, live.signatures)
+        if isinstance(call, looking_json.Asked):
+            return self._look(
+                request, live, call.files, partial(looking_json.write, rows=call.rows)
+            )
         write = partial(_predicted, call)
         return self._run(request, live, call.signature, call.arrays, start_ns=start, write=write)
 
     def _judge(self, request: Request, spec: Spec, method: str) -> Later:
         """Classify examples, or regress them."""
         live = servables.find(self._models, spec)
+        if looking.is_picture(request) and method == examples.CLASSIFY:
+            return self._look(request, live, [request.body], looking_json.write_classes)
         start = time.perf_counter_ns()
         asked = examples_json.read(request.body)
+        files = looking_json.encoded(asked.examples)
+        if files is not None and method == examples.CLASSIFY:
+            return self._look(request, live, files, looking_json.write_classes)
         task = examples.task(live, method, asked.signature)
         arrays = examples.arrays(task.signature, asked.examples, asked.context)
         write = partial(_judged, task, live.told.labels)
         return self._run(request, live, task.signature, arrays, start_ns=start, write=write)
+
+    def _look(
+        self,
+        request: Request,
+        live: Live,
+        files: Sequence[bytes],
+        write: Callable[[Columns], bytes],
+    ) -> Later:
+        """Answer pictures."""
+        return looking.look(
+            self._pictures,
+            live,
+            files,
+            request=request,
+            timeout_ns=self._deadline_ns,
+            wish=looking.wish(request),
+            write=lambda columns: Response(HTTPStatus.OK, write(columns)),
+            refuse=refusal,
+        )
 
     def _run(
         self,
@@ -179,41 +223,5 @@ def _spec(found: re.Match[str]) -> Spec:
     )
 
 
-def _status(live: Live) -> Response:
-    one = {
-        "version": str(live.release),
-        "state": "AVAILABLE",
-        "status": {"error_code": "OK", "error_message": ""},
-    }
-    return _reply({"model_version_status": [one]})
-
-
-def _metadata(live: Live) -> Response:
-    spec = {"name": live.model, "signature_name": "", "version": str(live.release)}
-    signatures = {name: _signature_def(one) for name, one in live.signatures.items()}
-    metadata = {"signature_def": {"signature_def": signatures}}
-    return _reply({"model_spec": spec, "metadata": metadata})
-
-
 def _reply(value: Any) -> Response:  # noqa: ANN401
     return Response(HTTPStatus.OK, orjson.dumps(value, option=orjson.OPT_INDENT_2))
-
-
-def _signature_def(signature: Signature) -> dict[str, Any]:
-    return {
-        "inputs": {view.name: _tensor_info(view) for view in signature.inputs},
-        "outputs": {view.name: _tensor_info(view) for view in signature.outputs},
-        "method_name": "tensorflow/serving/predict",
-        "defaults": {},
-    }
-
-
-def _tensor_info(view: View) -> dict[str, Any]:
-    return {
-        "dtype": DATA_TYPES[view.dtype][0],
-        "tensor_shape": {
-            "dim": [{"size": str(n), "name": ""} for n in view.spec.shape],
-            "unknown_rank": False,
-        },
-        "name": f"{view.name}:0",
-    }

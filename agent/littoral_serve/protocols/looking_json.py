@@ -1,0 +1,120 @@
+"""Pictures in TensorFlow Serving's JSON: files as base64 in, the task's arrays out.
+
+{"signature_name": "image", "instances": [{"b64": "…"}]}             rows
+{"signature_name": "image", "inputs": {"image_bytes": {"b64": "…"}}} columns
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import orjson
+
+from littoral.model.backends import Array
+from littoral_serve.protocols.examples import Example
+from littoral_serve.protocols.json_document import is_base64, shown
+from littoral_serve.protocols.looking import Columns
+from littoral_serve.running.pictures import INPUT
+from littoral_serve.running.refusals import InvalidArgumentError
+
+FEATURE: Final = "image/encoded"  # of an example, as TensorFlow's datasets call a picture's file
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    files: Sequence[bytes]
+    rows: bool
+
+
+def read(document: Mapping[str, Any]) -> Asked:
+    """Return the pictures of a predict request. Raises InvalidArgumentError."""
+    if ("instances" in document) == ("inputs" in document):
+        raise InvalidArgumentError("Missing 'inputs' or 'instances' key, or both are there")
+    rows = "instances" in document
+    items = document["instances" if rows else "inputs"]
+    if not rows and isinstance(items, dict) and not is_base64(items):
+        items = _named(items)
+    if is_base64(items):
+        items = [items]
+    if not isinstance(items, list):
+        raise InvalidArgumentError(f"{shown(items)} Expecting a list of pictures")
+    return Asked([_file(item if is_base64(item) else _named(item)) for item in items], rows)
+
+
+def encoded(examples: Sequence[Example]) -> list[bytes] | None:
+    """Return the pictures of a classify request; None where it brings numbers.
+
+    Raises:
+        InvalidArgumentError: Not each of its examples is one picture.
+
+    """
+    if not any(FEATURE in example for example in examples):
+        return None
+    files = []
+    for example in examples:
+        feature = example.get(FEATURE)
+        if feature is None or feature.kind != "bytes" or len(feature.values) != 1:
+            raise InvalidArgumentError(
+                f"Feature: {FEATURE} (data type: string) is required once in each example"
+            )
+        files.append(feature.values[0])
+    return files
+
+
+def write(columns: Columns, *, rows: bool) -> bytes:
+    """Return the reply: rows for rows, columns for columns; what there is one of has no name."""
+    values = {name: _values(name, array) for name, array in columns.items()}
+    reply: Any
+    if len(values) == 1:
+        (reply,) = values.values()
+    elif rows:
+        reply = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    else:
+        reply = values
+    return orjson.dumps({"predictions" if rows else "outputs": reply})
+
+
+def write_classes(columns: Columns) -> bytes:
+    """Return the reply to a classify request. Raises InvalidArgumentError: the task is another."""
+    if "scores" not in columns:
+        raise InvalidArgumentError("Expected a model that classifies; predict asks any other")
+    pairs = [
+        [[text.decode(), score] for text, score in zip(texts, scores, strict=True)]
+        for texts, scores in zip(columns["classes"], columns["scores"].tolist(), strict=True)
+    ]
+    return orjson.dumps({"results": pairs})
+
+
+def _named(item: Any) -> Any:  # noqa: ANN401
+    if not isinstance(item, dict) or item.keys() != {INPUT}:
+        raise InvalidArgumentError(
+            f'{shown(item)} Expecting {{"b64": "…"}}, or {{"{INPUT}": {{"b64": "…"}}}}'
+        )
+    return item[INPUT]
+
+
+def _file(item: Any) -> bytes:  # noqa: ANN401
+    if not is_base64(item):
+        raise InvalidArgumentError(f'{shown(item)} Expecting {{"b64": "…"}}')
+    try:
+        return base64.b64decode(item["b64"], validate=True)
+    except ValueError as e:
+        raise InvalidArgumentError("Unable to base64 decode") from e
+
+
+def _values(name: str, array: Array) -> list[Any]:
+    if array.dtype != object:
+        whole: list[Any] = array.tolist()
+        return _finite(whole) if array.dtype.kind == "f" and not np.isfinite(array).all() else whole
+    if name.endswith("_bytes"):
+        return [{"b64": base64.b64encode(one).decode()} for one in array]
+    return [[text.decode() for text in row] for row in array]
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    """Return null for what is no number: no picture's answer means infinity."""
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return value if abs(value) < float("inf") else None

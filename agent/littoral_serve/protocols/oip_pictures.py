@@ -1,0 +1,182 @@
+"""Pictures in the Open Inference Protocol: an input of datatype BYTES, each element a file.
+
+In JSON a file is base64; behind the head it is length and bytes, as there. The outputs are the
+task's: docs/tasks.md. A model's tensors are never BYTES, so the datatype decides.
+"""
+
+import base64
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import numpy as np
+import orjson
+
+from littoral.model.backends import Array
+from littoral_serve.http.messages import Response
+from littoral_serve.protocols import looking, oip_data, oip_types
+from littoral_serve.protocols.looking import Columns
+from littoral_serve.protocols.oip_plan import Face
+from littoral_serve.running.pictures import Wish
+from littoral_serve.running.refusals import InvalidArgumentError
+
+_BINARY: Final = b"application/octet-stream"
+_LENGTH: Final = b"Inference-Header-Content-Length: %d\r\n"
+_MOST_TIMEOUT_US: Final = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request for pictures asks; ``wanted``: by name, whether in binary."""
+
+    files: list[bytes]
+    wish: Wish
+    wanted: Mapping[str, bool] | None  # None: all
+    binary: bool
+    id: str | None
+    timeout_ns: int | None
+
+
+def read(body: bytes, head_bytes: bytes | None) -> Asked | None:
+    """Return what ``body`` asks of pictures; None where its inputs are tensors.
+
+    Raises:
+        InvalidArgumentError: It is about pictures, and cannot be understood.
+
+    """
+    length = len(body)
+    if head_bytes is not None:
+        length = int(head_bytes) if head_bytes.isdigit() else 0
+    head = body[:length]
+    if b'"BYTES"' not in head:
+        return None
+    document = oip_data.document(head)
+    inputs = document.get("inputs")
+    if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
+        raise InvalidArgumentError("pictures come as one input of datatype BYTES")
+    (item,) = inputs
+    if item.get("datatype") != oip_types.BYTES:
+        return None
+    parameters = _object(document, "parameters")
+    binary = parameters.get("binary_data_output") is True
+    files = list(_files(item, body[length:]))
+    if item.get("shape") not in ([len(files)], [len(files), 1]):
+        raise InvalidArgumentError(
+            f"unexpected shape for pictures: expected [{len(files)}], as many as there are"
+        )
+    name, timeout = document.get("id"), parameters.get("timeout")
+    if not (timeout is None or (type(timeout) is int and 0 <= timeout < _MOST_TIMEOUT_US)):
+        raise InvalidArgumentError("Unable to parse 'timeout'")
+    if not isinstance(name, str | None):
+        raise InvalidArgumentError("Unable to parse 'id'")
+    return Asked(
+        files,
+        looking.wished(parameters),
+        _wanted(document, binary=binary),
+        binary,
+        name,
+        timeout * 1000 if timeout else None,
+    )
+
+
+def write(face: Face, asked: Asked | None, columns: Columns) -> Response:
+    """Return the reply; without ``asked``, to a body that was the picture, all in JSON.
+
+    Raises:
+        InvalidArgumentError: There is no such output.
+
+    """
+    wanted = dict.fromkeys(columns, asked is not None and asked.binary)
+    if asked is not None and asked.wanted is not None:
+        for name in asked.wanted.keys() - columns.keys():
+            raise InvalidArgumentError(
+                f"unexpected inference output '{name[:64]}' for model '{face.model}'"
+            )
+        wanted = dict(asked.wanted)
+    items, parts = [], []
+    for name, binary in wanted.items():
+        array = columns[name]
+        text = array.dtype == object
+        datatype = oip_types.BYTES if text else oip_types.DATATYPES[array.dtype.name]
+        item: dict[str, Any] = {"name": name, "datatype": datatype, "shape": list(array.shape)}
+        if binary:
+            parts.append(packed(array) if text else np.ascontiguousarray(array).tobytes())
+            item["parameters"] = {"binary_data_size": len(parts[-1])}
+        else:
+            item["data"] = _listed(name, array)
+        items.append(item)
+    document = {"model_name": face.model, "model_version": str(face.release), "outputs": items}
+    if asked is not None and asked.id is not None:
+        document = {"id": asked.id, **document}
+    head = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    if not parts:
+        return Response(HTTPStatus.OK, head)
+    return Response(HTTPStatus.OK, b"".join((head, *parts)), _BINARY, _LENGTH % len(head))
+
+
+def packed(array: Array) -> bytes:
+    """Return elements of text as the protocol has them in binary: each behind its length."""
+    return b"".join(struct.pack("<I", len(one)) + one for one in array.reshape(-1))
+
+
+def unpacked(data: bytes) -> Iterator[bytes]:
+    """Walk the elements in ``data``. Raises InvalidArgumentError."""
+    at = 0
+    while at < len(data):
+        end = at + 4 + (struct.unpack_from("<I", data, at)[0] if at + 4 <= len(data) else 0)
+        if end > len(data) or at + 4 > len(data):
+            raise InvalidArgumentError("BYTES: an element is longer than what is left of the data")
+        yield data[at + 4 : end]
+        at = end
+
+
+def _files(item: Mapping[str, Any], behind: bytes) -> Iterator[bytes]:
+    size = _object(item, "parameters").get("binary_data_size")
+    if size is not None:
+        if size != len(behind):
+            raise InvalidArgumentError(
+                f"pictures: expected {len(behind)} bytes behind the head, found {str(size)[:32]}"
+            )
+        yield from unpacked(behind)
+        return
+    data = item.get("data")
+    if not isinstance(data, list):
+        raise InvalidArgumentError("Unable to parse 'data'")
+    for one in data:
+        element = one[0] if isinstance(one, list) and len(one) == 1 else one
+        try:
+            yield base64.b64decode(element, validate=True)
+        except (ValueError, TypeError) as e:
+            raise InvalidArgumentError("pictures in JSON are base64") from e
+
+
+def _wanted(document: Mapping[str, Any], *, binary: bool) -> dict[str, bool] | None:
+    outputs = document.get("outputs")
+    if not outputs:
+        return None
+    if not isinstance(outputs, list):
+        raise InvalidArgumentError("Unable to parse 'outputs'")
+    found = {}
+    for item in outputs:
+        if not isinstance(item, dict) or not isinstance(item.get("name"), str):
+            raise InvalidArgumentError("Unable to parse 'outputs'")
+        found[item["name"]] = bool(_object(item, "parameters").get("binary_data", binary))
+    return found
+
+
+def _object(where: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = where.get(key, {})
+    if not isinstance(value, dict):
+        raise InvalidArgumentError(f"Unable to parse '{key}'")
+    return value
+
+
+def _listed(name: str, array: Array) -> Any:  # noqa: ANN401
+    """Return the elements, flat; files as base64."""
+    flat = array.reshape(-1)
+    if array.dtype != object:
+        return flat
+    files = name.endswith("_bytes")
+    return [base64.b64encode(one).decode() if files else one.decode() for one in flat]
