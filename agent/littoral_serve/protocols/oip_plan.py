@@ -5,9 +5,8 @@ it has some.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -18,8 +17,7 @@ from littoral_serve.running.signatures import DEFAULT, Signature, View
 _SHOWN: Final = 32  # dimensions of a shape in an error
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """One output that a client wants back."""
 
     at: int  # in the signature's outputs
@@ -27,8 +25,7 @@ class Wanted:
     classes: int = 0  # the greatest so many as text, rather than all values
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where the values of one input are: in the body, in a list that was cut, in the head."""
 
     shape: tuple[int, ...]
@@ -38,33 +35,45 @@ class Place:
     value: Any = None
 
 
-@dataclass(slots=True)
 class Plan:
     """What a head comes to."""
 
-    signature: Signature
-    places: tuple[Place, ...]
-    nbytes: int  # behind the head
-    wanted: tuple[Wanted, ...]
-    timeout_ns: int | None = None
-    id: str | None = None
-    whole: bool = field(init=False)  # all that is wanted is binary: all replies have one head
-    reply: bytes | None = field(default=None, init=False)  # that head, once there was one
+    __slots__ = ("id", "nbytes", "places", "reply", "signature", "timeout_ns", "wanted", "whole")
 
-    def __post_init__(self) -> None:
-        self.whole = all(one.binary and not one.classes for one in self.wanted)
+    def __init__(
+        self,
+        signature: Signature,
+        places: tuple[Place, ...],
+        wanted: tuple[Wanted, ...],
+        *,
+        nbytes: int,
+        timeout_ns: int | None = None,
+        id: str | None = None,  # noqa: A002 (as clients call it)
+    ) -> None:
+        self.signature, self.places, self.wanted = signature, places, wanted
+        self.nbytes = nbytes  # behind the head
+        self.timeout_ns, self.id = timeout_ns, id
+        # All that is wanted is binary: then all replies have one head, once there was one.
+        self.whole = all(one.binary and not one.classes for one in wanted)
+        self.reply: bytes | None = None
 
 
-@dataclass(frozen=True, eq=False)
 class Face:
     """One release as clients of this protocol see it. Holds no session."""
 
-    model: str
-    release: int
-    signatures: Mapping[str, Signature]
-    batch: int | None
-    labels: tuple[str, ...] = ()
-    plans: dict[tuple[bytes, int], Plan] = field(default_factory=dict)
+    __slots__ = ("batch", "labels", "model", "plans", "release", "signatures")
+
+    def __init__(
+        self,
+        model: str,
+        release: int,
+        signatures: Mapping[str, Signature],
+        batch: int | None,
+        labels: tuple[str, ...] = (),
+    ) -> None:
+        self.model, self.release = model, release
+        self.signatures, self.batch, self.labels = signatures, batch, labels
+        self.plans: dict[tuple[bytes, int], Plan] = {}
 
 
 def size_error(view: View, model: str, want: int, got: object) -> InvalidArgumentError:
@@ -90,15 +99,15 @@ def read(face: Face, document: Mapping[str, Any], *, cuts: int) -> Plan:
     for input_name, item in given.items():  # their bytes come in the order in which they are named
         view = next(view for view in signature.inputs if view.name == input_name)
         place = _place(face, item, view, cuts=cuts)
-        places[input_name] = replace(place, start=start)
+        places[input_name] = place._replace(start=start)
         start += place.nbytes or 0
     return Plan(
         signature,
         tuple(places[view.name] for view in views),
-        start,
         _wanted(face, document, signature, binary=_flag(parameters, "binary_data_output")),
-        _timeout_ns(parameters),
-        _text(document, "id") if "id" in document else None,
+        nbytes=start,
+        timeout_ns=_timeout_ns(parameters),
+        id=_text(document, "id") if "id" in document else None,
     )
 
 

@@ -10,7 +10,6 @@ and plans are kept. The tensors are not copied. Errors bear Triton's words where
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Final
 
@@ -28,13 +27,13 @@ _MOST_PLANS: Final = 64
 _MOST_HEAD_BYTES: Final = 4096  # of one that is kept
 
 
-@dataclass(slots=True)
 class Call:
     """A request: batched arrays in the order of the signature's inputs."""
 
-    plan: Plan
-    arrays: list[Array]
-    id: str | None
+    __slots__ = ("arrays", "id", "plan")
+
+    def __init__(self, plan: Plan, arrays: list[Array], id: str | None) -> None:  # noqa: A002
+        self.plan, self.arrays, self.id = plan, arrays, id
 
 
 def read(face: Face, body: bytes, head_bytes: bytes | None) -> Call:
@@ -88,7 +87,7 @@ def _raw(face: Face, body: bytes) -> Call:
         raise oip_plan.size_error(view, face.model, one, len(body))
     shape = (count, *view.instance) if face.batch else view.spec.shape
     wanted = tuple(Wanted(at, binary=True) for at in range(len(signature.outputs)))
-    plan = Plan(signature, (Place(shape, nbytes=len(body)),), len(body), wanted)
+    plan = Plan(signature, (Place(shape, nbytes=len(body)),), wanted, nbytes=len(body))
     return Call(plan, [_array(plan.places[0], view, body, 0, [])], None)
 
 
