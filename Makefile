@@ -8,13 +8,14 @@
 # make torch   adds PyTorch, for the tests of its way in
 # make judges  adds MediaPipe and TensorFlow.js, for the tests of phones and browsers
 # make bench   every script of benchmarks/
+# make peers   the servers that benchmarks/serving.py compares serve with
 # make docs    writes the generated parts of docs/ anew, and the packages' settings
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-boot torch judges faults faults-network check bench docs format clean
+.PHONY: help demo test test-boot torch judges peers faults faults-network check bench docs format clean
 
 BIN := .venv/bin
 ARGS ?=
@@ -31,7 +32,7 @@ endef
 PYTHON ?= $(shell $(find_python))
 
 help:
-	@sed -n 's/^# //p' Makefile | head -11
+	@sed -n 's/^# //p' Makefile | head -12
 
 demo: .venv/.installed .venv/.mosquitto
 	@$(BIN)/python demo/story.py $(ARGS)
@@ -109,6 +110,16 @@ judges: .venv/.installed
 	@cd .venv && npm pack --silent @tensorflow/tfjs@4.22.0 >/dev/null \
 	  && tar xzf tensorflow-tfjs-4.22.0.tgz --strip-components=2 package/dist/tf.min.js \
 	  && rm tensorflow-tfjs-4.22.0.tgz
+
+# Each in an environment of its own, for they do not agree on what they need: 2 GB below build/.
+PEERS := $(patsubst benchmarks/peers/%.txt,build/peers/%/.installed,$(wildcard benchmarks/peers/*.txt))
+
+peers: $(PEERS)
+
+build/peers/%/.installed: benchmarks/peers/%.txt .venv/.installed
+	@$(BIN)/python -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input -r $< >&2
+	@touch $@
 
 # What stays missing is looked for again next time, in case somebody installed it by hand.
 .venv/.mosquitto .venv/.chromium: .venv/.made
