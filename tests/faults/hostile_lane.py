@@ -26,7 +26,7 @@ from faults.memory import in_memory
 from littoral.errors import LittoralError
 from littoral.wire.control import Activate, Try
 from littoral_agent.control import Control, OrderDeniedError, ServeDownError
-from littoral_serve.trials import trial
+from littoral_serve.confining import environment
 from simulators.served import HARDWARE, Device, Release, Serve, children, serving
 
 NAME: Final = "hostile"
@@ -152,7 +152,7 @@ def _forking(path: Path, broken: str | None) -> Iterator[None]:
     process = subprocess.Popen(
         [*words, *([broken] if broken else [])],
         stdout=subprocess.PIPE,
-        env={**trial.environment(), "PYTHONPATH": str(TESTS)},
+        env={**environment(), "PYTHONPATH": str(TESTS)},
     )
     assert process.stdout is not None
     try:

@@ -37,7 +37,7 @@ def open_manifest(tree: Tree, sha256: str) -> int:
 
 def manifest_in(fd: int, sha256: str, *, model: str | None = None) -> Manifest:
     """Read ``fd`` to its end and close it. Raises as ``read_manifest``."""
-    data = _read(fd, f"manifest {sha256[:12]}…", sha256=sha256, limit=MAX_BYTES)
+    data = read(fd, f"manifest {sha256[:12]}…", sha256=sha256, limit=MAX_BYTES)
     manifest = Manifest.from_json(data)
     if model is not None and manifest.model != model:
         raise MalformedError(
@@ -66,7 +66,7 @@ def file_in(fd: int, manifest: Manifest, name: str) -> bytes:
     """Read ``fd`` to its end and close it. Raises as ``read_file``."""
     file = manifest.files[name]
     what = f"{manifest.model} {manifest.release}: {name}"
-    return _read(fd, what, sha256=file.sha256, limit=file.size)
+    return read(fd, what, sha256=file.sha256, limit=file.size)
 
 
 def open_path(path: Path) -> int:
@@ -81,7 +81,8 @@ def open_path(path: Path) -> int:
     return fd
 
 
-def _read(fd: int, what: str, *, sha256: str, limit: int) -> bytes:
+def read(fd: int, what: str, *, sha256: str, limit: int) -> bytes:
+    """Read ``fd``, of which people say ``what``, to its end and close it. Raises as ``read_file``."""
     try:
         with os.fdopen(fd, "rb") as file:
             data = file.read(limit + 1)  # one byte more is enough for the hash to differ

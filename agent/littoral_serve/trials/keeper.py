@@ -18,6 +18,7 @@ from typing import Final
 
 from littoral import records
 from littoral.errors import MalformedError
+from littoral_serve.confining import environment
 from littoral_serve.trials import trial
 
 BEGUN: Final = b"begun"
@@ -41,7 +42,7 @@ def main() -> int:
             stdout=out,
             stderr=err,
             pass_fds=files,
-            env=trial.environment(),
+            env=environment(),
             start_new_session=True,
         )
         for descriptor in descriptors:

@@ -19,6 +19,7 @@ from typing import Final
 
 from littoral import records
 from littoral.errors import UnreachableError
+from littoral_serve.confining import environment
 from littoral_serve.trials import trial
 from littoral_serve.trials.keeper import BEGUN
 
@@ -122,7 +123,7 @@ async def _child(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         pass_fds=files,
-        env=trial.environment(),
+        env=environment(),
         start_new_session=True,
     )
     try:

@@ -7,18 +7,13 @@ Failure where the model could not even be tried, and exits with 3; any other end
 itself (littoral_serve.trials.trying). Who starts it is littoral_serve.trials.starting's business.
 """
 
-import contextlib
-import ctypes
 import os
-import resource
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from littoral import records
-from littoral.children import die_with_parent
 from littoral.errors import (
     BackendError,
     BackendMissingError,
@@ -26,13 +21,15 @@ from littoral.errors import (
     MemoryBudgetError,
 )
 from littoral.wire.control import Failure, Tried
+from littoral_serve.confining import confine
+
+if TYPE_CHECKING:
+    from littoral.bundle.manifest import Manifest, Variant
+    from littoral.model.backends import Session
 
 DENIED: Final = 3
 MAX_BYTES: Final = 64 * 1024
 FILES: Final = 4  # descriptors: the manifest, the model, its golden inputs and outputs
-_MOST_FILES: Final = 64
-_PR_SET_NO_NEW_PRIVS: Final = 38
-_PASSED_ON: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,41 +43,14 @@ class Order:
     address_space_bytes: int
     cpu_s: int
     nice: int
+    tpu: str = ""  # where it is for an Edge TPU: which; empty: any
+    taken: tuple[str, ...] = ()  # the paths of those that are not its to open
 
 
 def command(order: Order, files: Sequence[int]) -> list[str]:
     """Return the command that a child of this process is to run, which has ``files`` open."""
     words = [records.to_json(order).decode(), str(os.getpid()), *map(str, files)]
     return [sys.executable, "-P", "-m", "littoral_serve.trials.trial", *words]
-
-
-def environment() -> dict[str, str]:
-    held = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return held | {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-
-
-def confine(order: Order, *, parent: int) -> None:
-    """Give up what a trial does not need, and do not outlive ``parent``."""
-    die_with_parent()
-    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit(DENIED)
-    os.setpriority(os.PRIO_PROCESS, 0, max(order.nice, os.getpriority(os.PRIO_PROCESS, 0)))
-    # When the machine is out of memory, this process goes first and serve goes on; where /proc
-    # cannot be written to, which one goes is the kernel's choice, and no fault of the candidate.
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    for what, most, beyond in (
-        (resource.RLIMIT_AS, order.address_space_bytes, 0),
-        # At the second limit the signal is the one of a machine that is out of memory.
-        (resource.RLIMIT_CPU, order.cpu_s, 5),
-        (resource.RLIMIT_NOFILE, _MOST_FILES, 0),
-        (resource.RLIMIT_CORE, 0, 0),
-        (resource.RLIMIT_FSIZE, 0, 0),
-    ):
-        _, hard = resource.getrlimit(what)
-        bound = sys.maxsize if hard == resource.RLIM_INFINITY else hard
-        resource.setrlimit(what, (min(most, bound), min(most + beyond, bound)))
 
 
 def prove(order: Order, files: Sequence[int]) -> Tried:
@@ -91,7 +61,6 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
 
     """
     from littoral.model import selftest
-    from littoral.model.backends import open_variant
     from littoral_serve.running import release, threads
     from littoral_serve.running.loading import match_specs
     from littoral_serve.trials import golden
@@ -106,7 +75,7 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
     data = release.file_in(model, manifest, variant.files[0])
     before = selftest.resident_bytes()
     try:
-        session = open_variant(manifest, variant, data)
+        session = _opened(manifest, variant, data, order)
         match_specs(session, manifest.inputs, manifest.outputs)
         threads.warm(session, manifest.inputs)  # as serve will
         figures = selftest.measure(session, inputs, wanted, before_bytes=before)
@@ -119,10 +88,25 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
     return selftest.verdict(figures, manifest.selftest, hardware=order.hardware)
 
 
+def _opened(manifest: "Manifest", variant: "Variant", data: bytes, order: Order) -> "Session":
+    from littoral.model.backends import backend_for, open_variant
+
+    if backend_for(variant) == "edgetpu":
+        from littoral.model.backends.edgetpu import EdgeTpuSession
+
+        return EdgeTpuSession(data, device=order.tpu, taken=order.taken)
+    return open_variant(manifest, variant, data)
+
+
 def main(argv: list[str]) -> NoReturn:
     order = records.from_json(Order, argv[1].encode(), limit=MAX_BYTES)
     parent, *files = map(int, argv[2:])
-    confine(order, parent=parent)
+    confine(
+        parent=parent,
+        address_space_bytes=order.address_space_bytes,
+        cpu_s=order.cpu_s,
+        nice=order.nice,
+    )
     status = 0
     result: Tried | Failure
     try:

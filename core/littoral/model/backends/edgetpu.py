@@ -37,8 +37,10 @@ class Tpu:
 class EdgeTpuSession(LiteRTSession):
     """One process at a time has an Edge TPU; its sessions share it."""
 
-    def __init__(self, model: bytes, *, threads: int = 1, path: str = "") -> None:
-        """Load ``model`` on the TPU at ``path``, on any where it is empty.
+    def __init__(
+        self, model: bytes, *, threads: int = 1, device: str = "", taken: Collection[str] = ()
+    ) -> None:
+        """Load ``model`` on a TPU that ``open_tpu`` opens, or has open already.
 
         Raises:
             WrongRuntimeError: It was compiled for a newer library; nothing was opened.
@@ -47,14 +49,10 @@ class EdgeTpuSession(LiteRTSession):
             BackendError: It refuses it.
 
         """
-        library = _library()
-        _check_version(model, libedgetpu.version(library))
-        names = libedgetpu.named(libedgetpu.devices(library))
-        name = next((name for name, one in names.items() if one.path == path), "")
-        if path and not name:
-            raise BackendMissingError(f"the Edge TPU at {path} is not there any more")
+        _check_version(model, libedgetpu.version(_library()))
+        tpu = open_tpu(device, taken=taken)
         try:
-            super().__init__(model, threads=threads, delegates=(_delegate(name),))
+            super().__init__(model, threads=threads, delegates=(tpu.delegate,))
         except BackendError as e:
             if f"unresolved custom op: {OPERATOR}" not in str(e):
                 raise
@@ -68,7 +66,7 @@ class EdgeTpuSession(LiteRTSession):
 
 
 def open_tpu(wanted: str = "", *, taken: Collection[str] = ()) -> Tpu:
-    """Open the TPU ``wanted`` (usb:0, pci, …); where it is empty, the first that can be.
+    """Open the TPU ``wanted``: a name, a kind, a path. Where it is empty, the first that can be.
 
     Those whose paths are ``taken`` are left alone: others of ours have them.
 
@@ -93,7 +91,7 @@ def _choices(
     names: Collection[tuple[str, Device]], wanted: str, taken: Collection[str]
 ) -> Iterator[tuple[str, Device]]:
     for name, device in names:
-        if wanted in {"", device.kind, name} and device.path not in taken:
+        if wanted in {"", device.kind, name, device.path} and device.path not in taken:
             yield name, device
 
 

@@ -1,0 +1,116 @@
+"""The process that has a TPU: ``python -m littoral_serve.tpu.child SEATING PARENT SOCKET``.
+
+libedgetpu ends it when a stick is pulled, and a model may do to it what it likes; serve takes note,
+and starts another one. So it is confined as a trial is, does one thing at a time, and decides
+nothing: it opens a TPU, then does as it is ordered until serve hangs up (littoral_serve.tpu.said).
+"""
+
+import gc
+import os
+import socket
+import sys
+import time
+from typing import Final, NoReturn
+
+from littoral import records
+from littoral.errors import BackendError, LittoralError, MalformedError
+from littoral_serve.confining import confine
+from littoral_serve.tpu import said
+from littoral_serve.tpu.said import Drop, Dropped, Failed, Lacking, Load, Loaded, Opened, Ran, Run
+
+MODULE: Final = "littoral_serve.tpu.child"
+
+
+def main(argv: list[str]) -> NoReturn:
+    seating = records.from_json(said.Seating, argv[1].encode(), limit=said.MAX_BYTES)
+    confine(parent=int(argv[2]), address_space_bytes=seating.address_space_bytes)
+    with socket.socket(fileno=int(argv[3])) as peer:
+        _work(seating, peer)
+    # Not the usual way out: the library's own end is not always one.
+    os._exit(0)
+
+
+def _work(seating: said.Seating, peer: socket.socket) -> None:
+    from littoral.model.backends.edgetpu import open_tpu
+
+    try:
+        tpu = open_tpu(seating.device, taken=seating.taken)
+    except LittoralError as e:
+        peer.send(said.pack(Lacking(code=e.code, error=str(e))))
+        return
+    peer.send(
+        said.pack(
+            Opened(device=tpu.name, path=tpu.device.path, version=tpu.version, listed=tpu.listed)
+        )
+    )
+    _Models(tpu.device.path).obey(peer)
+
+
+class _Models:
+    """What is loaded on the TPU at ``path``, by its number."""
+
+    def __init__(self, path: str) -> None:
+        from littoral.model.backends import Session
+        from littoral_serve.tpu.sheet import Sheet
+
+        self._path = path
+        self._held: dict[int, tuple[Session, Sheet]] = {}
+
+    def obey(self, peer: socket.socket) -> None:
+        """Do as is ordered, until nobody is there to order."""
+        while True:
+            data, descriptors, _, _ = socket.recv_fds(peer, said.MAX_BYTES, 2)
+            if not data:
+                return
+            try:
+                answer: said.Said = self._do(said.unpack(data), descriptors)
+            except LittoralError as e:
+                answer = Failed(code=e.code, error=str(e))
+            except MemoryError:
+                answer = Failed(
+                    code=BackendError.code, error="it needs more memory than it may have"
+                )
+            finally:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+            peer.send(said.pack(answer))
+
+    def _do(self, order: said.Said, descriptors: list[int]) -> said.Said:
+        match order:
+            case Run(number=number):
+                return self._run(number)
+            case Load():
+                file, memory = descriptors
+                return self._load(order, file, memory)
+            case Drop(number=number):
+                self._held.pop(number, None)
+                gc.collect()
+                return Dropped(number=number)
+            case _:
+                raise MalformedError(f"expected an order, found {type(order).__name__}")
+
+    def _run(self, number: int) -> Ran:
+        session, sheet = self._held[number]
+        start = time.perf_counter_ns()
+        outputs = session.run(*sheet.inputs)
+        ns = time.perf_counter_ns() - start
+        for view, made in zip(sheet.outputs, outputs, strict=True):
+            view[...] = made
+        return Ran(number=number, ns=ns)
+
+    def _load(self, order: Load, file: int, memory: int) -> Loaded:
+        from littoral.model.backends.edgetpu import EdgeTpuSession
+        from littoral_serve.running import release, threads
+        from littoral_serve.running.loading import match_specs
+        from littoral_serve.tpu.sheet import Sheet
+
+        data = release.read(os.dup(file), order.what, sha256=order.sha256, limit=order.size)
+        session = EdgeTpuSession(data, device=self._path)
+        match_specs(session, order.inputs, order.outputs)
+        threads.warm(session, order.inputs)
+        self._held[order.number] = session, Sheet(memory, order.inputs, order.outputs)
+        return Loaded(number=order.number)
+
+
+if __name__ == "__main__":
+    main(sys.argv)

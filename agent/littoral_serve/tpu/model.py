@@ -1,0 +1,83 @@
+"""A compiled model as TPUs are to have it: where its file is, and how its tensors look.
+
+It knows no TPU. Whether one has it, and why none will, is told to whoever watches it.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Final
+
+from littoral.bundle.manifest import Tensor
+from littoral.errors import (
+    BackendError,
+    BackendMissingError,
+    CrashError,
+    LittoralError,
+    MalformedError,
+    NotDelegatedError,
+    WrongRuntimeError,
+)
+
+_MOST_LOSSES: Final = 3  # children that its load ended, one after the other
+_NUMBERS = itertools.count(1)
+_KINDS: Final[dict[str, type[LittoralError]]] = {
+    kind.code: kind
+    for kind in (
+        BackendError,
+        BackendMissingError,
+        MalformedError,
+        NotDelegatedError,
+        WrongRuntimeError,
+    )
+}
+
+
+class Model:
+    """``open`` returns a descriptor of its file, as often as a child comes. Raises StorageError."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        open_: Callable[[], int],
+        sha256: str,
+        size: int,
+        inputs: tuple[Tensor, ...],
+        outputs: tuple[Tensor, ...],
+    ) -> None:
+        self.number = next(_NUMBERS)
+        self.what, self.open = what, open_
+        self.sha256, self.size = sha256, size
+        self.inputs, self.outputs = inputs, outputs
+        self.refusal: LittoralError | None = None  # why no TPU will have it
+        self._watchers: list[Callable[[], None]] = []
+        self._losses = 0
+
+    def watch(self, then: Callable[[], None]) -> None:
+        """Call ``then`` whenever a TPU has it, has it no more, or none will."""
+        self._watchers.append(then)
+
+    def changed(self) -> None:
+        for then in tuple(self._watchers):
+            then()
+
+    def loaded(self) -> None:
+        self._losses = 0
+        self.changed()
+
+    def lost(self) -> None:
+        """Take note that a child ended while it loaded this."""
+        self._losses += 1
+        if self._losses >= _MOST_LOSSES:
+            self.refused(
+                CrashError(f"{self.what}: {_MOST_LOSSES} processes ended while they loaded it")
+            )
+
+    def refused(self, why: LittoralError) -> None:
+        self.refusal = why
+        self.changed()
+
+
+def error_of(code: str, words: str) -> LittoralError:
+    """Return the error that a child told."""
+    return _KINDS.get(code, BackendError)(words)
