@@ -9,12 +9,14 @@ from urllib.parse import parse_qsl
 from littoral.errors import BackendError
 from littoral.model.backends import Array
 from littoral_serve.http.messages import Later, Request, Response
+from littoral_serve.protocols.examples import Example
 from littoral_serve.running.live import Live
 from littoral_serve.running.pictures import Look, Pictures, Wish
 from littoral_serve.running.refusals import InvalidArgumentError, RefusalError
 
 Columns = Mapping[str, Array]
 
+FEATURE: Final = "image/encoded"  # of an example, as TensorFlow's datasets call a picture's file
 _KINDS: Final = b"image/"
 _MOST: Final = 1000  # classes or objects
 
@@ -22,6 +24,26 @@ _MOST: Final = 1000  # classes or objects
 def is_picture(request: Request) -> bool:
     """Tell whether the body is a picture's file; of which kind, the file says itself."""
     return request.headers.get(b"content-type", b"")[: len(_KINDS)].lower() == _KINDS
+
+
+def encoded(examples: Sequence[Example]) -> list[bytes] | None:
+    """Return the pictures of a classify request; None where it brings numbers.
+
+    Raises:
+        InvalidArgumentError: Not each of its examples is one picture.
+
+    """
+    if not any(FEATURE in example for example in examples):
+        return None
+    files = []
+    for example in examples:
+        feature = example.get(FEATURE)
+        if feature is None or feature.kind != "bytes" or len(feature.values) != 1:
+            raise InvalidArgumentError(
+                f"Feature: {FEATURE} (data type: string) is required once in each example"
+            )
+        files.append(feature.values[0])
+    return files
 
 
 def wish(request: Request) -> Wish:

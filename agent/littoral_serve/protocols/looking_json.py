@@ -7,25 +7,24 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Literal
 
 import numpy as np
 import orjson
 
 from littoral.model.backends import Array
-from littoral_serve.protocols.examples import Example
 from littoral_serve.protocols.json_document import is_base64, shown
 from littoral_serve.protocols.looking import Columns
 from littoral_serve.running.pictures import INPUT
 from littoral_serve.running.refusals import InvalidArgumentError
 
-FEATURE: Final = "image/encoded"  # of an example, as TensorFlow's datasets call a picture's file
+Form = Literal["rows", "columns", "classes"]  # of a reply
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     files: Sequence[bytes]
-    rows: bool
+    form: Form
 
 
 def read(document: Mapping[str, Any]) -> Asked:
@@ -40,31 +39,22 @@ def read(document: Mapping[str, Any]) -> Asked:
         items = [items]
     if not isinstance(items, list):
         raise InvalidArgumentError(f"{shown(items)} Expecting a list of pictures")
-    return Asked([_file(item if is_base64(item) else _named(item)) for item in items], rows)
+    return Asked(
+        [_file(item if is_base64(item) else _named(item)) for item in items],
+        "rows" if rows else "columns",
+    )
 
 
-def encoded(examples: Sequence[Example]) -> list[bytes] | None:
-    """Return the pictures of a classify request; None where it brings numbers.
+def write(columns: Columns, form: Form) -> bytes:
+    """Return the reply: rows for rows, columns for columns; what there is one of has no name.
 
     Raises:
-        InvalidArgumentError: Not each of its examples is one picture.
+        InvalidArgumentError: Classes were asked, and the task is another.
 
     """
-    if not any(FEATURE in example for example in examples):
-        return None
-    files = []
-    for example in examples:
-        feature = example.get(FEATURE)
-        if feature is None or feature.kind != "bytes" or len(feature.values) != 1:
-            raise InvalidArgumentError(
-                f"Feature: {FEATURE} (data type: string) is required once in each example"
-            )
-        files.append(feature.values[0])
-    return files
-
-
-def write(columns: Columns, *, rows: bool) -> bytes:
-    """Return the reply: rows for rows, columns for columns; what there is one of has no name."""
+    if form == "classes":
+        return _classes(columns)
+    rows = form == "rows"
     values = {name: _values(name, array) for name, array in columns.items()}
     reply: Any
     if len(values) == 1:
@@ -76,8 +66,7 @@ def write(columns: Columns, *, rows: bool) -> bytes:
     return orjson.dumps({"predictions" if rows else "outputs": reply})
 
 
-def write_classes(columns: Columns) -> bytes:
-    """Return the reply to a classify request. Raises InvalidArgumentError: the task is another."""
+def _classes(columns: Columns) -> bytes:
     if "scores" not in columns:
         raise InvalidArgumentError("Expected a model that classifies; predict asks any other")
     pairs = [

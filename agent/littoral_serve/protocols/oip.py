@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import orjson
@@ -20,7 +20,6 @@ from littoral_serve.http.messages import Later, Request, Response
 from littoral_serve.protocols import (
     looking,
     oip_about,
-    oip_pictures,
     oip_reply,
     oip_request,
     servables,
@@ -38,6 +37,9 @@ from littoral_serve.running.refusals import (
     RefusalError,
     UnknownServableError,
 )
+
+if TYPE_CHECKING:
+    from littoral_serve.protocols.oip_pictures import Asked
 
 _OF_MODEL: Final = re.compile(
     r"/v2/models/([^/]+)(?:/versions/([0-9]+))?(?:/(infer|ready|config|stats))?"
@@ -136,6 +138,8 @@ class OpenInference:
         try:
             call = oip_request.read(face, request.body, request.headers.get(_LENGTH))
         except InvalidArgumentError:
+            from littoral_serve.protocols import oip_pictures  # most models are sent none
+
             asked = oip_pictures.read(request.body, request.headers.get(_LENGTH))
             if asked is None:
                 raise
@@ -154,10 +158,10 @@ class OpenInference:
         live.lane.submit(one)
         return later
 
-    def _look(
-        self, request: Request, live: Live, face: Face, asked: oip_pictures.Asked | None
-    ) -> Later:
+    def _look(self, request: Request, live: Live, face: Face, asked: "Asked | None") -> Later:
         """Answer pictures: those that were asked for, or the one that the body is."""
+        from littoral_serve.protocols import oip_pictures
+
         timeout_ns = asked.timeout_ns if asked else None
         return looking.look(
             self._pictures,

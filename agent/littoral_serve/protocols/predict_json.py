@@ -7,15 +7,18 @@ Anything else takes the slow way, which knows what is wrong and where.
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import orjson
 
 from littoral.model.backends import Array
-from littoral_serve.protocols import json_document, looking_json, numbers, predict_dom
+from littoral_serve.protocols import json_document, numbers, predict_dom
 from littoral_serve.running.pictures import SIGNATURE
 from littoral_serve.running.signatures import DEFAULT, Signature, View
+
+if TYPE_CHECKING:
+    from littoral_serve.protocols.looking_json import Asked
 
 _START: Final = re.compile(
     rb'\s*\{\s*(?:"signature_name"\s*:\s*"([\w.-]*)"\s*,\s*)?"(instances|inputs)"\s*:\s*(?=\[)'
@@ -31,7 +34,7 @@ class Call:
         self.signature, self.arrays, self.rows = signature, arrays, rows
 
 
-def read(body: bytes, known: Mapping[str, Signature]) -> Call | looking_json.Asked:
+def read(body: bytes, known: Mapping[str, Signature]) -> "Call | Asked":
     """Return what ``body`` asks of a model with the signatures ``known``: tensors, or pictures.
 
     Raises:
@@ -43,6 +46,8 @@ def read(body: bytes, known: Mapping[str, Signature]) -> Call | looking_json.Ask
         return call
     document = json_document.parse(body)
     if json_document.signature_name(document) == SIGNATURE:
+        from littoral_serve.protocols import looking_json  # most models are sent none
+
         return looking_json.read(document)
     signature, arrays, rows = predict_dom.read(document, known)
     return Call(signature, arrays, rows=rows)

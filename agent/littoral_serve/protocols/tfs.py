@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import orjson
@@ -22,12 +22,10 @@ from littoral_serve.protocols import (
     examples,
     examples_json,
     looking,
-    looking_json,
     predict_json,
     servables,
     tfs_about,
 )
-from littoral_serve.protocols.looking import Columns
 from littoral_serve.protocols.servables import Spec
 from littoral_serve.running.inference import Inference
 from littoral_serve.running.live import Live, Models
@@ -40,6 +38,9 @@ from littoral_serve.running.refusals import (
     UnknownServableError,
 )
 from littoral_serve.running.signatures import Signature, View
+
+if TYPE_CHECKING:
+    from littoral_serve.protocols.looking_json import Form
 
 _WHERE: Final = r"(?:/versions/(\d+)|/labels/([^/:]+))?"
 _CALL: Final = re.compile(rf"(?i)/v1/models/([^/:]+){_WHERE}:(predict|classify|regress)")
@@ -96,13 +97,11 @@ class TensorFlowServing:
     def _predict(self, request: Request, spec: Spec) -> Later:
         live = servables.find(self._models, spec)
         if looking.is_picture(request):
-            return self._look(request, live, [request.body], partial(looking_json.write, rows=True))
+            return self._look(request, live, [request.body], "rows")
         start = time.perf_counter_ns()
         call = predict_json.read(request.body, live.signatures)
-        if isinstance(call, looking_json.Asked):
-            return self._look(
-                request, live, call.files, partial(looking_json.write, rows=call.rows)
-            )
+        if not isinstance(call, predict_json.Call):
+            return self._look(request, live, call.files, call.form)
         write = partial(_predicted, call)
         return self._run(request, live, call.signature, call.arrays, start_ns=start, write=write)
 
@@ -110,12 +109,12 @@ class TensorFlowServing:
         """Classify examples, or regress them."""
         live = servables.find(self._models, spec)
         if looking.is_picture(request) and method == examples.CLASSIFY:
-            return self._look(request, live, [request.body], looking_json.write_classes)
+            return self._look(request, live, [request.body], "classes")
         start = time.perf_counter_ns()
         asked = examples_json.read(request.body)
-        files = looking_json.encoded(asked.examples)
+        files = looking.encoded(asked.examples)
         if files is not None and method == examples.CLASSIFY:
-            return self._look(request, live, files, looking_json.write_classes)
+            return self._look(request, live, files, "classes")
         task = examples.task(live, method, asked.signature)
         arrays = examples.arrays(task.signature, asked.examples, asked.context)
         write = partial(_judged, task, live.told.labels)
@@ -126,9 +125,11 @@ class TensorFlowServing:
         request: Request,
         live: Live,
         files: Sequence[bytes],
-        write: Callable[[Columns], bytes],
+        form: "Form",
     ) -> Later:
         """Answer pictures."""
+        from littoral_serve.protocols import looking_json  # most models are sent none
+
         return looking.look(
             self._pictures,
             live,
@@ -136,7 +137,7 @@ class TensorFlowServing:
             request=request,
             timeout_ns=self._deadline_ns,
             wish=looking.wish(request),
-            write=lambda columns: Response(HTTPStatus.OK, write(columns)),
+            write=lambda columns: Response(HTTPStatus.OK, looking_json.write(columns, form)),
             refuse=refusal,
         )
 
