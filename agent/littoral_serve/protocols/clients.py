@@ -4,8 +4,9 @@ from http import HTTPStatus
 from typing import Final
 
 from littoral_serve.http.hosts import Hosts
-from littoral_serve.http.messages import Request, Response, plain
+from littoral_serve.http.messages import Later, Request, Response, plain
 from littoral_serve.http.server import Answer
+from littoral_serve.protocols import origins
 from littoral_serve.protocols.oip import OpenInference
 from littoral_serve.protocols.tfs import TensorFlowServing, failure
 from littoral_serve.running.live import Models
@@ -35,6 +36,13 @@ class Clients:
         refusal = None if self._hosts is None else self._hosts.refusal(request.headers)
         if refusal is not None:
             return failure(HTTPStatus.FORBIDDEN, refusal)
+        origin = request.headers.get(b"origin")
+        if request.method == "OPTIONS":
+            return origins.preflight(origin)
+        answer = self._answer(request)
+        return answer if origin is None else origins.shared(answer, origin)
+
+    def _answer(self, request: Request) -> Response | Later:
         match request.target[:4].lower():
             case b"/v1/":
                 return self._tensorflow.handle(request)
