@@ -67,6 +67,15 @@ def test_releases_are_told(serve: Serve) -> None:
     assert value(found["littoral_release_start_time_seconds"], model="a") > 1.6e9
 
 
+def test_what_was_unloaded_for_room_is_told(tmp_path: Path) -> None:
+    settings = tmp_path / "serve.toml"
+    settings.write_text("memory_bytes = 1\n")
+    options = [f"--model={name}={FIXTURES}/tiny_int8.tflite" for name in "ab"]
+    with serving("--settings", str(settings), *options) as crowded:
+        family = read(crowded)["littoral_release_loaded"]
+        assert sorted(one.value for one in family.samples) == [0, 1]
+
+
 def test_each_stage_is_a_histogram(serve: Serve) -> None:
     family = read(serve)["littoral_stage_seconds"]
     assert family.type == "histogram"

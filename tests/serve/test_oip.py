@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import requests
 import tritonclient.http as triton
+from tritonclient.http import aio
 from tritonclient.utils import InferenceServerException
 
 from littoral.bundle.manifest import Tensor
@@ -298,6 +299,24 @@ def test_what_is_no_number_is_written_as_there(serve: Serve) -> None:
     reply = post(serve, body.encode(), "models/tiny-float/infer")
     assert reply.status_code == 200
     assert "NaN" in reply.text
+
+
+def test_many_may_be_asked_for_at_once(serve: Serve, session: Session) -> None:
+    """By the client's own greenlets, and by asyncio."""
+    x = images(2)
+    greenlets = triton.InferenceServerClient(serve.ready["http"], concurrency=4)
+    waited = [greenlets.async_infer("tiny-int8", [tensor(x)], request_id=f"{n}") for n in range(16)]
+    got = [one.get_result() for one in waited]
+    greenlets.close()
+
+    async def main() -> list[Any]:
+        async with aio.InferenceServerClient(serve.ready["http"]) as client:
+            asks = (client.infer("tiny-int8", [tensor(x)], request_id=f"{n}") for n in range(16))
+            return list(await asyncio.gather(*asks))
+
+    for each in (got, asyncio.run(main())):
+        assert [one.get_response()["id"] for one in each] == [f"{n}" for n in range(16)]
+        assert all(np.array_equal(one.as_numpy("output_0"), expected(session, x)) for one in each)
 
 
 # What is refused

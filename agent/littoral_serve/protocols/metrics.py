@@ -52,6 +52,12 @@ def _families(lives: list[Live]) -> Iterator[str]:
         lambda live: live.since_ms / 1e3,
     )
     yield each(
+        "littoral_release_loaded",
+        "gauge",
+        "Whether the release is in memory: if not, a request brings it there.",
+        lambda live: int(live.sleeper is None or live.sleeper.awake),
+    )
+    yield each(
         "littoral_requests_total",
         "counter",
         "Requests that reached the model.",
