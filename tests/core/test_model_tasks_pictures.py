@@ -138,3 +138,24 @@ def test_what_is_no_picture_for_clients_is_refused_in_words(data: bytes, why: st
     into = pictures.entry((spec(8, 8, 3),))
     with pytest.raises(MalformedError, match=why):
         pictures.enter(data, into, kinds=pictures.KINDS, most_pixels=100_000)
+
+
+@pytest.mark.parametrize("kind", pictures.KINDS)
+def test_a_damaged_picture_is_refused_or_read_and_nothing_else(kind: str) -> None:
+    """Bytes are turned, cut out, repeated: what comes is a picture or a MalformedError."""
+    whole, random = saved(90, 60, kind), np.random.default_rng(7)
+    into = pictures.entry((spec(16, 16, 3),))
+    read = 0
+    for _ in range(150):
+        data = bytearray(whole)
+        for at in random.integers(0, len(data), random.integers(1, 6)):
+            data[at] = random.integers(0, 256)
+        if random.random() < 0.3:
+            start, end = sorted(random.integers(0, len(data), 2))
+            data[start:end] = data[start:end] * int(random.integers(0, 3))
+        try:
+            pictures.enter(bytes(data), into, kinds=pictures.KINDS, most_pixels=100_000)
+        except MalformedError:
+            continue
+        read += 1
+    assert read
