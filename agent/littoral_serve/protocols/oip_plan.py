@@ -29,6 +29,7 @@ class Place(NamedTuple):
     """Where the values of one input are: in the body, in a list that was cut, in the head."""
 
     shape: tuple[int, ...]
+    dtype: np.dtype[Any]
     start: int = 0  # in the body, behind the head
     nbytes: int | None = None  # there; None: in JSON
     cut: int | None = None
@@ -131,7 +132,7 @@ def _inputs(face: Face, document: Mapping[str, Any]) -> dict[str, dict[str, Any]
 
 def _place(face: Face, item: Mapping[str, Any], view: View, *, cuts: int) -> Place:
     """Return where the values of an input are; ``start`` is not known yet."""
-    shape = _shape(face, item, view)
+    shape, dtype = _shape(face, item, view), np.dtype(view.dtype)
     parameters = _object(item, "parameters")
     found = [
         f"'{key}'"
@@ -153,15 +154,15 @@ def _place(face: Face, item: Mapping[str, Any], view: View, *, cuts: int) -> Pla
     if "data" in item:
         value = item["data"]
         if type(value) is int and 0 <= value < cuts:
-            return Place(shape, cut=value)
+            return Place(shape, dtype, cut=value)
         if not isinstance(value, list):
             raise InvalidArgumentError("Unable to parse 'data'")
-        return Place(shape, value=value)
+        return Place(shape, dtype, value=value)
     size = parameters["binary_data_size"]
-    want = prod(shape) * np.dtype(view.dtype).itemsize
+    want = prod(shape) * dtype.itemsize
     if size != want:
         raise size_error(view, face.model, want, size)
-    return Place(shape, nbytes=want)
+    return Place(shape, dtype, nbytes=want)
 
 
 def _shape(face: Face, item: Mapping[str, Any], view: View) -> tuple[int, ...]:

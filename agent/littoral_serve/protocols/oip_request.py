@@ -19,7 +19,7 @@ from littoral.model.backends import Array
 from littoral_serve.protocols import oip_data, oip_plan
 from littoral_serve.protocols.oip_plan import Face, Place, Plan, Wanted
 from littoral_serve.running.refusals import InvalidArgumentError
-from littoral_serve.running.signatures import DEFAULT, View
+from littoral_serve.running.signatures import DEFAULT
 
 # What differs from request to request where clients name theirs, and they do so first.
 _ID: Final = re.compile(rb'\{\s*"id"\s*:\s*"([ !#-\[\]-~]*)"\s*,\s*')
@@ -53,12 +53,15 @@ def read(face: Face, body: bytes, head_bytes: bytes | None) -> Call:
             return _raw(face, body)
         head, cuts = body[:start], []
     name = None
-    if named := _ID.match(head):
-        name, head = named[1].decode(), b"{" + head[named.end() :]
-    plan = face.plans.get((head, len(cuts))) or _plan(face, head, cuts)
-    _check_rest(plan, len(body) - start, face.model)
+    plan = face.plans.get((head, len(cuts)))
+    if plan is None:
+        if named := _ID.match(head):
+            name, head = named[1].decode(), b"{" + head[named.end() :]
+        plan = face.plans.get((head, len(cuts))) or _plan(face, head, cuts)
+    if len(body) - start != plan.nbytes:
+        raise _rest_error(plan, len(body) - start, face.model)
     arrays = [
-        _array(place, view, body, start, cuts)
+        _array(place, view.name, body, start, cuts)
         for place, view in zip(plan.places, plan.signature.inputs, strict=True)
     ]
     return Call(plan, arrays, plan.id if name is None else name)
@@ -75,53 +78,62 @@ def _length(text: bytes, most: int) -> int:
 
 def _raw(face: Face, body: bytes) -> Call:
     """Read a body that is one tensor, in the view that is usual."""
+    plan = face.plans.get((b"", len(body)))  # as heads are kept, of which none is empty
+    if plan is None:
+        plan = _keep(face, (b"", len(body)), _raw_plan(face, len(body)))
+    return Call(plan, [_array(plan.places[0], "", body, 0, [])], None)
+
+
+def _raw_plan(face: Face, nbytes: int) -> Plan:
     signature = face.signatures[DEFAULT]
     if len(signature.inputs) != 1:
         raise InvalidArgumentError(
             f"raw binary input: model '{face.model}' has {len(signature.inputs)} inputs, expected 1"
         )
     (view,) = signature.inputs
-    one = np.dtype(view.dtype).itemsize * prod(view.instance if face.batch else view.spec.shape)
-    count = len(body) // one
-    if len(body) != max(1, count) * one or (face.batch is None and count != 1):
-        raise oip_plan.size_error(view, face.model, one, len(body))
+    dtype = np.dtype(view.dtype)
+    one = dtype.itemsize * prod(view.instance if face.batch else view.spec.shape)
+    count = nbytes // one
+    if nbytes != max(1, count) * one or (face.batch is None and count != 1):
+        raise oip_plan.size_error(view, face.model, one, nbytes)
     shape = (count, *view.instance) if face.batch else view.spec.shape
     wanted = tuple(Wanted(at, binary=True) for at in range(len(signature.outputs)))
-    plan = Plan(signature, (Place(shape, nbytes=len(body)),), wanted, nbytes=len(body))
-    return Call(plan, [_array(plan.places[0], view, body, 0, [])], None)
+    return Plan(signature, (Place(shape, dtype, nbytes=nbytes),), wanted, nbytes=nbytes)
 
 
-def _array(place: Place, view: View, body: bytes, start: int, cuts: Sequence[bytes]) -> Array:
+def _array(place: Place, name: str, body: bytes, start: int, cuts: Sequence[bytes]) -> Array:
     if place.nbytes is not None:
-        array = np.frombuffer(body, view.dtype, prod(place.shape), start + place.start)
-        if view.dtype == "bool":  # whose bytes may be anything
-            array = array.view(np.uint8) != 0
-        return array.reshape(place.shape)
+        array: Array = np.ndarray(place.shape, place.dtype, body, start + place.start)
+        # A byte that is to be a boolean may be anything.
+        return array.view(np.uint8) != 0 if place.dtype.kind == "b" else array
+    dtype = place.dtype.name
     if place.cut is not None:
-        return oip_data.from_text(cuts[place.cut], place.shape, view.dtype, name=view.name)
-    return oip_data.from_value(place.value, place.shape, view.dtype, name=view.name)
+        return oip_data.from_text(cuts[place.cut], place.shape, dtype, name=name)
+    return oip_data.from_value(place.value, place.shape, dtype, name=name)
 
 
-def _check_rest(plan: Plan, nbytes: int, model: str) -> None:
-    if nbytes == plan.nbytes:
-        return
-    if nbytes > plan.nbytes:
-        raise InvalidArgumentError(f"unexpected additional input data for model '{model}'")
+def _rest_error(plan: Plan, nbytes: int, model: str) -> InvalidArgumentError:
+    """Return what it means that so many bytes are behind the head."""
     for place, view in zip(plan.places, plan.signature.inputs, strict=True):
         missing = place.start + (place.nbytes or 0) - nbytes
         if missing > 0:
-            raise InvalidArgumentError(
+            return InvalidArgumentError(
                 f"unexpected size for input '{view.name}', expecting {missing} additional bytes "
                 f"for model '{model}'"
             )
+    return InvalidArgumentError(f"unexpected additional input data for model '{model}'")
 
 
 def _plan(face: Face, head: bytes, cuts: Sequence[bytes]) -> Plan:
     document = oip_data.document(head)
     plan = oip_plan.read(face, document, cuts=len(cuts))
     varies = plan.id is not None or any(place.value is not None for place in plan.places)
-    if not varies and len(head) <= _MOST_HEAD_BYTES:
+    return plan if varies else _keep(face, (head, len(cuts)), plan)
+
+
+def _keep(face: Face, key: tuple[bytes, int], plan: Plan) -> Plan:
+    if len(key[0]) <= _MOST_HEAD_BYTES:
         if len(face.plans) >= _MOST_PLANS:
             face.plans.clear()
-        face.plans[head, len(cuts)] = plan
+        face.plans[key] = plan
     return plan
