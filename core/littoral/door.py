@@ -49,6 +49,7 @@ _ELSEWHERE: Final = {  # commands that this machine may do without, by the extra
     "run": "agent",
     "serve": "serve",
     "predict": "serve",
+    "bench": "serve",
 }
 _BARE: Final = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click 8.1 has none
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}

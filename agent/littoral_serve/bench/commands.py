@@ -1,0 +1,142 @@
+"""``littoral bench``: the command line."""
+
+import sys
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import click
+
+from littoral import durable
+from littoral.commands.output import JSON, emit
+from littoral.errors import MisuseError
+from littoral.tree import DATA, VARIABLE
+from littoral_serve.bench.asked import SAMPLES, Asked
+from littoral_serve.bench.result import Result, Scenario
+
+_MiB: Final = 2**20
+_QUICK_S: Final = 3.0  # of each setting of a sweep
+_PATH: Any = click.Path(path_type=Path)
+
+
+@click.command(
+    epilog="Example: littoral bench digits-1 --sweep --latency-limit 5000 --html digits.html"
+)
+@click.argument("target")
+@click.option(
+    "--scenario",
+    type=click.Choice(get_args(Scenario)),
+    default="single-stream",
+    help="How queries come, as MLPerf defines it.",
+)
+@click.option("--threads", metavar="auto|N", default="1", help="Of the runtime.")
+@click.option(
+    "--backend", "backends", multiple=True, metavar="NAME", help="Instead of the usual one."
+)
+@click.option("--variant", metavar="ID", help="Of a bundle, instead of the one for this machine.")
+@click.option("--duration", type=float, metavar="S", help="Measured time in seconds.  [10]")
+@click.option("--samples", type=int, default=SAMPLES, help="Of a multi-stream query.")
+@click.option("--rate", type=float, metavar="R", help="Queries a second of the server scenario.")
+@click.option("--latency-limit", "limit_us", type=float, metavar="US", help="In µs.")
+@click.option("--memory-limit", "limit_mib", type=float, metavar="MIB", help="In MiB.")
+@click.option("--sweep", is_flag=True, help="Measure all settings, and recommend one.")
+@click.option(
+    "--compare", "other", metavar="OTHER", help="Measure OTHER in alternation with TARGET."
+)
+@click.option("--no-operators", is_flag=True, help="Leave the operators out.")
+@click.option("--html", type=_PATH, metavar="F", help="Write a page with pictures.")
+@click.option(
+    "--write-budget",
+    type=_PATH,
+    metavar="BUNDLE",
+    help="Put what was measured into BUNDLE's self-test.",
+)
+@click.option("--margin", type=float, default=4.0, help="The budget is so many times the p95.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar=VARIABLE,
+    default=DATA,
+    help="The device's folder, for an installed model.",
+)
+@JSON
+def bench(  # noqa: PLR0917 (click passes by name)
+    target: str,
+    scenario: Scenario,
+    threads: str,
+    backends: tuple[str, ...],
+    variant: str | None,
+    duration: float | None,
+    samples: int,
+    rate: float | None,
+    limit_us: float | None,
+    limit_mib: float | None,
+    sweep: bool,
+    other: str | None,
+    no_operators: bool,
+    html: Path | None,
+    write_budget: Path | None,
+    margin: float,
+    data: Path,
+    as_json: bool,
+) -> None:
+    """Measure how fast TARGET is on this machine, and what it needs.
+
+    TARGET is a .tflite, an .onnx, a bundle, the name of an installed model, or a result that
+    --json printed before.
+    """
+    from littoral_serve.bench import running, showing
+
+    if sweep and other is not None:
+        raise MisuseError("--sweep and --compare are two questions; ask them one after the other")
+    if margin < 1:
+        raise MisuseError("--margin: expected at least 1")
+    if Path(target).suffix == ".json" and Path(target).is_file():
+        from littoral_serve.bench import result
+
+        found = result.read(Path(target))
+    else:
+        asked = Asked(
+            scenario=scenario,
+            threads=_count(threads),
+            duration_s=duration or (_QUICK_S if sweep else 10.0),
+            samples=samples,
+            rate=rate,
+            limit_us=limit_us,
+            limit_bytes=None if limit_mib is None else round(limit_mib * _MiB),
+            operators=not no_operators,
+        )
+        where = running.Where(data=data, backends=backends, variant=variant)
+        say = _say if sys.stderr.isatty() and not as_json else _mute
+        found = running.run(target, asked, where, sweep=sweep, other=other, say=say)
+    words = [] if as_json else [showing.show(found)]
+    if html is not None:
+        from littoral_serve.bench import page
+
+        durable.replace(html, page.render(found).encode(), mode=0o644)
+        words.append(f"page: {html}")
+    if write_budget is not None:
+        words.append(_budget(found, write_budget, margin))
+    emit(found, as_json=as_json, text="\n".join(words))
+
+
+def _count(words: str) -> int | None:
+    if words == "auto":
+        return None
+    if not words.isdecimal():
+        raise MisuseError(f"--threads: expected auto or a number, found {words!r}")
+    return int(words)
+
+
+def _budget(found: Result, bundle: Path, margin: float) -> str:
+    from littoral_serve.bench import budgets
+
+    hardware, us = budgets.write(found, bundle, margin=margin)
+    return f"{bundle}: on {hardware} its self-test may take {us:.0f} µs of CPU time (p95)"
+
+
+def _say(words: str) -> None:
+    click.echo(f"{words} …", err=True)
+
+
+def _mute(_: str) -> None:
+    pass
