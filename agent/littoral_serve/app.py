@@ -7,6 +7,7 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import signal
 import socket
 import sys
@@ -34,6 +35,7 @@ from littoral_serve.running.memory import Residents
 from littoral_serve.running.pictures import Pictures
 from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
+from littoral_serve.tpu import Tpus
 
 if TYPE_CHECKING:
     from littoral.wire.journal import Choice
@@ -118,7 +120,10 @@ class App:
             keep_previous_free_bytes=chosen.keep_previous_free_bytes, residents=residents
         )
         bounds = Bounds(requests=chosen.queue_requests, bytes=chosen.queue_bytes)
-        self._how = How(threads=chosen.threads, bounds=bounds, residents=residents)
+        self._tpus = Tpus(chosen)
+        self._how = How(
+            threads=chosen.threads, bounds=bounds, residents=residents, tpus=self._tpus.get
+        )
         self._pictures = Pictures(
             pictures.Bounds(pixels=chosen.max_picture_pixels, requests=chosen.queue_requests)
         )
@@ -158,6 +163,7 @@ class App:
         if grpc is not None:
             ending.append(grpc.stop(within_s=_CLOSE_S))
         await asyncio.gather(*ending)
+        await self._tpus.close()
         for chore in (*chores, watchdog):
             chore.cancel()
 
@@ -166,7 +172,14 @@ class App:
             return None
         from littoral_serve.protocols.rpc import serving
 
-        listener, self._grpc = await serving.listen(self._models, self._settings)
+        try:
+            listener, self._grpc = await serving.listen(self._models, self._settings)
+        except LittoralError as e:
+            if self._options.data is None:
+                raise
+            # A device goes on: who asks over HTTP needs none of it.
+            log.error("gRPC is not answered: %s [%s]", e, e.code)  # noqa: TRY400
+            return None
         return listener
 
     def _load(self) -> None:
@@ -187,7 +200,7 @@ class App:
         for path in journal.find(tree.journals):
             try:
                 good = _good(path)
-                if self._models.get(path.stem) is not None:
+                if self._models.running(path.stem) is not None:
                     raise MisuseError("a file was named for it")
                 if good is not None:
                     which = {"manifest": good.manifest, "variant": good.variant}
@@ -200,7 +213,8 @@ class App:
                 )
 
     def _switch(self, one: Live) -> None:
-        self._timings.watch(one.meter)
+        for meter in one.meters:
+            self._timings.watch(meter)
         self._models.switch(one)
 
     def _order(self, request: Request) -> Awaitable[Response]:
@@ -213,6 +227,7 @@ class App:
                 timings=self._timings,
                 settings=self._settings,
                 how=self._how,
+                tpus=self._tpus,
                 http=self._http,
             ).handle
         return self._orders(request)
@@ -242,7 +257,7 @@ class App:
     async def _windows(self) -> None:
         while True:
             await asyncio.sleep(self._settings.window_s)
-            self._timings.close_window(one.meter for one in self._models)
+            self._timings.close_window(meter for one in self._models for meter in one.meters)
 
     def _say_ready(self) -> None:
         # What is here now stays; the collector need not look at it again.
@@ -257,6 +272,13 @@ class App:
             also = f" and by gRPC on {self._grpc}" if self._grpc else ""
             log.info("serving %s on http://%s%s", what or "no model yet", self._http, also)
         notify.tell("READY=1")
+
+
+def _engines(data: Path | None) -> Path | None:
+    """Return where engines are kept: in the cache that systemd gives serve, or else in ``data``."""
+    place = os.environ.get("CACHE_DIRECTORY", "").partition(":")[0]
+    folder = Path(place) if place else data and data / "cache"
+    return folder and folder / "engines"
 
 
 def _good(path: Path) -> "Choice | None":

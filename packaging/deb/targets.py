@@ -78,6 +78,8 @@ PACKAGES: Final = {
             "littoral-trial.socket",
             "littoral-trial@.service",
             "littoral-stick@.service",
+            "littoral-grpc.socket",
+            "littoral-grpc.service",
         ),
         pages=("install.md", "settings.md", "errors.md", "doctor.md", "offline.md"),
     ),

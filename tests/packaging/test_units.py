@@ -13,12 +13,15 @@ from simulators.packages import need
 
 UNITS = ROOT / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
-ALWAYS = [path for path in SERVICES if "@" not in path.name]  # others run once per connection
+# Of the others one runs once per connection, and one where its socket is asked for.
+ALWAYS = [path for path in SERVICES if "@" not in path.name and path.stem != "littoral-grpc"]
 SOCKETS = sorted(UNITS.glob("*.socket"))
 DROP_INS = sorted((UNITS / "drop-ins").glob("*.conf"))
+ACCELERATORS = [path for path in DROP_INS if path.stem != "grpc"]
 MOST = {
     "littoral-agent": 1.5,
     "littoral-serve": 0.5,
+    "littoral-grpc": 0.5,
     "littoral-trial@": 0.5,
     "littoral-stick@": 1.6,
     "littoral-console": 1.5,
@@ -67,7 +70,7 @@ def test_a_service_reaches_little(service: Path, tmp_path: Path) -> None:
     assert exposure(tmp_path, service.name) <= MOST[service.stem]
 
 
-@pytest.mark.parametrize("drop_in", DROP_INS, ids=stem)
+@pytest.mark.parametrize("drop_in", ACCELERATORS, ids=stem)
 def test_an_accelerator_opens_little_more(drop_in: Path, tmp_path: Path) -> None:
     shutil.copy(UNITS / "littoral-serve.service", tmp_path)
     alone = exposure(tmp_path, "littoral-serve.service")
@@ -75,6 +78,21 @@ def test_an_accelerator_opens_little_more(drop_in: Path, tmp_path: Path) -> None
     shutil.copy(drop_in, tmp_path / "littoral-serve.service.d")
     opened = exposure(tmp_path, "littoral-serve.service")
     assert alone < opened <= MOST_WITH_AN_ACCELERATOR, "it has no effect, or too much"
+
+
+def test_grpc_opens_nothing_more(tmp_path: Path) -> None:
+    shutil.copy(UNITS / "littoral-serve.service", tmp_path)
+    (tmp_path / "littoral-serve.service.d").mkdir()
+    shutil.copy(UNITS / "drop-ins/grpc.conf", tmp_path / "littoral-serve.service.d")
+    assert exposure(tmp_path, "littoral-serve.service") <= MOST["littoral-serve"]
+    socket = Unit(UNITS / "littoral-grpc.socket")
+    assert "Install.WantedBy" not in socket, "off until it is asked for"
+    wanted = Unit(UNITS / "drop-ins/grpc.conf")
+    assert wanted["Unit.Wants"] == ["littoral-grpc.socket"]
+    # What serve listens on is what clients are led to, and its command is else the same.
+    usual, also = Unit(UNITS / "littoral-serve.service"), wanted["Service.ExecStart"][-1]
+    path = Unit(UNITS / "littoral-grpc.service")["Service.ExecStart"][0].split()[-1]
+    assert also == f"{usual['Service.ExecStart'][0]} --grpc {path}"
 
 
 def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
