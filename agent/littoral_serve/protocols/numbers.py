@@ -8,6 +8,7 @@ here: whoever asked then takes a slow way, which knows what is wrong and where.
 import struct
 from collections.abc import Iterator
 from functools import lru_cache
+from math import prod
 from typing import Final
 
 import numpy as np
@@ -25,17 +26,33 @@ def read(text: bytes, instance: tuple[int, ...], dtype: str) -> Array | None:
     """Return the list ``text`` of elements of the shape ``instance``; None: the slow way tells."""
     if dtype not in _CODES and dtype != "uint8":
         return None
-    found = text.translate(None, _NUMBER)
-    one, size = _skeleton(instance)
-    count, rest = divmod(len(found) - 1, len(one) + 1)
-    if rest or count < 1 or found != (b"[%s]" % b",".join([one] * count)):
+    count = _count(text, instance) if instance else _flat_count(text)
+    if count is None:
         return None
+    inner = text.translate(_SPACES) if instance else text[1:-1]
     try:
-        data = b"".join(_packed(text.translate(_SPACES), _CODES.get(dtype)))
+        data = b"".join(_packed(inner, _CODES.get(dtype)))
     except (ValueError, TypeError, OverflowError, struct.error):
         return None
     flat = np.frombuffer(data, dtype)
-    return flat.reshape(count, *instance) if len(flat) == count * size else None
+    return flat.reshape(count, *instance) if len(flat) == count * prod(instance) else None
+
+
+def _count(text: bytes, instance: tuple[int, ...]) -> int | None:
+    """Return how many elements there are; None where its brackets are not as they should be."""
+    found = text.translate(None, _NUMBER)
+    one = _skeleton(instance)
+    count, rest = divmod(len(found) - 1, len(one) + 1)
+    whole = not rest and count >= 1 and found == (b"[%s]" % b",".join([one] * count))
+    return count if whole else None
+
+
+def _flat_count(text: bytes) -> int | None:
+    """Return how many numbers a list has that holds no other, and none that Python thinks is 1."""
+    for odd in (b"[", b"]", b"t", b"f"):  # true and false
+        if text.find(odd, 1, -1) >= 0:
+            return None
+    return text.count(b",") + 1
 
 
 def _packed(text: bytes, code: str | None) -> Iterator[bytes]:
@@ -53,9 +70,9 @@ def _packed(text: bytes, code: str | None) -> Iterator[bytes]:
 
 
 @lru_cache(maxsize=256)
-def _skeleton(shape: tuple[int, ...]) -> tuple[bytes, int]:
-    """Return the brackets and commas of one instance, and how many numbers it has."""
-    text, size = b"", 1
+def _skeleton(shape: tuple[int, ...]) -> bytes:
+    """Return the brackets and commas of one instance."""
+    text = b""
     for n in reversed(shape):
-        text, size = b"[%s]" % b",".join([text] * n), size * n
-    return text, size
+        text = b"[%s]" % b",".join([text] * n)
+    return text
