@@ -79,7 +79,12 @@ def check_serve(variant: Variant, *, ask: Callable[[Needs], Runtime]) -> None:
     requires = variant.requires
     if requires.runtime is None and not requires.operators:
         return
-    needs = Needs(engine=variant.engine, delegate=variant.delegate, operators=requires.operators)
+    needs = Needs(
+        engine=variant.engine,
+        delegate=variant.delegate,
+        operators=requires.operators,
+        hardware=requires.hardware,
+    )
     try:
         here = ask(needs)
     except OrderDeniedError as e:

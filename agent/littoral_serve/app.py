@@ -35,7 +35,6 @@ from littoral_serve.running.memory import Residents
 from littoral_serve.running.pictures import Pictures
 from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
-from littoral_serve.tpu import Tpus
 
 if TYPE_CHECKING:
     from littoral.wire.journal import Choice
@@ -120,9 +119,11 @@ class App:
             keep_previous_free_bytes=chosen.keep_previous_free_bytes, residents=residents
         )
         bounds = Bounds(requests=chosen.queue_requests, bytes=chosen.queue_bytes)
-        self._tpus = Tpus(chosen)
         self._how = How(
-            threads=chosen.threads, bounds=bounds, residents=residents, tpus=self._tpus.get
+            threads=chosen.threads,
+            bounds=bounds,
+            residents=residents,
+            engines=_engines(options.data),
         )
         self._pictures = Pictures(
             pictures.Bounds(pixels=chosen.max_picture_pixels, requests=chosen.queue_requests)
@@ -163,7 +164,6 @@ class App:
         if grpc is not None:
             ending.append(grpc.stop(within_s=_CLOSE_S))
         await asyncio.gather(*ending)
-        await self._tpus.close()
         for chore in (*chores, watchdog):
             chore.cancel()
 
@@ -172,14 +172,7 @@ class App:
             return None
         from littoral_serve.protocols.rpc import serving
 
-        try:
-            listener, self._grpc = await serving.listen(self._models, self._settings)
-        except LittoralError as e:
-            if self._options.data is None:
-                raise
-            # A device goes on: who asks over HTTP needs none of it.
-            log.error("gRPC is not answered: %s [%s]", e, e.code)  # noqa: TRY400
-            return None
+        listener, self._grpc = await serving.listen(self._models, self._settings)
         return listener
 
     def _load(self) -> None:
@@ -200,7 +193,7 @@ class App:
         for path in journal.find(tree.journals):
             try:
                 good = _good(path)
-                if self._models.running(path.stem) is not None:
+                if self._models.get(path.stem) is not None:
                     raise MisuseError("a file was named for it")
                 if good is not None:
                     which = {"manifest": good.manifest, "variant": good.variant}
@@ -213,8 +206,7 @@ class App:
                 )
 
     def _switch(self, one: Live) -> None:
-        for meter in one.meters:
-            self._timings.watch(meter)
+        self._timings.watch(one.meter)
         self._models.switch(one)
 
     def _order(self, request: Request) -> Awaitable[Response]:
@@ -227,7 +219,6 @@ class App:
                 timings=self._timings,
                 settings=self._settings,
                 how=self._how,
-                tpus=self._tpus,
                 http=self._http,
             ).handle
         return self._orders(request)
@@ -257,7 +248,7 @@ class App:
     async def _windows(self) -> None:
         while True:
             await asyncio.sleep(self._settings.window_s)
-            self._timings.close_window(meter for one in self._models for meter in one.meters)
+            self._timings.close_window(one.meter for one in self._models)
 
     def _say_ready(self) -> None:
         # What is here now stays; the collector need not look at it again.

@@ -15,6 +15,8 @@ from typing import Final
 from littoral.children import die_with_parent
 
 _MOST_FILES: Final = 64
+_MOST_FILES_WITH_GPU: Final = 1024
+_MOST_WRITTEN_WITH_GPU: Final = 4 * 2**30
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _PASSED_ON: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
 
@@ -26,9 +28,18 @@ def environment() -> dict[str, str]:
 
 
 def confine(
-    *, parent: int, address_space_bytes: int, cpu_s: int | None = None, nice: int = 0
+    *,
+    parent: int,
+    address_space_bytes: int,
+    cpu_s: int | None = None,
+    nice: int = 0,
+    gpu: bool = False,
 ) -> None:
-    """Give it up, in this process; it ends at once where ``parent`` is gone already."""
+    """Give it up, in this process; it ends at once where ``parent`` is gone already.
+
+    A GPU's driver takes more addresses than there is memory, a file for each of its devices, and
+    what it builds is written: with a ``gpu``, only the memory of the whole unit is bounded.
+    """
     die_with_parent()
     ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if os.getppid() != parent:
@@ -38,13 +49,14 @@ def confine(
     # cannot be written to, which one goes is the kernel's choice, and no fault of the model.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
-    _limit(resource.RLIMIT_AS, address_space_bytes)
+    if not gpu:
+        _limit(resource.RLIMIT_AS, address_space_bytes)
     if cpu_s is not None:
         # At the second limit the signal is the one of a machine that is out of memory.
         _limit(resource.RLIMIT_CPU, cpu_s, beyond=5)
-    _limit(resource.RLIMIT_NOFILE, _MOST_FILES)
+    _limit(resource.RLIMIT_NOFILE, _MOST_FILES_WITH_GPU if gpu else _MOST_FILES)
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_FSIZE, _MOST_WRITTEN_WITH_GPU if gpu else 0)
 
 
 def _limit(what: int, most: int, *, beyond: int = 0) -> None:

@@ -134,7 +134,9 @@ class Control:
     async def _try(self, body: bytes) -> Tried:
         order = records.from_json(Try, body, limit=MAX_BYTES)
         async with self._trying:
-            return await trying.run(order, tree=self._tree, settings=self._settings)
+            return await trying.run(
+                order, tree=self._tree, settings=self._settings, engines=self._how.engines
+            )
 
     async def _probe(self, body: bytes) -> Tried:
         order = records.from_json(Probe, body, limit=MAX_BYTES)

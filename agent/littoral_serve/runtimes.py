@@ -13,12 +13,17 @@ def find(needs: Needs) -> Runtime:
         BackendMissingError: There is none.
 
     """
-    match backend_named(needs.engine, needs.delegate):
+    match backend_named(needs.engine, needs.delegate, needs.hardware):
         case "litert" | "edgetpu":  # what is not compiled for an Edge TPU runs in LiteRT
             return Runtime(
                 name="litert",
                 version=registered.version(),
                 unknown=registered.unknown(needs.operators),
             )
+        case "onnx" | "cuda" | "tensorrt" as provider:
+            from littoral.model.backends import onnx
+
+            # It says of no operator what it knows: the trial will.
+            return Runtime(name="onnxruntime", version=onnx.available(provider), unknown={})
         case name:
             raise BackendMissingError(f"{name} does not say what it runs")

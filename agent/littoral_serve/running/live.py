@@ -27,6 +27,7 @@ class How:
     threads: Threads = 1
     bounds: Bounds = field(default_factory=Bounds)
     residents: Residents = field(default_factory=lambda: Residents(budget_bytes=0))
+    engines: Path | None = None  # folder of what TensorRT built; None: it is built each time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from littoral import journal_log, machine
@@ -55,26 +56,49 @@ def load(tree: Tree, *, model: str, manifest: str, variant: str, how: How) -> Li
     found = release.read_manifest(tree, manifest, model=model)
     chosen = found.variant(variant)
     read = partial(release.read_file, tree, found)
-    source = source_of(found, chosen, read)
+    source = source_of(found, chosen, read, engines=how.engines)
     told = told_of(found, chosen, read, model=model, manifest=manifest)
     return bring(source, how, lambda _: told)
 
 
-def source_of(manifest: Manifest, variant: Variant, read: Callable[[str], bytes]) -> Source:
+def source_of(
+    manifest: Manifest,
+    variant: Variant,
+    read: Callable[[str], bytes],
+    *,
+    engines: Path | None = None,
+) -> Source:
     """Return where ``variant`` comes from; ``read`` returns a file of the release, verified."""
+    backend, file = backend_for(variant), manifest.files[variant.files[0]]
 
     def open_(count: int) -> Session:
-        session = open_variant(manifest, variant, read(variant.files[0]), threads=count)
+        data = read(variant.files[0])
+
+        def at(folder: Path | None) -> Session:
+            return open_variant(manifest, variant, data, threads=count, engines=folder)
+
+        session = _with_engine(file.sha256, at, engines) if backend == "tensorrt" else at(None)
         match_specs(session, manifest.inputs, manifest.outputs)
         return session
 
     return Source(
         open=open_,
-        backend=backend_for(variant),
-        bytes=manifest.files[variant.files[0]].size,
+        backend=backend,
+        bytes=file.size,
         inputs=manifest.inputs,
         budget_us=manifest.selftest.p95_cpu_us.get(machine.cpu() or ""),
     )
+
+
+def _with_engine(
+    model: str, open_: Callable[[Path | None], Session], engines: Path | None
+) -> Session:
+    """Return what ``open_`` gives with the engine that TensorRT has, or builds, of ``model``."""
+    if engines is None:
+        return open_(None)
+    from littoral_serve.running.engines import Engines
+
+    return Engines(engines).opened(model, open_)
 
 
 def told_of(

@@ -29,7 +29,7 @@ def main() -> int:
     with socket.socket(fileno=os.dup(0)) as peer:
         peer.settimeout(_ORDER_S)
         try:
-            data, descriptors, _, _ = socket.recv_fds(peer, trial.MAX_BYTES, trial.FILES + 2)
+            data, descriptors, _, _ = socket.recv_fds(peer, trial.MAX_BYTES, trial.FILES + 3)
             order = records.from_json(trial.Order, data, limit=trial.MAX_BYTES)
             *files, out, err = descriptors
         except (OSError, ValueError) as e:  # it says nothing, something else, or brings no files

@@ -2,7 +2,8 @@
 
 A model file is a program, and may do to this process what it likes. So the process has little:
 limited memory and time, no core file, the release's files as descriptors and no other file,
-nothing to write to but two pipes that are read with a cap. It prints Tried and exits with 0, or
+nothing to write to but two pipes that are read with a cap (and, for TensorRT, a folder of its own
+for the engine that it builds, as the last descriptor). It prints Tried and exits with 0, or
 Failure where the model could not even be tried, and exits with 3; any other end speaks for
 itself (littoral_serve.trials.trying). Who starts it is littoral_serve.trials.starting's business.
 """
@@ -11,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from littoral import records
@@ -45,6 +47,7 @@ class Order:
     nice: int
     tpu: str = ""  # where it is for an Edge TPU: which; empty: any
     taken: tuple[str, ...] = ()  # the paths of those that are not its to open
+    gpu: bool = False
 
 
 def command(order: Order, files: Sequence[int]) -> list[str]:
@@ -65,7 +68,8 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
     from littoral_serve.running.loading import match_specs
     from littoral_serve.trials import golden
 
-    told, model, *vectors = files
+    told, model, *vectors = files[:FILES]
+    engines = Path(f"/proc/self/fd/{files[FILES]}") if len(files) > FILES else None
     manifest = release.manifest_in(told, order.manifest, model=order.model)
     variant = manifest.variant(order.variant)
     left = iter(vectors)
@@ -75,7 +79,7 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
     data = release.file_in(model, manifest, variant.files[0])
     before = selftest.resident_bytes()
     try:
-        session = _opened(manifest, variant, data, order)
+        session = _opened(manifest, variant, data, order, engines=engines)
         match_specs(session, manifest.inputs, manifest.outputs)
         threads.warm(session, manifest.inputs)  # as serve will
         figures = selftest.measure(session, inputs, wanted, before_bytes=before)
@@ -88,14 +92,16 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
     return selftest.verdict(figures, manifest.selftest, hardware=order.hardware)
 
 
-def _opened(manifest: "Manifest", variant: "Variant", data: bytes, order: Order) -> "Session":
+def _opened(
+    manifest: "Manifest", variant: "Variant", data: bytes, order: Order, *, engines: Path | None
+) -> "Session":
     from littoral.model.backends import backend_for, open_variant
 
     if backend_for(variant) == "edgetpu":
         from littoral.model.backends.edgetpu import EdgeTpuSession
 
         return EdgeTpuSession(data, device=order.tpu, taken=order.taken)
-    return open_variant(manifest, variant, data)
+    return open_variant(manifest, variant, data, engines=engines)
 
 
 def main(argv: list[str]) -> NoReturn:
@@ -106,7 +112,9 @@ def main(argv: list[str]) -> NoReturn:
         address_space_bytes=order.address_space_bytes,
         cpu_s=order.cpu_s,
         nice=order.nice,
+        gpu=order.gpu,
     )
+    os.umask(0o022)  # serve, which may be another user, reads what is built here
     status = 0
     result: Tried | Failure
     try:

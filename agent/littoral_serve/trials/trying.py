@@ -8,9 +8,11 @@ import contextlib
 import math
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from littoral import records
 from littoral.errors import (
@@ -20,6 +22,7 @@ from littoral.errors import (
     MemoryBudgetError,
     UnreachableError,
 )
+from littoral.model.backends import backend_for
 from littoral.tree import Tree
 from littoral.wire.control import Failure, Tried, Try
 from littoral_serve.running import release
@@ -27,7 +30,11 @@ from littoral_serve.settings import Settings
 from littoral_serve.trials.starting import started
 from littoral_serve.trials.trial import DENIED, MAX_BYTES, Order
 
+if TYPE_CHECKING:
+    from littoral_serve.tpu.pool import Lent
+
 _TAIL_BYTES: Final = 4096
+_GPUS: Final = ("cuda", "tensorrt")
 _OUT_OF_MEMORY: Final = (
     "bad_alloc",
     "MemoryError",
@@ -54,8 +61,17 @@ class End:
     err: str
 
 
-async def run(order: Try, *, tree: Tree, settings: Settings) -> Tried:
-    """Try the candidate in a process of its own.
+async def run(
+    order: Try,
+    *,
+    tree: Tree,
+    settings: Settings,
+    engines: Path | None = None,
+    lent: "Lent | None" = None,
+) -> Tried:
+    """Try the candidate in a process of its own; on the TPU that is ``lent`` to it, if one is.
+
+    What TensorRT builds of it meanwhile is kept in ``engines`` if it passes.
 
     Raises:
         UntriedError: Its files are not what was signed, or this machine has no runtime for it,
@@ -71,12 +87,21 @@ async def run(order: Try, *, tree: Tree, settings: Settings) -> Tried:
         address_space_bytes=settings.trial_address_space_bytes,
         cpu_s=max(1, math.ceil(order.deadline_s)),
         nice=settings.trial_nice,
+        gpu=order.hardware in _GPUS,
+        tpu=lent.device if lent is not None else "",
+        taken=lent.taken if lent is not None else (),
     )
     try:
-        end = await _watch(asked, tree=tree, deadline_s=order.deadline_s)
+        async with _building(asked, tree=tree, engines=engines) as building:
+            end = await _watch(
+                asked, tree=tree, deadline_s=order.deadline_s, folder=building.folder
+            )
+            tried = verdict(end, deadline_s=order.deadline_s)
+            if tried.code is None:
+                await asyncio.to_thread(building.keep)
+            return tried
     except UnreachableError as e:
         raise UntriedError(Failure(code=e.code, error=str(e))) from e
-    return verdict(end, deadline_s=order.deadline_s)
 
 
 def verdict(end: End, *, deadline_s: float) -> Tried:
@@ -115,9 +140,37 @@ def _how(status: int) -> str:
         return f"the process was ended by signal {-status}"
 
 
-async def _watch(order: Order, *, tree: Tree, deadline_s: float) -> End:
-    with _opened(tree, order) as files:
-        async with started(order, files, where=tree.trial) as running:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Building:
+    """Where TensorRT finds or leaves an engine, and what keeps the one that it left."""
+
+    folder: Path | None = None
+    keep: Callable[[], None] = lambda: None
+
+
+@contextlib.asynccontextmanager
+async def _building(order: Order, *, tree: Tree, engines: Path | None) -> AsyncIterator[Building]:
+    manifest = release.read_manifest(tree, order.manifest, model=order.model)
+    variant = manifest.variant(order.variant)
+    if engines is None or backend_for(variant) != "tensorrt":
+        yield Building()
+        return
+    from littoral_serve.running.engines import Engines
+
+    held, model = Engines(engines), manifest.files[variant.files[0]].sha256
+    found = await asyncio.to_thread(held.find, model)
+    if found is not None:
+        yield Building(folder=found)
+        return
+    with held.stage() as staged:
+        yield Building(folder=staged, keep=partial(held.keep, staged, model))
+
+
+async def _watch(order: Order, *, tree: Tree, deadline_s: float, folder: Path | None = None) -> End:
+    with _opened(tree, order, folder) as files:
+        # A TPU is serve's own to open: the unit of a trial sees no device.
+        where = None if order.hardware.startswith("edgetpu") else tree.trial
+        async with started(order, files, where=where) as running:
             try:
                 async with asyncio.timeout(deadline_s):
                     out, err, status = await asyncio.gather(
@@ -129,8 +182,8 @@ async def _watch(order: Order, *, tree: Tree, deadline_s: float) -> End:
 
 
 @contextlib.contextmanager
-def _opened(tree: Tree, order: Order) -> Iterator[list[int]]:
-    """Give descriptors of the release's files, in the order of ``trial.FILES``."""
+def _opened(tree: Tree, order: Order, folder: Path | None) -> Iterator[list[int]]:
+    """Give descriptors of the release's files, as ``trial.FILES`` says, and of ``folder``."""
     manifest = release.read_manifest(tree, order.manifest, model=order.model)
     chosen = manifest.variant(order.variant)
     test = manifest.selftest_for(chosen)
@@ -142,7 +195,10 @@ def _opened(tree: Tree, order: Order) -> Iterator[list[int]]:
 
         told = keep(release.open_manifest(tree, order.manifest))
         names = (chosen.files[0], test.inputs, test.outputs)
-        yield [told, *(keep(release.open_file(tree, manifest, name)) for name in names)]
+        files = [told, *(keep(release.open_file(tree, manifest, name)) for name in names)]
+        if folder is not None:
+            files.append(keep(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)))
+        yield files
 
 
 async def _capped(stream: asyncio.StreamReader) -> bytes:

@@ -71,13 +71,14 @@ class Needs:
     engine: str
     delegate: str | None = None
     operators: dict[str, int] = field(default_factory=dict)  # by name, the version that is used
+    hardware: tuple[str, ...] = ()  # that it is for: an ONNX model's says what it is run with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """What runs such variants here; where nothing does, the Failure is ``backend-missing``."""
 
-    name: str  # litert
+    name: str  # litert, onnxruntime
     version: str
     unknown: dict[str, int]  # of the operators: the last version that it knows, 0 for none
 
@@ -101,6 +102,7 @@ class Loaded:
     requests: int
     errors: int  # the model's own; a client's mistakes are not counted
     invoke: str  # base64 of the Sketch of its invokes since then, in µs
+    instead: str | None = None  # the variant that answers while its accelerator is away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
