@@ -20,6 +20,7 @@ from littoral.errors import BundleError, ConversionError, MisuseError
 from littoral_converter import leftovers
 
 EXPORTS = ("serving", "browser", "mobile")  # folders that targets leave beside the files
+_FOLDER = 0o755
 MODE = 0o644  # a bundle is public: what it says is signed, not secret
 
 
@@ -77,6 +78,7 @@ def building(out: Path) -> Iterator[Path]:
         with leftovers.held(fresh):
             yield fresh
         with storage_errors(out):
+            _open_to_all(fresh)
             sync_folder(fresh)
             if os.path.lexists(out):
                 out.rename(old)
@@ -89,6 +91,15 @@ def building(out: Path) -> Iterator[Path]:
     finally:
         for left in (fresh, old):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _open_to_all(folder: Path) -> None:
+    """Give what is in ``folder`` the mode of what is published, whoever's mask forbade it.
+
+    A web server or another user copies the bundle from here; the folder itself stays its owner's.
+    """
+    for path in folder.rglob("*"):
+        path.chmod(_FOLDER if path.is_dir() else MODE)
 
 
 def _tidy(out: Path) -> None:

@@ -1,4 +1,5 @@
 import errno
+import os
 from pathlib import Path
 from shutil import copytree
 
@@ -57,6 +58,20 @@ def test_a_bundle_appears_whole_at_the_end(tmp_path: Path) -> None:
     assert (out / "a.bin").read_bytes() == b"abc"
     assert found["a.bin"].size == 3
     assert [p.name for p in out.parent.iterdir()] == ["out"]
+
+
+def test_what_is_published_is_readable_whatever_its_makers_mask(tmp_path: Path) -> None:
+    mask = os.umask(0o077)
+    try:
+        with bundle.building(tmp_path / "out") as folder:
+            bundle.add(folder, {"a.bin": b"abc"})
+            (folder / "serving").mkdir()
+            (folder / "serving/model.pb").write_bytes(b"pb")
+    finally:
+        os.umask(mask)
+    modes = {p.name: p.stat().st_mode & 0o777 for p in (tmp_path / "out").rglob("*")}
+    assert modes == {"a.bin": 0o644, "serving": 0o755, "model.pb": 0o644}
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700, "that is its owner's"
 
 
 def test_a_failure_leaves_nothing_of_the_new_and_all_of_the_old(
