@@ -28,6 +28,10 @@ _LOOPS: Final[dict[Kind, Wanted]] = {
     "weights": "keep",
 }
 _GRAPHS: Final = frozenset({"WHILE", "IF"})  # operators that hold graphs of their own
+_UNROLLED: Final = (
+    "its LSTMs are written out step by step, which makes the model larger and slower: one operator "
+    "each could not be made of them ({why})"
+)
 _SAVED: Final = frozenset({"serving", "browser"})  # targets that are made of a SavedModel
 
 
@@ -59,6 +63,7 @@ def build(
 
     """
     wanted: Wanted = "fuse"
+    notes: tuple[str, ...] = ()
     while True:
         found = read(
             shop,
@@ -73,11 +78,12 @@ def build(
             made = _quantize(
                 shop, found, chosen, samples, truth=truth, recipe=recipe, targets=targets
             )
-        except (BackendError, ConversionError):
+        except (BackendError, ConversionError) as e:
             if found.loops.way != "fused" or wanted != "fuse":
                 raise
-            wanted = "unroll"
+            wanted, notes = "unroll", (_UNROLLED.format(why=e),)
         else:
+            found = replace(found, notes=(*found.notes, *notes))
             return Built(program=found, quantized=replace(made, loops=found.loops))
 
 
@@ -200,12 +206,15 @@ def read(
     found = shop.do(step, job, Program, name="read the model")
     if found.fuse is None:
         return found
+    why = f"tf-keras is not installed: {readers.INSTALL}"
     try:
         if find_spec("tf_keras") is not None:
             return _fused(shop, found, found.fuse)
-    except ConversionError:
-        pass  # unrolled it is the same model, only larger
-    return shop.do(step, replace(job, loops="unroll"), Program, name="read the model")
+    except ConversionError as e:
+        why = str(e)
+    # It is the same model, only larger.
+    unrolled = shop.do(step, replace(job, loops="unroll"), Program, name="read the model")
+    return replace(unrolled, notes=(*unrolled.notes, _UNROLLED.format(why=why)))
 
 
 def _fused(shop: Workshop, found: Program, job: program.Fuse) -> Program:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from littoral.errors import ConversionError
 from littoral_converter import legacy_graph, legacy_layers
+from littoral_converter.importers import halves
 from littoral_converter.worker import Progress, Say
 
 MODEL: Final = "legacy-model.json"
@@ -41,8 +42,9 @@ def leave(model: Any, samples: NDArray[np.float32], folder: Path) -> None:  # no
             f"the model is a class of its own ({told['class_name']}), and code is never run from a "
             "file; save it as a sequential or functional model"
         )
-    if _rounded(told):
-        model = _in_floats(keras, told, model)
+    model, rounds = halves.in_floats(keras, model)  # both Kerases round, each in its own way
+    if rounds:
+        told = json.loads(model.to_json())
     weights: dict[str, Any] = dict(_weights(model, ""))
     (folder / MODEL).write_text(json.dumps(told))
     np.savez(folder / WEIGHTS, **weights)
@@ -68,26 +70,6 @@ def rebuild(folder: Path, *, say: Say) -> Any:  # noqa: ANN401
     with np.load(folder / PROBES, allow_pickle=False) as probes:
         _prove(tf_keras, model, probes)
     return model
-
-
-def _rounded(told: dict[str, Any]) -> bool:
-    return any(_policy(layer) not in {None, "float32"} for layer in told["config"]["layers"])
-
-
-def _policy(layer: dict[str, Any]) -> str | None:
-    dtype = layer["config"].get("dtype")
-    name = dtype["config"].get("name") if isinstance(dtype, dict) else None
-    return None if name is None else str(name)
-
-
-def _in_floats(keras: Any, told: dict[str, Any], model: Any) -> Any:  # noqa: ANN401
-    """Return the same model without the halves of mixed precision, which tf-keras rounds apart."""
-    for layer in told["config"]["layers"]:
-        if _policy(layer) is not None:
-            layer["config"]["dtype"]["config"]["name"] = "float32"
-    plain = keras.models.model_from_json(json.dumps(told))
-    plain.set_weights(model.get_weights())
-    return plain
 
 
 def _weights(model: Any, above: str) -> Iterator[tuple[str, NDArray[Any]]]:  # noqa: ANN401

@@ -4,6 +4,7 @@ Integers by it are for what ai-edge-quantizer cannot: fused LSTMs. The rest is
 littoral_converter.ptq's.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,12 @@ from littoral_converter.importers import signature
 from littoral_converter.worker import Progress, Say
 
 _MAX_WORDS: Final = 400
+_HALVES: Final = re.compile(r"x?b?f16>")  # a tensor of them, as MLIR writes it
+_IN_HALVES: Final = (
+    "the model computes in halves (float16 or bfloat16), which TFLite has no operators for: give "
+    "the .keras or HDF5 file that it was saved from, which is converted as if in float32; or build "
+    'it with keras.config.set_dtype_policy("float32"), give it the same weights, and save it again'
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +106,8 @@ def _convert(converter: Any) -> bytes:  # noqa: ANN401
     try:
         return bytes(converter.convert())
     except (ValueError, RuntimeError, tf.errors.OpError, ConverterError) as e:
+        if _HALVES.search(str(e)):
+            raise ConversionError(_IN_HALVES) from e
         raise ConversionError(f"TensorFlow cannot convert the model: {one_line(e)}") from e
 
 

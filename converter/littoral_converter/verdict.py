@@ -1,5 +1,6 @@
 """What is too bad about a measured model to release it, and what is only worth a word."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,6 +15,7 @@ from littoral_converter.recipe import Guard, Recipe
 
 _FAR: Final = 0.95  # cosine below which answers are another model's, by any standard
 _SLOWER: Final = 1.5  # times float's time that are worth a word: less is a busy machine's noise
+_SHOWN: Final = 3  # names
 _SHORT_US: Final = 100.0  # and up to here is what any call costs
 
 
@@ -32,7 +34,9 @@ def warnings(found: Measured, wanted: Recipe) -> Iterator[str]:
         rescales="Rescaling" in found.built.program.layers,
     )
     yield from found.doubts
+    yield from _namesakes(found.labels or ())
     quantized = found.built.quantized
+    yield from found.built.program.notes
     if quantized.mixed:
         yield _price(quantized.mixed)
     elif not found.graph.fully_integer and not quantized.floats:
@@ -55,6 +59,14 @@ def warnings(found: Measured, wanted: Recipe) -> Iterator[str]:
         why = "y is missing" if found.judged.y is None else f"the task is {found.task}"
         yield f"{found.judged.name}: {why}, so accuracy is unknown"
     _guard(found, wanted.guard)
+
+
+def _namesakes(labels: tuple[str, ...]) -> Iterator[str]:
+    """Yield which classes are called alike: ImageNet's cranes, or a line that was copied."""
+    twice = [name for name, many in Counter(labels).items() if many > 1]
+    if twice:
+        shown = ", ".join(repr(name) for name in twice[:_SHOWN]) + ", …" * (len(twice) > _SHOWN)
+        yield f"several classes are called {shown}: whoever reads an answer cannot tell which it is"
 
 
 def _dearer(found: Measured) -> Iterator[str]:

@@ -49,6 +49,7 @@ def digits(folder: Path) -> None:
 def strange(folder: Path) -> None:
     """Save models that cannot be converted, each for a reason of its own."""
     loops(folder)
+    halves(folder)
     series = keras.Input((12, 6))
     waves = keras.ops.sin(layers.Dense(8)(series))  # a sine has no integer kernel
     keras.Model(series, layers.GlobalAveragePooling1D()(waves)).save(folder / "waves.keras")
@@ -67,6 +68,22 @@ def strange(folder: Path) -> None:
     np.save(folder / "series.npy", rng.random((120, 12, 6), dtype=np.float32))
     np.save(folder / "pictures.npy", rng.random((120, 16, 16, 3), dtype=np.float32))
     np.save(folder / "vectors.npy", rng.random((120, 4), dtype=np.float32))
+
+
+def halves(folder: Path) -> None:
+    """Save a model that computes in float16, in all ways that Keras has."""
+    half = {"dtype": "mixed_float16"}
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, name="half", **half),
+            layers.Flatten(),
+            keras.Sequential([keras.Input((144,)), layers.Dense(10, **half)]),
+            layers.Activation("softmax", dtype="float32"),
+        ]
+    )
+    model.save(folder / "half.keras")
+    model.export(folder / "half", verbose=False)
 
 
 def loops(folder: Path) -> None:

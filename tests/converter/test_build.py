@@ -33,6 +33,33 @@ def test_what_cannot_be_converted_says_why_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_its_maker_may_not_expect_is_told(
+    models: Path, littoral: Littoral, tmp_path: Path
+) -> None:
+    """Halves become floats; two cranes stay two."""
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join((*"abcdefgh", "crane", "crane")))
+    ran = littoral(
+        "convert", models / "half.keras", "-o", tmp_path / "out", "--json",
+        "--calibration", models / "train.npz", "--labels", labels,
+    )  # fmt: skip
+    assert ran.json["variants"][0]["fully_integer"] is True
+    assert "computes in mixed_float16, and was converted as if in float32" in ran.err
+    assert "several classes are called 'crane': whoever reads" in ran.err
+
+
+def test_a_saved_model_in_halves_is_refused_in_words(
+    models: Path, littoral: Littoral, tmp_path: Path
+) -> None:
+    ran = littoral(
+        "convert", models / "half", "-o", tmp_path / "out", "--calibration", models / "train.npz"
+    )
+    assert ran.code == 1
+    said = ran.err.splitlines()[-1]
+    assert said.startswith("error: the model computes in halves (float16 or bfloat16)"), said
+    assert said.endswith("[conversion]")
+
+
 def test_a_dynamic_input_is_pinned_by_a_recipe(
     models: Path, littoral: Littoral, tmp_path: Path
 ) -> None:

@@ -65,6 +65,17 @@ def test_what_cannot_be_fused_is_unrolled(make: Make) -> None:
     assert graph.counts["FULLY_CONNECTED"] > 12  # one a step, at least
     assert differs(shop) < 0.02
     assert built.program.layers["LSTM"] == 1
+    (note,) = built.program.notes
+    assert "written out step by step" in note
+    assert "(RMSNormalization): tf-keras has no such layer" in note
+
+
+def test_without_tf_keras_it_is_said_what_to_install(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "find_spec", lambda _: None)
+    (note,) = make("lstm")[0].program.notes
+    assert "tf-keras is not installed: pip install --no-deps -r" in note
 
 
 def test_loops_that_stay_have_small_weights_where_floats_are_accepted(make: Make) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from littoral.errors import ConversionError, MalformedError
 from littoral_converter import legacy
-from littoral_converter.importers import hdf5, keras_model, program, recurrent, saving
+from littoral_converter.importers import halves, hdf5, keras_model, program, recurrent, saving
 from littoral_converter.importers.program import Job, Program
 from littoral_converter.tf_converter import freeze, one_line, to_float
 from littoral_converter.worker import Progress, Say
@@ -36,7 +36,7 @@ def run(job: Job, *, say: Say) -> Program:
     import tensorflow as tf
 
     say(Progress(stage="loading the model"))
-    model = load(keras, job.model, job.folder)
+    model, notes = halves.in_floats(keras, load(keras, job.model, job.folder))
     opened = keras_model.Opened.of(model, job)
     opened.leave_answers(model, job, say=say)
     source, answer, loops = opened.source, opened.answer, opened.loops
@@ -58,6 +58,7 @@ def run(job: Job, *, say: Say) -> Program:
         saved=(job.folder / program.SAVED).exists(),
         loops=loops,
         fuse=fuse,
+        notes=notes,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from littoral import records
 from littoral.errors import MalformedError
-from littoral_converter.importers import hdf5, keras_model, program, recurrent, saving
+from littoral_converter.importers import halves, hdf5, keras_model, program, recurrent, saving
 from littoral_converter.importers.program import Job, Program
 from littoral_converter.tf_converter import one_line, to_float
 from littoral_converter.worker import Progress, Say
@@ -55,7 +55,7 @@ def _run(job: Job, *, say: Say) -> Program:
     import tf_keras
 
     say(Progress(stage="loading the model"))
-    model = load(tf_keras, job.model, job.folder)
+    model, notes = halves.in_floats(tf_keras, load(tf_keras, job.model, job.folder))
     opened = keras_model.Opened.of(model, job)
     loops = opened.loops
     made = model
@@ -80,6 +80,7 @@ def _run(job: Job, *, say: Say) -> Program:
         saved=True,
         # Exported by tf-keras, what can be one operator is one.
         loops=replace(loops, way="fused") if loops.way == "fusable" else loops,
+        notes=notes,
     )
 
 

@@ -60,6 +60,7 @@ class Program:
     integer: bool = False
     loops: Choice = field(default_factory=Choice)  # what became of recurrent layers
     fuse: Fuse | None = None  # where that is what is to be done next
+    notes: tuple[str, ...] = ()  # what became of it that its author may not expect
     axes: tuple[int, ...] = ()  # in which order FLOAT has those of the samples; (): as they are
 
 

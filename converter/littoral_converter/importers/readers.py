@@ -19,7 +19,9 @@ STEPS: Final = {
     Kind.TORCH: "import-torch",
     Kind.TFLITE: "import-tflite",
 }
-_UNBOUND: Final = Path(__file__).parents[1] / "without-dependencies.txt"
+INSTALL: Final = (
+    f"pip install --no-deps -r {Path(__file__).parents[1] / 'without-dependencies.txt'}"
+)
 _NEEDS: Final = {  # beside what 'littoral convert' itself needs
     "import-keras2": ("h5py", "tf_keras"),
     "import-onnx": ("onnx", "onnxruntime", "onnx2tf", "onnxsim", "sng4onnx"),
@@ -42,6 +44,6 @@ def need(kind: Kind) -> str:
                 f"reading {kind}",
                 extra=extra,
                 missing=package,
-                then=f"pip install --no-deps -r {_UNBOUND}",
+                then=INSTALL,
             )
     return step
