@@ -123,3 +123,14 @@ def test_what_came_later_is_told_apart() -> None:
     found = sketch.since(earlier)
     assert (found.bins(), found.zeros, found.count) == (later.bins(), later.zeros, 3)
     assert found.sum == pytest.approx(later.sum, rel=1e-6)
+
+
+def test_many_at_once_are_counted_as_each_alone() -> None:
+    spans = [*range(-3, 3), 10**6, 10**30, *random.Random(1).choices(range(10**7), k=1000)]
+    alone, together = Sketch(), Sketch()
+    for ns in spans:
+        alone.record(ns / 1e3)
+    together.record_ns(spans)
+    assert list(together.buckets()) == list(alone.buckets())
+    assert (together.zeros, together.count) == (alone.zeros, alone.count)
+    assert together.sum == pytest.approx(alone.sum)

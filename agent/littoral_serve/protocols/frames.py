@@ -7,7 +7,6 @@ kind costs a look into a dictionary. docs/frames.md says what is said.
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, Final, cast
 
 import numpy as np
@@ -16,7 +15,7 @@ from littoral.errors import BackendError, LittoralError, MalformedError
 from littoral.model.backends import Array
 from littoral.wire import frames
 from littoral.wire.frames import Dtype, Kind, Spec
-from littoral_serve.running.inference import Inference
+from littoral_serve.running.inference import LOOK, Inference, count_of
 from littoral_serve.running.live import Live, Models
 from littoral_serve.running.refusals import (
     InvalidArgumentError,
@@ -46,11 +45,20 @@ log = logging.getLogger(__name__)
 class Plan:
     """What one head asks for: a release, and where in the body its inputs lie."""
 
-    __slots__ = ("_answer", "_shapes", "body_bytes", "layout", "live", "release", "signature")
+    __slots__ = (
+        "_answer",
+        "_shapes",
+        "body_bytes",
+        "count",
+        "layout",
+        "live",
+        "model",
+        "signature",
+    )
 
     def __init__(self, asked: frames.Run, live: Live, signature: Signature) -> None:
         """Raise InvalidArgumentError where the inputs are not as ``signature`` says."""
-        self.live, self.signature, self.release = live, signature, asked.release
+        self.live, self.model, self.signature = live, live.model, signature
         places: dict[str, tuple[Spec, int]] = {}
         at = 0
         for spec in asked.inputs:
@@ -63,12 +71,25 @@ class Plan:
             want, got = sorted(view.name for view in signature.inputs), sorted(places)
             raise InvalidArgumentError(f"expected the inputs {want}, found {got}")
         self.layout = tuple(_place(view, *places[view.name]) for view in signature.inputs)
+        self.count: int | None = LOOK
         self._shapes: list[tuple[int, ...]] = []
         self._answer = b""
 
     def arrays(self, body: memoryview) -> list[Array]:
-        """Return the inputs as they lie in ``body``, which is exactly as long as was said."""
-        return [np.ndarray(shape, dtype, body, at) for shape, dtype, at in self.layout]
+        """Return the inputs as they lie in ``body``.
+
+        Raises:
+            InvalidArgumentError: They do not fit the model, or the body is of another length.
+
+        """
+        if len(body) != self.body_bytes:
+            raise InvalidArgumentError(
+                f"the head says {self.body_bytes} bytes, the body has {len(body)}"
+            )
+        arrays = [np.ndarray(shape, dtype, body, at) for shape, dtype, at in self.layout]
+        if self.count == LOOK:
+            self.count = count_of(arrays, self.signature.inputs, self.live.batch)
+        return arrays
 
     def answer(self, outputs: Sequence[Any]) -> bytes:
         """Return ``outputs``, which are arrays, as a frame."""
@@ -86,6 +107,25 @@ class Plan:
         return frames.begin(Kind.DONE, head, body_bytes=size)
 
 
+class Question:
+    """A frame that was read. It may be asked again, as long as its body is in the same place."""
+
+    __slots__ = ("arrays", "body", "head", "plan", "within_ns")
+
+    def __init__(self, head: bytes, body: memoryview, *, within_ns: int) -> None:
+        self.head, self.body, self.within_ns = head, body, within_ns
+        self.plan: Plan | None = None
+        self.arrays: list[Array] = []
+
+
+class _Run(Inference):
+    """One that knows who is told."""
+
+    __slots__ = ("give", "plan")
+    give: Give
+    plan: Plan
+
+
 class Frames:
     """Answers frames."""
 
@@ -94,33 +134,35 @@ class Frames:
         self._deadline_ns = int(deadline_s * 1e9)
         self._plans: dict[bytes, Plan] = {}  # heads that were read before
 
-    def run(
-        self, head: bytes, body: memoryview, *, arrived_ns: int, within_ms: int, give: Give
-    ) -> Inference | None:
+    def question(self, head: bytes, body: memoryview, *, within_ms: int) -> Question:
+        """Return what may be asked; nothing of it is looked at yet."""
+        return Question(head, body, within_ns=within_ms * 1_000_000 or self._deadline_ns)
+
+    def run(self, asked: Question, arrived_ns: int, give: Give) -> Inference | None:
         """Call ``give`` once with the answer, perhaps before this returns.
 
-        ``body`` stays as it is until then. Returns what the client may leave.
+        The body stays as it is until then. Returns what the client may leave.
         """
         try:
             start = time.perf_counter_ns()
-            plan = self._plans.get(head)
-            if plan is None or plan.live is not self._models.get(plan.live.model):
-                plan = self._plan(head)
-            if len(body) != plan.body_bytes:
-                raise InvalidArgumentError(
-                    f"the head says {plan.body_bytes} bytes, the body has {len(body)}"
-                )
-            one = Inference(
+            plan = asked.plan
+            if plan is None or plan.live is not self._models.get(plan.model):
+                plan = asked.plan = self._plan(asked.head)
+                asked.arrays = plan.arrays(asked.body)
+            one = _Run(
                 plan.live,
                 plan.signature,
-                plan.arrays(body),
-                then=partial(_answer, plan, give),
+                asked.arrays,
+                then=_answer,
                 arrived_ns=arrived_ns,
                 start_ns=start,
-                deadline_ns=arrived_ns + (within_ms * 1_000_000 or self._deadline_ns),
+                deadline_ns=arrived_ns + asked.within_ns,
+                count=plan.count,
             )
+            one.give, one.plan = give, plan
             plan.live.lane.submit(one)
         except (RefusalError, LittoralError) as e:
+            asked.plan = None
             give(refused(e))
             return None
         return one
@@ -147,6 +189,9 @@ class Frames:
         return frames.begin(Kind.DESCRIBED, frames.head(told))
 
     def _plan(self, head: bytes) -> Plan:
+        known = self._plans.get(head)
+        if known is not None and known.live is self._models.get(known.model):
+            return known
         asked = frames.read(frames.Run, head)
         live = self._find(asked.model, asked.release)
         name = asked.signature or DEFAULT
@@ -181,10 +226,10 @@ def refused(error: Exception) -> bytes:
     return frames.refusal(code, str(error))
 
 
-def _answer(plan: Plan, give: Give, one: Inference) -> None:
-    start = time.perf_counter_ns()
+def _answer(one: Any) -> None:  # noqa: ANN401 (a _Run, which takes too long to be asked)
+    start, give = time.perf_counter_ns(), one.give
     try:
-        data = plan.answer(one.outputs())
+        data = one.plan.answer(one.outputs())
     except (RefusalError, BackendError) as e:
         data = refused(e)
     except Exception:

@@ -8,7 +8,7 @@ they leave so, too. Knows no protocol, and neither runs nor queues anything itse
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from littoral_serve.running.signatures import Signature, View
 
 if TYPE_CHECKING:
     from littoral_serve.running.live import Live
+
+LOOK: Final = -1
 
 
 class Inference:
@@ -51,8 +53,12 @@ class Inference:
         arrived_ns: int,
         start_ns: int,
         deadline_ns: int | None = None,
+        count: int | None = LOOK,
     ) -> None:
         """Quantize ``arrays`` at the border and check their shapes.
+
+        Who asks the same again and again knows that they fit, and tells how many instances there
+        are, or None; anybody else leaves ``count`` away.
 
         ``then`` is called once, on the loop, when the answer or its refusal is there. Times are
         perf_counter_ns: when the request had arrived, when reading it began, and when its client
@@ -66,10 +72,10 @@ class Inference:
         self.deadline_ns, self.left = deadline_ns, False
         views = signature.inputs
         try:
-            self.stored = [view.stored(a) for view, a in zip(views, arrays, strict=True)]
+            self.stored = tuple([view.stored(a) for view, a in zip(views, arrays, strict=True)])
         except ValueError as e:
             raise InvalidArgumentError(str(e)) from e
-        self.count = _count(self.stored, views, live.batch)
+        self.count = count_of(self.stored, views, live.batch) if count == LOOK else count
         self.rows = 1 if self.count is None else self.count  # of work: a whole is one
         self.taken = self._rows_made = 0
         self._made: list[tuple[Array, ...]] = []
@@ -91,10 +97,16 @@ class Inference:
             self._begun = time.perf_counter_ns()
         if self.count is None or (self.taken == 0 and self.count == most):
             self.taken = self.rows
-            return tuple(self.stored), self.rows
+            return self.stored, self.rows
         start = self.taken
         self.taken = min(self.rows, start + (most or self.rows))
         return tuple(a[start : self.taken] for a in self.stored), self.taken - start
+
+    def whole(self) -> tuple[Array, ...]:
+        """Return all rows at once."""
+        self._begun = time.perf_counter_ns()
+        self.taken = self.rows
+        return self.stored
 
     def ran(self, outputs: tuple[Array, ...]) -> None:
         """Keep what the next of the taken rows came to."""
@@ -141,8 +153,13 @@ class Inference:
         )
 
 
-def _count(arrays: Sequence[Array], views: Sequence[View], size: int | None) -> int | None:
-    """Return how many instances there are; None where the model has no batch. Checks shapes."""
+def count_of(arrays: Sequence[Array], views: Sequence[View], size: int | None) -> int | None:
+    """Return how many instances there are; None where the model has no batch.
+
+    Raises:
+        InvalidArgumentError: A shape does not fit its view.
+
+    """
     if size is None:
         for array, view in zip(arrays, views, strict=True):
             _check_shape(array, view, view.spec.shape)

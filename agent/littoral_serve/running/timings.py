@@ -9,7 +9,7 @@ import base64
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from littoral import records
 from littoral.wire.sketch import Sketch
@@ -20,12 +20,15 @@ if TYPE_CHECKING:  # the records are made when a window closes, and imported the
     from littoral_serve.running.answers import Answers
 
 
+_AT_ONCE: Final = 64  # spans that are counted together, which costs each a third
+
+
 class Meter:
     """Counts one release of one model. Times are in nanoseconds."""
 
     __slots__ = (
         "_errors",
-        "_invoke",
+        "_open",
         "_past",
         "_stages",
         "answers",
@@ -48,14 +51,11 @@ class Meter:
         self.last_ms = 0  # since 1970, when one was answered
         self._errors = 0  # in this window
         self._past = tuple(Sketch() for _ in STAGES)  # of the windows that are closed
-        self._open()
-
-    def _open(self) -> None:
         self._stages = tuple(Sketch() for _ in STAGES)
-        self._invoke = self._stages[STAGES.index("invoke")]
+        self._open = tuple(list[int]() for _ in STAGES)  # what no sketch has counted yet
 
     def invoked(self, ns: int) -> None:
-        self._invoke.record(ns / 1e3)
+        self._open[2].append(ns)
 
     def answered(
         self, *, queue: int, preprocess: int, postprocess: int, instances: int = 1
@@ -63,10 +63,17 @@ class Meter:
         self.requests += 1
         self.instances += instances
         self.last_ms = time.time_ns() // 1_000_000
-        waited, before, _, after = self._stages
-        waited.record(queue / 1e3)
-        before.record(preprocess / 1e3)
-        after.record(postprocess / 1e3)
+        waited, before, ran, after = self._open
+        waited.append(queue)
+        before.append(preprocess)
+        after.append(postprocess)
+        if len(after) >= _AT_ONCE or len(ran) >= _AT_ONCE:
+            self._count()
+
+    def _count(self) -> None:
+        for sketch, spans in zip(self._stages, self._open, strict=True):
+            sketch.record_ns(spans)
+            spans.clear()
 
     def failed(self) -> None:
         """Count a failure of the model's own: a client's mistake is none."""
@@ -80,6 +87,7 @@ class Meter:
 
     def totals(self) -> tuple[Sketch, ...]:
         """Return all that was counted since this meter was made, in the order of the stages."""
+        self._count()
         found = tuple(Sketch() for _ in STAGES)
         for total, *parts in zip(found, self._past, self._stages, strict=True):
             for part in parts:
@@ -90,6 +98,7 @@ class Meter:
         """Return this window's errors and stages, and begin the next one."""
         from littoral.wire.control import Timing
 
+        self._count()
         errors, self._errors = self._errors, 0
         for past, sketch in zip(self._past, self._stages, strict=True):
             past.merge(sketch)
@@ -107,7 +116,7 @@ class Meter:
             for stage, sketch in named
             if sketch.count
         ]
-        self._open()
+        self._stages = tuple(Sketch() for _ in STAGES)
         return errors, found
 
 

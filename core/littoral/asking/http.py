@@ -58,6 +58,7 @@ class HttpLine:
                 signatures={
                     name: Signature(inputs=_specs(one["inputs"]), outputs=_specs(one["outputs"]))
                     for name, one in told["metadata"]["signature_def"]["signature_def"].items()
+                    if _is_numbers(one)
                 },
             )
         except (KeyError, TypeError, ValueError, AttributeError) as e:
@@ -136,12 +137,26 @@ class HttpLine:
         return failure(_CODES.get(status, "denied"), f"{self._where}: {told}")
 
 
+def _is_numbers(signature: dict[str, Any]) -> bool:
+    """Tell whether all of it are arrays of a known shape: a picture's file is none."""
+    tensors = (*signature["inputs"].values(), *signature["outputs"].values())
+    return all(
+        one["dtype"] != "DT_STRING" and all(int(dim["size"]) >= 0 for dim in _dims(one))
+        for one in tensors
+    )
+
+
+def _dims(told: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = told["tensor_shape"].get("dim", [])
+    return found
+
+
 def _specs(told: dict[str, Any]) -> tuple[Spec, ...]:
     return tuple(
         Spec(
             name,
             cast("Dtype", _PLAIN.get(one["dtype"]) or one["dtype"].removeprefix("DT_").lower()),
-            tuple(int(dim["size"]) for dim in one["tensor_shape"]["dim"]),
+            tuple(int(dim["size"]) for dim in _dims(one)),
         )
         for name, one in told.items()
     )
