@@ -78,6 +78,18 @@ def test_ssd_mobilenets_anchors_are_as_many_as_it_has() -> None:
     assert last == pytest.approx([0.5, 0.5, np.sqrt(0.95), np.sqrt(0.95)])
 
 
+def test_anchors_stand_in_the_order_of_tensorflows_generator() -> None:
+    """Three boxes in a cell of the first grid, six in the others: ratios 1, 2, 1/2, 3, 1/3."""
+    sizes = ssd.anchors(300, 300)[:, 2:]
+    assert sizes[:3] == pytest.approx(
+        np.array([[0.1, 0.1], [0.141421, 0.282843], [0.282843, 0.141421]]), rel=1e-4
+    )
+    second = [[0.35, 0.35], [0.247487, 0.494975], [0.494975, 0.247487]]
+    second += [[0.202073, 0.606218], [0.606218, 0.202073], [0.418330, 0.418330]]
+    assert sizes[1083:1089] == pytest.approx(np.array(second), rel=1e-4)
+    assert ssd.anchors(300, 300)[1089, :2] == pytest.approx([0.05, 0.15])
+
+
 def test_offsets_become_the_boxes_that_litert_makes_of_them() -> None:
     random = np.random.default_rng(1)
     n = len(ssd.anchors(*SIDE))

@@ -308,7 +308,7 @@ def test_metadata_lists_signatures_and_shapes(client: Any) -> None:
     assert (response.model_spec.name, response.model_spec.version.value) == ("tiny-int8", 1)
     found = client.get_model_metadata.SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(found)
-    assert sorted(found.signature_def) == ["float", "raw", "serving_default"]
+    assert sorted(found.signature_def) == ["float", "image", "raw", "serving_default"]
     usual = found.signature_def["serving_default"]
     assert usual.method_name == "tensorflow/serving/predict"
     image = usual.inputs["image"]

@@ -46,6 +46,16 @@ def encoded(examples: Sequence[Example]) -> list[bytes] | None:
     return files
 
 
+def classes(columns: Columns) -> list[list[tuple[str, float]]]:
+    """Return each picture's classes. Raises InvalidArgumentError: the task is another."""
+    if "scores" not in columns:
+        raise InvalidArgumentError("Expected a model that classifies; predict asks any other")
+    return [
+        [(text.decode(), score) for text, score in zip(texts, scores, strict=True)]
+        for texts, scores in zip(columns["classes"], columns["scores"].tolist(), strict=True)
+    ]
+
+
 def wish(request: Request) -> Wish:
     """Return what is asked behind the path: ``?top=3&threshold=0.5``.
 

@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 
 from littoral.model.backends import Array
+from littoral_serve.protocols import looking
 from littoral_serve.protocols.json_document import is_base64, shown
 from littoral_serve.protocols.looking import Columns
 from littoral_serve.running.pictures import INPUT
@@ -53,7 +54,7 @@ def write(columns: Columns, form: Form) -> bytes:
 
     """
     if form == "classes":
-        return _classes(columns)
+        return orjson.dumps({"results": looking.classes(columns)})
     rows = form == "rows"
     values = {name: _values(name, array) for name, array in columns.items()}
     reply: Any
@@ -64,16 +65,6 @@ def write(columns: Columns, form: Form) -> bytes:
     else:
         reply = values
     return orjson.dumps({"predictions" if rows else "outputs": reply})
-
-
-def _classes(columns: Columns) -> bytes:
-    if "scores" not in columns:
-        raise InvalidArgumentError("Expected a model that classifies; predict asks any other")
-    pairs = [
-        [[text.decode(), score] for text, score in zip(texts, scores, strict=True)]
-        for texts, scores in zip(columns["classes"], columns["scores"].tolist(), strict=True)
-    ]
-    return orjson.dumps({"results": pairs})
 
 
 def _named(item: Any) -> Any:  # noqa: ANN401

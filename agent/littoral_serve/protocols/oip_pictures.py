@@ -54,18 +54,24 @@ def read(body: bytes, head_bytes: bytes | None) -> Asked | None:
         return None
     document = oip_data.document(head)
     inputs = document.get("inputs")
-    if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
-        raise InvalidArgumentError("pictures come as one input of datatype BYTES")
-    (item,) = inputs
-    if item.get("datatype") != oip_types.BYTES:
+    if not isinstance(inputs, list) or not all(isinstance(one, dict) for one in inputs):
+        raise InvalidArgumentError("Unable to parse 'inputs'")
+    if oip_types.BYTES not in [one.get("datatype") for one in inputs]:
         return None
-    parameters = _object(document, "parameters")
-    binary = parameters.get("binary_data_output") is True
-    files = list(_files(item, body[length:]))
-    if item.get("shape") not in ([len(files)], [len(files), 1]):
+    return asked(document, list(_files(inputs[0], body[length:])))
+
+
+def asked(document: Mapping[str, Any], files: list[bytes]) -> Asked:
+    """Return what a head asks, whose one input is ``files``. Raises InvalidArgumentError."""
+    inputs = document["inputs"]
+    if len(inputs) != 1:
+        raise InvalidArgumentError("pictures come as one input of datatype BYTES")
+    if inputs[0].get("shape") not in ([len(files)], [len(files), 1]):
         raise InvalidArgumentError(
             f"unexpected shape for pictures: expected [{len(files)}], as many as there are"
         )
+    parameters = _object(document, "parameters")
+    binary = parameters.get("binary_data_output") is True
     name, timeout = document.get("id"), parameters.get("timeout")
     if not (timeout is None or (type(timeout) is int and 0 <= timeout < _MOST_TIMEOUT_US)):
         raise InvalidArgumentError("Unable to parse 'timeout'")
@@ -88,25 +94,15 @@ def write(face: Face, asked: Asked | None, columns: Columns) -> Response:
         InvalidArgumentError: There is no such output.
 
     """
-    wanted = dict.fromkeys(columns, asked is not None and asked.binary)
-    if asked is not None and asked.wanted is not None:
-        for name in asked.wanted.keys() - columns.keys():
-            raise InvalidArgumentError(
-                f"unexpected inference output '{name[:64]}' for model '{face.model}'"
-            )
-        wanted = dict(asked.wanted)
     items, parts = [], []
-    for name, binary in wanted.items():
-        array = columns[name]
-        text = array.dtype == object
-        datatype = oip_types.BYTES if text else oip_types.DATATYPES[array.dtype.name]
-        item: dict[str, Any] = {"name": name, "datatype": datatype, "shape": list(array.shape)}
+    for name, binary in wanted(face, asked, columns).items():
+        array, one = columns[name], item(name, columns[name])
         if binary:
-            parts.append(packed(array) if text else np.ascontiguousarray(array).tobytes())
-            item["parameters"] = {"binary_data_size": len(parts[-1])}
+            parts.append(raw(array))
+            one["parameters"] = {"binary_data_size": len(parts[-1])}
         else:
-            item["data"] = _listed(name, array)
-        items.append(item)
+            one["data"] = _listed(name, array)
+        items.append(one)
     document = {"model_name": face.model, "model_version": str(face.release), "outputs": items}
     if asked is not None and asked.id is not None:
         document = {"id": asked.id, **document}
@@ -116,8 +112,33 @@ def write(face: Face, asked: Asked | None, columns: Columns) -> Response:
     return Response(HTTPStatus.OK, b"".join((head, *parts)), _BINARY, _LENGTH % len(head))
 
 
-def packed(array: Array) -> bytes:
-    """Return elements of text as the protocol has them in binary: each behind its length."""
+def wanted(face: Face, asked: Asked | None, columns: Columns) -> Mapping[str, bool]:
+    """Return the names of the outputs to come back, and whether each does in binary.
+
+    Raises:
+        InvalidArgumentError: There is no such output.
+
+    """
+    if asked is None or asked.wanted is None:
+        return dict.fromkeys(columns, asked is not None and asked.binary)
+    for name in asked.wanted.keys() - columns.keys():
+        raise InvalidArgumentError(
+            f"unexpected inference output '{name[:64]}' for model '{face.model}'"
+        )
+    return asked.wanted
+
+
+def item(name: str, array: Array) -> dict[str, Any]:
+    """Return what an output is, without its values."""
+    text = array.dtype == object
+    datatype = oip_types.BYTES if text else oip_types.DATATYPES[array.dtype.name]
+    return {"name": name, "datatype": datatype, "shape": list(array.shape)}
+
+
+def raw(array: Array) -> bytes:
+    """Return the elements in binary; of text each stands behind its length."""
+    if array.dtype != object:
+        return np.ascontiguousarray(array).tobytes()
     return b"".join(struct.pack("<I", len(one)) + one for one in array.reshape(-1))
 
 

@@ -12,13 +12,14 @@ from typing import Any, Final
 from littoral.errors import BackendError
 from littoral_serve.protocols import oip_about
 from littoral_serve.protocols.oip_plan import Face
-from littoral_serve.protocols.rpc import answering, infer
+from littoral_serve.protocols.rpc import answering, infer, looking
 from littoral_serve.protocols.rpc import inference_messages as messages
 from littoral_serve.protocols.rpc.answering import Call, ForbiddenError, Service
 from littoral_serve.protocols.rpc.decoding import WireError, decode
 from littoral_serve.protocols.rpc.encoding import encode
 from littoral_serve.protocols.rpc.tables import Message
 from littoral_serve.running.live import Live, Models
+from littoral_serve.running.pictures import Pictures
 from littoral_serve.running.refusals import (
     InvalidArgumentError,
     RefusalError,
@@ -40,8 +41,9 @@ _FORMATS: Final = {"FORMAT_NONE": 0, "FORMAT_NHWC": 1, "FORMAT_NCHW": 2}
 class InferenceService:
     """Answers with the models it is given."""
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: Models, pictures: Pictures | None = None) -> None:
         self._models = models
+        self._pictures = pictures or Pictures()
         self._faces: weakref.WeakKeyDictionary[Live, Face] = weakref.WeakKeyDictionary()
         self.service = Service(
             "inference.GRPCInferenceService",
@@ -91,9 +93,13 @@ class InferenceService:
         request = decode(messages.MODEL_INFER_REQUEST, call.data)
         live = self._find(request, "model_name", "model_version")
         face = self._faces.get(live) or self._face(live)
+        given = looking.asked(request)
+        if given is not None:
+            call = _within(call, given.timeout_ns)
+            columns = await looking.look(call, self._pictures, live, given.files, given.wish)
+            return looking.inferred(face, given, columns)
         plan, arrays = infer.read(face, request)
-        if plan.timeout_ns is not None:
-            call = Call(call.data, call.arrived_ns, call.arrived_ns + plan.timeout_ns)
+        call = _within(call, plan.timeout_ns)
         write = partial(infer.encoded, face, plan)
         return await answering.answer(
             call, live, plan.signature, arrays, start_ns=start, write=write
@@ -131,6 +137,13 @@ class InferenceService:
         face = Face(live.model, live.release, live.signatures, live.batch, live.told.labels.names)
         self._faces[live] = face
         return face
+
+
+def _within(call: Call, timeout_ns: int | None) -> Call:
+    """Return ``call`` as its client wants it answered in ``timeout_ns``, if it says that."""
+    if timeout_ns is None:
+        return call
+    return Call(call.data, call.arrived_ns, call.arrived_ns + timeout_ns)
 
 
 async def _always(of: Message, values: Mapping[str, Any], _: Call) -> bytes:

@@ -11,7 +11,8 @@ from typing import Any, Final
 from littoral.model.backends import Array
 from littoral_serve.protocols import examples, servables
 from littoral_serve.protocols.examples import CLASSIFY, REGRESS, Example, Feature, Task
-from littoral_serve.protocols.rpc import answering, tensor_protos
+from littoral_serve.protocols.looking import encoded
+from littoral_serve.protocols.rpc import answering, looking, signature_defs, tensor_protos
 from littoral_serve.protocols.rpc import tensorflow_messages as messages
 from littoral_serve.protocols.rpc.answering import (
     Call,
@@ -24,10 +25,10 @@ from littoral_serve.protocols.rpc.encoding import encode
 from littoral_serve.protocols.rpc.specs import spec_of, told
 from littoral_serve.protocols.rpc.tables import FIXED32
 from littoral_serve.running.live import Live, Models
+from littoral_serve.running.pictures import SIGNATURE, Pictures
 from littoral_serve.running.refusals import InvalidArgumentError
-from littoral_serve.running.signatures import DEFAULT, Signature, View
+from littoral_serve.running.signatures import DEFAULT, Signature
 
-_PREDICT: Final = "tensorflow/serving/predict"
 _FIELD: Final = "signature_def"  # the one metadata field there is
 _SCORE: Final = bytes((messages.CLASS.fields["score"].number << 3 | FIXED32,))
 _TYPE: Final = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
@@ -36,8 +37,9 @@ _TYPE: Final = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
 class PredictionService:
     """Answers with the models it is given."""
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: Models, pictures: Pictures | None = None) -> None:
         self._models = models
+        self._pictures = pictures or Pictures()
         self.service = Service(
             "tensorflow.serving.PredictionService",
             {
@@ -53,6 +55,12 @@ class PredictionService:
         start = time.perf_counter_ns()
         request = decode(messages.PREDICT_REQUEST, call.data)
         live, name = self._asked(request)
+        if name == SIGNATURE:
+            files = looking.files(request.get("inputs", {}))
+            columns = await looking.look(call, self._pictures, live, files)
+            made = looking.predicted(columns, request.get("output_filter", ()))
+            spec = told(live, name)
+            return encode(messages.PREDICT_RESPONSE, {"outputs": made, "model_spec": spec})
         signature = live.signatures.get(name)
         if signature is None:
             raise PreconditionError(f'Serving signature key "{name}" not found.')
@@ -69,8 +77,14 @@ class PredictionService:
             messages.CLASSIFICATION_REQUEST if classify else messages.REGRESSION_REQUEST, call.data
         )
         live, name = self._asked(request)
+        found = _examples(request)
+        files = encoded(found[0]) if classify else None
+        if files is not None:
+            columns = await looking.look(call, self._pictures, live, files)
+            seen = {"result": looking.classified(columns), "model_spec": told(live, name)}
+            return encode(messages.CLASSIFICATION_RESPONSE, seen)
         task = examples.task(live, method, name)
-        arrays = examples.arrays(task.signature, *_examples(request))
+        arrays = examples.arrays(task.signature, *found)
         kind = messages.CLASSIFICATION_RESPONSE if classify else messages.REGRESSION_RESPONSE
         one = await answering.run(call, live, task.signature, arrays, start_ns=start)
         begun = time.perf_counter_ns()
@@ -116,7 +130,7 @@ class PredictionService:
             if field != _FIELD:
                 raise InvalidArgumentError(f"Metadata field {field} is not supported")
         live = servables.find(self._models, spec_of(request))
-        signatures = {name: _signature_def(one) for name, one in live.signatures.items()}
+        signatures = signature_defs.every(live, self._pictures)
         value = encode(messages.SIGNATURE_DEF_MAP, {"signature_def": signatures})
         metadata = {_FIELD: {"type_url": _TYPE, "value": value}}
         return encode(messages.METADATA_RESPONSE, {"model_spec": told(live), "metadata": metadata})
@@ -213,20 +227,4 @@ def _result(live: Live, task: Task, outputs: Sequence[Array]) -> dict[str, Any]:
             {"classes": [h + score.tobytes() for h, (_, score) in zip(heads, row, strict=True)]}
             for row in found
         ]
-    }
-
-
-def _signature_def(signature: Signature) -> dict[str, Any]:
-    return {
-        "inputs": {view.name: _tensor_info(view) for view in signature.inputs},
-        "outputs": {view.name: _tensor_info(view) for view in signature.outputs},
-        "method_name": _PREDICT,
-    }
-
-
-def _tensor_info(view: View) -> dict[str, Any]:
-    return {
-        "name": f"{view.name}:0",
-        "dtype": servables.DATA_TYPES[view.dtype][1],
-        "tensor_shape": tensor_protos.shape_of(view.spec.shape),
     }

@@ -9,13 +9,16 @@ from littoral_serve.protocols.rpc.inference_service import InferenceService
 from littoral_serve.protocols.rpc.model_service import ModelService
 from littoral_serve.protocols.rpc.prediction import PredictionService
 from littoral_serve.running.live import Models
+from littoral_serve.running.pictures import Pictures
 from littoral_serve.settings import Settings
 
 if TYPE_CHECKING:
     from littoral_serve.protocols.rpc.listener import Listener
 
 
-async def listen(models: Models, chosen: Settings) -> "tuple[Listener, str]":
+async def listen(
+    models: Models, chosen: Settings, pictures: Pictures | None = None
+) -> "tuple[Listener, str]":
     """Return a listener on ``chosen.grpc``, and the address that it has.
 
     Raises:
@@ -31,9 +34,9 @@ async def listen(models: Models, chosen: Settings) -> "tuple[Listener, str]":
     except ModuleNotFoundError as e:
         raise MissingExtraError("gRPC", extra="grpc", missing="grpcio") from e
     services = [
-        PredictionService(models).service,
+        PredictionService(models, pictures).service,
         ModelService(models).service,
-        InferenceService(models).service,
+        InferenceService(models, pictures).service,
     ]
     limits = Limits(
         max_message_bytes=chosen.max_body_bytes,

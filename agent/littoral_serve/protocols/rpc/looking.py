@@ -1,0 +1,145 @@
+"""Pictures over gRPC: the files, wishes and arrays that they are over HTTP. Knows no gRPC.
+
+TensorFlow's messages have them as strings under the signature ``image``, the Open Inference
+Protocol's as an input of datatype BYTES. docs/tasks.md
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from littoral.model.backends import Array
+from littoral_serve.protocols import looking, oip_pictures, oip_types
+from littoral_serve.protocols.looking import Columns
+from littoral_serve.protocols.oip_plan import Face
+from littoral_serve.protocols.rpc import inference_messages as messages
+from littoral_serve.protocols.rpc import tensor_protos
+from littoral_serve.protocols.rpc.answering import Call
+from littoral_serve.protocols.rpc.encoding import encode
+from littoral_serve.running.live import Live
+from littoral_serve.running.pictures import INPUT, Look, Pictures, Wish
+from littoral_serve.running.refusals import InvalidArgumentError
+
+STRING: Final = 7  # TensorFlow's number for text and bytes
+
+
+async def look(
+    call: Call, pictures: Pictures, live: Live, files: Sequence[bytes], wish: Wish | None = None
+) -> Columns:
+    """Return the arrays of the answer. Raises as ``Pictures.submit`` and ``Look.columns``."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(_: Look) -> None:
+        if not done.done():
+            done.set_result(None)
+
+    one = Look(
+        live,
+        files,
+        then=end,
+        arrived_ns=call.arrived_ns,
+        deadline_ns=call.deadline_ns,
+        wish=wish,
+    )
+    pictures.submit(one)
+    try:
+        await done
+    except asyncio.CancelledError:
+        one.leave()
+        raise
+    return one.columns()
+
+
+def files(inputs: Mapping[str, Any]) -> list[bytes]:
+    """Return the pictures in the inputs of a predict request. Raises InvalidArgumentError."""
+    proto = inputs.get(INPUT)
+    if len(inputs) != 1 or proto is None or proto.get("dtype", 0) != STRING:
+        raise InvalidArgumentError(f"expected one input, {INPUT}, of type string")
+    return [bytes(one) for one in proto.get("string_val", ())]
+
+
+def predicted(columns: Columns, wanted: Sequence[str]) -> dict[str, Any]:
+    """Return ``columns`` as TensorProtos: those that are wanted, all where none is named.
+
+    Raises:
+        InvalidArgumentError: There is no such output.
+
+    """
+    for name in wanted:
+        if name not in columns:
+            raise InvalidArgumentError(
+                f"output tensor alias not found in signature: {name} Outputs expected to be in "
+                f"the set {{{','.join(sorted(columns))}}}."
+            )
+    return {name: _proto(columns[name]) for name in wanted or columns}
+
+
+def classified(columns: Columns) -> dict[str, Any]:
+    """Return a ClassificationResult. Raises InvalidArgumentError: the task is another."""
+    return {
+        "classifications": [
+            {"classes": [{"label": label, "score": score} for label, score in row]}
+            for row in looking.classes(columns)
+        ]
+    }
+
+
+def asked(request: Mapping[str, Any]) -> oip_pictures.Asked | None:
+    """Return what a ModelInfer asks of pictures; None where its inputs are tensors.
+
+    Raises:
+        InvalidArgumentError: It is about pictures, and cannot be understood.
+
+    """
+    inputs = request.get("inputs", [])
+    if oip_types.BYTES not in {one.get("datatype", "") for one in inputs}:
+        return None
+    raw = request.get("raw_input_contents", [])
+    contents = [bytes(x) for one in inputs for x in _contents(one)]
+    document = {
+        "id": request.get("id", ""),
+        "parameters": {**_parameters(request), "binary_data_output": True},
+        "inputs": [{**one, "shape": list(one.get("shape", []))} for one in inputs],
+        "outputs": [
+            {"name": one.get("name", ""), "parameters": _parameters(one)}
+            for one in request.get("outputs", [])
+        ],
+    }
+    found = list(oip_pictures.unpacked(bytes(raw[0]))) if len(raw) == 1 else contents
+    return oip_pictures.asked(document, found)
+
+
+def inferred(face: Face, given: oip_pictures.Asked, columns: Columns) -> bytes:
+    """Return the ModelInferResponse. Raises InvalidArgumentError: there is no such output."""
+    names = list(oip_pictures.wanted(face, given, columns))
+    items = [oip_pictures.item(name, columns[name]) for name in names]
+    response = {
+        "model_name": face.model,
+        "model_version": str(face.release),
+        "id": given.id or "",
+        "outputs": items,
+        "raw_output_contents": [oip_pictures.raw(columns[name]) for name in names],
+    }
+    return encode(messages.MODEL_INFER_RESPONSE, response)
+
+
+def _contents(one: Mapping[str, Any]) -> Sequence[Any]:
+    found: Sequence[Any] = one.get("contents", {}).get("bytes_contents", ())
+    return found
+
+
+def _parameters(where: Mapping[str, Any]) -> dict[str, Any]:
+    held = where.get("parameters", {})
+    return {name: next(iter(value.values()), None) for name, value in held.items()}
+
+
+def _proto(array: Array) -> dict[str, Any]:
+    if array.dtype != object:
+        return tensor_protos.write(np.ascontiguousarray(array))
+    return {
+        "dtype": STRING,
+        "tensor_shape": tensor_protos.shape_of(array.shape),
+        "string_val": array.ravel().tolist(),
+    }

@@ -1,0 +1,53 @@
+"""A release's signatures as TensorFlow's SignatureDefs."""
+
+import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from littoral_serve.protocols import servables
+from littoral_serve.protocols.rpc import looking, tensor_protos
+from littoral_serve.running.live import Live
+from littoral_serve.running.pictures import BYTES, INPUT, SIGNATURE, Pictures
+from littoral_serve.running.refusals import InvalidArgumentError
+from littoral_serve.running.signatures import Signature, View
+
+if TYPE_CHECKING:
+    from littoral.model.tasks.columns import Column
+
+_PREDICT: Final = "tensorflow/serving/predict"
+
+
+def every(live: Live, pictures: Pictures) -> dict[str, Any]:
+    """Return all by their names; the last is that of pictures, where the release takes some."""
+    found = {name: _signature_def(one) for name, one in live.signatures.items()}
+    with contextlib.suppress(InvalidArgumentError):
+        found[SIGNATURE] = _picture_def(pictures.sight(live).columns)
+    return found
+
+
+def _signature_def(signature: Signature) -> dict[str, Any]:
+    return {
+        "inputs": {view.name: _tensor_info(view) for view in signature.inputs},
+        "outputs": {view.name: _tensor_info(view) for view in signature.outputs},
+        "method_name": _PREDICT,
+    }
+
+
+def _picture_def(columns: "Sequence[Column]") -> dict[str, Any]:
+    return {
+        "inputs": {INPUT: _info(INPUT, BYTES, (-1,))},
+        "outputs": {one.name: _info(one.name, one.kind, one.shape) for one in columns},
+        "method_name": _PREDICT,
+    }
+
+
+def _tensor_info(view: View) -> dict[str, Any]:
+    return _info(view.name, view.dtype, view.spec.shape)
+
+
+def _info(name: str, kind: str, shape: tuple[int, ...]) -> dict[str, Any]:
+    return {
+        "name": f"{name}:0",
+        "dtype": looking.STRING if kind == BYTES else servables.DATA_TYPES[kind][1],
+        "tensor_shape": tensor_protos.shape_of(shape),
+    }
