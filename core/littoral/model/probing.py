@@ -20,6 +20,7 @@ from littoral.wire.probes import STEPS, Runtime, Step
 _MODELS: Final = Path(__file__).with_name("probes")
 _GIVEN: Final = (4, 8, 12, 16)
 _WANTED: Final = [60, 25]
+_ATTRIBUTES: Final = (75, 76, 16)  # of CUDA: compute capability, and how many multiprocessors
 
 
 class _Wrong(Exception):  # noqa: N818 (a step's end, which nobody else sees)
@@ -75,13 +76,22 @@ def nvidia() -> Iterator[str]:
     name = ctypes.create_string_buffer(256)
     if _number(driver.cuDeviceGetCount) == 0 or driver.cuDeviceGetName(name, 256, 0) != 0:
         raise _Wrong("the driver finds no device")
-    yield name.value.decode(errors="replace")
+    yield f"{name.value.decode(errors='replace')}, {_capability(driver)}"
     cuda = _first("libcudart.so", "13", "12", "11.0", "10.2")
     yield _thousands(_number(cuda.cudaRuntimeGetVersion)) if cuda else ""
     cudnn = _first("libcudnn.so", "9", "8")
     yield str(ctypes.c_size_t(cudnn.cudnnGetVersion()).value) if cudnn else ""
     tensorrt = _first("libnvinfer.so", "11", "10", "8")
     yield _tensorrt(tensorrt.getInferLibVersion()) if tensorrt else ""
+
+
+def _capability(driver: ctypes.CDLL) -> str:
+    """Return what programs for the first GPU are built for: boards of one name differ in it."""
+    major, minor, units = (
+        _number(lambda found, which=which: driver.cuDeviceGetAttribute(found, which, 0))
+        for which in _ATTRIBUTES
+    )
+    return f"{major}.{minor}, {units} multiprocessors"
 
 
 def _first(name: str, *versions: str) -> ctypes.CDLL | None:
