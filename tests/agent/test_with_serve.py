@@ -112,7 +112,7 @@ def test_releases_are_proven_served_and_come_back_by_themselves(sea: Sea) -> Non
             sea.order("digits", 1)
             sea.wait(lambda: sea.good("digits") == 1)
             assert sea.runs == {"digits": 1}
-    assert [event for event, _ in sea.events("digits")].count("healthy") == 3
+            sea.wait(lambda: [event for event, _ in sea.events("digits")].count("healthy") == 3)
 
 
 def test_a_trial_that_is_no_longer_wanted_is_ended_within_a_second_and_counts_nothing(
