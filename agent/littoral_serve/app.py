@@ -35,6 +35,7 @@ from littoral_serve.running.memory import Residents
 from littoral_serve.running.pictures import Pictures
 from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
+from littoral_serve.tpu import Tpus
 
 if TYPE_CHECKING:
     from littoral.wire.journal import Choice
@@ -119,11 +120,13 @@ class App:
             keep_previous_free_bytes=chosen.keep_previous_free_bytes, residents=residents
         )
         bounds = Bounds(requests=chosen.queue_requests, bytes=chosen.queue_bytes)
+        self._tpus = Tpus(chosen)
         self._how = How(
             threads=chosen.threads,
             bounds=bounds,
             residents=residents,
             engines=_engines(options.data),
+            tpus=self._tpus,
         )
         self._pictures = Pictures(
             pictures.Bounds(pixels=chosen.max_picture_pixels, requests=chosen.queue_requests)
@@ -164,6 +167,7 @@ class App:
         if grpc is not None:
             ending.append(grpc.stop(within_s=_CLOSE_S))
         await asyncio.gather(*ending)
+        await self._tpus.close()
         for chore in (*chores, watchdog):
             chore.cancel()
 
@@ -193,7 +197,7 @@ class App:
         for path in journal.find(tree.journals):
             try:
                 good = _good(path)
-                if self._models.get(path.stem) is not None:
+                if self._models.running(path.stem) is not None:
                     raise MisuseError("a file was named for it")
                 if good is not None:
                     which = {"manifest": good.manifest, "variant": good.variant}
@@ -206,7 +210,8 @@ class App:
                 )
 
     def _switch(self, one: Live) -> None:
-        self._timings.watch(one.meter)
+        for meter in one.meters:
+            self._timings.watch(meter)
         self._models.switch(one)
 
     def _order(self, request: Request) -> Awaitable[Response]:
@@ -248,7 +253,7 @@ class App:
     async def _windows(self) -> None:
         while True:
             await asyncio.sleep(self._settings.window_s)
-            self._timings.close_window(one.meter for one in self._models)
+            self._timings.close_window(meter for one in self._models for meter in one.meters)
 
     def _say_ready(self) -> None:
         # What is here now stays; the collector need not look at it again.

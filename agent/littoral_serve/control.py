@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import logging
 import os
 import secrets
@@ -11,11 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import parse_qs
 
 from littoral import journal_log, records
-from littoral.errors import BackendError, LittoralError, StorageError
+from littoral.errors import (
+    BackendError,
+    BackendMissingError,
+    LittoralError,
+    StorageError,
+    UnreachableError,
+)
 from littoral.model import selftest
 from littoral.tree import Tree
 from littoral.wire.control import (
@@ -38,7 +45,10 @@ from littoral_serve.running import loading, release
 from littoral_serve.running.live import How, Live, Models
 from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
-from littoral_serve.trials import golden, trying
+from littoral_serve.trials import golden, on_tpu, trying
+
+if TYPE_CHECKING:
+    from littoral_serve.tpu.pool import Lent
 
 _LOAD_S: Final = 110.0  # the agent waits for two minutes; nothing else is loaded meanwhile
 
@@ -100,7 +110,8 @@ class Control:
         )
 
     def _switch(self, new: Live) -> None:
-        self._timings.watch(new.meter)
+        for meter in new.meters:
+            self._timings.watch(meter)
         self._models.switch(new)
 
     async def _activate(self, body: bytes) -> Activated:
@@ -119,8 +130,9 @@ class Control:
                 if not (await asyncio.wait({loading}, timeout=_LOAD_S))[0]:
                     _end(order)
                 held = await loading
+                await _settle(held)
                 self._switch(held)
-            elif held is not self._models.get(order.model):
+            elif held is not self._models.running(order.model):
                 self._switch(held.again())
         load_ms = (time.perf_counter() - start) * 1e3
         return Activated(model=order.model, release=held.release, load_ms=load_ms)
@@ -134,13 +146,23 @@ class Control:
     async def _try(self, body: bytes) -> Tried:
         order = records.from_json(Try, body, limit=MAX_BYTES)
         async with self._trying:
-            return await trying.run(
-                order, tree=self._tree, settings=self._settings, engines=self._how.engines
-            )
+            if order.hardware.startswith("edgetpu") and self._how.tpus is not None:
+                tpus = self._how.tpus
+                return await on_tpu.run(order, tree=self._tree, tpus=tpus, run_=self._run)
+            return await self._run(order)
+
+    async def _run(self, order: Try, lent: "Lent | None" = None) -> Tried:
+        return await trying.run(
+            order,
+            tree=self._tree,
+            settings=self._settings,
+            engines=self._how.engines,
+            lent=lent,
+        )
 
     async def _probe(self, body: bytes) -> Tried:
         order = records.from_json(Probe, body, limit=MAX_BYTES)
-        one = self._models.get(order.model)
+        one = self._models.running(order.model)
         if one is None:
             raise StorageError(f"no release of {order.model!r} runs")
         manifest = release.read_manifest(self._tree, one.manifest, model=one.model)
@@ -154,6 +176,8 @@ class Control:
             try:
                 async with one.lane.alone() as runner:
                     made, cpu_ns = await runner.weigh(sample)
+            except BackendMissingError as e:
+                raise UnreachableError(f"{one.model} cannot be probed now: {e}") from e
             except BackendError as e:
                 return Tried(code=e.code, detail=str(e))
             spent.append(cpu_ns)
@@ -200,6 +224,14 @@ def _end(order: Activate) -> NoReturn:
     os._exit(os.EX_SOFTWARE)
 
 
+async def _settle(one: Live) -> None:
+    """Wait until it is where it shall run, or cannot be for now."""
+    if one.place is not None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOAD_S):
+                await one.place.settled()
+
+
 def _loaded(one: Live) -> Loaded:
     return Loaded(
         model=one.model,
@@ -207,10 +239,17 @@ def _loaded(one: Live) -> Loaded:
         manifest=one.manifest,
         variant=one.variant,
         since_ms=one.since_ms,
-        requests=one.meter.requests,
-        errors=one.meter.errors,
+        requests=sum(meter.requests for meter in one.meters),
+        errors=sum(meter.errors for meter in one.meters),
         invoke=base64.b64encode(one.meter.invoke().encode()).decode(),
+        instead=_instead(one),
     )
+
+
+def _instead(one: Live) -> str | None:
+    """Return the variant that answers, where it is another one for now."""
+    twin = one.place.twin if one.place is not None and one.place.stands_in else None
+    return None if twin is None else twin.variant
 
 
 def _failure(status: HTTPStatus, code: str, error: str) -> Response:

@@ -1,5 +1,6 @@
 """serve.toml: every setting of serve, with its default."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -9,6 +10,14 @@ from littoral.tree import DATA
 
 KiB: Final = 1024
 MiB: Final = 1024 * KiB
+_TIMES: Final = (
+    "receive_timeout_s",
+    "keep_alive_s",
+    "deadline_s",
+    "window_s",
+    "edgetpu_invoke_s",
+)
+_EDGETPU: Final = re.compile(r"(usb|pci):\d{1,2}")
 ETC: Final = Path("/etc/littoral/serve.toml")  # of the device in DATA
 
 
@@ -20,6 +29,8 @@ class Settings:
     threads: int | Literal["auto"] = "auto"  # a model runs in; auto: measured when it is loaded
     memory_bytes: int = 0  # of all models together, about; what was asked least goes. 0: any amount
     pinned: tuple[str, ...] = ()  # models that are not unloaded for it
+    edgetpus: tuple[str, ...] = ()  # that models run on: "usb:0", "pci:1"; empty: all there are
+    edgetpu_invoke_s: float = 5.0  # for one inference: an Edge TPU that takes longer is lost
     max_body_bytes: int = 16 * MiB
     max_picture_pixels: int = 25_000_000  # of one that a client sends; decoded, each takes 3 bytes
     max_connections: int = 128
@@ -38,9 +49,10 @@ class Settings:
         _check_address("http", self.http)
         if self.grpc and not self.grpc.startswith("/"):
             _check_address("grpc", self.grpc)
-        for name in ("receive_timeout_s", "keep_alive_s", "deadline_s", "window_s"):
+        for name in _TIMES:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name!r} should be more than 0")
+        _check_edgetpus(self.edgetpus)
         if self.threads != "auto" and self.threads < 1:
             raise ValueError("'threads' should be at least 1, or auto")
         if self.memory_bytes < 0:
@@ -48,6 +60,12 @@ class Settings:
         for name in ("max_body_bytes", "max_picture_pixels", "max_connections", "queue_requests"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name!r} should be at least 1")
+
+
+def _check_edgetpus(names: tuple[str, ...]) -> None:
+    for name in names:
+        if not _EDGETPU.fullmatch(name) or names.count(name) > 1:
+            raise ValueError(f"'edgetpus': expected usb:0, pci:1, …, each once, found {name!r}")
 
 
 def _check_address(name: str, address: str) -> None:

@@ -70,6 +70,14 @@ def test_a_device_needs_the_files_of_its_own_variant_alone() -> None:
     assert set(it.files_for(cpu)) == {"model.tflite", "golden.in", "golden.out", "labels.txt"}
 
 
+def test_a_device_with_an_accelerator_also_holds_what_answers_without_it() -> None:
+    it = read(plain())
+    tpu, cpu = it.variant("edgetpu"), it.variant("cpu")
+    assert it.twin_of(tpu) == cpu
+    assert it.twin_of(cpu) is None
+    assert set(it.files_for(tpu)) == {*tpu.files, *it.files_for(cpu)}
+
+
 def test_a_variant_of_other_arithmetic_has_golden_outputs_of_its_own() -> None:
     value = plain()
     value["files"]["jetson.onnx"] = value["files"]["jetson.out"] = {"sha256": SHA, "size": 10}

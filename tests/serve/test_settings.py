@@ -28,6 +28,9 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ('http = "8501"', "'http': expected HOST:PORT, as 127.0.0.1:8080, found '8501'"),
         ('http = "x:99999"', "'http': expected HOST:PORT"),
         ("window_s =", "Invalid value"),
+        ('edgetpus = ["usb"]', "'edgetpus': expected usb:0, pci:1, …, each once, found 'usb'"),
+        ('edgetpus = ["usb:0", "usb:0"]', "each once, found 'usb:0'"),
+        ("edgetpu_invoke_s = 0", "'edgetpu_invoke_s' should be more than 0"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, line: str, words: str) -> None:

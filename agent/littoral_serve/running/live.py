@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from littoral.bundle.baseline import Baseline
 from littoral.bundle.manifest import Task, Tensor
@@ -19,6 +20,9 @@ from littoral_serve.running.signatures import Signature, batch_size, signatures
 from littoral_serve.running.threads import Threads
 from littoral_serve.running.timings import Meter
 
+if TYPE_CHECKING:
+    from littoral_serve.tpu import Tpus
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class How:
@@ -28,6 +32,7 @@ class How:
     bounds: Bounds = field(default_factory=Bounds)
     residents: Residents = field(default_factory=lambda: Residents(budget_bytes=0))
     engines: Path | None = None  # folder of what TensorRT built; None: it is built each time
+    tpus: "Tpus | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +51,31 @@ class Told:
     labels: Labels = NONE  # of classes
 
 
+class Place(Protocol):
+    """Where a release runs that can be lost without it, and what answers meanwhile."""
+
+    @property
+    def twin(self) -> "Live | None": ...
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether the twin answers now."""
+        ...
+
+    def begin(self) -> None:
+        """Have it there as soon as may be. For the loop; can be done twice."""
+        ...
+
+    async def settled(self) -> None:
+        """Begin, and wait until it is there or cannot be for now. Raises what refuses it."""
+        ...
+
+
 class Live:
     """One loaded release, and what it has done since it was switched in."""
 
-    def __init__(self, told: Told, lane: Lane) -> None:
-        self.told, self.lane = told, lane
+    def __init__(self, told: Told, lane: Lane, place: Place | None = None) -> None:
+        self.told, self.lane, self.place = told, lane, place
         self.model, self.release, self.label = told.model, told.release, told.label
         self.manifest, self.variant = told.manifest, told.variant
         self.inputs, self.outputs = told.inputs, told.outputs
@@ -62,7 +87,13 @@ class Live:
 
     def again(self) -> "Live":
         """Return this release as newly switched in: same queue, counts from zero."""
-        return Live(self.told, self.lane)
+        return Live(self.told, self.lane, self.place)
+
+    @property
+    def meters(self) -> tuple[Meter, ...]:
+        """Return what counts its requests: those of its twin are counted as the twin's."""
+        twin = None if self.place is None else self.place.twin
+        return (self.meter,) if twin is None else (self.meter, twin.meter)
 
     @property
     def sleeper(self) -> Sleeper | None:
@@ -83,6 +114,14 @@ class Models:
         self._residents = residents or Residents(budget_bytes=0)
 
     def get(self, model: str) -> Live | None:
+        """Return what answers now: the release that runs, or its twin."""
+        one = self._running.get(model)
+        if one is None or one.place is None or not one.place.stands_in:
+            return one
+        return one.place.twin or one
+
+    def running(self, model: str) -> Live | None:
+        """Return the release that was switched in last."""
         return self._running.get(model)
 
     def __iter__(self) -> Iterator[Live]:
@@ -99,6 +138,8 @@ class Models:
 
     def switch(self, live: Live) -> None:
         """Let ``live`` answer from the next request on."""
+        if live.place is not None:
+            live.place.begin()
         old = self._running.get(live.model)
         self._running[live.model] = live
         before = self._previous.pop(live.model, None)

@@ -43,6 +43,17 @@ class Source:
     budget_us: float | None = None  # what 95 of 100 runs may take
 
 
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of a release; ``open`` gives a descriptor of one. Raises StorageError."""
+
+    open: Callable[[str], int]
+
+    def read(self, manifest: Manifest, name: str) -> bytes:
+        """Return its bytes, verified. Raises as ``load``."""
+        return release.file_in(self.open(name), manifest, name)
+
+
 def load(tree: Tree, *, model: str, manifest: str, variant: str, how: How) -> Live:
     """Return a release from ``tree``, verified, loaded and warmed.
 
@@ -55,10 +66,25 @@ def load(tree: Tree, *, model: str, manifest: str, variant: str, how: How) -> Li
     """
     found = release.read_manifest(tree, manifest, model=model)
     chosen = found.variant(variant)
-    read = partial(release.read_file, tree, found)
-    source = source_of(found, chosen, read, engines=how.engines)
-    told = told_of(found, chosen, read, model=model, manifest=manifest)
-    return bring(source, how, lambda _: told)
+    files = Files(partial(release.open_file, tree, found))
+    return of_manifest(found, chosen, files, model=model, manifest=manifest, how=how)
+
+
+def of_manifest(
+    found: Manifest, variant: Variant, files: Files, *, model: str, manifest: str, how: How
+) -> Live:
+    """Return ``variant`` of ``found``, whose digest is ``manifest``. Raises as ``load``."""
+    read = partial(files.read, found)
+
+    def told(one: Variant) -> Told:
+        return told_of(found, one, read, model=model, manifest=manifest)
+
+    if how.tpus is not None and backend_for(variant) == "edgetpu":
+        from littoral_serve.tpu import loading as on_tpus
+
+        return on_tpus.load(found, variant, files, told, pool=how.tpus.get(), how=how)
+    said = told(variant)
+    return bring(source_of(found, variant, read, engines=how.engines), how, lambda _: said)
 
 
 def source_of(

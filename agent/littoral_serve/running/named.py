@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-from functools import partial
 from pathlib import Path
 
 from littoral import machine
@@ -18,7 +17,7 @@ from littoral.errors import (
 from littoral.model.backends import Session, open_session
 from littoral_serve.running import release
 from littoral_serve.running.live import How, Live, Told
-from littoral_serve.running.loading import Source, bring, source_of, told_of
+from littoral_serve.running.loading import Files, Source, bring, of_manifest
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +43,11 @@ def _bundle(model: str, folder: Path, how: How) -> Live:
     """Return the first variant in the publisher's order that this machine can run."""
     data = _read(folder / NAME, most=MAX_BYTES)
     manifest, digest = Manifest.from_json(data), hashlib.sha256(data).hexdigest()
-    read = partial(_beside, folder, manifest)
+    files = Files(lambda name: release.open_path(folder / name))
     refused: list[BackendError] = []
     for variant in _for_this_machine(manifest):
-        told = told_of(manifest, variant, read, model=model, manifest=digest)
         try:
-            source = source_of(manifest, variant, read)
-            live = bring(source, how, lambda _, told=told: told)  # type: ignore[misc]
+            live = of_manifest(manifest, variant, files, model=model, manifest=digest, how=how)
         except (BackendMissingError, NotDelegatedError) as e:
             log.info("%s: not its variant %s: %s", model, variant.id, e)
             refused.append(e)
@@ -59,10 +56,6 @@ def _bundle(model: str, folder: Path, how: How) -> Live:
     if refused:
         raise refused[-1]
     raise MalformedError(f"{folder}: no variant of it is for {machine.cpu()}")
-
-
-def _beside(folder: Path, manifest: Manifest, name: str) -> bytes:
-    return release.file_in(release.open_path(folder / name), manifest, name)
 
 
 def _for_this_machine(manifest: Manifest) -> list[Variant]:

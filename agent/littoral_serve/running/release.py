@@ -82,7 +82,7 @@ def open_path(path: Path) -> int:
 
 
 def read(fd: int, what: str, *, sha256: str, limit: int) -> bytes:
-    """Read ``fd``, of which people say ``what``, to its end and close it. Raises as ``read_file``."""
+    """Read ``fd``, which people call ``what``, to its end and close it. Raises as ``read_file``."""
     try:
         with os.fdopen(fd, "rb") as file:
             data = file.read(limit + 1)  # one byte more is enough for the hash to differ

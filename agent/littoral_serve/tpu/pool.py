@@ -28,8 +28,8 @@ _MOST_SEATS: Final = 16
 _HOPELESS: Final = frozenset({State.OFF, State.AWAY})
 
 
-class LostError(BackendError):
-    """The request's child is lost, perhaps by its doing."""
+class LostError(BackendMissingError):
+    """The TPU was lost with the request on it, perhaps by its doing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +91,13 @@ class Pool:
         for seat in self.seats:
             await seat.gone()
 
+    def width(self, model: Model) -> int:
+        """Return on how many TPUs ``model`` is loaded."""
+        return sum(model.number in held for held in self._held.values())
+
     def holds(self, model: Model) -> bool:
         """Tell whether ``model`` is loaded on a TPU."""
-        return any(model.number in held for held in self._held.values())
+        return self.width(model) > 0
 
     def hopeless(self, model: Model) -> bool:
         """Tell whether nothing is under way by which a TPU would have it."""

@@ -40,12 +40,15 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def started(
-    order: trial.Order, files: Sequence[int], *, where: Path
+    order: trial.Order, files: Sequence[int], *, where: Path | None
 ) -> AsyncIterator[Running]:
-    """Give a trial of ``files``, which are as ``trial.FILES`` says; it ends with the context."""
+    """Give a trial of ``files``, which are as ``trial.FILES`` says; it ends with the context.
+
+    ``where`` systemd listens for trials; without it, the trial is serve's own child.
+    """
     async with contextlib.AsyncExitStack() as held:
         peer = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
-        if await _connected(peer, where):
+        if where is not None and await _connected(peer, where):
             # These pipes are the keeper's, also if it never begins: another trial gets others.
             out, its_out = await held.enter_async_context(_pipe())
             err, its_err = await held.enter_async_context(_pipe())

@@ -261,10 +261,25 @@ class Manifest:
         outputs = variant.golden or self.selftest.outputs
         return dataclasses.replace(self.selftest, outputs=outputs)
 
+    def twin_of(self, variant: Variant) -> Variant | None:
+        """Return what runs instead while the accelerator of ``variant`` is away, if anything does.
+
+        The first variant of the same engine that needs no other library, on any processor: a
+        compiled model's twin is what it was compiled from.
+        """
+        if variant.delegate is None:
+            return None
+        plain = (v for v in self.variants if v.engine == variant.engine and v.delegate is None)
+        return next(plain, None)
+
     def files_for(self, variant: Variant) -> Mapping[str, File]:
-        """Return the files that a device needs to prove and run ``variant``, and no other."""
-        test = self.selftest_for(variant)
+        """Return the files that a device needs to prove and run ``variant``, and no other.
+
+        With it comes its twin: when the accelerator is away it is too late to fetch one.
+        """
+        test, twin = self.selftest_for(variant), self.twin_of(variant)
         names = [*variant.files, test.inputs, test.outputs]
+        names += [*twin.files, self.selftest_for(twin).outputs] if twin is not None else []
         names += [name for name in (self.labels, self.baseline) if name is not None]
         return {name: self.files[name] for name in dict.fromkeys(names)}
 

@@ -1,0 +1,77 @@
+"""From a release's files to a lane on TPUs, with its twin beside it: loaded before it is needed."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from littoral import journal_log
+from littoral.bundle.manifest import Manifest, Variant
+from littoral.errors import LittoralError
+from littoral_serve.running.lane import Lane
+from littoral_serve.running.live import How, Live, Told
+from littoral_serve.running.loading import Files, bring, source_of
+from littoral_serve.running.memory import Residents
+from littoral_serve.running.signatures import batch_size
+from littoral_serve.tpu.model import Model
+from littoral_serve.tpu.place import OnTpu, TpuPlace
+from littoral_serve.tpu.pool import Pool
+
+log = logging.getLogger(__name__)
+
+
+def load(
+    manifest: Manifest,
+    variant: Variant,
+    files: Files,
+    told_by: Callable[[Variant], Told],
+    *,
+    pool: Pool,
+    how: How,
+) -> Live:
+    """Return ``variant``, whose file is verified, and its twin warm. No TPU is asked yet.
+
+    Raises:
+        LittoralError: A file is not here, or holds other bytes than were signed.
+
+    """
+    told, name = told_by(variant), variant.files[0]
+    files.read(manifest, name)  # it is again whenever a child loads it
+    model = Model(
+        f"{told.model} {told.release}",
+        open_=partial(files.open, name),
+        sha256=manifest.files[name].sha256,
+        size=manifest.files[name].size,
+        inputs=manifest.inputs,
+        outputs=manifest.outputs,
+    )
+    twin = _twin(manifest, variant, files, told_by, how=how)
+    one = OnTpu(pool, model, None if twin is None else twin.lane.runner)
+    size = batch_size(told.inputs, told.outputs)
+    lane = Lane(one, model=told.model, size=size, bounds=how.bounds)
+    return Live(told, lane, TpuPlace(pool, model, twin))
+
+
+def _twin(
+    manifest: Manifest,
+    variant: Variant,
+    files: Files,
+    told_by: Callable[[Variant], Told],
+    *,
+    how: How,
+) -> Live | None:
+    """Return what answers while no TPU does; without it requests wait, or fail."""
+    about = journal_log.about(manifest.model, release=manifest.release)
+    one = manifest.twin_of(variant)
+    if one is None:
+        log.warning("%s has no variant for the processor", manifest.model, extra=about)
+        return None
+    try:
+        source = source_of(manifest, one, partial(files.read, manifest))
+        # It is small, and the moment in which it is needed is none to load it.
+        kept = replace(how, residents=Residents(budget_bytes=0))
+        return bring(source, kept, lambda _: told_by(one))
+    except LittoralError as e:
+        said = "%s has nothing to run on without an Edge TPU: %s: %s"
+        log.warning(said, manifest.model, one.id, e, extra=about)
+        return None
