@@ -138,3 +138,14 @@ def test_a_file_that_runs_another_program_is_no_picture() -> None:
     postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
     with pytest.raises(MalformedError, match="found none"):
         images.decode(postscript)
+
+
+def test_means_for_other_channels_than_there_are_are_refused() -> None:
+    with pytest.raises(MalformedError, match="for 3 channels, and the model has 1"):
+        prepared(encoded(RAMP), depth=1, mean=(1.0, 2.0, 3.0))
+
+
+def test_each_channel_has_a_mean_of_its_own() -> None:
+    found = prepared(encoded(RAMP), channels="bgr", mean=(1.0, 2.0, 3.0), std=(1.0, 2.0, 4.0))
+    expected = (RAMP[..., ::-1].astype(np.float64) - [1, 2, 3]) / [1, 2, 4]
+    assert np.array_equal(found, expected.astype(np.float32))

@@ -7,6 +7,7 @@ that no more than one picture lies decoded in memory. Knows no protocol.
 """
 
 import asyncio
+import logging
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -41,6 +42,8 @@ _SEEN: Final = "float"  # the signature in which pictures go in, and outputs are
 _ELEMENT_BYTES: Final = 4
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +224,8 @@ def _do(job: Callable[[], T], tell: Callable[[T | Exception], object]) -> None:
         made = InvalidArgumentError(str(e))
     except RefusalError as e:
         made = e
-    except Exception as e:  # noqa: BLE001 (else nobody would be answered)
+    except Exception as e:  # else nobody would be answered
+        log.exception("a picture could not be answered")
         made = BackendError(f"a picture could not be answered: {e!r}")
     tell(made)
 

@@ -95,17 +95,38 @@ def prepare(
     """Return [height, width, depth], as ``wanted`` has it.
 
     ``size`` is [height, width] where ``wanted`` does not say it; None leaves the picture's own.
+
+    Raises:
+        MalformedError: ``wanted`` is for another depth.
+
     """
     colours = picture.convert("L" if depth == 1 else "RGB")
     height_width = wanted.size or size
     if height_width is not None:
         height, width = height_width
         colours = _resize(colours, wanted, (width, height))
-    pixels = np.asarray(colours, np.float32).reshape(colours.height, colours.width, depth)
+    pixels = np.asarray(colours).reshape(colours.height, colours.width, depth)
     if wanted.channels == "bgr":
         pixels = pixels[..., ::-1]
+    return _normalized(pixels, wanted)
+
+
+def _normalized(pixels: NDArray[np.uint8], wanted: Preprocessing) -> NDArray[np.float32]:
+    """Return what ``pixels`` become; there are but 256, so each is computed once."""
     means, deviations = (np.asarray(v, np.float64) for v in wanted.normalization)
-    return np.ascontiguousarray((pixels - means) / deviations, dtype=np.float32)
+    known = np.arange(256, dtype=np.float32)[:, None]
+    table = ((known - means) / deviations).astype(np.float32)
+    depth = pixels.shape[2]
+    if table.shape[1] == 1:
+        return np.take(table[:, 0], pixels)
+    if table.shape[1] != depth:
+        raise MalformedError(
+            f"mean and std are for {table.shape[1]} channels, and the model has {depth}"
+        )
+    made = np.empty(pixels.shape, np.float32)
+    for channel in range(depth):
+        made[..., channel] = np.take(table[:, channel], pixels[..., channel])
+    return made
 
 
 def place(have: tuple[int, int], wanted: Preprocessing, size: tuple[int, int]) -> Place:
