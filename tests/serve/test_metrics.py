@@ -58,6 +58,8 @@ def test_requests_and_instances_are_counted(serve: Serve) -> None:
         assert value(found["littoral_instances"], model=model, variant="local") == instances
         assert value(found["littoral_request_errors"], model=model) == 0
         assert value(found["littoral_queue_requests"], model=model) == 0
+        for reason in ("overloaded", "late"):
+            assert value(found["littoral_requests_refused"], model=model, reason=reason) == 0
     assert found["littoral_requests"].type == "counter"
 
 

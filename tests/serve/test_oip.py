@@ -464,6 +464,7 @@ def test_a_full_queue_is_told_to_come_again() -> None:
             assert isinstance(one.handle(_request()), Later)
             refused = await _ask(one)
         assert refused.status == 503
+        assert (live.lane.overloaded, live.lane.late) == (1, 0)
         assert b"Retry-After: 1" in refused.headers
 
     asyncio.run(main())
@@ -481,6 +482,7 @@ def test_a_request_that_waited_too_long_is_not_run() -> None:
             in_time = asyncio.ensure_future(_ask(one))
             await asyncio.sleep(0)
         assert (await late).status == 504
+        assert (live.lane.overloaded, live.lane.late) == (0, 1)
         assert (await in_time).status == 200
 
     asyncio.run(main())

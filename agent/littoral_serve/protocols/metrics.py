@@ -69,6 +69,12 @@ def _families(lives: list[Live]) -> Iterator[str]:
         "Requests in which the model failed.",
         lambda live: live.meter.errors,
     )
+    yield _family(
+        "littoral_requests_refused_total",
+        "counter",
+        "Requests that were not run: too many waited, or they waited too long.",
+        _refused(names, lives),
+    )
     yield each(
         "littoral_instances_total",
         "counter",
@@ -93,6 +99,12 @@ def _families(lives: list[Live]) -> Iterator[str]:
 def _infos(names: list[str], lives: list[Live]) -> Iterator[_Sample]:
     for labels, live in zip(names, lives, strict=True):
         yield "", f"{labels},{_labels(label=live.label, manifest=live.manifest)}", 1
+
+
+def _refused(names: list[str], lives: list[Live]) -> Iterator[_Sample]:
+    for labels, live in zip(names, lives, strict=True):
+        yield "", f"{labels},{_labels(reason='overloaded')}", live.lane.overloaded
+        yield "", f"{labels},{_labels(reason='late')}", live.lane.late
 
 
 def _stages(names: list[str], lives: list[Live]) -> Iterator[_Sample]:
