@@ -391,3 +391,40 @@ def test_what_a_client_sent_is_forgotten_with_the_answer(*, stays: bool) -> None
     finally:
         tracemalloc.stop()
         gc.enable()
+
+
+def test_a_request_that_begins_as_the_last_one_is_read_as_if_it_were_the_first(
+    serve: Serve,
+) -> None:
+    other = ONE.replace(b"0.5", b"0.1")
+    with connect(serve) as connection:
+        found = []
+        for body in (ONE, ONE, other, ONE):  # of the same length, and another
+            connection.sendall(request(body))
+            found += replies(connection, 1)
+        assert found[0] == found[1] == found[3] != found[2]
+        for data in (request(ONE) + request(other), request(other)[:300]):
+            connection.sendall(data)
+        connection.sendall(request(other)[300:] + request(ONE))
+        assert replies(connection, 4) == [found[0], found[2], found[2], found[0]]
+        connection.sendall(request(ONE))
+        assert replies(connection, 1) == [found[0]]
+        # As long as the last one, and not the same.
+        wrong = request(ONE).replace(b"POST", b"PUST")
+        connection.sendall(wrong)
+        assert status(connection.recv(1 << 16)) == 400
+
+
+def test_the_end_of_a_request_is_no_beginning_of_one(serve: Serve) -> None:
+    body = b"POST" + ONE  # what of it comes later looks like a beginning
+    first = request(body)[: -len(body)]
+    with connect(serve) as connection:
+        connection.sendall(first)
+        time.sleep(0.05)  # or it may come in one piece
+        connection.sendall(body + request(ONE))
+        answers = b""
+        while answers.count(b"predictions") < 1:
+            answers += connection.recv(1 << 16)
+        assert status(answers) == 400
+        connection.sendall(body + request(ONE))
+        assert status(connection.recv(1 << 16)) == 400

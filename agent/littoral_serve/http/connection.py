@@ -10,6 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
@@ -25,12 +26,35 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 100
 _AT_A_TIME: Final = 16  # pipelined requests, before other connections get their turn
 _MOST_WAITING: Final = 64  # before no more is read from this connection
+_MOST_REMEMBERED: Final = 2048  # bytes of a head
 _LINGER_S: Final = 2.0  # a refused client is read on, or it would see a reset and no reason
 
 log = logging.getLogger(__name__)
 
 
-class Connection(asyncio.Protocol):
+# What all connections read into: what they keep of it they copy, before the next one reads.
+_ROOM: Final = memoryview(bytearray(256 * 1024))
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How a request began that had come in one piece: the next one most likely begins so, too."""
+
+    head: bytes
+    size: int  # of the whole request
+    method: str
+    target: bytes
+    headers: dict[bytes, bytes]
+
+    def request(self, body: bytes, *, arrived_ns: int) -> Request:
+        keep_alive = True
+        return Request(self.method, self.target, self.headers, body, keep_alive, arrived_ns)
+
+
+_NOTHING: Final = Again(b"", -1, "", b"", {})
+
+
+class Connection(asyncio.BufferedProtocol):
     """One client. The ``on_`` methods are httptools'."""
 
     def __init__(self, server: "Server") -> None:
@@ -46,6 +70,7 @@ class Connection(asyncio.Protocol):
         self._continue_due = False
         self._mark = time.monotonic()
         self._begun = self._head_fed = 0
+        self._again = _NOTHING
         self._begin()
 
     # What the transport says
@@ -70,10 +95,25 @@ class Connection(asyncio.Protocol):
         self._begin()
         del self._parser
 
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
+        return _ROOM
+
+    def buffer_updated(self, nbytes: int) -> None:
+        again = self._again
+        at = len(again.head)
+        if nbytes != again.size or self._receiving or _ROOM[:at].tobytes() != again.head:
+            self.data_received(_ROOM[:nbytes].tobytes())
+        elif not self._refused:
+            # Whoever asks the same all day is not parsed all day.
+            self._mark = time.monotonic()
+            body, now = _ROOM[at:nbytes].tobytes(), time.perf_counter_ns()
+            self._waiting.append(again.request(body, arrived_ns=now))
+            self._drain()
+
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        before = self._begun, self._size
+        before, fresh = (self._begun, self._size), not self._receiving
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -86,6 +126,8 @@ class Connection(asyncio.Protocol):
         self._head_fed = self._head_fed + len(data) if all_head else 0
         if self._head_fed > MAX_HEAD_BYTES and not self._refused:
             self._refuse(plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+        if fresh and not self._receiving and self._begun == before[0] + 1 and self._waiting:
+            self._remember(data)
         self._drain()
 
     def eof_received(self) -> bool:
@@ -189,6 +231,19 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._size = self._count = 0
+
+    def _remember(self, data: bytes) -> None:
+        """Keep how the request in ``data`` began, if it is all there, and nothing else is."""
+        one = self._waiting[-1]
+        if isinstance(one, Response) or not one.keep_alive:
+            return
+        told = one.headers.get(b"content-length", b"0")
+        start = len(data) - len(one.body)
+        if b"expect" in one.headers or told != b"%d" % len(one.body) or start > _MOST_REMEMBERED:
+            return
+        if data[start - 4 : start] == b"\r\n\r\n" and data.startswith(one.method.encode()):
+            head = data[:start]
+            self._again = Again(head, len(data), one.method, one.target, one.headers)
 
     def _too_large(self) -> Response:
         most = self._limits.max_body_bytes
