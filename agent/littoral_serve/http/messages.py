@@ -39,6 +39,9 @@ class Later:
         self._then: Callable[[Response], None] | None = None
 
     def give(self, response: Response) -> None:
+        # It knows who made the response, and so the model: in a circle both would stay until the
+        # collector comes, and with a model after a swap all of its memory.
+        self.on_left = None
         if self._then is None:
             self.response = response
         elif not self.left:
