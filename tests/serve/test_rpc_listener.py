@@ -52,11 +52,13 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
 
 
 @asynccontextmanager
-async def listening(*services: Service, limits: Limits = LIMITS) -> AsyncIterator[aio.Channel]:
+async def listening(
+    *services: Service, limits: Limits = LIMITS, address: str = "127.0.0.1:0"
+) -> AsyncIterator[aio.Channel]:
     listener = Listener(services, limits)
-    address = await listener.start("127.0.0.1:0")
+    bound = await listener.start(address)
     try:
-        async with aio.insecure_channel(address) as channel:
+        async with aio.insecure_channel(f"unix:{bound}" if bound[0] == "/" else bound) as channel:
             yield channel
     finally:
         await listener.stop(within_s=0)
@@ -288,12 +290,10 @@ def test_a_unix_socket_is_for_the_group_and_a_dead_one_is_replaced(tmp_path: Pat
         path = tmp_path / "grpc.sock"
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(path))
-        listener = Listener([InferenceService(models(Doubling())).service], LIMITS)
-        assert await listener.start(str(path)) == str(path)
-        assert stat.S_IMODE(path.stat().st_mode) == 0o660
-        async with aio.insecure_channel(f"unix:{path}") as channel:
+        service = InferenceService(models(Doubling())).service
+        async with listening(service, address=str(path)) as channel:
+            assert stat.S_IMODE(path.stat().st_mode) == 0o660
             assert await ask(channel, INFER, request())
-        await listener.stop(within_s=0)
 
     run(main)
 

@@ -26,7 +26,7 @@ FIELDS: Final = {
     "int64": "int64_val",
     "bool": "bool_val",
 }
-_MOST_REPEATED: Final = 16 * 1024 * 1024  # elements that one value may stand for
+_MOST_REPEATED: Final = 2 * 1024 * 1024  # elements that one value may stand for
 
 
 def shape_of(shape: tuple[int, ...]) -> dict[str, Any]:
