@@ -20,7 +20,7 @@ from littoral_serve.running.refusals import (
     LeftError,
     OverloadedError,
 )
-from littoral_serve.running.runners import InThread, OnLoop, Runner
+from littoral_serve.running.runners import Done, InThread, OnLoop, Outputs, Runner
 
 
 class Doubling:
@@ -248,5 +248,52 @@ def test_shapes_are_checked_before_anything_waits() -> None:
                 arrived_ns=0,
                 start_ns=0,
             )
+
+    _run(test)
+
+
+class Wide:
+    """A runner of several at a time, which answers when it is told to."""
+
+    at_once = False
+
+    def __init__(self, width: int) -> None:
+        self.width, self.running = width, list[Done]()
+
+    def run(self, _: Outputs, done: Done) -> None:
+        self.running.append(done)
+
+    def answer(self) -> None:
+        self.running.pop(0)((np.zeros((1, 2), np.float32),), 1)
+
+    async def weigh(self, _: Outputs) -> tuple[Outputs, int]:
+        raise NotImplementedError
+
+
+def test_as_many_are_under_way_as_the_runner_takes_and_none_beside_one_alone() -> None:
+    async def test() -> None:
+        wide = Wide(2)
+        asked = Asked(_live(Doubling(1), wide))
+        for number in range(4):
+            asked.ask(number)
+        await asyncio.sleep(0)
+        assert len(wide.running) == 2
+
+        async def alone() -> int:
+            async with asked.live.lane.alone():
+                return len(wide.running)
+
+        lonely = asyncio.create_task(alone())
+        await asyncio.sleep(0)
+        wide.answer()
+        await asyncio.sleep(0)
+        assert len(wide.running) == 1
+        wide.answer()
+        assert await lonely == 0
+        await asyncio.sleep(0)
+        assert len(wide.running) == 2
+        wide.answer()
+        wide.answer()
+        assert sorted(asked.order) == [0, 1, 2, 3]
 
     _run(test)

@@ -35,6 +35,7 @@ class Instant:
     """A runner that answers at once."""
 
     at_once = True
+    width = 1
 
     def __init__(self, name: str) -> None:
         self._answer: Any = (name,)

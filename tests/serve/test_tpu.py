@@ -299,3 +299,16 @@ def test_what_is_unloaded_lets_the_tpu_go(device: Device, coral: Release, serve:
     (child,) = children(serve)
     order(device, "deactivate", Activated, {"model": "digits"})
     wait_until(lambda: not alive(child))
+
+
+def test_each_of_two_sticks_has_a_child_and_either_is_enough(
+    device: Device, coral: Release, serve: Serve, sticks: Sticks
+) -> None:
+    sticks.plug("usb 2-1", "usb 2-2")
+    order(device, "activate", Activated, coral.order)
+    wait_until(lambda: len(children(serve)) == 2)
+    for port in ("2-1", "2-2"):
+        sticks.fault(f"{port} abort")
+        assert {predict(serve)[0] for _ in range(4)} == {200}
+    (one,) = state(device).models
+    assert one.errors == 0

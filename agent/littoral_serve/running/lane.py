@@ -22,6 +22,7 @@ from littoral_serve.running.refusals import LateError, LeftError, OverloadedErro
 from littoral_serve.running.runners import Outputs, Runner
 
 _TURN_S: Final = 0.005  # of work on the loop, before anything else gets its turn
+_ALL: Final = 2**30  # more batches than anything runs at a time
 _Parts = list[tuple[Inference, int]]  # whose rows are in a batch, and how many
 
 
@@ -42,9 +43,9 @@ class Lane:
         self._model, self._size, self._bounds = model, size, bounds
         self._waiting: deque[Inference] = deque()
         self._bytes = 0
-        self._busy = self._scheduled = False
+        self._under = 0  # batches that are being run
+        self._scheduled = False
         self._held: asyncio.Event | None = None
-        self.overloaded = self.late = 0  # requests that were refused so
 
     @property
     def waiting(self) -> int:
@@ -58,15 +59,14 @@ class Lane:
 
         """
         whole = one.rows == (self._size or 1)
-        if whole and self.runner.at_once and not self._busy and not self._waiting:
-            self._busy = True
+        if whole and self.runner.at_once and not self._under and not self._waiting:
+            self._under = 1
             self.runner.run(one.whole(), partial(self._ran_whole, one))
             return
         size = one.nbytes
         if len(self._waiting) >= self._bounds.requests or (
             self._waiting and self._bytes + size > self._bounds.bytes
         ):
-            self.overloaded += 1
             raise OverloadedError(self._model, len(self._waiting))
         self._waiting.append(one)
         self._bytes += size
@@ -75,24 +75,29 @@ class Lane:
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncIterator[Runner]:
         """Give the runner to who must be its only user; requests wait meanwhile."""
-        while self._busy:
+        while self._under:
             self._held = self._held or asyncio.Event()
             await self._held.wait()
-        self._busy = True
+        self._under = _ALL
         try:
             yield self.runner
         finally:
+            self._under = 1
             self._free()
 
+    @property
+    def _full(self) -> bool:
+        return self._under >= self.runner.width or self._held is not None
+
     def _wake(self) -> None:
-        if not self._scheduled and not self._busy:
+        if not self._scheduled and not self._full:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._turn)
 
     def _turn(self) -> None:
         self._scheduled = False
         end = time.perf_counter() + _TURN_S
-        while self._waiting and not self._busy:
+        while self._waiting and not self._full:
             parts = self._next()
             if parts:
                 self._run(parts)
@@ -120,7 +125,6 @@ class Lane:
         if one.left:
             one.fail(LeftError())
         elif one.deadline_ns is not None and time.perf_counter_ns() > one.deadline_ns:
-            self.late += 1
             one.fail(LateError(self._model, one.waited_s()))
         else:
             return False
@@ -128,7 +132,7 @@ class Lane:
         return True
 
     def _run(self, ones: list[Inference]) -> None:
-        self._busy = True
+        self._under += 1
         room = self._size
         parts: _Parts = []
         pieces: list[Outputs] = []
@@ -180,8 +184,8 @@ class Lane:
             self._bytes += one.nbytes
 
     def _free(self) -> None:
-        self._busy = False
-        if self._held is not None:
+        self._under -= 1
+        if self._held is not None and not self._under:
             self._held.set()
             self._held = None
         if self._waiting:

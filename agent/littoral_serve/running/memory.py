@@ -111,6 +111,10 @@ class Sleeper:
         return self._runner is not None
 
     @property
+    def width(self) -> int:
+        return 1 if self._runner is None else self._runner.width
+
+    @property
     def at_once(self) -> bool:
         return self._runner is not None and self._runner.at_once
 

@@ -22,11 +22,16 @@ SLOW_NS: Final = 2_000_000  # from here on a hand-over and back is under a twent
 
 
 class Runner(Protocol):
-    """Runs one batch at a time; a lane sees to that."""
+    """Runs so many batches at a time; a lane sees to that."""
 
     @property
     def at_once(self) -> bool:
         """Whether run() ends with the answer: nothing else can happen meanwhile."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """How many batches may be under way; it may change."""
         ...
 
     def run(self, inputs: Outputs, done: Done) -> None:
@@ -47,6 +52,7 @@ class OnLoop:
     """Runs at once, on the loop."""
 
     at_once = True
+    width = 1
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -71,6 +77,7 @@ class InThread:
     """Runs in a thread of its own, which ends with this."""
 
     at_once = False
+    width = 1
 
     def __init__(self, session: Session) -> None:
         self._jobs: queue.SimpleQueue[Callable[[Session], None] | None] = queue.SimpleQueue()
