@@ -1,7 +1,8 @@
-"""A socket at which somebody at the board hands the agent a medium: ``littoral install``.
+"""A socket at which somebody at the board hands the agent something: a medium, or a measurement.
 
-What is handed over is the opened folder itself: so it need not lie where the agent may look. Only
-root and the agent's own user are heard; which medium is believed is decided as for any other.
+``littoral install`` hands over the opened folder itself, so it need not lie where the agent may
+look; which medium is believed is decided as for any other. ``littoral bench --publish`` hands over
+a file. Only root and the agent's own user are heard.
 """
 
 import contextlib
@@ -17,6 +18,8 @@ from typing import Final
 
 from littoral import records
 from littoral.errors import LittoralError
+from littoral.wire.control import Failure
+from littoral.wire.messages import BENCH, Benched
 from littoral.wire.receipt import SignedReceipt
 from littoral_agent.folder import Folder
 from littoral_agent.receipt import Told
@@ -35,7 +38,8 @@ log = logging.getLogger(__name__)
 class Desk:
     """Listens on ``path``, and hands on what it is given to ``take``: folder and seconds.
 
-    The answer is what came of it, a line, and the receipt that is to be left on the medium.
+    The answer is what came of it, a line, and the receipt that is to be left on the medium. What
+    was measured goes to ``benched``.
     No thread waits for what hardly ever comes: ``tick`` sees who is there.
     """
 
@@ -44,8 +48,9 @@ class Desk:
         path: Path,
         take: Callable[[Folder, float], Taken],
         receipt: Callable[[], tuple[Told | None, bytes]],
+        benched: Callable[[Benched], None],
     ) -> None:
-        self._path, self._take, self._receipt = path, take, receipt
+        self._path, self._take, self._receipt, self._benched = path, take, receipt, benched
         self._one = threading.Lock()  # medium at a time
         self._listener: socket.socket | None = None
 
@@ -98,6 +103,9 @@ class Desk:
         try:
             if len(fds) != 1:
                 return
+            if line.strip() == BENCH:
+                peer.sendall(self._measured(fds[0]))
+                return
             wait_s = min(float(line), MOST_WAIT_S)
             folder = Folder(Path(f"/proc/self/fd/{fds[0]}"), called="the medium")
             log.info("somebody at the board hands over a medium")
@@ -110,6 +118,14 @@ class Desk:
         finally:
             for fd in fds:
                 os.close(fd)
+
+    def _measured(self, fd: int) -> bytes:
+        """Return the answer to a measurement in the file ``fd``."""
+        try:
+            self._benched(Benched.from_json(os.pread(fd, Benched.MOST_BYTES + 1, 0)))
+        except LittoralError as e:
+            return records.to_json(Failure(code=e.code, error=str(e)))
+        return b"{}"
 
 
 def answer(desk: socket.socket) -> tuple[Taken, bytes]:

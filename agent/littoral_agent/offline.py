@@ -6,11 +6,13 @@ from functools import partial
 
 from littoral.errors import LittoralError, MisuseError
 from littoral.tree import Tree
+from littoral.wire.messages import Benched
 from littoral_agent.desk import Desk
 from littoral_agent.folder import Folder
 from littoral_agent.life import Life
 from littoral_agent.media import Media
 from littoral_agent.receipt import Receipts, Told
+from littoral_agent.reports import Reports
 from littoral_agent.sources import Sources
 from littoral_agent.taking import Taken, Taking, View
 from littoral_agent.watcher import Watcher
@@ -34,6 +36,7 @@ class Offline:
         life: Life,
         watcher: Watcher,
         receipts: Receipts | None,
+        reports: Reports,
         unheard: Callable[[LittoralError], None],
         every_s: float,
     ) -> None:
@@ -46,8 +49,8 @@ class Offline:
         self._taking: Taking | None = None
         if device is not None and sources is not None:
             self._taking = Taking(device, sources, hear=hear, view=self._view)
-        self._receipts = receipts
-        self._desk = Desk(tree.desk, self.take, self.receipt)
+        self._receipts, self._reports = receipts, reports
+        self._desk = Desk(tree.desk, self.take, self.receipt, self.benched)
 
     def start(self) -> None:
         self._media.start()
@@ -87,6 +90,12 @@ class Offline:
         except LittoralError as e:
             log.warning("no receipt: %s [%s]", e, e.code)
             return Told.not_so(e), b""
+
+    def benched(self, found: Benched) -> None:
+        """Tell the console what somebody measured here. Raises MisuseError as ``take`` does."""
+        if self._taking is None:
+            raise MisuseError("this device is not enrolled; run 'littoral enroll'")
+        self._reports.benched(found)
 
     def _view(self) -> View:
         wishes = self._wishes

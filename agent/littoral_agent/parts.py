@@ -155,6 +155,7 @@ class Parts:
             life=self._life,
             watcher=self._watcher,
             receipts=self._receipts,
+            reports=self._reports,
             unheard=self._unheard,
             every_s=self._settings.poll_every_s,
         )

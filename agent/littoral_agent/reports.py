@@ -15,7 +15,7 @@ from typing import Final
 
 from littoral.errors import StorageError
 from littoral.wire.journal import Said
-from littoral.wire.messages import Key, Kind, Report, Update
+from littoral.wire.messages import Benched, Key, Kind, Report, Update
 from littoral_agent.spool import Spool
 
 _DIGITS: Final = 32  # of a digest: as many as no two ids of a device share
@@ -31,6 +31,7 @@ class _Waiting:
     update: Update | None
     detail: str
     code: str | None
+    bench: Benched | None = None
 
     def body(self, key: Key) -> bytes:
         report = Report(
@@ -41,6 +42,7 @@ class _Waiting:
             update=self.update,
             detail=self.detail,
             code=self.code,
+            bench=self.bench,
         )
         return report.to_json()
 
@@ -78,6 +80,12 @@ class Reports:
         """Tell of something else, ``once`` for ever if that names it."""
         name = once or secrets.token_hex(8)
         self._add(_Waiting(name, self.now_ms(), kind, update, detail, code))
+
+    def benched(self, found: Benched) -> None:
+        """Tell what was measured here."""
+        name = secrets.token_hex(8)
+        detail = f"{found.target} on {found.board}: {found.backend}, {found.scenario}"
+        self._add(_Waiting(name, self.now_ms(), "bench", None, detail, None, found))
 
     def flush(self) -> None:
         """Hand over what waits, and what is to be said of dropped telemetry."""

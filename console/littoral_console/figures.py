@@ -13,6 +13,7 @@ _NAMES: Final = {  # of what came of a release: files, and how long it took
     "files_zstd": "as zstd",
     "files_plain": "plain",
     "seconds": "took",
+    "rss_bytes": "memory",
 }
 _LONG_S: Final = 3_600
 _ABSURD_S: Final = 1e12  # a device may say any number

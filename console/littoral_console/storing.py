@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select
 from littoral import records
 from littoral.bundle.manifest import check_id
 from littoral.wire.board import Board
-from littoral.wire.messages import Key, Report, Running, Unreached, Update
+from littoral.wire.messages import Benched, Key, Report, Running, Unreached, Update
 from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Telemetry
 from littoral_console import outcomes
@@ -43,6 +43,8 @@ def report(connection: Connection, said: Report, *, now_ms: int) -> bool:
     }
     if said.update is not None:
         row |= _update(said.update, detail=said.detail)
+    elif said.bench is not None:
+        row |= _benched(said.bench)
     first = insert_once(connection, t.reports, row)
     if first and said.update is not None:
         outcomes.heard_update(connection, said, now_ms=now_ms)
@@ -157,6 +159,22 @@ def _update(u: Update, *, detail: str) -> dict[str, Any]:
         "detail": (u.detail or detail)[:_DETAIL],
         "figures": dict(list(u.figures.items())[:_FIGURES]),
     }
+
+
+def _benched(found: Benched) -> dict[str, Any]:
+    return {
+        "model": found.model,
+        "release": whole(found.release),
+        "detail": _benched_words(found)[:_DETAIL],
+        "figures": dict(list(found.figures.items())[:_FIGURES]),
+    }
+
+
+def _benched_words(found: Benched) -> str:
+    """Return how it was measured, as people read it in the history."""
+    threads = f"{found.threads} thread{'s' if found.threads > 1 else ''}"
+    how = " · ".join(part for part in (found.variant, found.backend, threads) if part)
+    return f"{found.target} on {found.board}: {how}, {found.scenario}, {found.runtime}"
 
 
 def _errors(name: str, many: int) -> dict[str, Any]:

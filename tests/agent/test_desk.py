@@ -3,17 +3,23 @@
 import os
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from littoral import records
-from littoral.errors import DeniedError
+from littoral.errors import DeniedError, MisuseError
+from littoral.wire.messages import BENCH, Benched
 from littoral_agent import desk as answering
 from littoral_agent.desk import Desk
 from littoral_agent.receipt import Told
 from littoral_agent.taking import Model, Taken
+
+
+def nobody(_: Benched) -> None:
+    raise MisuseError("this device is nobody's")
 
 
 def answered(tmp_path: Path, taken: Taken | DeniedError) -> tuple[Taken, bytes]:
@@ -25,7 +31,7 @@ def answered(tmp_path: Path, taken: Taken | DeniedError) -> tuple[Taken, bytes]:
             raise taken
         return taken
 
-    desk = Desk(tmp_path / "desk.sock", take, lambda: (Told(reports=1), b"receipt"))
+    desk = Desk(tmp_path / "desk.sock", take, lambda: (Told(reports=1), b"receipt"), nobody)
     desk.start()
     fd = os.open(tmp_path, os.O_PATH | os.O_DIRECTORY)
     try:
@@ -58,7 +64,7 @@ def test_a_refusal_is_an_answer_too(tmp_path: Path) -> None:
 
 
 def test_nobody_is_answered_after_the_end(tmp_path: Path) -> None:
-    desk = Desk(tmp_path / "desk.sock", lambda *_: Taken(), lambda: (None, b""))
+    desk = Desk(tmp_path / "desk.sock", lambda *_: Taken(), lambda: (None, b""), nobody)
     desk.start()
     before = threading.active_count()
     desk.stop()
@@ -66,3 +72,46 @@ def test_nobody_is_answered_after_the_end(tmp_path: Path) -> None:
     assert threading.active_count() == before
     with socket.socket(socket.AF_UNIX) as one, pytest.raises(FileNotFoundError):
         one.connect(str(tmp_path / "desk.sock"))
+
+
+MEASURED = Benched(
+    target="digits",
+    model="digits",
+    release=3,
+    backend="litert",
+    threads=1,
+    scenario="single-stream",
+    board="Raspberry Pi 4 Model B Rev 1.4",
+    runtime="LiteRT 2.3.0",
+    figures={"p50_us": 812.5},
+)
+
+
+def handed(tmp_path: Path, data: bytes, benched: Callable[[Benched], None]) -> bytes:
+    """Hand a file of ``data`` over as a measurement; return the answer."""
+    desk = Desk(tmp_path / "desk.sock", lambda *_: Taken(), lambda: (None, b""), benched)
+    desk.start()
+    (tmp_path / "measured").write_bytes(data)
+    try:
+        with (tmp_path / "measured").open("rb") as file, socket.socket(socket.AF_UNIX) as one:
+            one.settimeout(10)
+            one.connect(str(tmp_path / "desk.sock"))
+            socket.send_fds(one, [BENCH], [file.fileno()])
+            desk.tick()
+            return one.recv(4096)
+    finally:
+        desk.stop()
+
+
+def test_a_measurement_is_taken_as_it_was_handed_over(tmp_path: Path) -> None:
+    taken: list[Benched] = []
+    assert handed(tmp_path, MEASURED.to_json(), taken.append) == b"{}"
+    assert taken == [MEASURED]
+
+
+def test_what_is_no_measurement_or_not_wanted_is_answered_with_why(tmp_path: Path) -> None:
+    taken: list[Benched] = []
+    assert b"malformed" in handed(tmp_path, b'{"target": 1}', taken.append)
+    assert b"this device is nobody" in handed(tmp_path, MEASURED.to_json(), nobody)
+    assert b"malformed" in handed(tmp_path, b"x" * (Benched.MOST_BYTES + 1), taken.append)
+    assert not taken

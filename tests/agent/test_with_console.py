@@ -244,7 +244,7 @@ def test_what_is_measured_on_a_device_comes_to_the_console(coast: Coast) -> None
     assert missed.returncode == 1
     assert "where an agent runs" in missed.stderr
     with coast.agent():
-        coast.until(lambda: coast.tree.desk.exists(), "a desk")
+        coast.until(coast.tree.desk.exists, "a desk")
         done = littoral(*words, *data)
         assert done.returncode == 0, done.stderr
         coast.until(lambda: benches(coast), "what was measured, in the console")

@@ -50,6 +50,7 @@ _PATH: Any = click.Path(path_type=Path)
     metavar="BUNDLE",
     help="Put what was measured into BUNDLE's self-test.",
 )
+@click.option("--publish", is_flag=True, help="Have the agent tell the console, on this device.")
 @click.option("--margin", type=float, default=4.0, help="The budget is so many times the p95.")
 @click.option(
     "--data",
@@ -75,6 +76,7 @@ def bench(  # noqa: PLR0917 (click passes by name)
     no_operators: bool,
     html: Path | None,
     write_budget: Path | None,
+    publish: bool,
     margin: float,
     data: Path,
     as_json: bool,
@@ -116,6 +118,11 @@ def bench(  # noqa: PLR0917 (click passes by name)
         words.append(f"page: {html}")
     if write_budget is not None:
         words.append(_budget(found, write_budget, margin))
+    if publish:
+        from littoral_serve.bench import publishing
+
+        publishing.publish(found, data)
+        words.append("published: the agent tells the console")
     emit(found, as_json=as_json, text="\n".join(words))
 
 

@@ -30,6 +30,7 @@ STATES: Final = (
 )
 _MOST: Final = 200
 _CHANGES: Final = 15
+_MEASURED: Final = 10
 _DRIFT_MS: Final = 24 * 3600_000
 _CLOCKS: Final = {
     "signed": "signed by this console",
@@ -71,6 +72,7 @@ def device(visit: Entered, name: str, model: str = "", stage: str = "", span: st
         if found is None:
             raise NotFoundError(f"no device {name!r} is enrolled here")
         changes = queries.history(connection, device=name, limit=_CHANGES)
+        measured = queries.history(connection, device=name, kind="bench", limit=_MEASURED)
         moved = drifts(
             connection,
             visit.context.repository,
@@ -97,6 +99,7 @@ def device(visit: Entered, name: str, model: str = "", stage: str = "", span: st
         identity=found.identity,
         streams=found.streams,
         changes=changes,
+        measured=measured,
         drifts=moved,
         choice=choice,
         board=device.board,

@@ -64,6 +64,7 @@ def history(
     *,
     device: str | None = None,
     model: str | None = None,
+    kind: str | None = None,
     code: str | None = None,
     refused: bool = False,
     before: int | None = None,
@@ -79,6 +80,8 @@ def history(
         found = found.where(c.device == device)
     if model is not None:
         found = found.where(c.model == model)
+    if kind is not None:
+        found = found.where(c.kind == kind)
     if code is not None:
         found = found.where(c.code == code)
     if refused:

@@ -44,7 +44,9 @@ MOST_ONCE: Final = 64  # characters
 PROBATION_LEFT: Final = "probation_left_s"  # a figure of an Update: when probation ends
 WAITS_LEFT: Final = "waits_left_s"  # … and when it goes on
 
-Kind = Literal["update", "boot", "journal", "dropped", "clock", "director", "encoding"]
+BENCH: Final = b"bench"  # at the agent's desk, with a file that holds a Benched
+
+Kind = Literal["update", "boot", "journal", "dropped", "clock", "director", "encoding", "bench"]
 
 
 def topic(device: str, path: str) -> str:
@@ -106,6 +108,27 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Benched(Message):
+    """What ``littoral bench`` measured on the device; docs/bench.md says what each figure is."""
+
+    target: str  # what was measured, as it was named there
+    model: str | None = None  # None: a file, and no release
+    release: int | None = None
+    variant: str | None = None
+    backend: str
+    threads: int
+    scenario: str
+    board: str  # what the board calls itself, else its processor
+    hardware: str | None = None  # as manifests call it
+    runtime: str
+    figures: dict[str, float]  # p50_us, p90_us, p99_us, throughput, load_ms, rss_bytes …
+
+    def __post_init__(self) -> None:
+        if self.model is not None:
+            check_id("model", self.model)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report(Message):
     """A change that the console must hear of, exactly once."""
 
@@ -116,6 +139,7 @@ class Report(Message):
     update: Update | None = None
     detail: str = ""
     code: str | None = None  # why, where no update says it
+    bench: Benched | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.once) <= MOST_ONCE:
