@@ -41,7 +41,7 @@ def serve_loadgen(path: Path) -> None:
     samples, _ = feeding.inputs(session.inputs, None, (), read=lambda _: b"")
     run = session.run
 
-    def issue(queries: Any) -> None:
+    def issue(queries: Any) -> None:  # noqa: ANN401 (untyped)
         for query in queries:
             run(*samples[query.index % len(samples)])
         lg.QuerySamplesComplete([lg.QuerySampleResponse(query.id, 0, 0) for query in queries])
@@ -61,7 +61,7 @@ def serve_loadgen(path: Path) -> None:
         print(json.dumps(figures(told)), flush=True)
 
 
-def asked(lg: Any, scenario: str, *, seconds: float, rate: float) -> Any:
+def asked(lg: Any, scenario: str, *, seconds: float, rate: float) -> Any:  # noqa: ANN401 (untyped)
     settings = lg.TestSettings()
     settings.mode = lg.TestMode.PerformanceOnly
     settings.min_duration_ms = round(seconds * 1e3)
