@@ -8,6 +8,7 @@ from collections.abc import Callable
 from littoral.errors import LittoralError
 from littoral.wire.control import Serving
 from littoral_agent import telemetry
+from littoral_agent.board import alarms
 from littoral_agent.board.sampler import Sampler
 from littoral_agent.control import Control, ServeDownError
 from littoral_agent.settings import Settings
@@ -81,6 +82,9 @@ class Watcher:
             self._started()
         if self._sampler is not None and self._sampler.look():
             self._changed()
+        lost = self.serving is not None and any(one.lost for one in self.serving.models)
+        if self._sampler is not None and lost and self._sampler.tell(alarms.LOST):
+            self._changed()
         self._collect(self.serving.instance if self.serving else None)
 
     def _run(self) -> None:
@@ -119,4 +123,6 @@ def _runs(serving: Serving | None) -> object:
     """Return what a status says of it: requests that come and go are no change."""
     if serving is None:
         return None
-    return serving.instance, [(one.model, one.manifest, one.variant) for one in serving.models]
+    return serving.instance, [
+        (one.model, one.manifest, one.variant, one.instead) for one in serving.models
+    ]

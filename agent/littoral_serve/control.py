@@ -243,6 +243,7 @@ def _loaded(one: Live) -> Loaded:
         errors=sum(meter.errors for meter in one.meters),
         invoke=base64.b64encode(one.meter.invoke().encode()).decode(),
         instead=_instead(one),
+        lost=one.place is not None and one.place.lost,
     )
 
 

@@ -41,6 +41,9 @@ _SYMPTOMS: Final[dict[str, Symptom]] = {
     "memory-low": Symptom(
         "memory low", "Less than a twentieth is free: the next model may not fit.", "busy"
     ),
+    "accelerator-lost": Symptom(
+        "accelerator lost", "Models run on the processor, more slowly. Look at its cable and port."
+    ),
     "disk-low": Symptom("disk low", "Too little room for the next download. Free some."),
 }
 

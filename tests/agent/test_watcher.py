@@ -1,6 +1,7 @@
 """Looking at serve: that it is there, that it is another one, and what it measured."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,24 @@ def test_an_alarm_of_the_board_is_news(seen: Seen) -> None:
     seen.watcher.look()
     assert seen.changed == 1
     assert seen.sampler.board.alarms == ("throttled",)
+
+
+def test_an_accelerator_that_is_lost_is_an_alarm_and_told_once(
+    tree: Tree, seen: Seen, tmp_path: Path
+) -> None:
+    tiny_bundle(tmp_path, model="digits", release=1)
+    data = (tmp_path / "manifest.json").read_bytes()
+    tree.manifest("a" * 64).write_bytes(data)
+    for name, file in Manifest.from_json(data).files.items():
+        tree.blob(file.sha256).write_bytes((tmp_path / name).read_bytes())
+    with ServeSimulator(tree) as serve:
+        Control(tree.control).activate(Activate(model="digits", manifest="a" * 64, variant="cpu"))
+        seen.watcher.look()
+        before = seen.changed
+        serve.loaded["digits"] = replace(serve.loaded["digits"], instead="twin", lost=True)
+        seen.watcher.look()
+        assert seen.sampler.board.alarms == ("accelerator-lost",)
+        assert seen.changed > before
+        told = seen.changed
+        seen.watcher.look()
+        assert seen.changed == told

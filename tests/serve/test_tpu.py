@@ -182,6 +182,7 @@ def test_no_request_fails_while_the_stick_is_pulled_and_plugged_in_again(
         sticks.plug()
         sticks.fault("abort")
         wait_until(lambda: instead(device) == "twin")
+        wait_until(lambda: state(device).models[0].lost)
         other = predict(serve)[1]
         sticks.fault("")
         sticks.plug("usb 2-1")
@@ -234,6 +235,7 @@ def test_requests_go_to_the_twin_while_a_candidate_is_tried(
     trial = threading.Thread(target=lambda: found.append(tried(device, candidate)))
     trial.start()
     wait_until(lambda: instead(device) == "twin")
+    assert not state(device).models[0].lost
     assert not alive(child)
     assert predict(serve)[0] == 200
     assert trial.is_alive()

@@ -12,7 +12,8 @@ from littoral.board.heat import HOT_C
 from littoral.wire.board import Board, Reading
 
 HOLD_S: Final = 3600.0
-NAMES: Final = ("hot", "throttled", "under-voltage", "memory-low", "disk-low")
+LOST: Final = "accelerator-lost"  # serve says so: no reading shows it
+NAMES: Final = ("hot", "throttled", "under-voltage", "memory-low", "disk-low", LOST)
 HOT_ACCELERATOR_C: Final = 85.0  # where the Edge TPU's driver first lowers its clock
 LOW_MEMORY: Final = 0.05  # of all
 

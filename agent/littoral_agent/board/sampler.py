@@ -19,7 +19,10 @@ _MOST: Final = 24 * 60  # readings that wait for a window to end
 
 
 class Sampler:
-    """The readings of the window that is open. ``look`` is one thread's, the rest anybody's."""
+    """The readings of the window that is open.
+
+    ``look`` and ``tell`` are one thread's, the rest anybody's.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,15 @@ class Sampler:
         with self._lock:
             self._readings.append(reading)
             del self._readings[:-_MOST]
+        return changed
+
+    def tell(self, alarm: str) -> bool:
+        """Take note of an alarm that no reading shows; return whether it is news."""
+        now_s = self._clock()
+        self._since[alarm] = now_s
+        held = alarms.held(self._since, now_s)
+        changed = held != self._board.alarms
+        self._board = replace(self._board, alarms=held)
         return changed
 
     def window(self) -> BoardWindow | None:

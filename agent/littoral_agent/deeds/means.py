@@ -18,6 +18,7 @@ from littoral.errors import (
     TrialError,
     UnhealthyError,
     UnsupportedFormatError,
+    WrongRuntimeError,
 )
 from littoral.tree import Tree
 from littoral.wire.control import Loaded, Serving
@@ -39,7 +40,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # This machine cannot run it; another one can, or this one after it was set right.
 _NOT_HERE: Final = frozenset(
-    kind.code for kind in (BackendMissingError, DiskFullError, UnsupportedFormatError)
+    kind.code
+    for kind in (BackendMissingError, DiskFullError, UnsupportedFormatError, WrongRuntimeError)
 )
 _ITS_OWN: Final = frozenset(
     kind.code

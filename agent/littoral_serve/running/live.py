@@ -62,6 +62,11 @@ class Place(Protocol):
         """Whether the twin answers now."""
         ...
 
+    @property
+    def lost(self) -> bool:
+        """Whether it is not there, and nothing is under way by which it would be."""
+        ...
+
     def begin(self) -> None:
         """Have it there as soon as may be. For the loop; can be done twice."""
         ...

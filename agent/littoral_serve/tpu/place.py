@@ -72,6 +72,10 @@ class TpuPlace:
         self.twin, self.stands_in = twin, False
         self._pool, self._model, self._begun = pool, model, False
 
+    @property
+    def lost(self) -> bool:
+        return self._begun and self._pool.hopeless(self._model)
+
     def begin(self) -> None:
         """Have the model loaded; until it is, its twin answers."""
         if self._begun:

@@ -39,7 +39,7 @@ class Board:
     disk_mib: int = 0
     accelerators: tuple[str, ...] = ()  # as the kernel sees them
     runtimes: dict[str, str] = field(default_factory=dict)  # by library, its version
-    alarms: tuple[str, ...] = ()  # hot, throttled, under-voltage, memory-low, disk-low: this hour
+    alarms: tuple[str, ...] = ()  # of this hour: hot, throttled, … as in docs/traffic.md
     now: Reading | None = None
 
 

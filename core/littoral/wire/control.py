@@ -103,6 +103,7 @@ class Loaded:
     errors: int  # the model's own; a client's mistakes are not counted
     invoke: str  # base64 of the Sketch of its invokes since then, in µs
     instead: str | None = None  # the variant that answers while its accelerator is away
+    lost: bool = False  # it is away, and not for a trial or because it is being opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
