@@ -36,56 +36,18 @@ def _families(lives: list[Live]) -> Iterator[str]:
     names = [
         _labels(model=live.model, release=live.release, variant=live.variant) for live in lives
     ]
-
-    def each(name: str, kind: str, told: str, value: Callable[[Live], float]) -> str:
-        samples = [("", labels, value(live)) for labels, live in zip(names, lives, strict=True)]
-        return _family(name, kind, told, samples)
-
     version = _labels(version=__version__)
     yield _family("littoral_info", "gauge", "The version of littoral.", [("", version, 1)])
     yield _family("littoral_models", "gauge", "Models that answer.", [("", "", len(lives))])
     yield _family("littoral_release_info", "gauge", "Releases that answer.", _infos(names, lives))
-    yield each(
-        "littoral_release_start_time_seconds",
-        "gauge",
-        "When the release began to answer, since 1970.",
-        lambda live: live.since_ms / 1e3,
-    )
-    yield each(
-        "littoral_release_loaded",
-        "gauge",
-        "Whether the release is in memory: if not, a request brings it there.",
-        lambda live: int(live.sleeper is None or live.sleeper.awake),
-    )
-    yield each(
-        "littoral_requests_total",
-        "counter",
-        "Requests that reached the model.",
-        lambda live: live.meter.requests,
-    )
-    yield each(
-        "littoral_request_errors_total",
-        "counter",
-        "Requests in which the model failed.",
-        lambda live: live.meter.errors,
-    )
+    for name, kind, told, value in _OF_EACH:
+        samples = [("", labels, value(live)) for labels, live in zip(names, lives, strict=True)]
+        yield _family(name, kind, told, samples)
     yield _family(
         "littoral_requests_refused_total",
         "counter",
         "Requests that were not run: too many waited, or they waited too long.",
         _refused(names, lives),
-    )
-    yield each(
-        "littoral_instances_total",
-        "counter",
-        "Instances that were answered.",
-        lambda live: live.meter.instances,
-    )
-    yield each(
-        "littoral_queue_requests",
-        "gauge",
-        "Requests that wait before the model.",
-        lambda live: live.lane.waiting,
     )
     yield _family(
         "littoral_stage_seconds",
@@ -94,6 +56,46 @@ def _families(lives: list[Live]) -> Iterator[str]:
         _stages(names, lives),
     )
     yield from _process()
+
+
+_OF_EACH: Final[tuple[tuple[str, str, str, Callable[[Live], float]], ...]] = (
+    (
+        "littoral_release_start_time_seconds",
+        "gauge",
+        "When the release began to answer, since 1970.",
+        lambda live: live.since_ms / 1e3,
+    ),
+    (
+        "littoral_release_loaded",
+        "gauge",
+        "Whether the release is in memory: if not, a request brings it there.",
+        lambda live: int(live.sleeper is None or live.sleeper.awake),
+    ),
+    (
+        "littoral_requests_total",
+        "counter",
+        "Requests that reached the model.",
+        lambda live: live.meter.requests,
+    ),
+    (
+        "littoral_request_errors_total",
+        "counter",
+        "Requests in which the model failed.",
+        lambda live: live.meter.errors,
+    ),
+    (
+        "littoral_instances_total",
+        "counter",
+        "Instances that were answered.",
+        lambda live: live.meter.instances,
+    ),
+    (
+        "littoral_queue_requests",
+        "gauge",
+        "Requests that wait before the model.",
+        lambda live: live.lane.waiting,
+    ),
+)
 
 
 def _infos(names: list[str], lives: list[Live]) -> Iterator[_Sample]:
