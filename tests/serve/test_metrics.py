@@ -89,7 +89,7 @@ def test_each_stage_is_a_histogram(serve: Serve) -> None:
         (total,) = (one.value for one in mine if one.name.endswith("_count"))
         (seconds,) = (one.value for one in mine if one.name.endswith("_sum"))
         assert total == buckets[-1] == count
-        assert 0 < seconds < 20
+        assert 0 <= seconds < 20
 
 
 def test_the_process_is_told_as_prometheus_own_libraries_do(serve: Serve) -> None:
@@ -102,7 +102,7 @@ def test_the_process_is_told_as_prometheus_own_libraries_do(serve: Serve) -> Non
     assert 3 < value(found["process_open_fds"]) < value(found["process_max_fds"])
     assert value(found["process_virtual_memory_bytes"]) > rss
     began = Path(f"/proc/{serve.process.pid}").stat().st_mtime
-    assert value(found["process_start_time_seconds"]) == pytest.approx(began, abs=30)
+    assert value(found["process_start_time_seconds"]) == pytest.approx(began, abs=300)
 
 
 def test_they_are_looked_at_and_not_changed(serve: Serve) -> None:
