@@ -407,6 +407,14 @@ def test_a_request_that_begins_as_the_last_one_is_read_as_if_it_were_the_first(
             connection.sendall(data)
         connection.sendall(request(other)[300:] + request(ONE))
         assert replies(connection, 4) == [found[0], found[2], found[2], found[0]]
+        for data in (request(other)[:-70], request(other)[-70:-3], request(other)[-3:]):
+            connection.sendall(data)
+            time.sleep(0.02)  # or it may come in one piece
+        assert replies(connection, 1) == [found[2]]
+        connection.sendall(request(ONE)[:-5])
+        time.sleep(0.02)
+        connection.sendall(request(ONE)[-5:] + request(other))
+        assert replies(connection, 2) == [found[0], found[2]]
         connection.sendall(request(ONE))
         assert replies(connection, 1) == [found[0]]
         # As long as the last one, and not the same.

@@ -71,6 +71,8 @@ class Connection(asyncio.BufferedProtocol):
         self._mark = time.monotonic()
         self._begun = self._head_fed = 0
         self._again = _NOTHING
+        self._pieces: list[bytes] = []  # of a body whose request begins so
+        self._gathered = 0
         self._begin()
 
     # What the transport says
@@ -88,6 +90,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._server.connections.discard(self)
         self._waiting.clear()
+        self._pieces.clear()
         self._ended = True
         if self._running is not None:
             self._running.cancel()
@@ -100,14 +103,36 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         again = self._again
-        at = len(again.head)
-        if nbytes != again.size or self._receiving or _ROOM[:at].tobytes() != again.head:
+        at, size = len(again.head), again.size
+        if self._pieces:
+            self._piece(nbytes)
+        elif not at <= nbytes <= size or self._receiving or _ROOM[:at].tobytes() != again.head:
             self.data_received(_ROOM[:nbytes].tobytes())
+        elif nbytes == size:
+            self._repeat(_ROOM[at:nbytes].tobytes())
         elif not self._refused:
-            # Whoever asks the same all day is not parsed all day.
+            self._pieces, self._gathered = [_ROOM[at:nbytes].tobytes()], nbytes
+            self._receiving = True
             self._mark = time.monotonic()
-            body, now = _ROOM[at:nbytes].tobytes(), time.perf_counter_ns()
-            self._waiting.append(again.request(body, arrived_ns=now))
+
+    def _piece(self, nbytes: int) -> None:
+        """Take a piece of a request that began as the last one."""
+        self._pieces.append(_ROOM[:nbytes].tobytes())
+        self._gathered += nbytes
+        if self._gathered < self._again.size:
+            return
+        pieces, self._pieces, self._receiving = self._pieces, [], False
+        if self._gathered == self._again.size:
+            self._repeat(b"".join(pieces))
+        else:  # the next one came along
+            self.data_received(b"".join((self._again.head, *pieces)))
+
+    def _repeat(self, body: bytes) -> None:
+        """Have the last request answered with another body: it is not parsed anew."""
+        if not self._refused:
+            self._mark = time.monotonic()
+            now = time.perf_counter_ns()
+            self._waiting.append(self._again.request(body, arrived_ns=now))
             self._drain()
 
     def data_received(self, data: bytes) -> None:
