@@ -58,6 +58,7 @@ class Settings:
     probation_p95_ratio: float = 2.0  # times the p95 of the release before, …
     probation_p95_slack_us: float = 2000.0  # … and this much more: slower than both is too slow
     trial_deadline_s: float = 60.0  # for the self-test in a child
+    engine_deadline_s: float = 1800.0  # more than that, where TensorRT builds an engine in it
     telemetry_window_s: float = 900.0  # one batch of latencies
     telemetry_probation_window_s: float = 60.0  # while any candidate is on probation
     keep: int = 2  # releases that were good before and whose files stay

@@ -33,6 +33,12 @@ def stem(path: Path) -> str:
     return path.stem
 
 
+def opened_by(drop_in: Path) -> str:
+    """Return the unit that ``drop_in`` is for."""
+    trial = drop_in.stem.endswith("-trial")
+    return "littoral-trial@.service" if trial else "littoral-serve.service"
+
+
 class Unit(dict[str, list[str]]):
     """Every value of every setting, sections apart: ``unit["Service.User"]``."""
 
@@ -72,11 +78,12 @@ def test_a_service_reaches_little(service: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("drop_in", ACCELERATORS, ids=stem)
 def test_an_accelerator_opens_little_more(drop_in: Path, tmp_path: Path) -> None:
-    shutil.copy(UNITS / "littoral-serve.service", tmp_path)
-    alone = exposure(tmp_path, "littoral-serve.service")
-    (tmp_path / "littoral-serve.service.d").mkdir()
-    shutil.copy(drop_in, tmp_path / "littoral-serve.service.d")
-    opened = exposure(tmp_path, "littoral-serve.service")
+    unit = opened_by(drop_in)
+    shutil.copy(UNITS / unit, tmp_path)
+    alone = exposure(tmp_path, unit)
+    (tmp_path / f"{unit}.d").mkdir()
+    shutil.copy(drop_in, tmp_path / f"{unit}.d")
+    opened = exposure(tmp_path, unit)
     assert alone < opened <= MOST_WITH_AN_ACCELERATOR, "it has no effect, or too much"
 
 
@@ -98,9 +105,10 @@ def test_grpc_opens_nothing_more(tmp_path: Path) -> None:
 def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
     for path in (*SERVICES, *SOCKETS):
         shutil.copy(path, tmp_path)
-    (tmp_path / "littoral-serve.service.d").mkdir()
     for path in DROP_INS:
-        shutil.copy(path, tmp_path / "littoral-serve.service.d")
+        folder = tmp_path / f"{opened_by(path)}.d"
+        folder.mkdir(exist_ok=True)
+        shutil.copy(path, folder)
     names = [f"./{path.name}" for path in (*SERVICES, *SOCKETS)]
     assert analyze("verify", "--man=no", *names, cwd=tmp_path) == ""
 

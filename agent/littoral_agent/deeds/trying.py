@@ -29,6 +29,7 @@ from littoral_agent.deeds.means import (
 from littoral_agent.halting import Halt
 from littoral_agent.preflight import check_serve
 from littoral_agent.probation import excused, measured_p95_us, pause_s, verdict
+from littoral_agent.settings import Settings
 from littoral_agent.update import Event, Outcome
 
 
@@ -51,7 +52,7 @@ def _tried(means: Means, journal: Journal, halt: Halt) -> Outcome:
         manifest=choice.manifest,
         variant=choice.variant,
         hardware=choice.hardware,
-        deadline_s=means.settings.trial_deadline_s,
+        deadline_s=deadline_s(means.settings, choice.hardware),
     )
     before, cool = loaded(control.state(), journal.model), power.look(means.root)
     try:
@@ -73,6 +74,12 @@ def _tried(means: Means, journal: Journal, halt: Halt) -> Outcome:
     if found.event is not Event.PASSED or before is None:
         return found
     return replace(found, before_p95_us=measured_p95_us(before, means.settings))
+
+
+def deadline_s(settings: Settings, hardware: str) -> float:
+    """Return how long a trial on ``hardware`` may take: TensorRT compiles a model for minutes."""
+    more_s = settings.engine_deadline_s if hardware == "tensorrt" else 0.0
+    return settings.trial_deadline_s + more_s
 
 
 def _check_serve(means: Means, choice: Choice, control: Control) -> None:
