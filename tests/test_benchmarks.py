@@ -4,6 +4,7 @@ Times are not judged here, where other tests run beside it.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,30 @@ def test_a_crowd_that_fetches_is_done_in_the_consoles_eyes() -> None:
     assert found["errors"]["value"] == 0
     assert found["payload"]["value"] == pytest.approx(12 * 0.3, rel=0.01)
     assert found["event loop's lag, 99 % within"]["value"] > 0
+
+
+SHARED = Path(__file__).parents[2] / "shared/models"
+needs_models = pytest.mark.skipif(not SHARED.is_dir(), reason="shared models are not here")
+
+
+@needs_models
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_the_floor_and_bench_measure_the_same_models() -> None:
+    found = rows("bench_floor", "--rounds", "1", "--seconds", "0.02")
+    assert found["kws: median, over C"]["most"] == 1.05
+    for name in ("kws", "movenet"):
+        assert found[f"{name}: from C, least"]["value"] > 0
+        assert 0.2 < found[f"{name}: least, over C"]["value"] < 20
+
+
+@needs_models
+def test_bench_and_loadgen_ask_the_same_in_every_scenario() -> None:
+    pytest.importorskip("mlperf_loadgen", reason="LoadGen has no wheel here", exc_type=ImportError)
+    found = rows("loadgen", "--rounds", "1", "--seconds", "0.05")
+    for scenario in ("single-stream", "multi-stream", "server"):
+        by = [found[f"kws, {scenario}: p50 by {who}"]["value"] for who in ("bench", "LoadGen")]
+        assert all(us > 0 for us in by), scenario
+    assert found["kws, offline: a sample by LoadGen"]["value"] > 0
 
 
 @needs_broker

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from littoral.errors import LittoralError, MisuseError
+from littoral.errors import BackendError
 from littoral_serve.bench import comparing, measuring, sweeping, target
 from littoral_serve.bench.asked import Asked, threads
 from littoral_serve.bench.process import Subject
@@ -60,7 +60,7 @@ def _swept(subjects: Sequence[Subject], asked: Asked, *, name: str, say: Say) ->
     counts = threads() if asked.threads in {None, 1} else (asked.threads or 1,)
     settings, results = sweeping.sweep(subjects, asked, threads=counts, name=name, say=say)
     if not results:
-        raise LittoralError(
+        raise BackendError(
             "no setting runs here: " + "; ".join(one.error or "" for one in settings)
         )
     place = next((k for k, one in enumerate(settings) if one.recommended), min(results))
@@ -79,6 +79,6 @@ def _threads(subject: Subject, asked: Asked, *, name: str, say: Say) -> int:
     best = next((one for one in settings if one.recommended), None)
     if best is None:
         if all(one.error for one in settings):
-            raise MisuseError(settings[0].error or "")
+            raise BackendError(settings[0].error or "")
         best = max(settings, key=lambda one: one.throughput_per_s or 0)
     return best.threads

@@ -19,13 +19,25 @@ _PART: Final = 0.2  # of the full run
 _CLOSE: Final = 0.01  # of the rate
 
 
+class TooSlowError(LatencyError):
+    """No rate keeps the limit."""
+
+    def __init__(self, *, p99_us: float, limit_us: float) -> None:
+        Exception.__init__(
+            self,
+            f"at no rate 99 of 100 answers come within {limit_us:.0f} µs; the best p99 was "
+            f"{p99_us:.0f} µs: ask for a higher limit",
+        )
+        self.p99_us, self.limit_us = p99_us, limit_us
+
+
 def search(
     process: Process, *, limit_us: float, most_per_s: float, duration_s: float
 ) -> tuple[float, tuple[Searched, ...]]:
     """Return the rate, and all that were tried.
 
     Raises:
-        LatencyError: No rate keeps the limit.
+        TooSlowError: No rate keeps the limit.
 
     """
     seconds = min(_MOST_S, max(_LEAST_S, _PART * duration_s))
@@ -41,5 +53,5 @@ def search(
         if high - low <= _CLOSE * high:
             break
     if low == 0:
-        raise LatencyError(p95_us=min(one.p99 for one in found), budget_us=limit_us)
+        raise TooSlowError(p99_us=min(one.p99 for one in found), limit_us=limit_us)
     return low, tuple(found)

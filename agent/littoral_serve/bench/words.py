@@ -68,10 +68,22 @@ def doubts(result: Result) -> list[str]:
         told.append(f"the machine was busy when it began: load {held.load:g}")
     if result.host.governor not in {None, "performance"}:
         told.append(f"the processor's clock is governed by {result.host.governor!r}")
+    if not result.settings and result.scenario != "server":
+        told += _beyond(result)
     high = result.latency_us.ci95["p99"][1]
     if high is None:
         told.append("the run is too short to bound p99: measure longer")
     asked = result.asked_per_s
     if asked is not None and result.throughput_per_s < 0.9 * asked:
         told.append(f"it cannot keep up with {asked:,.0f} queries a second: the queue grew")
+    return told
+
+
+def _beyond(result: Result) -> list[str]:
+    told = []
+    if result.limit_us is not None and result.latency_us.p95 > result.limit_us:
+        told.append(f"p95 is beyond the limit of {time(result.limit_us)}")
+    most = result.limit_bytes
+    if most is not None and (result.rss_bytes is None or result.rss_bytes > most):
+        told.append(f"memory is beyond the limit of {size(most)}")
     return told

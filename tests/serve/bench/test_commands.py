@@ -160,6 +160,12 @@ def test_a_result_is_read_back_as_it_was_printed(whole: Path) -> None:
     assert bench(str(whole)) == json.loads(whole.read_text())
 
 
+def test_a_limit_that_is_not_kept_is_told() -> None:
+    words = shown(TINY, *QUICK, "--latency-limit", "0.001", "--memory-limit", "1")
+    assert "! p95 is beyond the limit of 0.00 µs" in words
+    assert "! memory is beyond the limit of 1.0 MiB" in words
+
+
 def test_a_terminal_shows_all_of_it(whole: Path) -> None:
     words = shown(str(whole))
     for part in (

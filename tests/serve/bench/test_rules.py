@@ -111,7 +111,7 @@ def test_the_highest_rate_that_keeps_a_limit_is_found() -> None:
 
 
 def test_a_limit_that_no_rate_keeps_is_an_error_in_words() -> None:
-    with pytest.raises(LatencyError):
+    with pytest.raises(LatencyError, match="at no rate 99 of 100 answers come within 500 µs"):
         searching.search(queue(1000), limit_us=500, most_per_s=1000, duration_s=5.0)
 
 
