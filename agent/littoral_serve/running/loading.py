@@ -17,7 +17,6 @@ from littoral.bundle.baseline import Baseline
 from littoral.bundle.manifest import Manifest, Tensor, Variant
 from littoral.errors import BackendError, LittoralError
 from littoral.model.backends import Session, backend_for, open_variant
-from littoral.model.selftest import resident_bytes
 from littoral.model.tasks import labels
 from littoral.tree import Tree
 from littoral_serve.running import release, threads
@@ -159,17 +158,17 @@ def _baseline(found: Manifest, read: Callable[[str], bytes]) -> Baseline | None:
 
 def bring(source: Source, how: How, told_by: Callable[[Session], Told]) -> Live:
     """Return ``source`` open and warm; ``told_by`` says what its session is."""
-    asked = how.threads if source.backend in _ON_CORES else 1
-    first, taken = _opened(source, asked)
+    bounded = how.residents.bounded
+    first, taken = (_weighed if bounded else _opened)(source, _threads(source, how))
     told = told_by(first.session)
     if first.threads > 1:
         about = journal_log.about(told.model, release=told.release)
         log.info("%s runs in %d threads", told.model, first.threads, extra=about)
     one: Runner = runner(first.session, fastest_ns=first.fastest_ns)
-    if how.residents.bounded:
+    if bounded:
 
         def again() -> tuple[Runner, int]:
-            found, bytes_ = _opened(source, first.threads)
+            found, bytes_ = _weighed(source, first.threads)
             return runner(found.session, fastest_ns=found.fastest_ns), bytes_
 
         one = Sleeper(one, model=told.model, taken=taken, load=again, residents=how.residents)
@@ -177,11 +176,23 @@ def bring(source: Source, how: How, told_by: Callable[[Session], Told]) -> Live:
     return Live(told, Lane(one, model=told.model, size=size, bounds=how.bounds))
 
 
+def _threads(source: Source, how: How) -> threads.Threads:
+    return how.threads if source.backend in _ON_CORES else 1
+
+
 def _opened(source: Source, asked: threads.Threads) -> tuple[threads.Opened, int]:
-    """Return it warm, and about how many bytes it took."""
-    before = resident_bytes() or 0
+    """Return it warm, and how many bytes it takes at least."""
     found = threads.opened(source.open, source.inputs, threads=asked, budget_us=source.budget_us)
-    return found, max(source.bytes, (resident_bytes() or 0) - before)
+    return found, source.bytes
+
+
+def _weighed(source: Source, asked: threads.Threads) -> tuple[threads.Opened, int]:
+    """Return it warm, and about how many bytes it took."""
+    from littoral.model.selftest import resident_bytes  # where nothing is bounded, it is not needed
+
+    before = resident_bytes() or 0
+    found, least = _opened(source, asked)
+    return found, max(least, (resident_bytes() or 0) - before)
 
 
 def match_specs(session: Session, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
