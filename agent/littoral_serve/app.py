@@ -194,6 +194,12 @@ class App:
     def _load_good(self, tree: Tree) -> None:
         from littoral.wire import journal
 
+        engines = self._how.engines
+        if engines is not None and engines.is_dir():
+            from littoral_serve.running.engines import Engines
+
+            Engines(engines).collect(lambda model: tree.blob(model).exists())
+
         for path in journal.find(tree.journals):
             try:
                 good = _good(path)

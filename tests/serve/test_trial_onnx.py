@@ -144,6 +144,17 @@ def test_what_fails_leaves_no_engine_and_another_tensorrt_builds_anew(
     assert len(list(engines.iterdir())) == 2
 
 
+def test_engines_go_with_the_files_that_they_were_built_of(device: Device, tmp_path: Path) -> None:
+    engines, environment = device.tree.root / "cache/engines", tensorrt.build(tmp_path / "here")
+    release = add(device, QDQ, "tensorrt")
+    with serving(f"--data={device.tree.root}", environment=environment):
+        passed(device, release, "tensorrt")
+    assert len(list(engines.iterdir())) == 1
+    device.tree.blob(release.manifest.files["model.onnx"].sha256).unlink()
+    with serving(f"--data={device.tree.root}", environment=environment):
+        assert list(engines.iterdir()) == []
+
+
 def test_the_probe_says_which_gpu_it_is(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "littoral.model.probing", "nvidia"],
