@@ -176,7 +176,16 @@ class App:
             return None
         from littoral_serve.protocols.rpc import serving
 
-        listener, self._grpc = await serving.listen(self._models, self._settings)
+        try:
+            listener, self._grpc = await serving.listen(
+                self._models, self._settings, self._pictures
+            )
+        except LittoralError as e:
+            if self._options.data is None:
+                raise
+            # A device goes on: who asks over HTTP needs none of it.
+            log.error("gRPC is not answered: %s [%s]", e, e.code)  # noqa: TRY400
+            return None
         return listener
 
     def _load(self) -> None:
