@@ -124,7 +124,7 @@ def _show(value: object) -> str:
 
 
 def _cast(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401, PLR0911
-    origin = get_origin(kind)
+    origin: Any = get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         kinds = [k for k in get_args(kind) if k is not type(None)]
         if value is None and len(kinds) < len(get_args(kind)):
