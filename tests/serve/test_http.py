@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import gzip
 import http.client
 import json
 import socket
@@ -160,6 +161,17 @@ def test_others_get_their_turn_while_one_pipelines() -> None:
     asyncio.run(race())
     assert order.count(b"/greedy") == 500
     assert order.index(b"/modest") < 100
+
+
+def test_bodies_that_come_compressed_may_follow_each_other(serve: Serve) -> None:
+    """They begin alike, so but the first is not parsed: each is unpacked all the same."""
+    packed = gzip.compress(ONE, mtime=0)
+    one = request(packed, head="Content-Encoding: gzip\r\n")
+    with connect(serve) as connection:
+        for _ in range(3):
+            connection.sendall(one)
+            (body,) = replies(connection, 1)
+            assert b"predictions" in body
 
 
 def test_a_body_may_come_in_chunks(serve: Serve) -> None:

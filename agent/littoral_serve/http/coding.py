@@ -15,7 +15,10 @@ _WINDOWS: Final = {b"gzip": 31, b"x-gzip": 31, b"deflate": zlib.MAX_WBITS}
 
 def unpack(request: Request, *, most_bytes: int) -> Response | None:
     """Unpack the body of ``request`` where it stands; return why it is refused instead."""
-    coding = request.headers.pop(b"content-encoding").strip().lower()
+    coding = request.headers[b"content-encoding"].strip().lower()
+    # Not where they stand: a connection gives the next request that begins so the same headers.
+    rest = request.headers.items()
+    request.headers = {name: value for name, value in rest if name != b"content-encoding"}
     if coding == b"identity":
         return None
     if coding not in _WINDOWS:
