@@ -123,14 +123,19 @@ def _show(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004
 
 
-def _cast(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401, PLR0911
+def _is_no_word(kind: Any) -> bool:  # noqa: ANN401
     origin: Any = get_origin(kind)
+    return origin is not Literal
+
+
+def _cast(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401, PLR0911
+    origin = get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         kinds = [k for k in get_args(kind) if k is not type(None)]
         if value is None and len(kinds) < len(get_args(kind)):
             return None
         if isinstance(value, str):  # a word that stands for a number
-            kinds.sort(key=lambda k: get_origin(k) is not Literal)
+            kinds.sort(key=_is_no_word)
         return _cast(kinds[0], value, where)
     if origin is Literal:
         if value not in get_args(kind):
