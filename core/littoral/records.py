@@ -123,6 +123,15 @@ def _show(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004
 
 
+def _cast_one_of(kinds: tuple[Any, ...], value: Any, where: str) -> Any:  # noqa: ANN401
+    some = [kind for kind in kinds if kind is not type(None)]
+    if value is None and len(some) < len(kinds):
+        return None
+    if isinstance(value, str):  # a word that stands for a number
+        some.sort(key=_is_no_word)
+    return _cast(some[0], value, where)
+
+
 def _is_no_word(kind: Any) -> bool:  # noqa: ANN401
     origin: Any = get_origin(kind)
     return origin is not Literal
@@ -131,12 +140,7 @@ def _is_no_word(kind: Any) -> bool:  # noqa: ANN401
 def _cast(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401, PLR0911
     origin = get_origin(kind)
     if origin in (typing.Union, types.UnionType):
-        kinds = [k for k in get_args(kind) if k is not type(None)]
-        if value is None and len(kinds) < len(get_args(kind)):
-            return None
-        if isinstance(value, str):  # a word that stands for a number
-            kinds.sort(key=_is_no_word)
-        return _cast(kinds[0], value, where)
+        return _cast_one_of(get_args(kind), value, where)
     if origin is Literal:
         if value not in get_args(kind):
             known = ", ".join(map(str, get_args(kind)))
