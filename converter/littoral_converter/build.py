@@ -18,6 +18,7 @@ from littoral_converter.importers.recurrent import Wanted
 from littoral_converter.quantizing import INT8, Guarded, Kind, Quantized
 from littoral_converter.recipe import Quantize, Recipe
 from littoral_converter.source import Source
+from littoral_converter.targets import mobile
 from littoral_converter.workshop import Workshop
 
 # TFLite's fused LSTM knows int8 and floats; of weights alone, loops are the smallest.
@@ -74,6 +75,8 @@ def build(
             loops=wanted,
             saved=not _SAVED.isdisjoint(targets),
         )
+        if "mobile" in targets:  # samples that have their channels first are pictures only now
+            mobile.check(program.arranged(chosen, found).shape[1:], recipe.input.preprocessing)
         try:
             made = _quantize(
                 shop, found, chosen, samples, truth=truth, recipe=recipe, targets=targets

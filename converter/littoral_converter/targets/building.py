@@ -81,8 +81,8 @@ def check(targets: tuple[str, ...], wanted: Recipe, shape: tuple[int, ...]) -> N
         ConversionError: One of them needs to be told more.
 
     """
-    if "mobile" in targets and mobile.pictures(shape) and wanted.input.preprocessing is None:
-        raise ConversionError(mobile.UNTOLD)
+    if "mobile" in targets:
+        mobile.check(shape, wanted.input.preprocessing)
 
 
 def build(

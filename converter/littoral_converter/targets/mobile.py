@@ -77,6 +77,17 @@ def run(job: Job, *, say: Say) -> Made:
     return Made(takes="float32" if border == "real" else "uint8", picture=picture is not None)
 
 
+def check(shape: tuple[int, ...], preprocessing: Preprocessing | None) -> None:
+    """Do nothing if phones can be told what a model of such samples takes.
+
+    Raises:
+        ConversionError: They are pictures, and nobody said how a pixel becomes a number.
+
+    """
+    if pictures(shape) and preprocessing is None:
+        raise ConversionError(UNTOLD)
+
+
 def pictures(shape: tuple[int, ...]) -> bool:
     """Whether samples of ``shape`` are pictures: their channels come last."""
     return len(shape) == _RANK - 1 and shape[-1] in _CHANNELS

@@ -24,6 +24,7 @@ from littoral.bundle.preprocessing import Preprocessing
 from littoral.errors import ConversionError
 from littoral.model import selftest, tensors
 from littoral.model.backends import open_session
+from littoral_converter import build
 from littoral_converter.importers.program import Program
 from littoral_converter.recipe import Input, Recipe
 from littoral_converter.targets import building
@@ -133,6 +134,19 @@ def test_what_a_target_has_to_be_told_is_asked_before_any_work() -> None:
     building.check(("mobile",), told, (96, 96, 3))
     building.check(("mobile",), Recipe(), (49, 10))
     building.check(("cpu",), Recipe(), (96, 96, 3))
+
+
+def test_pictures_with_their_channels_first_are_known_once_the_model_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing is quantized in vain."""
+    found = Program(parameters=1, axes=(0, 2, 3, 1))
+    monkeypatch.setattr(build, "read", lambda *_, **__: found)
+    x = np.zeros((5, 3, 8, 8), np.float32)
+    building.check(("mobile",), Recipe(), x.shape[1:])
+    nowhere: Any = None
+    with pytest.raises(ConversionError, match="phones must be told how a pixel becomes"):
+        build.build(nowhere, nowhere, x, tmp_path, recipe=Recipe(), targets=("mobile",))
 
 
 def ask(made: Made, name: str) -> np.ndarray:
