@@ -205,6 +205,27 @@ def test_a_model_that_fails_fails_its_requests_and_not_the_lane() -> None:
     _run(test)
 
 
+@pytest.mark.parametrize("kind", [OnLoop, InThread])
+def test_what_no_backend_foresaw_ends_one_request_and_not_the_lane(
+    kind: Callable[[Doubling], Runner], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        session = Doubling(1)
+        asked = Asked(_live(session, kind(session)))
+        session.batches = None  # type: ignore[assignment] # an AttributeError in run()
+        failed = asked.ask(1)
+        await asked.answered(1)
+        session.batches = []
+        fine = asked.ask(2)
+        await asked.answered(2)
+        with pytest.raises(BackendError, match="AttributeError"):
+            failed.outputs()
+        assert fine.outputs()
+
+    _run(test)
+    assert "in no way that is known" in caplog.text
+
+
 def test_who_is_alone_with_the_runner_keeps_the_others_waiting() -> None:
     async def test() -> None:
         session = Doubling(1)

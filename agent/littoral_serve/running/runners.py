@@ -5,6 +5,7 @@ and nobody waits for it for long. A slow one would keep everything else waiting.
 """
 
 import asyncio
+import logging
 import queue
 import threading
 import time
@@ -19,6 +20,9 @@ Outputs = tuple[Array, ...]
 Done = Callable[[Outputs | BackendError, int], None]  # and how many ns it took
 
 SLOW_NS: Final = 2_000_000  # from here on a hand-over and back is under a twentieth
+
+
+log = logging.getLogger(__name__)
 
 
 class Runner(Protocol):
@@ -59,11 +63,7 @@ class OnLoop:
 
     def run(self, inputs: Outputs, done: Done) -> None:
         start = time.perf_counter_ns()
-        made: Outputs | BackendError
-        try:
-            made = self._session.run(*inputs)
-        except BackendError as e:
-            made = e
+        made = _made(self._session, inputs)
         done(made, time.perf_counter_ns() - start)
 
     async def weigh(self, inputs: Outputs) -> tuple[Outputs, int]:
@@ -91,13 +91,7 @@ class InThread:
 
         def job(session: Session) -> None:
             start = time.perf_counter_ns()
-            made: Outputs | BackendError
-            try:
-                made = session.run(*inputs)
-            except BackendError as e:
-                made = e
-            except Exception as e:  # noqa: BLE001 (a thread that dies would answer nobody)
-                made = BackendError(f"the model failed: {e!r}")
+            made = _made(session, inputs)
             took = time.perf_counter_ns() - start
             loop.call_soon_threadsafe(done, made, took)
 
@@ -117,15 +111,22 @@ class InThread:
 
         def job(session: Session) -> None:
             start = time.thread_time_ns()
-            made: Outputs | BackendError
-            try:
-                made = session.run(*inputs)
-            except BackendError as e:
-                made = e
+            made = _made(session, inputs)
             loop.call_soon_threadsafe(told, made, time.thread_time_ns() - start)
 
         self._jobs.put(job)
         return await weighed
+
+
+def _made(session: Session, inputs: Outputs) -> Outputs | BackendError:
+    """Return what ``session`` makes of ``inputs``; whatever goes wrong there ends one request."""
+    try:
+        return session.run(*inputs)
+    except BackendError as e:
+        return e
+    except Exception as e:
+        log.exception("a model failed in no way that is known")
+        return BackendError(f"the model failed: {e!r}")
 
 
 def _work(session: Session, jobs: "queue.SimpleQueue[Callable[[Session], None] | None]") -> None:
