@@ -137,7 +137,7 @@ def _is_no_word(kind: Any) -> bool:  # noqa: ANN401
     return origin is not Literal
 
 
-def _cast(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401, PLR0911
+def _cast(kind: Any, value: Any, where: str) -> Any:  # noqa: ANN401
     origin = get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         return _cast_one_of(get_args(kind), value, where)
