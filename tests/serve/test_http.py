@@ -448,3 +448,12 @@ def test_the_end_of_a_request_is_no_beginning_of_one(serve: Serve) -> None:
         assert status(answers) == 400
         connection.sendall(body + request(ONE))
         assert status(connection.recv(1 << 16)) == 400
+
+
+def test_who_is_refused_is_not_asked_to_continue() -> None:
+    head = CHUNKED.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
+    serve = Serve("--http", "127.0.0.1:0", f"--model=tiny={FIXTURES}/tiny_int8.tflite")
+    with connect(serve) as connection:
+        connection.sendall(head + b"what\r\n")  # no size of a chunk
+        assert everything(connection).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert "Traceback" not in serve.stop()

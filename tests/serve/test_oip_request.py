@@ -303,3 +303,9 @@ def test_an_escaped_quote_before_data_is_no_list() -> None:
         read(face(), b'{"inputs":[{"\\"data":[1,2,3,4,5,6],"name":"x"}]}')
     odd = head(one(data=X.tolist(), note='"data":[1,2]'))
     assert np.array_equal(read(face(), odd).arrays[0], X)
+
+
+def test_half_a_character_is_the_clients_mistake_before_it_is_to_be_sent_back() -> None:
+    with pytest.raises(InvalidArgumentError, match="surrogates"):
+        oip_data.document(b'{"id": "\\ud800", "inputs": []}')
+    assert oip_data.document(b'{"id": "\\ud83d\\ude00"}') == {"id": "\U0001f600"}

@@ -276,7 +276,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _refuse(self, response: Response) -> None:
         self._refused = True
-        self._receiving = False
+        self._receiving = self._continue_due = False
         self._waiting.append(response)
 
     def _stop(self, response: Response) -> None:

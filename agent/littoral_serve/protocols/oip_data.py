@@ -49,9 +49,18 @@ def document(text: bytes) -> dict[str, Any]:
         found = orjson.loads(text)
     except orjson.JSONDecodeError:
         found = _loads(text)  # it may hold NaN or Infinity
+        _check_text(found)
     if not isinstance(found, dict):
         raise InvalidArgumentError("failed to parse the request JSON buffer: expected an object")
     return found
+
+
+def _check_text(value: Any) -> None:  # noqa: ANN401
+    """Do nothing if all text is whole: half a character can be said in JSON, and not sent back."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except ValueError as e:
+        raise InvalidArgumentError(f"failed to parse the request JSON buffer: {e}") from e
 
 
 def from_text(text: bytes, shape: tuple[int, ...], dtype: str, *, name: str) -> Array:
