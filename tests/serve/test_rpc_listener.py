@@ -335,3 +335,27 @@ def test_a_machine_without_grpcio_is_told_what_to_install(tmp_path: Path) -> Non
     assert found.returncode == 2
     assert "run: pip install 'littoral[grpc]' [missing-extra]" in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_a_call_that_ends_the_librarys_server_ends_ours_for_a_moment_only() -> None:
+    """A path that is no UTF-8 does, and says so to nobody."""
+
+    def field(name: bytes, value: bytes) -> bytes:
+        return b"\x00" + bytes((len(name),)) + name + bytes((len(value),)) + value
+
+    head = field(b":method", b"POST") + field(b":scheme", b"http") + field(b":path", b"/\xc3/x")
+    head += field(b":authority", b"x") + field(b"te", b"trailers")
+    head += field(b"content-type", b"application/grpc")
+    call = len(head).to_bytes(3, "big") + b"\x01\x05\x00\x00\x00\x01" + head
+    settings = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+    model = f"--model=tiny={FIXTURES}/tiny_float.tflite"
+    with serving(model, "--grpc", "127.0.0.1:0") as serve:
+        host, _, port = serve.ready["grpc"].rpartition(":")
+        for _ in range(2):
+            with socket.create_connection((host, int(port)), timeout=20) as hostile:
+                hostile.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings + call)
+                while hostile.recv(1 << 16):
+                    pass
+            with grpc.insecure_channel(serve.ready["grpc"]) as channel:
+                live = channel.unary_unary("/inference.GRPCInferenceService/ServerLive")
+                assert live(b"", timeout=20, wait_for_ready=True) == b"\x08\x01"

@@ -3,6 +3,8 @@
 Importing grpc takes 9 MiB and 30 ms, so this module is imported where gRPC is switched on only.
 """
 
+import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -21,6 +23,7 @@ from littoral_serve.protocols.rpc.answering import STATUS, Call, Service, Unary
 from littoral_serve.protocols.rpc.decoding import WireError
 from littoral_serve.running.refusals import RefusalError
 
+_LOOK_S: Final = 1.0
 _NS: Final = 1_000_000_000
 _SAID: Final = (RefusalError, WireError, LittoralError)  # what is told; anything else is a defect
 
@@ -36,11 +39,21 @@ class Limits:
 
 
 class Listener:
-    """Listens on one address: ``host:port``, or the path of a Unix socket. Made on the loop."""
+    """Listens on one address: ``host:port``, or the path of a Unix socket. Made on the loop.
+
+    One call whose path is no UTF-8 ends the library's server for good, and nothing of that is
+    told. So it is looked after, and begun anew.
+    """
 
     def __init__(self, services: Iterable[Service], limits: Limits) -> None:
-        self._limits = limits
-        self._server = aio.server(
+        self._limits, self._services = limits, tuple(services)
+        self._address = ""
+        self._chore: asyncio.Task[None] | None = None
+        self._server = self._made()
+
+    def _made(self) -> aio.Server:
+        limits = self._limits
+        server = aio.server(
             options=[
                 ("grpc.max_receive_message_length", limits.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
@@ -49,14 +62,15 @@ class Listener:
             ],
             maximum_concurrent_rpcs=limits.max_calls,
         )
-        for service in services:
+        for service in self._services:
             handlers: dict[str, Any] = {}
             for name, unary in service.unary.items():
                 handlers[name] = grpc.unary_unary_rpc_method_handler(self._unary(unary))
             for name, stream in service.streams.items():
                 handlers[name] = grpc.stream_stream_rpc_method_handler(self._stream(stream))
             handler = grpc.method_handlers_generic_handler(service.name, handlers)
-            self._server.add_generic_rpc_handlers((handler,))
+            server.add_generic_rpc_handlers((handler,))
+        return server
 
     async def start(self, address: str) -> str:
         """Listen on ``address``, and return it with the port that it has.
@@ -68,6 +82,13 @@ class Listener:
 
         """
         # gRPC takes a Unix socket from whoever listens on it, and words no error: ours is first.
+        if not address.startswith("/"):
+            sockets.tcp(*addresses.split(address)).close()
+        self._address = await self._begin(address)
+        self._chore = asyncio.create_task(self._look_after())
+        return self._address
+
+    async def _begin(self, address: str) -> str:
         if address.startswith("/"):
             sockets.unix(Path(address)).close()
             mask = os.umask(0o117)
@@ -76,11 +97,37 @@ class Listener:
             finally:
                 os.umask(mask)
         else:
-            host, port = addresses.split(address)
-            sockets.tcp(host, port).close()
-            address = addresses.join(host, self._bind(address))
+            address = addresses.join(addresses.split(address)[0], self._bind(address))
         await self._server.start()
         return address
+
+    async def _look_after(self) -> None:
+        """Begin anew, for ever, where nobody listens any more."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            if await self._listens():
+                continue
+            log.error("gRPC: the library's server on %s ended; another begins", self._address)
+            over, self._server = self._server, self._made()
+            with contextlib.suppress(Exception):  # it is over already, and says so in many ways
+                await asyncio.wait_for(over.stop(0), _LOOK_S)
+            try:
+                await self._begin(self._address)
+            except LittoralError as e:
+                log.error("gRPC: %s [%s]", e, e.code)  # noqa: TRY400 (it says it all)
+
+    async def _listens(self) -> bool:
+        try:
+            if self._address.startswith("/"):
+                _, writer = await asyncio.open_unix_connection(self._address)
+            else:
+                _, writer = await asyncio.open_connection(*addresses.split(self._address))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True  # nobody can tell, as where there are no descriptors left
+        writer.close()
+        return True
 
     def _bind(self, address: str) -> int:
         try:
@@ -90,6 +137,8 @@ class Listener:
 
     async def stop(self, *, within_s: float) -> None:
         """Let what is under way end, then close all connections."""
+        if self._chore is not None:
+            self._chore.cancel()
         await self._server.stop(within_s)
 
     def _call(self, data: bytes, context: Any) -> Call:  # noqa: ANN401 (gRPC has no types)
