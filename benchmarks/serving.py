@@ -251,7 +251,7 @@ def measure(
     bare, found, memory = Turns(), dict[tuple[str, str], Turns](), dict[str, int]()
     with contextlib.ExitStack() as stack:
         alone = stack.enter_context(_bare(model))
-        tensor = _tensor(model)
+        tensor = tensor_of(model)
         asked: list[Asked] = []
         for server in servers:
             running = Running(server, model, stack)
@@ -311,7 +311,7 @@ def _wait(one: Caller, running: Running) -> None:
         time.sleep(0.3)
 
 
-def _tensor(model: Path) -> Tensor:
+def tensor_of(model: Path) -> Tensor:
     from littoral.model.backends import open_session
 
     (spec,) = open_session("litert", model.read_bytes()).inputs

@@ -20,6 +20,7 @@ from faults.tally import Tally
 _TRACING = ("kills", "errors", "whole", "crash", "fsyncs")
 _OTHERS = (
     "models", "models-whole", "attacks", "mutants", "encodings", "network", "conversions",
+    "protocols",
 )  # fmt: skip
 _WHOLE = ("crash", "fsyncs")  # nothing is chosen: all of it is tried
 
@@ -99,6 +100,11 @@ def _harness(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
 
             with conversions.sources() as honest:
                 yield from conversions.run(honest, conversions.Aim(runs=runs, seed=seed))
+        case "protocols":
+            from faults import protocols
+
+            with protocols.world() as serve:
+                yield from protocols.run(serve, protocols.Aim(runs=runs, seed=seed))
         case "models":
             from faults import hostile
 
