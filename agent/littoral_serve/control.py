@@ -43,12 +43,13 @@ from littoral_serve import runtimes
 from littoral_serve.http.messages import Request, Response
 from littoral_serve.running import loading, release
 from littoral_serve.running.live import How, Live, Models
+from littoral_serve.running.memory import give_back
 from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
 from littoral_serve.trials import golden, on_tpu, trying
 
 if TYPE_CHECKING:
-    from littoral_serve.tpu.pool import Lent
+    from littoral_serve.tpu.orders import Lent
 
 _LOAD_S: Final = 110.0  # the agent waits for two minutes; nothing else is loaded meanwhile
 
@@ -132,6 +133,8 @@ class Control:
                 held = await loading
                 await _settle(held)
                 self._switch(held)
+                # Of the release before the one before, whose session has just gone.
+                asyncio.get_running_loop().run_in_executor(self._loader, give_back)
             elif held is not self._models.running(order.model):
                 self._switch(held.again())
         load_ms = (time.perf_counter() - start) * 1e3
@@ -146,10 +149,7 @@ class Control:
     async def _try(self, body: bytes) -> Tried:
         order = records.from_json(Try, body, limit=MAX_BYTES)
         async with self._trying:
-            if order.hardware.startswith("edgetpu") and self._how.tpus is not None:
-                tpus = self._how.tpus
-                return await on_tpu.run(order, tree=self._tree, tpus=tpus, run_=self._run)
-            return await self._run(order)
+            return await on_tpu.run(order, tree=self._tree, tpus=self._how.tpus, run_=self._run)
 
     async def _run(self, order: Try, lent: "Lent | None" = None) -> Tried:
         return await trying.run(
@@ -193,7 +193,7 @@ class Control:
 
     async def _runtime(self, body: bytes) -> Runtime:
         needs = records.from_json(Needs, body, limit=MAX_BYTES)
-        return runtimes.find(needs)
+        return runtimes.find(needs, self._how.tpus)
 
     async def _state(self, _: bytes) -> Serving:
         return Serving(

@@ -4,16 +4,18 @@ from littoral.errors import BackendMissingError
 from littoral.model import registered
 from littoral.model.backends import backend_named
 from littoral.wire.control import Needs, Runtime
+from littoral_serve.tpu import Tpus
 
 
-def find(needs: Needs) -> Runtime:
+def find(needs: Needs, tpus: Tpus | None = None) -> Runtime:
     """Return the runtime for such a variant, and which of its operators it does not know.
 
     Raises:
         BackendMissingError: There is none.
 
     """
-    match backend_named(needs.engine, needs.delegate, needs.hardware):
+    named = needs.engine == "tflite" and tpus is not None and tpus.knows(needs.delegate)
+    match "litert" if named else backend_named(needs.engine, needs.delegate, needs.hardware):
         case "litert" | "edgetpu":  # what is not compiled for an Edge TPU runs in LiteRT
             return Runtime(
                 name="litert",

@@ -18,6 +18,7 @@ _TIMES: Final = (
     "edgetpu_invoke_s",
 )
 _EDGETPU: Final = re.compile(r"(usb|pci):\d{1,2}")
+_DELEGATE: Final = re.compile(r"(?!edgetpu$)[a-z0-9-]{1,64}")
 ETC: Final = Path("/etc/littoral/serve.toml")  # of the device in DATA
 
 
@@ -31,6 +32,7 @@ class Settings:
     pinned: tuple[str, ...] = ()  # models that are not unloaded for it
     edgetpus: tuple[str, ...] = ()  # that models run on: "usb:0", "pci:1"; empty: all there are
     edgetpu_invoke_s: float = 5.0  # for one inference: an Edge TPU that takes longer is lost
+    delegates: tuple[str, ...] = ()  # others that variants name: "teflon=/usr/lib/libteflon.so"
     max_body_bytes: int = 16 * MiB
     max_picture_pixels: int = 25_000_000  # of one that a client sends; decoded, each takes 3 bytes
     max_connections: int = 128
@@ -53,6 +55,7 @@ class Settings:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name!r} should be more than 0")
         _check_edgetpus(self.edgetpus)
+        self.libraries()
         if self.threads != "auto" and self.threads < 1:
             raise ValueError("'threads' should be at least 1, or auto")
         if self.memory_bytes < 0:
@@ -60,6 +63,16 @@ class Settings:
         for name in ("max_body_bytes", "max_picture_pixels", "max_connections", "queue_requests"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name!r} should be at least 1")
+
+    def libraries(self) -> dict[str, str]:
+        """Return the libraries of ``delegates`` by name. Raises ValueError."""
+        found: dict[str, str] = {}
+        for text in self.delegates:
+            name, _, path = text.partition("=")
+            if not _DELEGATE.fullmatch(name) or not path.startswith("/") or name in found:
+                raise ValueError(f"'delegates': expected NAME=/PATH, each once, found {text!r}")
+            found[name] = path
+        return found
 
 
 def _check_edgetpus(names: tuple[str, ...]) -> None:

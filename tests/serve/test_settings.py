@@ -30,6 +30,8 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("window_s =", "Invalid value"),
         ('edgetpus = ["usb"]', "'edgetpus': expected usb:0, pci:1, …, each once, found 'usb'"),
         ('edgetpus = ["usb:0", "usb:0"]', "each once, found 'usb:0'"),
+        ('delegates = ["npu=libnpu.so"]', "'delegates': expected NAME=/PATH, each once"),
+        ('delegates = ["edgetpu=/lib/x.so"]', "found 'edgetpu=/lib/x.so'"),
         ("edgetpu_invoke_s = 0", "'edgetpu_invoke_s' should be more than 0"),
     ],
 )

@@ -236,7 +236,7 @@ def test_requests_go_to_the_twin_while_a_candidate_is_tried(
     trial.start()
     wait_until(lambda: instead(device) == "twin")
     assert not state(device).models[0].lost
-    assert not alive(child)
+    wait_until(lambda: not alive(child))
     assert predict(serve)[0] == 200
     assert trial.is_alive()
     sticks.fault("")
@@ -314,3 +314,39 @@ def test_each_of_two_sticks_has_a_child_and_either_is_enough(
         assert {predict(serve)[0] for _ in range(4)} == {200}
     (one,) = state(device).models
     assert one.errors == 0
+
+
+def test_another_delegate_is_the_settings_to_name_and_runs_in_a_child_too(
+    device: Device, library: Path, tmp_path: Path, sticks: Sticks
+) -> None:
+    npu = replace(CORAL, id="npu", delegate="npu", requires=Requires(hardware=(HARDWARE,)))
+    release = put(device, variants=(npu, TWIN))
+    asked = {"hardware": HARDWARE}
+    with running(device, library, tmp_path) as serve:
+        status, reply = tried(device, release, **asked)
+        assert (status, reply["code"]) == (409, "backend-missing")
+    named = f'delegates = ["npu={library / edgetpu.LIBRARY}"]'
+    with running(device, library, tmp_path, SETTINGS + named) as serve:
+        needs = {"engine": "tflite", "delegate": "npu"}
+        assert ask(device.tree.control, "POST", "/control/runtime", needs)[0] == 200
+        status, reply = tried(device, release, **asked)
+        assert (status, reply.get("code")) == (200, None), reply
+        order(device, "activate", Activated, release.order)
+        assert instead(device) is None
+        assert predict(serve)[0] == 200
+        sticks.fault("abort")
+        assert {predict(serve)[0] for _ in range(3)} == {200}
+        sticks.fault("")
+        wait_until(lambda: instead(device) is None, within_s=20)
+
+
+def test_a_delegate_that_takes_nothing_over_fails_the_candidate(
+    device: Device, tmp_path: Path
+) -> None:
+    npu = replace(CORAL, id="npu", delegate="npu", requires=Requires(hardware=(HARDWARE,)))
+    release = put(device, variants=(replace(npu, files=("model.tflite",)), TWIN))
+    idle = edgetpu.build(tmp_path, "IDLE")
+    named = f'delegates = ["npu={idle / edgetpu.LIBRARY}"]'
+    with running(device, idle, tmp_path, SETTINGS + named):
+        status, reply = tried(device, release, hardware=HARDWARE)
+    assert (status, reply["code"]) == (200, "not-delegated")

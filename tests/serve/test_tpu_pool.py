@@ -17,10 +17,11 @@ pytest.importorskip("ai_edge_litert")
 from littoral.errors import BackendError, BackendMissingError
 from littoral.model import probing
 from littoral_serve.running.runners import Outputs
+from littoral_serve.tpu.jobs import LostError
 from littoral_serve.tpu.life import State
 from littoral_serve.tpu.model import Model
-from littoral_serve.tpu.pool import LostError, Pool
-from littoral_serve.tpu.seat import Limits
+from littoral_serve.tpu.orders import Limits
+from littoral_serve.tpu.pool import Pool
 from simulators import edgetpu
 from simulators.edgetpu import Sticks
 from simulators.served import alive

@@ -78,10 +78,10 @@ def of_manifest(
     def told(one: Variant) -> Told:
         return told_of(found, one, read, model=model, manifest=manifest)
 
-    if how.tpus is not None and backend_for(variant) == "edgetpu":
+    if how.tpus is not None and how.tpus.runs(variant):
         from littoral_serve.tpu import loading as on_tpus
 
-        return on_tpus.load(found, variant, files, told, pool=how.tpus.get(), how=how)
+        return on_tpus.load(found, variant, files, told, pool=how.tpus.get(variant), how=how)
     said = told(variant)
     return bring(source_of(found, variant, read, engines=how.engines), how, lambda _: said)
 
@@ -166,14 +166,15 @@ def bring(source: Source, how: How, told_by: Callable[[Session], Told]) -> Live:
         log.info("%s runs in %d threads", told.model, first.threads, extra=about)
     one: Runner = runner(first.session, fastest_ns=first.fastest_ns)
     if bounded:
-
-        def again() -> tuple[Runner, int]:
-            found, bytes_ = _weighed(source, first.threads)
-            return runner(found.session, fastest_ns=found.fastest_ns), bytes_
-
+        again = partial(_again, source, first.threads)  # not the session: it would never be freed
         one = Sleeper(one, model=told.model, taken=taken, load=again, residents=how.residents)
     size = batch_size(told.inputs, told.outputs)
     return Live(told, Lane(one, model=told.model, size=size, bounds=how.bounds))
+
+
+def _again(source: Source, asked: int) -> tuple[Runner, int]:
+    found, taken = _weighed(source, asked)
+    return runner(found.session, fastest_ns=found.fastest_ns), taken
 
 
 def _threads(source: Source, how: How) -> threads.Threads:

@@ -1,41 +1,52 @@
 """Models on Edge TPUs: a process for each TPU, which may be lost. It knows no protocol."""
 
-import contextlib
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from littoral.bundle.manifest import Variant
 from littoral_serve.settings import Settings
 
 if TYPE_CHECKING:
-    from littoral_serve.tpu.pool import Lent, Pool
+    from littoral_serve.tpu.pool import Pool
+
+_EDGETPU = "edgetpu"
 
 
 class Tpus:
-    """The TPUs of this machine, looked for with the first model for one: most have none."""
+    """What runs models here beside the processor, by what variants call it.
+
+    The TPUs, and other delegates that the settings name. Each is looked for with the first model
+    for it: most devices have none.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pool: Pool | None = None
+        self._libraries = settings.libraries()
+        self._pools: dict[str, Pool] = {}
 
-    def get(self) -> "Pool":
-        if self._pool is None:
+    def runs(self, variant: Variant) -> bool:
+        """Whether ``variant`` is for one of them."""
+        return variant.engine == "tflite" and self.knows(variant.delegate)
+
+    def knows(self, delegate: str | None) -> bool:
+        return delegate == _EDGETPU or delegate in self._libraries
+
+    def get(self, variant: Variant) -> "Pool":
+        """Return where ``variant`` runs."""
+        name = variant.delegate or _EDGETPU
+        if name not in self._pools:
+            from littoral_serve.tpu.orders import Limits
             from littoral_serve.tpu.pool import Pool
-            from littoral_serve.tpu.seat import Limits
 
             limits = Limits(
                 invoke_s=self._settings.edgetpu_invoke_s,
                 wait_s=self._settings.deadline_s,
                 address_space_bytes=self._settings.trial_address_space_bytes,
             )
-            self._pool = Pool(self._settings.edgetpus, limits=limits)
-        return self._pool
-
-    @contextlib.asynccontextmanager
-    async def lent(self) -> "AsyncIterator[Lent]":
-        """Give a trial the TPU that it may open; requests go elsewhere or wait meanwhile."""
-        async with self.get().lent() as lent:
-            yield lent
+            library = self._libraries.get(name, "")
+            devices = () if library else self._settings.edgetpus
+            self._pools[name] = Pool(devices, library=library, limits=limits)
+        return self._pools[name]
 
     async def close(self) -> None:
-        if self._pool is not None:
-            await self._pool.close()
+        for pool in self._pools.values():
+            await pool.close()

@@ -10,13 +10,18 @@ import os
 import socket
 import sys
 import time
-from typing import Final, NoReturn
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from littoral import records
 from littoral.errors import BackendError, LittoralError, MalformedError
 from littoral_serve.confining import confine
 from littoral_serve.tpu import said
 from littoral_serve.tpu.said import Drop, Dropped, Failed, Lacking, Load, Loaded, Opened, Ran, Run
+
+if TYPE_CHECKING:
+    from littoral.model.backends import Session
 
 MODULE: Final = "littoral_serve.tpu.child"
 
@@ -31,29 +36,39 @@ def main(argv: list[str]) -> NoReturn:
 
 
 def _work(seating: said.Seating, peer: socket.socket) -> None:
-    from littoral.model.backends.edgetpu import open_tpu
-
     try:
-        tpu = open_tpu(seating.device, taken=seating.taken)
+        opened, held, open_ = _opened(seating)
     except LittoralError as e:
         peer.send(said.pack(Lacking(code=e.code, error=str(e))))
         return
-    peer.send(
-        said.pack(
-            Opened(device=tpu.name, path=tpu.device.path, version=tpu.version, listed=tpu.listed)
-        )
-    )
-    _Models(tpu.device.path).obey(peer)
+    peer.send(said.pack(opened))
+    _Models(open_).obey(peer)
+    del held  # what keeps a TPU this process's, also while it has no model
+
+
+def _opened(seating: said.Seating) -> "tuple[Opened, object, Callable[[bytes], Session]]":
+    """Return what was opened, what holds it, and what opens a model there."""
+    if seating.library:
+        from littoral.model.backends.delegate import DelegateSession, open_delegate
+
+        delegate = open_delegate(seating.library)
+        opened = Opened(device="", path=seating.library, version="", listed=1)
+        return opened, delegate, partial(DelegateSession, library=seating.library)
+    from littoral.model.backends.edgetpu import EdgeTpuSession, open_tpu
+
+    tpu = open_tpu(seating.device, taken=seating.taken)
+    path = tpu.device.path
+    opened = Opened(device=tpu.name, path=path, version=tpu.version, listed=tpu.listed)
+    return opened, tpu, partial(EdgeTpuSession, device=path)
 
 
 class _Models:
-    """What is loaded on the TPU at ``path``, by its number."""
+    """What is loaded, by its number; ``open_`` opens a model."""
 
-    def __init__(self, path: str) -> None:
-        from littoral.model.backends import Session
+    def __init__(self, open_: "Callable[[bytes], Session]") -> None:
         from littoral_serve.tpu.sheet import Sheet
 
-        self._path = path
+        self._open = open_
         self._held: dict[int, tuple[Session, Sheet]] = {}
 
     def obey(self, peer: socket.socket) -> None:
@@ -99,13 +114,12 @@ class _Models:
         return Ran(number=number, ns=ns)
 
     def _load(self, order: Load, file: int, memory: int) -> Loaded:
-        from littoral.model.backends.edgetpu import EdgeTpuSession
         from littoral_serve.running import release, threads
         from littoral_serve.running.loading import match_specs
         from littoral_serve.tpu.sheet import Sheet
 
         data = release.read(os.dup(file), order.what, sha256=order.sha256, limit=order.size)
-        session = EdgeTpuSession(data, device=self._path)
+        session = self._open(data)
         match_specs(session, order.inputs, order.outputs)
         threads.warm(session, order.inputs)
         self._held[order.number] = session, Sheet(memory, order.inputs, order.outputs)

@@ -17,6 +17,7 @@ from littoral.errors import (
     NotDelegatedError,
     WrongRuntimeError,
 )
+from littoral_serve.tpu import said
 
 _MOST_LOSSES: Final = 3  # children that its load ended, one after the other
 _NUMBERS = itertools.count(1)
@@ -52,6 +53,17 @@ class Model:
         self.refusal: LittoralError | None = None  # why no TPU will have it
         self._watchers: list[Callable[[], None]] = []
         self._losses = 0
+
+    def load(self) -> said.Load:
+        """Return what a child is told with its file."""
+        return said.Load(
+            number=self.number,
+            what=self.what,
+            sha256=self.sha256,
+            size=self.size,
+            inputs=self.inputs,
+            outputs=self.outputs,
+        )
 
     def watch(self, then: Callable[[], None]) -> None:
         """Call ``then`` whenever a TPU has it, has it no more, or none will."""

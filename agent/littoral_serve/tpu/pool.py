@@ -6,63 +6,42 @@ of it happens on the loop.
 
 import asyncio
 import contextlib
-import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable
 from functools import partial
 from typing import Final
 
-from littoral.errors import BackendError, BackendMissingError, LittoralError
+from littoral.errors import BackendMissingError, LittoralError
 from littoral.model import tensors
 from littoral_serve.running.runners import Outputs
 from littoral_serve.tpu import said
+from littoral_serve.tpu.jobs import Job, Jobs, Then
 from littoral_serve.tpu.life import Event, State
 from littoral_serve.tpu.model import Model, error_of
-from littoral_serve.tpu.seat import Answer, Limits, Order, Seat
+from littoral_serve.tpu.orders import Answer, Lent, Limits, Order
+from littoral_serve.tpu.seat import Seat
 from littoral_serve.tpu.sheet import Sheet, memory
-
-Then = Callable[[Outputs | BackendError, int, int], None]  # ns in all, and ns of the runtime
 
 _MOST_SEATS: Final = 16
 _HOPELESS: Final = frozenset({State.OFF, State.AWAY})
 
 
-class LostError(BackendMissingError):
-    """The TPU was lost with the request on it, perhaps by its doing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lent:
-    """The TPU that a trial may open."""
-
-    device: str
-    taken: tuple[str, ...]
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    model: Model
-    inputs: Outputs
-    then: Then
-    timer: asyncio.TimerHandle | None = None
-
-    def begin(self) -> None:
-        """Wait no longer."""
-        if self.timer is not None:
-            self.timer.cancel()
-
-
 class Pool:
-    """Seats for the TPUs named ``devices``; where none is named, for all that the library lists."""
+    """Seats for the TPUs named ``devices``; where none is named, for all that the library lists.
 
-    def __init__(self, devices: Iterable[str] = (), *, limits: Limits | None = None) -> None:
+    Of another delegate's ``library`` there is one.
+    """
+
+    def __init__(
+        self, devices: Iterable[str] = (), *, library: str = "", limits: Limits | None = None
+    ) -> None:
+        self._library = library
         self._limits = limits or Limits()
         self._named = tuple(devices)
         self._held: dict[Seat, dict[int, Sheet]] = {}
         self._last: dict[Seat, int] = {}  # the model that ran there last
         self._models: dict[int, Model] = {}
-        self._jobs: deque[_Job] = deque()
+        self._jobs = Jobs(wait_s=self._limits.wait_s)
         self._seekers: deque[asyncio.Future[Seat]] = deque()
 
     @property
@@ -110,14 +89,11 @@ class Pool:
         Raises ValueError where an input is not as its spec says.
         """
         tensors.check_all(inputs, model.inputs)
+        job = Job(model, inputs, then)
         if self.hopeless(model):
-            why = model.refusal or "none can be opened at the moment"
-            then(BackendMissingError(f"{model.what}: no Edge TPU has it: {why}"), 0, 0)
+            job.fail(self._why(model))
             return
-        job = _Job(model, inputs, then)
-        loop = asyncio.get_running_loop()
-        job.timer = loop.call_later(self._limits.wait_s, self._late, job)
-        self._jobs.append(job)
+        self._jobs.add(job)
         # Who ran it last still has its parameters on the chip.
         for seat in sorted(self.seats, key=lambda one: self._last.get(one) != model.number):
             if seat.state is State.READY:
@@ -127,14 +103,15 @@ class Pool:
     async def lent(self) -> AsyncIterator[Lent]:
         """Give a TPU to a trial; requests go elsewhere or wait meanwhile."""
         if not self._held:
-            yield Lent(device=self._named[0] if self._named else "", taken=())
+            yield Lent(library=self._library, device=self._named[0] if self._named else "")
             return
         seeker: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
         self._seekers.append(seeker)
         self._seek()
         try:
             seat = await seeker
-            yield Lent(device=seat.path or seat.device, taken=self.taken(seat))
+            device = "" if self._library else seat.path or seat.device
+            yield Lent(library=self._library, device=device, taken=self.taken(seat))
         finally:
             if seeker.done() and not seeker.cancelled():
                 self._return(seeker.result())
@@ -200,16 +177,8 @@ class Pool:
                 continue
             fd = memory(model.inputs, model.outputs)
             sheet = Sheet(fd, model.inputs, model.outputs)
-            load = said.Load(
-                number=model.number,
-                what=model.what,
-                sha256=model.sha256,
-                size=model.size,
-                inputs=model.inputs,
-                outputs=model.outputs,
-            )
             return Order(
-                say=load,
+                say=model.load(),
                 limit_s=self._limits.load_s,
                 then=partial(self._loaded, seat, model, sheet),
                 descriptors=(file, fd),
@@ -230,36 +199,22 @@ class Pool:
         self._give_up()
 
     def _run_there(self, seat: Seat) -> Order | None:
-        job = next((one for one in self._jobs if one.model.number in self._held[seat]), None)
+        job = self._jobs.next(self._held[seat].keys())
         if job is None:
             return None
-        self._jobs.remove(job)
-        job.begin()
         self._last[seat] = job.model.number
-        sheet = self._held[seat][job.model.number]
-        sheet.fill(job.inputs)
-        return Order(
-            say=said.Run(number=job.model.number),
-            limit_s=self._limits.invoke_s,
-            then=partial(_ran, job, sheet, time.perf_counter_ns()),
-        )
-
-    def _late(self, job: _Job) -> None:
-        self._jobs.remove(job)
-        wait_s = self._limits.wait_s
-        job.then(
-            BackendMissingError(f"{job.model.what}: no Edge TPU was free for {wait_s:g} s"), 0, 0
-        )
+        return job.order(self._held[seat][job.model.number], limit_s=self._limits.invoke_s)
 
     def _give_up(self) -> None:
         """Tell those that wait in vain."""
-        for job in [one for one in self._jobs if self.hopeless(one.model)]:
-            self._jobs.remove(job)
-            job.begin()
-            self.run(job.model, job.inputs, job.then)
+        for job in self._jobs.give_up(self.hopeless):
+            job.fail(self._why(job.model))
+
+    def _why(self, model: Model) -> str:
+        return f"no Edge TPU has it: {model.refusal or 'none can be opened at the moment'}"
 
     def _seat(self, device: str) -> Seat:
-        seat = Seat(device, self, self._limits)
+        seat = Seat(device, self, self._limits, library=self._library)
         self._held[seat] = {}
         return seat
 
@@ -288,14 +243,3 @@ class Pool:
         seat.take(Event.RETURNED if self._models else Event.SPARED)
         if self._seekers:
             self._seek()
-
-
-def _ran(job: _Job, sheet: Sheet, start_ns: int, answer: Answer) -> None:
-    took = time.perf_counter_ns() - start_ns
-    match answer:
-        case said.Ran(ns=ns):
-            job.then(sheet.made(), took, ns)
-        case said.Failed(error=error):
-            job.then(BackendError(error), took, 0)
-        case _:
-            job.then(LostError(f"{job.model.what}: the Edge TPU was lost meanwhile"), took, 0)

@@ -23,6 +23,7 @@ _RUN, _DROP, _RAN = struct.Struct("<cI"), struct.Struct("<cI"), struct.Struct("<
 class Seating:
     """Which TPU to open, and the most that may be taken for it."""
 
+    library: str = ""  # another delegate's, which has no devices to choose among
     device: str = ""  # as the library names it: usb:0, pci, …; empty: the first that is free
     taken: tuple[str, ...] = ()  # the paths of those that others of ours have
     address_space_bytes: int

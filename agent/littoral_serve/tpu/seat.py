@@ -6,53 +6,18 @@ Which order comes next is the pool's to say; what becomes of it is told to whoev
 import asyncio
 import contextlib
 import logging
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from littoral.backoff import Backoff
 from littoral_serve.tpu import said
 from littoral_serve.tpu.life import Do, Event, State, step
+from littoral_serve.tpu.orders import Limits, Order
 from littoral_serve.tpu.process import Process
 from littoral_serve.tpu.said import Failed, Lacking, Opened, Seating
-
-Answer = said.Said | None  # None: the child is lost
 
 _GONE_S: Final = 2.0  # after its end: one that hangs in the kernel is left to it
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How long things may take; in docs/edgetpu.md by these names."""
-
-    open_s: float = 30.0  # a stick gets its firmware first
-    load_s: float = 60.0
-    invoke_s: float = 5.0
-    wait_s: float = 30.0  # for a TPU, where nothing else runs the model
-    first_pause_s: float = 1.0
-    most_pause_s: float = 60.0
-    steady_s: float = 60.0
-    address_space_bytes: int = 2048 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What the child shall do, within ``limit_s``; ``then`` is told once what became of it.
-
-    The descriptors are closed when it was sent, or will never be.
-    """
-
-    say: said.Said
-    limit_s: float
-    then: Callable[[Answer], None]
-    descriptors: tuple[int, ...] = ()
-
-    def close(self) -> None:
-        for descriptor in self.descriptors:
-            os.close(descriptor)
 
 
 class Home(Protocol):
@@ -82,8 +47,8 @@ class Home(Protocol):
 class Seat:
     """The place of one TPU's child; children come and go."""
 
-    def __init__(self, device: str, home: Home, limits: Limits) -> None:
-        self.device, self.path = device, ""
+    def __init__(self, device: str, home: Home, limits: Limits, *, library: str = "") -> None:
+        self.device, self.path, self._library = device, "", library
         self.state = State.OFF
         self._home, self._limits = home, limits
         self._loop = asyncio.get_running_loop()
@@ -153,6 +118,7 @@ class Seat:
         if self.state is not State.OPENING or self._process is not before:
             return
         seating = Seating(
+            library=self._library,
             device=self.device,
             taken=self._home.taken(self),
             address_space_bytes=self._limits.address_space_bytes,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from littoral import machine
+from littoral.bundle.manifest import Manifest, Variant
 from littoral.errors import LatencyError, MemoryBudgetError, StorageError
 from littoral.tree import Tree
 from littoral.wire.control import Tried, Try
@@ -17,19 +18,26 @@ from littoral_serve.running import release
 from littoral_serve.tpu import Tpus
 
 if TYPE_CHECKING:
-    from littoral_serve.tpu.pool import Lent
+    from littoral_serve.tpu.orders import Lent
 
 Run = Callable[[Try, "Lent | None"], Awaitable[Tried]]
 
 _EXCUSED: Final = frozenset({LatencyError.code, MemoryBudgetError.code})
 
 
-async def run(order: Try, *, tree: Tree, tpus: Tpus, run_: Run) -> Tried:
-    """Try it by ``run_``, and then its twin, within one deadline. Raises as ``run_``."""
+async def run(order: Try, *, tree: Tree, tpus: Tpus | None, run_: Run) -> Tried:
+    """Try what is ordered by ``run_``; and then its twin, if it has one, within one deadline.
+
+    Raises as ``run_``.
+    """
+    manifest = release.read_manifest(tree, order.manifest, model=order.model)
+    variant = manifest.variant(order.variant)
+    if tpus is None or not tpus.runs(variant):
+        return await run_(order, None)
     end_s = time.monotonic() + order.deadline_s
-    async with tpus.lent() as lent:
+    async with tpus.get(variant).lent() as lent:
         tried = await run_(order, lent)
-    twin = _twin(order, tree)
+    twin = _twin(order, manifest, variant)
     left_s = end_s - time.monotonic()
     if tried.code is not None or twin is None or left_s <= 0:
         return tried
@@ -42,9 +50,8 @@ async def run(order: Try, *, tree: Tree, tpus: Tpus, run_: Run) -> Tried:
     return replace(tried, code=found.code, detail=f"its twin {twin.variant}: {found.detail}")
 
 
-def _twin(order: Try, tree: Tree) -> Try | None:
-    manifest = release.read_manifest(tree, order.manifest, model=order.model)
-    twin, hardware = manifest.twin_of(manifest.variant(order.variant)), machine.cpu()
+def _twin(order: Try, manifest: Manifest, variant: Variant) -> Try | None:
+    twin, hardware = manifest.twin_of(variant), machine.cpu()
     if twin is None or hardware is None:
         return None
     return replace(order, variant=twin.id, hardware=hardware)

@@ -45,6 +45,7 @@ class Order:
     address_space_bytes: int
     cpu_s: int
     nice: int
+    library: str = ""  # of a delegate that the settings name, and that it is for
     tpu: str = ""  # where it is for an Edge TPU: which; empty: any
     taken: tuple[str, ...] = ()  # the paths of those that are not its to open
     gpu: bool = False
@@ -97,6 +98,10 @@ def _opened(
 ) -> "Session":
     from littoral.model.backends import backend_for, open_variant
 
+    if order.library:
+        from littoral.model.backends.delegate import DelegateSession
+
+        return DelegateSession(data, library=order.library)
     if backend_for(variant) == "edgetpu":
         from littoral.model.backends.edgetpu import EdgeTpuSession
 

@@ -31,7 +31,7 @@ from littoral_serve.trials.starting import started
 from littoral_serve.trials.trial import DENIED, MAX_BYTES, Order
 
 if TYPE_CHECKING:
-    from littoral_serve.tpu.pool import Lent
+    from littoral_serve.tpu.orders import Lent
 
 _TAIL_BYTES: Final = 4096
 _GPUS: Final = ("cuda", "tensorrt")
@@ -88,6 +88,7 @@ async def run(
         cpu_s=max(1, math.ceil(order.deadline_s)),
         nice=settings.trial_nice,
         gpu=order.hardware in _GPUS,
+        library=lent.library if lent is not None else "",
         tpu=lent.device if lent is not None else "",
         taken=lent.taken if lent is not None else (),
     )
@@ -152,7 +153,7 @@ class Building:
 async def _building(order: Order, *, tree: Tree, engines: Path | None) -> AsyncIterator[Building]:
     manifest = release.read_manifest(tree, order.manifest, model=order.model)
     variant = manifest.variant(order.variant)
-    if engines is None or backend_for(variant) != "tensorrt":
+    if engines is None or variant.engine != "onnx" or backend_for(variant) != "tensorrt":
         yield Building()
         return
     from littoral_serve.running.engines import Engines
@@ -169,7 +170,7 @@ async def _building(order: Order, *, tree: Tree, engines: Path | None) -> AsyncI
 async def _watch(order: Order, *, tree: Tree, deadline_s: float, folder: Path | None = None) -> End:
     with _opened(tree, order, folder) as files:
         # A TPU is serve's own to open: the unit of a trial sees no device.
-        where = None if order.hardware.startswith("edgetpu") else tree.trial
+        where = None if order.library or order.hardware.startswith("edgetpu") else tree.trial
         async with started(order, files, where=where) as running:
             try:
                 async with asyncio.timeout(deadline_s):
