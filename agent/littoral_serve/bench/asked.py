@@ -9,6 +9,7 @@ from littoral_serve.bench.result import Scenario
 
 _MOST_S: Final = 86_400.0
 _MOST_THREADS: Final = 256
+_RATES: Final = (0.001, 1e6)
 SAMPLES: Final = 8  # of a multi-stream query: MLPerf's
 SEED: Final = 7
 
@@ -36,8 +37,9 @@ class Asked:
             raise MisuseError("--samples: expected 1 to 1024")
         if self.rate is not None and self.scenario != "server":
             raise MisuseError("--rate is for --scenario server")
+        if self.rate is not None and not _RATES[0] <= self.rate <= _RATES[1]:
+            raise MisuseError("--rate: expected 0.001 to 1000000 queries a second")
         for name, value in (
-            ("--rate", self.rate),
             ("--latency-limit", self.limit_us),
             ("--memory-limit", self.limit_bytes),
         ):

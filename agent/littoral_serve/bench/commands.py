@@ -7,6 +7,7 @@ from typing import Any, Final, get_args
 import click
 
 from littoral import durable
+from littoral.commands.kinds import Finite
 from littoral.commands.output import JSON, emit
 from littoral.errors import MisuseError
 from littoral.tree import DATA, VARIABLE
@@ -33,11 +34,11 @@ _PATH: Any = click.Path(path_type=Path)
     "--backend", "backends", multiple=True, metavar="NAME", help="Instead of the usual one."
 )
 @click.option("--variant", metavar="ID", help="Of a bundle, instead of the one for this machine.")
-@click.option("--duration", type=float, metavar="S", help="Measured time in seconds.  [10]")
+@click.option("--duration", type=Finite(), metavar="S", help="Measured time in seconds.  [10]")
 @click.option("--samples", type=int, default=SAMPLES, help="Of a multi-stream query.")
-@click.option("--rate", type=float, metavar="R", help="Queries a second of the server scenario.")
-@click.option("--latency-limit", "limit_us", type=float, metavar="US", help="In µs.")
-@click.option("--memory-limit", "limit_mib", type=float, metavar="MIB", help="In MiB.")
+@click.option("--rate", type=Finite(), metavar="R", help="Queries a second of the server scenario.")
+@click.option("--latency-limit", "limit_us", type=Finite(), metavar="US", help="In µs.")
+@click.option("--memory-limit", "limit_mib", type=Finite(), metavar="MIB", help="In MiB.")
 @click.option("--sweep", is_flag=True, help="Measure all settings, and recommend one.")
 @click.option(
     "--compare", "other", metavar="OTHER", help="Measure OTHER in alternation with TARGET."
@@ -51,7 +52,13 @@ _PATH: Any = click.Path(path_type=Path)
     help="Put what was measured into BUNDLE's self-test.",
 )
 @click.option("--publish", is_flag=True, help="Have the agent tell the console, on this device.")
-@click.option("--margin", type=float, default=4.0, help="The budget is so many times the p95.")
+@click.option(
+    "--margin",
+    type=Finite(min=1),
+    default=4.0,
+    metavar="FACTOR",
+    help="The budget is so many times the p95.",
+)
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
@@ -90,8 +97,8 @@ def bench(  # noqa: PLR0917 (click passes by name)
 
     if sweep and other is not None:
         raise MisuseError("--sweep and --compare are two questions; ask them one after the other")
-    if margin < 1:
-        raise MisuseError("--margin: expected at least 1")
+    if html is not None:
+        _check_page(html)
     if Path(target).suffix == ".json" and Path(target).is_file():
         from littoral_serve.bench import result
 
@@ -100,7 +107,7 @@ def bench(  # noqa: PLR0917 (click passes by name)
         asked = Asked(
             scenario=scenario,
             threads=_count(threads),
-            duration_s=duration or (_QUICK_S if sweep else 10.0),
+            duration_s=(_QUICK_S if sweep else 10.0) if duration is None else duration,
             samples=samples,
             rate=rate,
             limit_us=limit_us,
@@ -108,22 +115,31 @@ def bench(  # noqa: PLR0917 (click passes by name)
             operators=not no_operators,
         )
         where = running.Where(data=data, backends=backends, variant=variant)
-        say = _say if sys.stderr.isatty() and not as_json else _mute
-        found = running.run(target, asked, where, sweep=sweep, other=other, say=say)
-    words = [] if as_json else [showing.show(found)]
+        progress = _say if sys.stderr.isatty() and not as_json else _mute
+        found = running.run(target, asked, where, sweep=sweep, other=other, say=progress)
+    # Before anything is done with it: what took its time is not lost because a disk is full.
+    emit(found, as_json=as_json, text="" if as_json else showing.show(found))
+    say = _mute if as_json else click.echo
     if html is not None:
         from littoral_serve.bench import page
 
         durable.replace(html, page.render(found).encode(), mode=0o644)
-        words.append(f"page: {html}")
+        say(f"page: {html}")
     if write_budget is not None:
-        words.append(_budget(found, write_budget, margin))
+        say(_budget(found, write_budget, margin))
     if publish:
         from littoral_serve.bench import publishing
 
         publishing.publish(found, data)
-        words.append("published: the agent tells the console")
-    emit(found, as_json=as_json, text="\n".join(words))
+        say("published: the agent tells the console")
+
+
+def _check_page(html: Path) -> None:
+    """Refuse before the measuring what could not be written after it, or would replace a model."""
+    if html.suffix not in {".html", ".htm"}:
+        raise MisuseError(f"--html: expected a name that ends with .html, found {html}")
+    if html.is_dir() or not html.parent.is_dir():
+        raise MisuseError(f"--html: {html}: expected a file, in a folder that is there")
 
 
 def _count(words: str) -> int | None:

@@ -283,6 +283,46 @@ def test_what_cannot_be_asked_is_one_line(
     assert err.startswith("error: ")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--duration", "0"),
+        ("--memory-limit", "inf"),
+        ("--memory-limit", "nan"),
+        ("--margin", "nan"),
+        ("--scenario", "server", "--rate", "inf"),
+        ("--scenario", "server", "--rate", "1e-300"),
+        ("--html", "/proc/nowhere/page.html"),
+    ],
+)
+def test_numbers_that_are_none_and_a_page_that_has_no_place_are_refused_before_measuring(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, err = refused(capsys, TINY, "--no-operators", *words)
+    assert (status, err.count("\n")) == (2, 1), err
+    assert words[-2] in err
+
+
+def test_a_page_does_not_take_the_models_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "tiny.tflite"
+    model.write_bytes(Path(TINY).read_bytes())
+    status, err = refused(capsys, str(model), *QUICK, "--html", str(model))
+    assert (status, ".html" in err) == (2, True)
+    assert model.read_bytes() == Path(TINY).read_bytes()
+
+
+def test_a_result_is_shown_although_what_was_to_be_done_with_it_fails(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("bench", str(whole), "--json", "--publish", "--data", str(tmp_path))
+    assert door.main(list(words)) == 1
+    said = capsys.readouterr()
+    assert "[unreachable]" in said.err
+    assert json.loads(said.out) == json.loads(whole.read_text())
+
+
 def test_a_model_that_is_none_is_refused_in_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
