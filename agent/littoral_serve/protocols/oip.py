@@ -6,7 +6,6 @@ its clients work unchanged. Nothing is loaded or unloaded here: that is for the 
 
 import re
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -46,6 +45,7 @@ _OF_MODEL: Final = re.compile(
 )
 _ORDER: Final = re.compile(r"/v2/repository(?:/[^/]+)?/models/[^/]+/(?:load|unload)")
 _INDEX: Final = re.compile(r"/v2/repository(?:/[^/]+)?/index")
+_KEPT: Final = "open inference"
 _LENGTH: Final = b"inference-header-content-length"
 _STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
     InvalidArgumentError: HTTPStatus.BAD_REQUEST,
@@ -66,7 +66,6 @@ class OpenInference:
         self._pictures = pictures or Pictures()
         self._deadline_ns = int(deadline_s * 1e9)
         self._infers: dict[bytes, Spec] = {}  # by paths that were read before
-        self._faces: weakref.WeakKeyDictionary[Live, Face] = weakref.WeakKeyDictionary()
         self._pages: Mapping[str, Callable[[], Any]] = {
             "/v2": oip_about.server,
             "/v2/health/live": lambda: {"live": True},
@@ -132,7 +131,7 @@ class OpenInference:
     def _infer(self, request: Request, spec: Spec) -> Later:
         live = self._find(spec)
         start = time.perf_counter_ns()
-        face = self._faces.get(live) or self._face(live)
+        face = live.kept.get(_KEPT) or _face(live)
         if looking.is_picture(request):
             return self._look(request, live, face, None)
         try:
@@ -153,7 +152,9 @@ class OpenInference:
             arrived_ns=request.arrived_ns,
             start_ns=start,
             deadline_ns=request.arrived_ns + (call.plan.timeout_ns or self._deadline_ns),
+            count=call.plan.count,
         )
+        call.plan.count = one.count
         later.on_left = one.leave
         live.lane.submit(one)
         return later
@@ -174,11 +175,12 @@ class OpenInference:
             refuse=refusal,
         )
 
-    def _face(self, live: Live) -> Face:
-        names = live.told.labels.names
-        face = Face(live.model, live.release, live.signatures, live.batch, names)
-        self._faces[live] = face
-        return face
+
+def _face(live: Live) -> Face:
+    names = live.told.labels.names
+    face = Face(live.model, live.release, live.signatures, live.batch, names)
+    live.kept[_KEPT] = face
+    return face
 
 
 def _answer(later: Later, face: Face, call: Call, one: Inference) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from littoral_serve.protocols import oip_types
+from littoral_serve.running.inference import LOOK
 from littoral_serve.running.refusals import InvalidArgumentError
 from littoral_serve.running.signatures import DEFAULT, Signature, View
 
@@ -39,7 +40,17 @@ class Place(NamedTuple):
 class Plan:
     """What a head comes to."""
 
-    __slots__ = ("id", "nbytes", "places", "reply", "signature", "timeout_ns", "wanted", "whole")
+    __slots__ = (
+        "count",
+        "id",
+        "nbytes",
+        "places",
+        "reply",
+        "signature",
+        "timeout_ns",
+        "wanted",
+        "whole",
+    )
 
     def __init__(
         self,
@@ -53,6 +64,7 @@ class Plan:
     ) -> None:
         self.signature, self.places, self.wanted = signature, places, wanted
         self.nbytes = nbytes  # behind the head
+        self.count: int | None = LOOK  # of instances, once one was asked
         self.timeout_ns, self.id = timeout_ns, id
         # All that is wanted is binary: then all replies have one head, once there was one.
         self.whole = all(one.binary and not one.classes for one in wanted)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from littoral.bundle.baseline import Baseline
 from littoral.bundle.manifest import Task, Tensor
@@ -89,6 +89,7 @@ class Live:
         answers = None if told.baseline is None else counting(told.baseline, told.outputs)
         self.meter = Meter(told.model, release=told.release, variant=told.variant, answers=answers)
         self.since_ms = int(time.time() * 1000)
+        self.kept: dict[str, Any] = {}  # what protocols found out about it
 
     def again(self) -> "Live":
         """Return this release as newly switched in: same queue, counts from zero."""
