@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 pytest.importorskip("ai_edge_litert")
 
 from littoral.errors import BackendError, HashError
+from littoral_serve.running import named
+from littoral_serve.running.live import How
 from littoral_serve.running.memory import Held, Residents, Sleeper, to_unload
 from littoral_serve.running.runners import Done, Outputs
+from simulators.served import FIXTURES
 
 
 def held(*used: int, size: int = 10, pinned: tuple[int, ...] = ()) -> list[Held]:
@@ -159,3 +163,15 @@ def test_what_is_forgotten_no_longer_counts() -> None:
         assert house.awake == {"a", "b"}
 
     on_loop(story)
+
+
+def test_what_sleeps_is_gone_from_memory() -> None:
+    """Whatever still held the session would hold its memory, and unloading be in vain."""
+    how = How(residents=Residents(budget_bytes=1))
+    live = named.load("digits", FIXTURES / "tiny_int8.tflite", how=how)
+    sleeper = live.sleeper
+    assert sleeper is not None
+    session = weakref.ref(sleeper._runner._session)  # type: ignore[union-attr]
+    assert session() is not None
+    sleeper.sleep()
+    assert session() is None

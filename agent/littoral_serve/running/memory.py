@@ -5,7 +5,9 @@ waits until it is loaded again, and is answered. What is pinned stays.
 """
 
 import asyncio
+import ctypes
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -47,12 +49,30 @@ def to_unload(held: Sequence[Held], *, budget_bytes: int, keep: int) -> list[int
     return found
 
 
+def give_back() -> None:
+    """Hand to the system what was freed: an allocator keeps it, and would take more instead.
+
+    Measured with five models of 4 MB and room for two: 212 MiB without, which is more than all.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim is not None:
+        trim(0)
+
+
 class Residents:
     """The releases of this process that can be unloaded. All of it happens on the loop."""
 
     def __init__(self, *, budget_bytes: int, pinned: Iterable[str] = ()) -> None:
         self._budget, self._pinned = budget_bytes, frozenset(pinned)
         self._all: list[Sleeper] = []
+        self._jobs: queue.SimpleQueue[Callable[[], None]] | None = None
+
+    def do(self, job: Callable[[], None]) -> None:
+        """Do ``job`` in the one thread that loads: each thread more has a heap of its own."""
+        if self._jobs is None:
+            self._jobs = queue.SimpleQueue()
+            threading.Thread(target=_work, args=(self._jobs,), name="waker", daemon=True).start()
+        self._jobs.put(job)
 
     @property
     def bounded(self) -> bool:
@@ -75,7 +95,8 @@ class Residents:
             Held(bytes=one.bytes, used_ns=one.used_ns, pinned=one.model in self._pinned)
             for one in awake
         ]
-        for at in to_unload(held, budget_bytes=self._budget, keep=awake.index(for_)):
+        going = to_unload(held, budget_bytes=self._budget, keep=awake.index(for_))
+        for at in going:
             one = awake[at]
             one.sleep()
             log.info(
@@ -83,13 +104,20 @@ class Residents:
                 *(one.model, size(self._budget)),
                 extra=journal_log.about(one.model),
             )
+        if going:
+            self.do(give_back)
+
+
+def _work(jobs: "queue.SimpleQueue[Callable[[], None]]") -> None:
+    while True:
+        jobs.get()()
 
 
 class Sleeper:
     """A Runner that can be unloaded, and loads itself again for the next request.
 
-    ``load`` returns what runs the release and how many bytes that took; it is called in a thread
-    of its own, once at a time.
+    ``load`` returns what runs the release and how many bytes that took; it is called in the
+    thread that loads, once at a time.
     """
 
     def __init__(
@@ -162,7 +190,7 @@ class Sleeper:
                 found = BackendError(f"{self.model} cannot be loaded again: {e!r}")
             loop.call_soon_threadsafe(self._woken, found)
 
-        threading.Thread(target=work, name="waker", daemon=True).start()
+        self._residents.do(work)
 
     def _woken(self, found: tuple[Runner, int] | BackendError) -> None:
         waiting, self._waking = self._waking, []
