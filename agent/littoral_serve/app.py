@@ -5,11 +5,9 @@ A device waits for its start, so what only the agent's orders need is imported w
 
 import asyncio
 import gc
-import json
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -17,10 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from littoral import addresses, durable, journal_log, notify
-from littoral.errors import JournalError, LittoralError, MisuseError, SettingsError
+from littoral import addresses, journal_log, notify
+from littoral.errors import LittoralError, MisuseError, SettingsError
 from littoral.tree import DATA, Tree
-from littoral_serve import settings
+from littoral_serve import readiness, settings
 from littoral_serve.http import sockets
 from littoral_serve.http.hosts import Hosts
 from littoral_serve.http.messages import Request, Response
@@ -28,7 +26,7 @@ from littoral_serve.http.server import Limits, Server
 from littoral_serve.protocols.clients import Clients
 from littoral_serve.protocols.frames import Frames
 from littoral_serve.protocols.framing import Framed
-from littoral_serve.running import loading, pictures
+from littoral_serve.running import pictures
 from littoral_serve.running.lane import Bounds
 from littoral_serve.running.live import How, Live, Models
 from littoral_serve.running.memory import Residents
@@ -38,14 +36,12 @@ from littoral_serve.settings import Settings
 from littoral_serve.tpu import Tpus
 
 if TYPE_CHECKING:
-    from littoral.wire.journal import Choice
     from littoral_serve.protocols.rpc.listener import Listener
 
 _CONTROL_BODY_BYTES: Final = 1024 * 1024
 _CLOSE_S: Final = 5.0
 # A release is loaded in a thread: with Python's 5 ms, each turn of it would hold requests so long.
 _TURN_S: Final = 0.0005
-_Held = tuple[Server, Callable[[], asyncio.BaseProtocol], tuple[socket.socket, ...]]
 
 log = logging.getLogger(__name__)
 
@@ -101,20 +97,13 @@ class App:
 
     def __init__(self, options: Options, chosen: Settings) -> None:
         self._options, self._settings = options, chosen
-        given = sockets.inherited()
-        host, port = addresses.split(chosen.http)
-        self._tcp = given.http or (sockets.tcp(host, port),)
-        self._control, self._local = given.control, given.serve
-        if options.data is not None:
-            tree = Tree(options.data)
-            with durable.storage_errors(tree.sockets):
-                tree.sockets.mkdir(mode=0o750, parents=True, exist_ok=True)
-            self._control = self._control or (sockets.unix(tree.control),)
-            self._local = self._local or (sockets.unix(tree.serve),)
-        where, number = self._tcp[0].getsockname()[:2]
-        self._http = addresses.join(where, number)
+        self._tree = None if options.data is None else Tree(options.data)
+        self._sockets = sockets.opened(chosen.http, self._tree)
+        where, port = self._sockets.address
+        self._http = addresses.join(where, port)
         self._grpc: str | None = None
-        self._hosts = Hosts(frozenset({host, where, *chosen.hosts}))
+        named, _ = addresses.split(chosen.http)
+        self._hosts = Hosts(frozenset({named, where, *chosen.hosts}))
         residents = Residents(budget_bytes=chosen.memory_bytes, pinned=chosen.pinned)
         self._models = Models(
             keep_previous_free_bytes=chosen.keep_previous_free_bytes, residents=residents
@@ -140,24 +129,11 @@ class App:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        clients = self._server(self._clients(self._hosts))
-        held: list[_Held] = [(clients, clients.protocol, self._tcp)]
-        if self._options.data is not None:
-            local, control = self._server(self._clients(None)), self._control_server()
-            held.append((local, partial(Framed, local, self._frames()), self._local))
-            held.append((control, control.protocol, self._control))
-        servers = [server for server, _, _ in held]
-        # Also for the local ones: Python 3.13's create_unix_server removes the file when it
-        # ends, which is systemd's and stays.
-        listeners = [
-            await loop.create_server(protocol, sock=listener)
-            for _, protocol, listening in held
-            for listener in listening
-        ]
+        servers, listeners = await self._listen()
         grpc = await self._listen_grpc()
         chores = [asyncio.create_task(server.sweep()) for server in servers]
         chores.append(asyncio.create_task(self._windows()))
-        watchdog = asyncio.create_task(_watchdog(listeners, chores))
+        watchdog = asyncio.create_task(readiness.watchdog(listeners, chores))
         self._say_ready()
         await stop.wait()
         notify.tell("STOPPING=1")
@@ -170,6 +146,22 @@ class App:
         await self._tpus.close()
         for chore in (*chores, watchdog):
             chore.cancel()
+
+    async def _listen(self) -> tuple[list[Server], list[asyncio.Server]]:
+        """Answer all who may come; return what their connections share, and what listens."""
+        loop, listeners = asyncio.get_running_loop(), []
+        clients = self._server(self._hosts)
+        local, control = self._server(None), self._control_server()
+        frames = Frames(self._models, deadline_s=self._settings.deadline_s)
+        # Also for the local ones: Python 3.13's create_unix_server removes the file when it
+        # ends, which is systemd's and stays.
+        for protocol, listening in (
+            (clients.protocol, self._sockets.http),
+            (partial(Framed, local, frames), self._sockets.serve),
+            (control.protocol, self._sockets.control),
+        ):
+            listeners += [await loop.create_server(protocol, sock=one) for one in listening]
+        return [clients, local, control], listeners
 
     async def _listen_grpc(self) -> "Listener | None":
         if not self._settings.grpc:
@@ -197,32 +189,11 @@ class App:
             if not equals:
                 raise MisuseError(f"--model: expected NAME=PATH, found {text!r}")
             self._switch(named.load(name, Path(path), how=self._how))
-        if self._options.data is not None:
-            self._load_good(Tree(self._options.data))
+        if self._tree is not None:
+            from littoral_serve import installed
 
-    def _load_good(self, tree: Tree) -> None:
-        from littoral.wire import journal
-
-        engines = self._how.engines
-        if engines is not None and engines.is_dir():
-            from littoral_serve.running.engines import Engines
-
-            Engines(engines).collect(lambda model: tree.blob(model).exists())
-
-        for path in journal.find(tree.journals):
-            try:
-                good = _good(path)
-                if self._models.running(path.stem) is not None:
-                    raise MisuseError("a file was named for it")
-                if good is not None:
-                    which = {"manifest": good.manifest, "variant": good.variant}
-                    self._switch(loading.load(tree, model=path.stem, **which, how=self._how))
-            except LittoralError as e:
-                log.error(  # noqa: TRY400 (no traceback: it says it all)
-                    "%s is not served: %s [%s]",
-                    *(path.stem, e, e.code),
-                    extra=journal_log.about(path.stem),
-                )
+            for one in installed.load(self._tree, models=self._models, how=self._how):
+                self._switch(one)
 
     def _switch(self, one: Live) -> None:
         for meter in one.meters:
@@ -243,15 +214,13 @@ class App:
             ).handle
         return self._orders(request)
 
-    def _clients(self, hosts: Hosts | None) -> Clients:
-        deadline_s = self._settings.deadline_s
-        return Clients(self._models, hosts=hosts, deadline_s=deadline_s, pictures=self._pictures)
-
-    def _frames(self) -> Frames:
-        return Frames(self._models, deadline_s=self._settings.deadline_s)
-
-    def _server(self, clients: Clients) -> Server:
-        return Server(clients.handle, self._limits(self._settings.max_body_bytes))
+    def _server(self, hosts: Hosts | None) -> Server:
+        """Return what answers clients, who name one of ``hosts``; None: any."""
+        s = self._settings
+        clients = Clients(
+            self._models, hosts=hosts, deadline_s=s.deadline_s, pictures=self._pictures
+        )
+        return Server(clients.handle, self._limits(s.max_body_bytes))
 
     def _control_server(self) -> Server:
         limits = self._limits(_CONTROL_BODY_BYTES)
@@ -274,15 +243,8 @@ class App:
         # What is here now stays; the collector need not look at it again.
         gc.collect()
         gc.freeze()
-        names = {one.model: one.release for one in self._models}
-        if self._options.json:
-            said = {"ready": True, "http": self._http, "grpc": self._grpc, "models": names}
-            print(json.dumps(said), flush=True)  # noqa: T201
-        else:
-            what = ", ".join(f"{name} {number}" for name, number in names.items())
-            also = f" and by gRPC on {self._grpc}" if self._grpc else ""
-            log.info("serving %s on http://%s%s", what or "no model yet", self._http, also)
-        notify.tell("READY=1")
+        releases = {one.model: one.release for one in self._models}
+        readiness.say_ready(releases, http=self._http, grpc=self._grpc, as_json=self._options.json)
 
 
 def _engines(data: Path | None) -> Path | None:
@@ -290,30 +252,3 @@ def _engines(data: Path | None) -> Path | None:
     place = os.environ.get("CACHE_DIRECTORY", "").partition(":")[0]
     folder = Path(place) if place else data and data / "cache"
     return folder and folder / "engines"
-
-
-def _good(path: Path) -> "Choice | None":
-    """Return what the journal in ``path`` calls good; if it is lost, what was proven last."""
-    from littoral.wire import journal
-
-    try:
-        return journal.read(path).good
-    except JournalError as e:
-        held = journal.read_proven(path)
-        if held is None:
-            raise
-        log.warning(
-            "%s: %s; serving what was proven last",
-            *(path.stem, e),
-            extra=journal_log.about(path.stem, release=held.good.release if held.good else None),
-        )
-        return held.good
-
-
-async def _watchdog(listeners: list[asyncio.Server], chores: list[asyncio.Task[None]]) -> None:
-    """Say that this process is alive, as long as it listens and does its chores."""
-    every_s = notify.watchdog_s()
-    while every_s is not None:
-        if all(one.is_serving() for one in listeners) and not any(one.done() for one in chores):
-            notify.tell("WATCHDOG=1")
-        await asyncio.sleep(every_s)

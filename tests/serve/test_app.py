@@ -20,7 +20,7 @@ from littoral.errors import MisuseError
 from littoral.wire import journal
 from littoral.wire.control import Serving
 from littoral.wire.journal import Journal, State
-from littoral_serve import app, settings
+from littoral_serve import app, readiness, settings
 from littoral_serve.settings import Settings
 from patience import patient
 from simulators.served import (
@@ -347,7 +347,7 @@ def test_the_watchdog_is_not_fed_by_a_serve_that_does_not_listen(
         await asyncio.sleep(0.01)
         if closed:
             server.close()
-        watchdog = asyncio.create_task(app._watchdog([server], [chore]))
+        watchdog = asyncio.create_task(readiness.watchdog([server], [chore]))
         await asyncio.sleep(0.05)
         for task in (watchdog, chore):
             task.cancel()

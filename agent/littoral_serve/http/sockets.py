@@ -11,8 +11,9 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from littoral import addresses
+from littoral import addresses, durable
 from littoral.errors import MisuseError, PortInUseError, StorageError
+from littoral.tree import Tree
 from littoral_serve.http.messages import Response, plain
 
 _BACKLOG: Final = 512
@@ -73,18 +74,48 @@ def unix(path: Path) -> socket.socket:
 
 
 @dataclass(frozen=True, slots=True)
-class Inherited:
-    """What systemd listens on for this process; the units name the agent's socket ``control``."""
+class Sockets:
+    """What is listened on, by who may come."""
 
-    control: tuple[socket.socket, ...] = ()
-    serve: tuple[socket.socket, ...] = ()  # for local programs
-    http: tuple[socket.socket, ...] = ()  # for all others
+    control: tuple[socket.socket, ...] = ()  # the agent
+    serve: tuple[socket.socket, ...] = ()  # local programs
+    http: tuple[socket.socket, ...] = ()  # all others
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Return the host and port at which all others come."""
+        host, port = self.http[0].getsockname()[:2]
+        return host, port
 
 
-def inherited() -> Inherited:
-    """Return the sockets that were passed to this process; what it starts does not have them."""
+def opened(http: str, tree: Tree | None) -> Sockets:
+    """Return what systemd listens on for this process, and open the rest here.
+
+    Without a ``tree`` only http is listened on, at the address in ``http``.
+
+    Raises:
+        PortInUseError: Another program listens there.
+        MisuseError: This machine has no such address.
+        StorageError: A socket cannot be made in ``tree``.
+
+    """
+    given = inherited()
+    tcp_ = given.http or (tcp(*addresses.split(http)),)
+    if tree is None:
+        return Sockets(http=tcp_)
+    with durable.storage_errors(tree.sockets):
+        tree.sockets.mkdir(mode=0o750, parents=True, exist_ok=True)
+    control = given.control or (unix(tree.control),)
+    return Sockets(control=control, serve=given.serve or (unix(tree.serve),), http=tcp_)
+
+
+def inherited() -> Sockets:
+    """Return what systemd listens on for this process; its units name the agent's ``control``.
+
+    What this process starts does not have them.
+    """
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
-        return Inherited()
+        return Sockets()
     names = os.environ.get("LISTEN_FDNAMES", "").split(":")
     count = int(os.environ.get("LISTEN_FDS", "0"))
     held = [socket.socket(fileno=_FIRST_INHERITED + at) for at in range(count)]
@@ -92,7 +123,7 @@ def inherited() -> Inherited:
         listener.set_inheritable(False)
     named = list(zip(names, held, strict=True))
     clients = [one for name, one in named if name != "control"]
-    return Inherited(
+    return Sockets(
         control=tuple(one for name, one in named if name == "control"),
         serve=tuple(one for one in clients if one.family == socket.AF_UNIX),
         http=tuple(one for one in clients if one.family != socket.AF_UNIX),
