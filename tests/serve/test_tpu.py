@@ -82,6 +82,7 @@ def put(
     release: int = 1,
     variants: tuple[Variant, ...] = (CORAL, TWIN),
     twin_answers: bytes | None = None,
+    budgets: dict[str, float] | None = None,
 ) -> Release:
     """Put a release here as it is published for an Edge TPU, with its twin."""
     plain = device.add("digits", release=release)
@@ -91,9 +92,10 @@ def put(
     golden = b"".join(edgetpu.answer(one.tobytes(), size) for (one,) in asked)
     files = {**plain.manifest.files, "compiled.tflite": device.blob(COMPILED)}
     files["coral.bin"] = device.blob(golden)
+    test = replace(plain.manifest.selftest, p95_cpu_us=budgets or {})
     if twin_answers is not None:
         files["outputs.bin"] = device.blob(twin_answers)
-    return device.put(replace(plain.manifest, files=files, variants=variants))
+    return device.put(replace(plain.manifest, files=files, variants=variants, selftest=test))
 
 
 @pytest.fixture
@@ -350,3 +352,14 @@ def test_a_delegate_that_takes_nothing_over_fails_the_candidate(
     with running(device, idle, tmp_path, SETTINGS + named):
         status, reply = tried(device, release, hardware=HARDWARE)
     assert (status, reply["code"]) == (200, "not-delegated")
+
+
+def test_a_budget_is_for_the_tpus_time_and_not_for_the_processors(
+    device: Device, serve: Serve, sticks: Sticks
+) -> None:
+    assert serve.ready
+    sticks.fault("slow 20")
+    quick = put(device, budgets={"edgetpu-usb": 15_000.0})
+    status, reply = tried(device, quick)
+    assert (status, reply["code"]) == (200, "latency"), reply
+    assert reply["p95_cpu_us"] > 20_000

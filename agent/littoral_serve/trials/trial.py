@@ -10,7 +10,8 @@ itself (littoral_serve.trials.trying). Who starts it is littoral_serve.trials.st
 
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -83,7 +84,9 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
         session = _opened(manifest, variant, data, order, engines=engines)
         match_specs(session, manifest.inputs, manifest.outputs)
         threads.warm(session, manifest.inputs)  # as serve will
-        figures = selftest.measure(session, inputs, wanted, before_bytes=before)
+        figures = selftest.measure(
+            session, inputs, wanted, before_bytes=before, clock=_clock(variant)
+        )
     except BackendMissingError:
         raise
     except BackendError as e:
@@ -91,6 +94,11 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
     except MemoryError:
         return Tried(code=MemoryBudgetError.code, detail="it needs more memory than it may have")
     return selftest.verdict(figures, manifest.selftest, hardware=order.hardware)
+
+
+def _clock(variant: "Variant") -> Callable[[], int]:
+    """Return what times an inference: a delegate's work is not the processor's."""
+    return time.thread_time_ns if variant.delegate is None else time.perf_counter_ns
 
 
 def _opened(
