@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from littoral_serve.http.messages import Request, Response
+from littoral_serve.http.messages import Later, Request, Response
 from littoral_serve.http.server import Limits, Server
 from patience import patient
 from simulators.served import FIXTURES, Serve, serving, wait_until
@@ -161,6 +161,46 @@ def test_others_get_their_turn_while_one_pipelines() -> None:
     asyncio.run(race())
     assert order.count(b"/greedy") == 500
     assert order.index(b"/modest") < 100
+
+
+def test_large_bodies_are_left_with_their_client_while_an_answer_is_awaited() -> None:
+    """Sixty-four of them, of each of so many connections, would be more than a device has."""
+    limits = Limits(max_body_bytes=2**20, max_connections=9, receive_timeout_s=60, keep_alive_s=60)
+    one, first = request(bytes(2**20)), Later()
+
+    async def sent_before_and_answers() -> tuple[int, list[int]]:
+        loop, asked, sent = asyncio.get_running_loop(), list[int](), 0
+
+        def answer(request: Request) -> Response | Later:
+            asked.append(len(request.body))
+            return first if len(asked) == 1 else Response(200, b"{}")
+
+        near, far = socket.socketpair()
+        near.settimeout(0)
+        transport, _ = await loop.connect_accepted_socket(Server(answer, limits).protocol, far)
+
+        async def send() -> None:
+            nonlocal sent
+            for _ in range(32):
+                await loop.sock_sendall(near, one)
+                sent += 1
+
+        sending = asyncio.create_task(send())
+        async with asyncio.timeout(30):
+            while transport.is_reading() and not sending.done():  # noqa: ASYNC110 (it has no event)
+                await asyncio.sleep(0.001)
+            before = sent
+            first.give(Response(200, b"{}"))
+            await sending
+            while len(asked) < 32:  # noqa: ASYNC110 (as above)
+                await asyncio.sleep(0.001)
+        transport.close()
+        near.close()
+        return before, asked
+
+    sent, asked = asyncio.run(sent_before_and_answers())
+    assert sent < 4
+    assert asked == [2**20] * 32
 
 
 def test_bodies_that_come_compressed_may_follow_each_other(serve: Serve) -> None:

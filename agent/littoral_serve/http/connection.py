@@ -26,6 +26,7 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 100
 _AT_A_TIME: Final = 16  # pipelined requests, before other connections get their turn
 _MOST_WAITING: Final = 64  # before no more is read from this connection
+_MOST_WAITING_BYTES: Final = 1024 * 1024  # of their bodies, likewise
 _MOST_REMEMBERED: Final = 2048  # bytes of a head
 _LINGER_S: Final = 2.0  # a refused client is read on, or it would see a reset and no reason
 
@@ -365,11 +366,17 @@ class Connection(asyncio.BufferedProtocol):
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._drain)
 
+    @property
+    def _much_waits(self) -> bool:
+        if len(self._waiting) >= _MOST_WAITING:
+            return True
+        return sum(len(one.body) for one in self._waiting) >= _MOST_WAITING_BYTES
+
     def _throttle(self) -> None:
         if self._transport.is_closing():
             return
         # While an answer is awaited, reading goes on: a client that hangs up is not noticed else.
-        full = len(self._waiting) >= _MOST_WAITING or self._stuffed
+        full = self._stuffed or (bool(self._waiting) and self._much_waits)
         if full and self._reading:
             self._reading = False
             self._transport.pause_reading()
