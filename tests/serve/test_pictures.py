@@ -17,7 +17,7 @@ from littoral.model.tasks.labels import Labels
 from littoral_serve.running import lane
 from littoral_serve.running.lane import Lane
 from littoral_serve.running.live import Live, Told
-from littoral_serve.running.pictures import Bounds, Look, Pictures, Wish
+from littoral_serve.running.pictures import Bounds, Look, Pictures
 from littoral_serve.running.refusals import (
     InvalidArgumentError,
     LateError,
@@ -25,6 +25,7 @@ from littoral_serve.running.refusals import (
     OverloadedError,
 )
 from littoral_serve.running.runners import InThread, OnLoop, Runner
+from littoral_serve.running.sights import Wish
 from simulators import detectors
 
 FILE = detectors.picture()

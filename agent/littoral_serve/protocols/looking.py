@@ -11,8 +11,9 @@ from littoral.model.backends import Array
 from littoral_serve.http.messages import Later, Request, Response
 from littoral_serve.protocols.examples import Example
 from littoral_serve.running.live import Live
-from littoral_serve.running.pictures import Look, Pictures, Wish
+from littoral_serve.running.pictures import Look, Pictures
 from littoral_serve.running.refusals import InvalidArgumentError, RefusalError
+from littoral_serve.running.sights import Wish
 
 Columns = Mapping[str, Array]
 

@@ -19,8 +19,8 @@ from littoral_serve.http.messages import Response
 from littoral_serve.protocols import looking, oip_data, oip_types
 from littoral_serve.protocols.looking import Columns
 from littoral_serve.protocols.oip_plan import Face
-from littoral_serve.running.pictures import Wish
 from littoral_serve.running.refusals import InvalidArgumentError
+from littoral_serve.running.sights import Wish
 
 _BINARY: Final = b"application/octet-stream"
 _LENGTH: Final = b"Inference-Header-Content-Length: %d\r\n"

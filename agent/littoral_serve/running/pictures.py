@@ -29,44 +29,19 @@ from littoral_serve.running.refusals import (
     OverloadedError,
     RefusalError,
 )
+from littoral_serve.running.sights import Sight, Wish, sight_of
 
 if TYPE_CHECKING:
-    from littoral.model.tasks.columns import Column
-    from littoral.model.tasks.pictures import Entered, Entry
-    from littoral.model.tasks.reading import Reading
+    from littoral.model.tasks.pictures import Entered
 
 SIGNATURE: Final = "image"
 INPUT: Final = "image_bytes"
 BYTES: Final = "bytes"  # the kind of a column of text, or of files
 _SEEN: Final = "float"  # the signature in which pictures go in, and outputs are read
-_ELEMENT_BYTES: Final = 4
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
-    """How one release sees pictures."""
-
-    entry: "Entry"
-    how: "Reading"
-    columns: "tuple[Column, ...]"
-
-    @property
-    def bytes(self) -> int:
-        """Return how many one picture takes on its way to the model."""
-        height, width = self.entry.side
-        return height * width * self.entry.depth * _ELEMENT_BYTES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """How much is wanted of an answer; None: as much as is usual."""
-
-    most: int | None = None
-    least: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +120,7 @@ class Pictures:
         """
         found = self._sights.get(live)
         if found is None:
-            found = self._sights[live] = _sight(live)
+            found = self._sights[live] = sight_of(live)
         if isinstance(found, str):
             raise InvalidArgumentError(f"model '{live.model}' takes no pictures: {found}")
         return found
@@ -159,7 +134,7 @@ class Pictures:
 
         """
         sight = self.sight(look.live)
-        most = max(1, self._bounds.bytes // sight.bytes)
+        most = max(1, self._bounds.bytes // sight.nbytes)
         if not 1 <= len(look.files) <= most:
             raise InvalidArgumentError(
                 f"expected 1 to {most} pictures at once, found {len(look.files)}"
@@ -202,7 +177,7 @@ class Pictures:
         except (RefusalError, BackendError) as e:
             look.end(e)
             return
-        read = partial(_read, sight, entered, outputs, look.wish)
+        read = partial(sight.read, outputs, entered=entered, wish=look.wish)
         self._apart(read, partial(_answered, look, one, time.perf_counter_ns()))
 
     def _apart(self, job: Callable[[], T], then: Callable[[T | Exception], None]) -> None:
@@ -230,26 +205,8 @@ def _do(job: Callable[[], T], tell: Callable[[T | Exception], object]) -> None:
     tell(made)
 
 
-def _sight(live: Live) -> Sight | str:
-    from littoral.model.tasks import columns, pictures, reading
-
-    told = live.told
-    try:
-        entry = pictures.entry(told.inputs)
-        if live.batch is None:
-            return "its outputs do not share the input's batch"
-        task = told.task or reading.told(told.outputs, told.labels, entry.side)
-        how = reading.Reading(task=task, outputs=told.outputs, labels=told.labels, side=entry.side)
-        reading.check(how)
-    except MalformedError as e:
-        return str(e)
-    return Sight(entry=entry, how=how, columns=columns.told(how))
-
-
 def _decode(look: Look, sight: Sight, pixels: int) -> "tuple[list[Entered], int]":
     """Return the pictures as the model takes them, and when that began."""
-    from littoral.model.tasks import pictures
-
     start_ns = time.perf_counter_ns()
     found = []
     for file in look.files:
@@ -258,30 +215,8 @@ def _decode(look: Look, sight: Sight, pixels: int) -> "tuple[list[Entered], int]
         if time.perf_counter_ns() > look.deadline_ns:
             waited_s = (time.perf_counter_ns() - look.arrived_ns) / 1e9
             raise LateError(look.live.model, waited_s)
-        found.append(pictures.enter(file, sight.entry, kinds=pictures.KINDS, most_pixels=pixels))
+        found.append(sight.enter(file, most_pixels=pixels))
     return found, start_ns
-
-
-def _read(
-    sight: Sight, entered: "list[Entered]", outputs: list[Array], wish: Wish
-) -> dict[str, Array]:
-    from littoral.model.tasks import columns, reading
-
-    least = reading.LEAST if wish.least is None else wish.least
-    try:
-        answers = [
-            reading.read(
-                sight.how,
-                [output[k] for output in outputs],
-                place=one.place,
-                most=wish.most,
-                least=least,
-            )
-            for k, one in enumerate(entered)
-        ]
-    except MalformedError as e:  # the model's doing, not the client's
-        raise BackendError(str(e)) from e
-    return columns.columns(answers)
 
 
 def _answered(

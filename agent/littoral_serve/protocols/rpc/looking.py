@@ -19,8 +19,9 @@ from littoral_serve.protocols.rpc import tensor_protos
 from littoral_serve.protocols.rpc.answering import Call
 from littoral_serve.protocols.rpc.encoding import encode
 from littoral_serve.running.live import Live
-from littoral_serve.running.pictures import INPUT, Look, Pictures, Wish
+from littoral_serve.running.pictures import INPUT, Look, Pictures
 from littoral_serve.running.refusals import InvalidArgumentError
+from littoral_serve.running.sights import Wish
 
 STRING: Final = 7  # TensorFlow's number for text and bytes
 
