@@ -20,8 +20,8 @@ _MOST_PAIRS: Final = 2000
 def compare(a: Subject, b: Subject, *, threads: int, duration_s: float, other: str) -> Compared:
     """Return what B takes beside A, from pairs of blocks for about ``duration_s``."""
     with started(a, threads=threads) as first, started(b, threads=threads) as second:
-        _, warm_a = prepared(first)
-        loaded, warm_b = prepared(second)
+        _, warm_a = prepared(first, duration_s=duration_s)
+        loaded, warm_b = prepared(second, duration_s=duration_s)
         block = Order(do="closed", seconds=_BLOCK_S, least=_LEAST)
         lasts_s = sum(max(_BLOCK_S, _LEAST * one.warm_up.p50 / 1e6) for one in (warm_a, warm_b))
         pairs = min(_MOST_PAIRS, max(_LEAST_PAIRS, round(duration_s / lasts_s)))

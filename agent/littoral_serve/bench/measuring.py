@@ -28,7 +28,7 @@ from littoral_serve.bench.result import (
     Slice,
 )
 from littoral_serve.bench.scenarios import Times
-from littoral_serve.bench.warming import MOST_S
+from littoral_serve.bench.warming import LEAST_S, MOST_S
 
 _SLICES: Final = 120
 _OPERATOR_S: Final = 0.03
@@ -69,8 +69,9 @@ def finished(result: Result, subject: Subject, asked: Asked) -> Result:
     )
 
 
-def prepared(process: Process, *, most_s: float = MOST_S) -> tuple[Loaded, Warmed]:
-    """Load and warm the model of ``process``."""
+def prepared(process: Process, *, duration_s: float) -> tuple[Loaded, Warmed]:
+    """Load and warm the model of ``process``, which is to be measured for ``duration_s``."""
+    most_s = min(MOST_S, max(LEAST_S, duration_s))
     loaded = process.ask(Order(do="load")).loaded
     warmed = process.ask(Order(do="warm", seconds=most_s)).warmed
     assert loaded is not None  # noqa: S101 (so it answers)
@@ -80,7 +81,7 @@ def prepared(process: Process, *, most_s: float = MOST_S) -> tuple[Loaded, Warme
 
 def measured(subject: Subject, asked: Asked, *, threads: int, name: str) -> Result:
     with started(subject, threads=threads) as process:
-        loaded, warmed = prepared(process)
+        loaded, warmed = prepared(process, duration_s=asked.duration_s)
         order, found = _order(process, asked, loaded=loaded, warmed=warmed)
         with conditions.watched() as watch:
             times = process.measure(order)

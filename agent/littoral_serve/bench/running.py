@@ -49,9 +49,9 @@ def run(
     if second is None or other is None:
         return result
     say(f"measuring it beside {other} for {asked.duration_s:g} s")
-    versus = comparing.compare(
-        subject, second.subjects[0], threads=count, duration_s=asked.duration_s, other=other
-    )
+    alike = (one for one in second.subjects if one.backend == subject.backend)
+    b = next(alike, second.subjects[0])
+    versus = comparing.compare(subject, b, threads=count, duration_s=asked.duration_s, other=other)
     return replace(result, compared=versus)
 
 

@@ -13,7 +13,8 @@ from littoral_serve.bench.scenarios import Times
 
 BLOCK_S: Final = 0.1
 LEAST_OF_A_BLOCK: Final = 5
-MOST_S: Final = 10.0
+MOST_S: Final = 10.0  # nor longer than it is measured then, …
+LEAST_S: Final = 0.5  # … but for so long
 _ALIKE: Final = 5  # blocks
 _WITHIN: Final = 1.05
 
