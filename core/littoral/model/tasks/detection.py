@@ -11,18 +11,23 @@ from littoral.model.tasks.labels import Labels
 from littoral.model.tasks.layout import Shapes, UnreadableError
 
 
-def check(shapes: Shapes, *, labels: Labels, side: tuple[int, int]) -> None:
-    """Do nothing if outputs of ``shapes`` are a detector's. Raises UnreadableError."""
+def check(shapes: Shapes, *, classes: int, side: tuple[int, int]) -> None:
+    """Do nothing if outputs of ``shapes`` are a detector's; so many ``classes`` have names.
+
+    Raises:
+        UnreadableError: They are none's; says what was expected.
+
+    """
     if (
         ssd.processed_order(shapes) is None
         and ssd.raw_order(shapes, side) is None
-        and not yolo.is_one(shapes, len(labels))
+        and not yolo.is_one(shapes, classes)
     ):
         n = len(ssd.anchors(*side))
         raise UnreadableError(
             "detection",
             f"SSD's four outputs, or [{n}, 4] and [{n}, classes], or YOLO's one and the names "
-            f"of its classes ({len(labels)} are named)",
+            f"of its classes ({classes} are named)",
             shapes,
         )
 
@@ -42,7 +47,7 @@ def read(
         MalformedError: The outputs are no boxes.
 
     """
-    found = _boxes(outputs, len(labels), side=side, most=most, least=least)
+    found = boxes(outputs, classes=len(labels), side=side, most=most, least=least)
     rows = zip(found.corners.tolist(), found.classes.tolist(), found.scores.tolist(), strict=True)
     return Detection(
         objects=tuple(
@@ -52,9 +57,15 @@ def read(
     )
 
 
-def _boxes(
-    outputs: Sequence[Array], classes: int, *, side: tuple[int, int], most: int, least: float
+def boxes(
+    outputs: Sequence[Array], *, classes: int, side: tuple[int, int], most: int, least: float
 ) -> Boxes:
+    """Return what ``read`` makes objects of, as fractions of the input, which is ``side`` pixels.
+
+    Raises:
+        MalformedError: The outputs are no boxes.
+
+    """
     shapes = [output.shape for output in outputs]
     if (order := ssd.processed_order(shapes)) is not None:
         return ssd.processed(outputs, order).surest(most=most, least=least)

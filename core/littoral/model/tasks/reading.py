@@ -52,7 +52,7 @@ def check(how: Reading) -> None:
         case "classification":
             classification.check(shapes)
         case "detection":
-            detection.check(shapes, labels=how.labels, side=how.side)
+            detection.check(shapes, classes=len(how.labels), side=how.side)
         case "segmentation":
             segmentation.check(shapes, how.outputs)
         case "keypoints":
