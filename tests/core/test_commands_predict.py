@@ -136,6 +136,8 @@ def test_a_cat_is_a_cat_of_so_many_pixels_and_drawn_so(predict: Terminal) -> Non
         ((DIGITS, "in.npy", "--draw", "x.png"), 2, "INPUT is numbers"),
         ((DIGITS, "squares.png", "--task", "raw", "--draw", "x.png"), 2, "nothing to draw"),
         ((*BARE, "--draw", "x.doc"), 2, "found x.doc"),
+        ((*BARE, "--draw", "./squares.png"), 2, "another file than INPUT"),
+        (("finder.tflite", "squares.png", "--labels", "/dev/zero"), 1, "labels: expected at most"),
         ((*BARE, "--draw", "none/x.png"), 1, "none/x.png: No such file"),
         (("finder.tflite", "squares.png", "--labels", "squares.png"), 1, "labels: expected UTF-8"),
         (("finder.tflite", "squares.png", "--labels", "no.txt"), 1, "no.txt: No such file"),

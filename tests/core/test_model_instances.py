@@ -99,6 +99,15 @@ def test_python_objects_are_not_loaded(tmp_path: Path) -> None:
             instances.read(tmp_path / name, (IMAGE,))
 
 
+def test_a_file_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    head = {"descr": "<f4", "fortran_order": False, "shape": (10**15,)}
+    np.lib.format.write_array_header_1_0(out, head)
+    (tmp_path / "in.npy").write_bytes(out.getvalue())
+    with pytest.raises(MalformedError, match=r"more than there is memory"):
+        instances.read(tmp_path / "in.npy", (IMAGE,))
+
+
 def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="No such file"):
         instances.read(tmp_path / "none.npy", (IMAGE,))

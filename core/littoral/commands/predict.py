@@ -103,6 +103,8 @@ def predict(  # noqa: PLR0917 (click's)
         raise MisuseError("--range: expected two different numbers")
     if not source.is_file():
         raise MisuseError(f"no input {source}: there is no such file")
+    if draw is not None and draw.exists() and draw.samefile(source):
+        raise MisuseError("--draw: expected another file than INPUT, which would be lost")
     opened = open_model(model, data=data, variant=variant, threads=threads)
     how = _reading(opened, task, labels)
     wanted = Wanted(top=top, threshold=threshold, draw=draw, ends=ends)
@@ -117,7 +119,8 @@ def _reading(opened: "Opened", task: Task | None, file: Path | None) -> "Reading
     known = opened.labels
     if file is not None:
         try:
-            known = labels.read(file.read_bytes(), numbered=True)
+            with file.open("rb") as names:
+                known = labels.read(names.read(labels.MAX_BYTES + 1), numbered=True)
         except OSError as e:
             raise StorageError(f"{file}: {e.strerror or e}") from e
     try:

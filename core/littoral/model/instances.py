@@ -36,6 +36,8 @@ def read(path: Path, inputs: Sequence[Tensor]) -> Instances:
         return _each(found, inputs)
     except OSError as e:
         raise StorageError(f"{path}: {e.strerror or e}") from e
+    except MemoryError as e:  # a .npy names a size, and there need be no such bytes behind it
+        raise MalformedError(f"{path}: it holds more than there is memory") from e
     except (ValueError, TypeError, OverflowError, RecursionError, EOFError, KeyError) as e:
         raise MalformedError(f"{path}: {e}") from e
 
