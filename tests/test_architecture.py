@@ -81,6 +81,35 @@ def test_cores_lower_floors_know_nothing_of_the_models() -> None:
                 assert not f"{name}.".startswith(("littoral.model.", "littoral.client.")), path
 
 
+SERVES_FLOORS = {  # what each may know of the others; the modules beside them know all
+    "http": set[str](),
+    "running": set[str](),
+    "protocols": {"http", "running"},
+    "tpu": {"running"},
+    "trials": {"running", "tpu"},
+    "bench": {"running"},
+}
+# What runs a model, or makes one ready to be run; the types of its arrays are known to all.
+RUNS_MODELS = ("littoral.model.backends.open_", "littoral.model.compiled", "littoral.model.opening")
+
+
+@pytest.mark.parametrize("floor", SERVES_FLOORS)
+def test_serves_floors_know_no_floor_above_them(floor: str) -> None:
+    serve = ROOT / "agent/littoral_serve"
+    assert {path.parent.name for path in serve.glob("*/__init__.py")} == SERVES_FLOORS.keys()
+    for path in python_files(f"agent/littoral_serve/{floor}"):
+        parts = [name.split(".") for name in imports(path) if name.startswith("littoral_serve.")]
+        found = {part[1] for part in parts} & SERVES_FLOORS.keys()
+        assert found <= SERVES_FLOORS[floor] | {floor}, path
+
+
+def test_serves_http_knows_no_model_and_its_protocols_run_none() -> None:
+    for path in python_files("agent/littoral_serve/http"):
+        assert not [name for name in imports(path) if name.startswith("littoral.model")], path
+    for path in python_files("agent/littoral_serve/protocols"):
+        assert not [name for name in imports(path) if name.startswith(RUNS_MODELS)], path
+
+
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import littoral_agent

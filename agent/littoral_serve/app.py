@@ -115,7 +115,7 @@ class App:
             bounds=bounds,
             residents=residents,
             engines=_engines(options.data),
-            tpus=self._tpus,
+            elsewhere=self._tpus,
         )
         self._pictures = Pictures(
             pictures.Bounds(pixels=chosen.max_picture_pixels, requests=chosen.queue_requests)
@@ -210,6 +210,7 @@ class App:
                 timings=self._timings,
                 settings=self._settings,
                 how=self._how,
+                tpus=self._tpus,
                 http=self._http,
             ).handle
         return self._orders(request)

@@ -46,6 +46,7 @@ from littoral_serve.running.live import How, Live, Models
 from littoral_serve.running.memory import give_back
 from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
+from littoral_serve.tpu import Tpus
 from littoral_serve.trials import golden, on_tpu, trying
 
 if TYPE_CHECKING:
@@ -67,11 +68,12 @@ class Control:
         timings: Timings,
         settings: Settings,
         how: How,
+        tpus: Tpus,
         http: str,
     ) -> None:
         self._tree = Tree(root.resolve())
         self._models, self._timings, self._settings = models, timings, settings
-        self._how = how
+        self._how, self._tpus = how, tpus
         self._http = http
         self._instance = secrets.token_hex(8)
         self._loading, self._trying = asyncio.Lock(), asyncio.Lock()
@@ -149,7 +151,7 @@ class Control:
     async def _try(self, body: bytes) -> Tried:
         order = records.from_json(Try, body, limit=MAX_BYTES)
         async with self._trying:
-            return await on_tpu.run(order, tree=self._tree, tpus=self._how.tpus, run_=self._run)
+            return await on_tpu.run(order, tree=self._tree, tpus=self._tpus, run_=self._run)
 
     async def _run(self, order: Try, lent: "Lent | None" = None) -> Tried:
         return await trying.run(
@@ -193,7 +195,7 @@ class Control:
 
     async def _runtime(self, body: bytes) -> Runtime:
         needs = records.from_json(Needs, body, limit=MAX_BYTES)
-        return runtimes.find(needs, self._how.tpus)
+        return runtimes.find(needs, self._tpus)
 
     async def _state(self, _: bytes) -> Serving:
         return Serving(

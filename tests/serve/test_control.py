@@ -29,6 +29,7 @@ from littoral_serve.http.messages import Request
 from littoral_serve.running import live, loading
 from littoral_serve.running.timings import Timings as MeterTimings
 from littoral_serve.settings import Settings
+from littoral_serve.tpu import Tpus
 from simulators.served import (
     HARDWARE,
     Device,
@@ -446,6 +447,7 @@ def test_a_load_that_never_ends_ends_serve_which_starts_with_what_is_proven(
         timings=MeterTimings(backlog_bytes=1000),
         settings=Settings(),
         how=live.How(),
+        tpus=Tpus(Settings()),
         http="127.0.0.1:0",
     )
     body = records.to_json(device.add("digits").order)

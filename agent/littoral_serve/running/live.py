@@ -5,13 +5,13 @@ requests. The release before it stays loaded where memory allows, so that going 
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from littoral.bundle.baseline import Baseline
-from littoral.bundle.manifest import Task, Tensor
+from littoral.bundle.manifest import Manifest, Task, Tensor, Variant
 from littoral.model.tasks.labels import NONE, Labels
 from littoral_serve.running.answers import counting
 from littoral_serve.running.lane import Bounds, Lane
@@ -21,7 +21,27 @@ from littoral_serve.running.threads import Threads
 from littoral_serve.running.timings import Meter
 
 if TYPE_CHECKING:
-    from littoral_serve.tpu import Tpus
+    from littoral_serve.running.release import Files
+
+
+class Elsewhere(Protocol):
+    """What runs some variants in processes of its own, which this package does not know."""
+
+    def runs(self, variant: Variant) -> bool:
+        """Whether it is what runs ``variant``."""
+        ...
+
+    def load(
+        self,
+        manifest: Manifest,
+        variant: Variant,
+        files: "Files",
+        told_by: "Callable[[Variant], Told]",
+        *,
+        how: "How",
+    ) -> "Live":
+        """Return ``variant``, verified. Raises LittoralError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +52,7 @@ class How:
     bounds: Bounds = field(default_factory=Bounds)
     residents: Residents = field(default_factory=lambda: Residents(budget_bytes=0))
     engines: Path | None = None  # folder of what TensorRT built; None: it is built each time
-    tpus: "Tpus | None" = None
+    elsewhere: Elsewhere | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from littoral_serve.running import release, threads
 from littoral_serve.running.lane import Lane
 from littoral_serve.running.live import How, Live, Told
 from littoral_serve.running.memory import Sleeper
+from littoral_serve.running.release import Files
 from littoral_serve.running.runners import Runner, runner
 from littoral_serve.running.signatures import batch_size
 
@@ -40,17 +41,6 @@ class Source:
     bytes: int
     inputs: tuple[Tensor, ...] | None = None  # None: as the model says
     budget_us: float | None = None  # what 95 of 100 runs may take
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The files of a release; ``open`` gives a descriptor of one. Raises StorageError."""
-
-    open: Callable[[str], int]
-
-    def read(self, manifest: Manifest, name: str) -> bytes:
-        """Return its bytes, verified. Raises as ``load``."""
-        return release.file_in(self.open(name), manifest, name)
 
 
 def load(tree: Tree, *, model: str, manifest: str, variant: str, how: How) -> Live:
@@ -78,10 +68,8 @@ def of_manifest(
     def told(one: Variant) -> Told:
         return told_of(found, one, read, model=model, manifest=manifest)
 
-    if how.tpus is not None and how.tpus.runs(variant):
-        from littoral_serve.tpu import loading as on_tpus
-
-        return on_tpus.load(found, variant, files, told, pool=how.tpus.get(variant), how=how)
+    if how.elsewhere is not None and how.elsewhere.runs(variant):
+        return how.elsewhere.load(found, variant, files, told, how=how)
     said = told(variant)
     return bring(source_of(found, variant, read, engines=how.engines), how, lambda _: said)
 

@@ -17,7 +17,8 @@ from littoral.errors import (
 from littoral.model.backends import Session, open_session
 from littoral_serve.running import release
 from littoral_serve.running.live import How, Live, Told
-from littoral_serve.running.loading import Files, Source, bring, of_manifest
+from littoral_serve.running.loading import Source, bring, of_manifest
+from littoral_serve.running.release import Files
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,24 @@ card forgets bits and a folder can be written to.
 import hashlib
 import os
 import stat
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from littoral.bundle.manifest import MAX_BYTES, Manifest, check_sha256
 from littoral.errors import HashError, MalformedError, StorageError
 from littoral.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of a release; ``open`` gives a descriptor of one. Raises StorageError."""
+
+    open: Callable[[str], int]
+
+    def read(self, manifest: Manifest, name: str) -> bytes:
+        """Return its bytes, verified. Raises as ``read_file``."""
+        return file_in(self.open(name), manifest, name)
 
 
 def read_manifest(tree: Tree, sha256: str, *, model: str | None = None) -> Manifest:

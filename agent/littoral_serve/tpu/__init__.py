@@ -1,11 +1,14 @@
 """Models on Edge TPUs: a process for each TPU, which may be lost. It knows no protocol."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from littoral.bundle.manifest import Variant
+from littoral.bundle.manifest import Manifest, Variant
 from littoral_serve.settings import Settings
 
 if TYPE_CHECKING:
+    from littoral_serve.running.live import How, Live, Told
+    from littoral_serve.running.release import Files
     from littoral_serve.tpu.pool import Pool
 
 _EDGETPU = "edgetpu"
@@ -46,6 +49,26 @@ class Tpus:
             devices = () if library else self._settings.edgetpus
             self._pools[name] = Pool(devices, library=library, limits=limits)
         return self._pools[name]
+
+    def load(
+        self,
+        manifest: Manifest,
+        variant: Variant,
+        files: "Files",
+        told_by: "Callable[[Variant], Told]",
+        *,
+        how: "How",
+    ) -> "Live":
+        """Return ``variant``, whose file is verified, on the pool that runs it.
+
+        Raises:
+            LittoralError: A file is not here, or holds other bytes than were signed.
+
+        """
+        from littoral_serve.tpu import loading
+
+        pool = self.get(variant)
+        return loading.load(manifest, variant, files, told_by, pool=pool, how=how)
 
     async def close(self) -> None:
         for pool in self._pools.values():
