@@ -77,3 +77,27 @@ def test_an_update_costs_no_more_bytes_than_are_promised(kind: str) -> None:
         assert 0 < row["value"] <= row["most"] + more, row
     assert (found[f"{kind}: of the file"]["value"] > 99) == (kind == "plain")
     assert found[f"{kind}: push to serving"]["value"] < 60
+
+
+def test_what_serve_adds_to_a_model_is_measured_beside_the_model_alone() -> None:
+    if not (BENCHMARKS.parents[1] / "shared/models").is_dir():
+        pytest.skip("the shared models are not here")
+    words = ("--only", "ours", "--rounds", "1", "--seconds", "0.1", "--size", "490 B")
+    found = rows("serving", *words)
+    assert found["490 B: the model, bare"]["value"] > 0
+    for way in ("serve, frames, frames", "serve, binary", "serve, TensorFlow JSON", "serve, JSON"):
+        assert found[f"490 B: {way}: median"]["value"] > 0
+    assert found["490 B: serve, binary: overhead"]["most"] == 20
+
+
+def test_ten_thousand_requests_of_the_soak_are_answered() -> None:
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "load/soak.py"), "--requests", "10000"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    told = json.loads(done.stdout)
+    assert told["errors"] == 0
+    assert told["requests"] >= 10_000

@@ -33,7 +33,6 @@ def test_the_same_number_is_the_same_input() -> None:
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[Callable[[Callable[[socket.socket], None]], World]]:
     """Give a world in which something else answers."""
-    stop = threading.Event()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
 
         def make(answer: Callable[[socket.socket], None]) -> World:
@@ -54,7 +53,6 @@ def other(tmp_path: Path) -> Iterator[Callable[[Callable[[socket.socket], None]]
             return World(process, tmp_path / "log", {"unix": unix, "frames": unix})
 
         yield make
-        stop.set()
         process.kill()
 
 
@@ -64,7 +62,11 @@ def test_a_server_that_does_not_end_a_connection_is_found(
 ) -> None:
     monkeypatch.setattr(protocols, "_WAIT_S", 0.1)
     held = threading.Event()
-    here = other(lambda _: held.wait(20) or None)
+
+    def hold(_: socket.socket) -> None:
+        held.wait(20)
+
+    here = other(hold)
     _, wrong = protocols.say(here, said(7, 1))
     held.set()
     assert [one for one in wrong if one.startswith("hang")]
