@@ -17,7 +17,11 @@ from littoral_serve import app
     envvar=VARIABLE,
     help="The device's folder: what its journals call good is served.  [/var/lib/littoral]",
 )
-@click.option("--http", metavar="HOST:PORT", help="Where clients are answered; port 0: any free.")
+@click.option(
+    "--http",
+    metavar="HOST:PORT",
+    help="Where clients are answered; port 0: any free.  [127.0.0.1:8501]",
+)
 @click.option(
     "--grpc",
     metavar="HOST:PORT",
@@ -28,7 +32,7 @@ from littoral_serve import app
     "models",
     multiple=True,
     metavar="NAME=PATH",
-    help="Serve a .tflite or .onnx file, or a bundle's folder, as it is.",
+    help="Serve a .tflite or .onnx file, or a bundle's folder, as it is; once for each model.",
 )
 @click.option(
     "--settings",

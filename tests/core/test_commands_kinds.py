@@ -22,3 +22,15 @@ def test_what_is_no_number_is_refused(word: str) -> None:
 
 def test_numbers_are_numbers() -> None:
     assert CliRunner().invoke(command, ["--rate", "2.5e3"]).output == "2500.0\n"
+
+
+def test_help_names_the_bounds_that_there_are() -> None:
+    @click.command()
+    @click.option("--free", type=Finite())
+    @click.option("--some", type=Finite(min=1))
+    def other(free: float, some: float) -> None:
+        raise NotImplementedError
+
+    shown = CliRunner().invoke(other, ["--help"]).output
+    assert "None" not in shown
+    assert "x>=1" in shown

@@ -27,19 +27,62 @@ _PATH: Any = click.Path(path_type=Path)
     "--scenario",
     type=click.Choice(get_args(Scenario)),
     default="single-stream",
-    help="How queries come, as MLPerf defines it.",
+    show_default=True,
+    help="How queries come, as MLPerf defines it: one by one, eight at a time, all at once, "
+    "or at random.",
 )
-@click.option("--threads", metavar="auto|N", default="1", help="Of the runtime.")
 @click.option(
-    "--backend", "backends", multiple=True, metavar="NAME", help="Instead of the usual one."
+    "--threads",
+    metavar="auto|N",
+    default="1",
+    show_default=True,
+    help="Of the runtime; auto: as many as are best here.",
+)
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    metavar="NAME",
+    help="What runs it, instead of the usual one: litert, edgetpu, onnx, cuda, tensorrt, "
+    "reference. Several for --sweep.",
 )
 @click.option("--variant", metavar="ID", help="Of a bundle, instead of the one for this machine.")
-@click.option("--duration", type=Finite(), metavar="S", help="Measured time in seconds.  [10]")
-@click.option("--samples", type=int, default=SAMPLES, help="Of a multi-stream query.")
-@click.option("--rate", type=Finite(), metavar="R", help="Queries a second of the server scenario.")
-@click.option("--latency-limit", "limit_us", type=Finite(), metavar="US", help="In µs.")
-@click.option("--memory-limit", "limit_mib", type=Finite(), metavar="MIB", help="In MiB.")
-@click.option("--sweep", is_flag=True, help="Measure all settings, and recommend one.")
+@click.option(
+    "--duration",
+    type=Finite(),
+    metavar="S",
+    help="Measured time in seconds.  [10; --sweep: 3 for each]",
+)
+@click.option(
+    "--samples", type=int, default=SAMPLES, show_default=True, help="Of a multi-stream query."
+)
+@click.option(
+    "--rate",
+    type=Finite(),
+    metavar="R",
+    help="Queries a second of the server scenario  [what --latency-limit allows, else 70 % of "
+    "what it can answer].",
+)
+@click.option(
+    "--latency-limit",
+    "limit_us",
+    type=Finite(),
+    metavar="US",
+    help="In µs: of p95 for --sweep, of p99 for the server scenario.",
+)
+@click.option(
+    "--memory-limit",
+    "limit_mib",
+    type=Finite(),
+    metavar="MIB",
+    help="In MiB, of the process that runs it, for --sweep.",
+)
+@click.option(
+    "--sweep",
+    is_flag=True,
+    help="Measure each variant, backend and number of threads, and recommend one within the "
+    "limits.",
+)
 @click.option(
     "--compare", "other", metavar="OTHER", help="Measure OTHER in alternation with TARGET."
 )
@@ -49,7 +92,7 @@ _PATH: Any = click.Path(path_type=Path)
     "--write-budget",
     type=_PATH,
     metavar="BUNDLE",
-    help="Put what was measured into BUNDLE's self-test.",
+    help="Put what was measured into BUNDLE's self-test, as this hardware's budget.",
 )
 @click.option("--publish", is_flag=True, help="Have the agent tell the console, on this device.")
 @click.option(
@@ -57,13 +100,15 @@ _PATH: Any = click.Path(path_type=Path)
     type=Finite(min=1),
     default=4.0,
     metavar="FACTOR",
-    help="The budget is so many times the p95.",
+    show_default=True,
+    help="For --write-budget: the budget is so many times the p95.",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     envvar=VARIABLE,
     default=DATA,
+    show_default=True,
     help="The device's folder, for an installed model.",
 )
 @JSON

@@ -19,3 +19,6 @@ class Finite(click.FloatRange):
         if not math.isfinite(found):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return found
+
+    def _describe_range(self) -> str:  # click's own says "x<=None" where there is no bound
+        return "" if self.min is None and self.max is None else super()._describe_range()
