@@ -188,6 +188,8 @@ class App:
             name, equals, path = text.partition("=")
             if not equals:
                 raise MisuseError(f"--model: expected NAME=PATH, found {text!r}")
+            if name in {one.model for one in self._models}:
+                raise MisuseError(f"--model: expected each name once, found {name!r} again")
             self._switch(named.load(name, Path(path), how=self._how))
         if self._tree is not None:
             from littoral_serve import installed

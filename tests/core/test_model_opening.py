@@ -12,10 +12,9 @@ from littoral.errors import (
     MalformedError,
     MisuseError,
     NotFoundError,
-    StorageError,
 )
 from littoral.model import opening
-from littoral.model.backends import open_session
+from littoral.model.backends import litert, open_session
 from simulators import detectors
 from simulators.served import FIXTURES, Device, model
 
@@ -73,7 +72,7 @@ def test_what_is_nowhere_is_not_found(name: str, device: Device) -> None:
 
 
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"manifest\.json"):
+    with pytest.raises(MisuseError, match=r"expected a bundle, a folder with manifest\.json"):
         opening.open_model(str(tmp_path), data=tmp_path)
 
 
@@ -123,3 +122,8 @@ def test_a_file_that_is_no_model_is_refused_by_the_runtime(tmp_path: Path) -> No
     path.write_bytes(b"nothing")
     with pytest.raises(BackendError, match="LiteRT refuses"):
         opening.open_model(str(path), data=tmp_path)
+
+
+def test_a_model_for_a_tpu_that_the_processor_is_to_run_is_told_what_it_is() -> None:
+    told = litert.refused(ValueError("Encountered unresolved custom op: edgetpu-custom-op."))
+    assert "compiled for an Edge TPU" in str(told)

@@ -146,7 +146,12 @@ def test_a_port_in_use_is_one_line() -> None:
         (["--model", "tiny"], 2, "error: --model: expected NAME=PATH, found 'tiny' [usage]"),
         (["--model", "A=x"], 2, "error: model: expected 1 to 64 of a-z, 0-9 and '-', found 'A'"),
         (["--model", "a=/none"], 1, "error: /none: No such file or directory [storage]"),
-        (["--model", f"a={__file__}"], 1, "error: LiteRT refuses this model"),
+        (
+            ["--model", FILE, "--model", FILE],
+            2,
+            "error: --model: expected each name once, found 'tiny' again [usage]",
+        ),
+        (["--model", f"a={__file__}"], 1, f"error: {__file__}: LiteRT refuses this model"),
         (["--data", "/tmp", "--http", "nonsense"], 2, "error: 'http': expected HOST:PORT"),
         (["--model", "a=b", "--http", "192.0.2.1:80"], 2, "error: cannot listen on 192.0.2.1:80"),
         (["--nonsense"], 2, "error: No such option"),

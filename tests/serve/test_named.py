@@ -143,7 +143,7 @@ def test_what_is_named_badly_or_not_there_is_said(tmp_path: Path) -> None:
         named.load("../digits", INT8, how=How())
     with pytest.raises(StorageError, match="No such file"):
         named.load("digits", tmp_path / "none.tflite", how=How())
-    with pytest.raises(StorageError, match=r"manifest\.json: No such file"):
+    with pytest.raises(MisuseError, match=r"expected a bundle, a folder with manifest\.json"):
         named.load("digits", tmp_path, how=How())
     (tmp_path / "manifest.json").write_bytes(b" " * 100_000)
     with pytest.raises(MalformedError, match="at most 65536 bytes"):

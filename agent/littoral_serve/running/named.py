@@ -27,7 +27,7 @@ def load(model: str, path: Path, *, how: How) -> Live:
     """Return what ``path`` holds as ``model``: a .tflite or .onnx file, or a bundle's folder.
 
     Raises:
-        MisuseError: ``model`` is no name.
+        MisuseError: ``model`` is no name, or ``path`` a folder that is no bundle.
         StorageError: It cannot be read.
         HashError, MalformedError: A bundle is not as its manifest says, or not for this machine.
         BackendError: The runtime refuses it.
@@ -37,7 +37,14 @@ def load(model: str, path: Path, *, how: How) -> Live:
         check_id("model", model)
     except ValueError as e:
         raise MisuseError(str(e)) from e
-    return _bundle(model, path, how) if path.is_dir() else _file(model, path, how)
+    if path.is_dir() and not (path / NAME).is_file():
+        raise MisuseError(
+            f"{path}: expected a bundle, a folder with {NAME}: 'littoral convert' makes one"
+        )
+    try:
+        return _bundle(model, path, how) if path.is_dir() else _file(model, path, how)
+    except BackendError as e:
+        raise type(e)(f"{path}: {e}") from e
 
 
 def _bundle(model: str, folder: Path, how: How) -> Live:

@@ -76,7 +76,7 @@ def open_model(name: str, *, data: Path, variant: str | None = None, threads: in
 
     Raises:
         NotFoundError: There is none.
-        MisuseError: ``variant`` is asked of a bare file.
+        MisuseError: ``variant`` is asked of a bare file, or a folder is no bundle.
         StorageError, JournalError: It cannot be read.
         HashError, MalformedError: It is not what its manifest says.
         BackendError: It cannot be run here.
@@ -84,6 +84,10 @@ def open_model(name: str, *, data: Path, variant: str | None = None, threads: in
     """
     path = Path(name)
     if name and path.is_dir():
+        if not (path / NAME).is_file():
+            raise MisuseError(
+                f"{path}: expected a bundle, a folder with {NAME}: 'littoral convert' makes one"
+            )
         manifest = Manifest.from_json(_read(path / NAME, most=MAX_BYTES))
         return _first(manifest, _files(manifest, path.joinpath), variant, threads=threads)
     if path.is_file():

@@ -31,6 +31,19 @@ def missing(error: ImportError) -> BackendMissingError:
     )
 
 
+def refused(error: Exception) -> BackendError:
+    """Return what it means that LiteRT does not take a model."""
+    from littoral.model.compiled import OPERATOR
+
+    words = " ".join(str(error).split())
+    if OPERATOR in words:
+        words = (
+            "it was compiled for an Edge TPU, and the processor is to run it; take the file that "
+            "it was compiled from, or for the TPU a bundle that holds both"
+        )
+    return BackendError(f"LiteRT refuses this model: {words}")
+
+
 class LiteRTSession:
     """An Interpreter with its tensors allocated."""
 
@@ -47,7 +60,7 @@ class LiteRTSession:
             ins, outs = interpreter.get_input_details(), interpreter.get_output_details()
             names = _signature_names(interpreter)
         except (ValueError, RuntimeError) as e:
-            raise BackendError(f"LiteRT refuses this model: {' '.join(str(e).split())}") from e
+            raise refused(e) from e
         self._interpreter = interpreter
         self._in = tuple(int(d["index"]) for d in ins)
         self._out = tuple(int(d["index"]) for d in outs)
