@@ -75,6 +75,18 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
+def test_each_page_is_linked_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    told = {page for page in (ROOT / "docs").glob("*.md") if f"({name(page)})" not in readme}
+    assert told == set()
+
+
+def test_the_tour_names_serves_packages() -> None:
+    tour = (ROOT / "docs/tour.md").read_text()
+    for package in (ROOT / "agent/littoral_serve").glob("*/__init__.py"):
+        assert f"| `{package.parent.name}` |" in tour, package
+
+
 def test_pages_that_the_code_names_are_there() -> None:
     for folder in ("core", "agent", "converter", "console", "demo", "benchmarks"):
         for path in (ROOT / folder).rglob("*.py"):
