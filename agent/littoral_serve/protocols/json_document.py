@@ -17,6 +17,7 @@ _WORDS: Final = {  # of Python's decoder, as RapidJSON says it
     "Unterminated string starting at": "Missing a closing quotation mark in string.",
     "Invalid control character at": "Invalid encoding in string.",
 }
+_PICTURES: Final = (b"\xff\xd8\xff", b"\x89PNG", b"BM")  # how their files begin
 _TYPES: Final = {
     type(None): "Null",
     dict: "Object",
@@ -25,6 +26,11 @@ _TYPES: Final = {
     int: "Number",
     float: "Number",
 }
+
+
+def is_picture(data: bytes) -> bool:
+    """Tell whether ``data`` looks like a picture's file, where something else was expected."""
+    return data.startswith(_PICTURES)
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -41,7 +47,8 @@ def parse(body: bytes) -> dict[str, Any]:
     except RecursionError as e:
         raise InvalidArgumentError("JSON Parse error: too deeply nested") from e
     except ValueError as e:
-        raise InvalidArgumentError("JSON Parse error: Invalid value. at offset: 0") from e
+        more = "; this is a picture: say so, Content-Type: image/jpeg" if is_picture(body) else ""
+        raise InvalidArgumentError(f"JSON Parse error: Invalid value. at offset: 0{more}") from e
     if not isinstance(document, dict):
         raise InvalidArgumentError(f"{shown(document)} Is not object")
     return document

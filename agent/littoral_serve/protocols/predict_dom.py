@@ -12,6 +12,7 @@ import numpy as np
 from littoral.model.backends import Array
 from littoral_serve.protocols.json_document import (
     is_base64,
+    is_picture,
     kind,
     quoted,
     shown,
@@ -233,9 +234,10 @@ def _bytes(value: dict[str, str], view: View, *, shape: tuple[int, ...]) -> Arra
     try:
         return np.frombuffer(data, np.dtype(view.dtype).newbyteorder("<")).reshape(shape)
     except ValueError as e:
+        more = '; a picture goes with "signature_name": "image"' if is_picture(data) else ""
         raise InvalidArgumentError(
             f"base64 data: expected elements of {_type(view)} in shape {_shape(shape)}, "
-            f"found {len(data)} bytes"
+            f"found {len(data)} bytes{more}"
         ) from e
 
 
