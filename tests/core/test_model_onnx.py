@@ -132,24 +132,35 @@ def test_a_model_fails_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("size", [4, 64])  # of small ones ONNX Runtime asks more
 @pytest.mark.parametrize("where", ["secret.bin", "/etc/hostname", "../secret.bin"])
 def test_a_model_may_not_name_other_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, size: int
 ) -> None:
-    (tmp_path / "secret.bin").write_bytes(np.arange(4, dtype=np.float32).tobytes())
+    (tmp_path / "secret.bin").write_bytes(np.arange(size, dtype=np.float32).tobytes())
     monkeypatch.chdir(tmp_path)
     outside = onnx.TensorProto(
-        name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL
+        name="w", data_type=TensorProto.FLOAT, dims=[size], data_location=TensorProto.EXTERNAL
     )
-    for key, text in (("location", where), ("offset", "0"), ("length", "16")):
+    for key, text in (("location", where), ("offset", "0"), ("length", str(4 * size))):
         outside.external_data.add(key=key, value=text)
     data = model(
         helper.make_node("Add", ["x", "w"], ["y"]),
-        inputs=[value("x", [4])],
-        outputs=[value("y", [4])],
+        inputs=[value("x", [size])],
+        outputs=[value("y", [size])],
         initializers=(outside,),
     )
     with pytest.raises(BackendError, match="refuses this model"):
+        open_session("onnx", data)
+
+
+def test_a_tensor_that_no_memory_holds_is_refused() -> None:
+    data = model(
+        helper.make_node("Identity", ["x"], ["y"]),
+        inputs=[value("x", [1, 2**40])],
+        outputs=[value("y", [1, 2**40])],
+    )
+    with pytest.raises(BackendError, match="x: every dimension"):
         open_session("onnx", data)
 
 

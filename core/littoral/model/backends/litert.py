@@ -114,10 +114,13 @@ def _spec(detail: dict[str, Any], names: dict[int, str]) -> Tensor:
     if dtype not in _DTYPES:
         raise BackendError(f"tensor {detail['name']!r} is of {dtype}, which is not supported")
     scale, zero_point = detail["quantization"]
-    return Tensor(
-        name=names.get(int(detail["index"]), detail["name"]),
-        shape=tuple(int(n) for n in detail["shape"]),
-        dtype=dtype,
-        scale=float(scale),
-        zero_point=int(zero_point),
-    )
+    try:
+        return Tensor(
+            name=names.get(int(detail["index"]), detail["name"]),
+            shape=tuple(int(n) for n in detail["shape"]),
+            dtype=dtype,
+            scale=float(scale),
+            zero_point=int(zero_point),
+        )
+    except ValueError as e:
+        raise BackendError(f"this model cannot be run: {e}") from e

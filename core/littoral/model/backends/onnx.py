@@ -5,6 +5,7 @@ what was asked for runs, or it is said why not. A model takes and gives what it 
 manifest's tensors are quantized and the model's are real, littoral.model.backends.border converts.
 """
 
+import os
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -33,6 +34,7 @@ _DTYPES: Final = {
     "tensor(bool)": "bool",
 }
 _ASSIGNED: Final = "session.record_ep_graph_assignment_info"
+_BESIDE: Final = "session.model_external_initializers_file_folder_path"
 _SILENT: Final = 4  # of its severities: what goes wrong is raised, too
 
 
@@ -127,6 +129,9 @@ def _open(model: bytes, provider: Provider, *, threads: int, engines: Path | Non
     options.add_session_config_entry(_ASSIGNED, "1")
     # Threads that wait for the next operator would keep a board's cores busy.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A model's weights are in it. It may name files that hold them, in the folder that this process
+    # is in: those nobody signed, and they are no model's to read. Here there are none.
+    options.add_session_config_entry(_BESIDE, os.devnull)
     session = runtime.InferenceSession(
         model,
         sess_options=options,
@@ -173,7 +178,10 @@ def _spec(one: Any, shape: tuple[int, ...] | None = None) -> Tensor:  # noqa: AN
     sizes = one.shape if shape is None else shape
     # A dimension that has a name, or none, is the model's to leave open: mostly the batch.
     fixed = tuple(n if isinstance(n, int) and n > 0 else 1 for n in sizes)
-    return Tensor(name=one.name, shape=fixed, dtype=dtype)  # type: ignore[arg-type]
+    try:
+        return Tensor(name=one.name, shape=fixed, dtype=dtype)  # type: ignore[arg-type]
+    except ValueError as e:
+        raise BackendError(f"this model cannot be run: {e}") from e
 
 
 def _is_fixed(shape: Any) -> bool:  # noqa: ANN401
