@@ -17,10 +17,10 @@ import orjson
 from littoral.errors import BackendError
 from littoral_serve.http.messages import Later, Request, Response
 from littoral_serve.protocols import (
-    looking,
     oip_about,
     oip_reply,
     oip_request,
+    pictures,
     servables,
 )
 from littoral_serve.protocols.oip_plan import Face
@@ -132,7 +132,7 @@ class OpenInference:
         live = self._find(spec)
         start = time.perf_counter_ns()
         face = live.kept.get(_KEPT) or _face(live)
-        if looking.is_picture(request):
+        if pictures.is_picture(request):
             return self._look(request, live, face, None)
         try:
             call = oip_request.read(face, request.body, request.headers.get(_LENGTH))
@@ -164,13 +164,13 @@ class OpenInference:
         from littoral_serve.protocols import oip_pictures
 
         timeout_ns = asked.timeout_ns if asked else None
-        return looking.look(
+        return pictures.look(
             self._pictures,
             live,
             asked.files if asked else [request.body],
             request=request,
             timeout_ns=timeout_ns or self._deadline_ns,
-            wish=asked.wish if asked else looking.wish(request),
+            wish=asked.wish if asked else pictures.wish(request),
             write=partial(oip_pictures.write, face, asked),
             refuse=refusal,
         )

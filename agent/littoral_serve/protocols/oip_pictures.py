@@ -16,9 +16,9 @@ import orjson
 
 from littoral.model.backends import Array
 from littoral_serve.http.messages import Response
-from littoral_serve.protocols import looking, oip_data, oip_types
-from littoral_serve.protocols.looking import Columns
+from littoral_serve.protocols import oip_data, oip_types, pictures
 from littoral_serve.protocols.oip_plan import Face
+from littoral_serve.protocols.pictures import Columns
 from littoral_serve.running.refusals import InvalidArgumentError
 from littoral_serve.running.sights import Wish
 
@@ -79,7 +79,7 @@ def asked(document: Mapping[str, Any], files: list[bytes]) -> Asked:
         raise InvalidArgumentError("Unable to parse 'id'")
     return Asked(
         files,
-        looking.wished(parameters),
+        pictures.wished(parameters),
         _wanted(document, binary=binary),
         binary,
         name,

@@ -18,7 +18,7 @@ from littoral_serve.running.pictures import SIGNATURE
 from littoral_serve.running.signatures import DEFAULT, Signature, View
 
 if TYPE_CHECKING:
-    from littoral_serve.protocols.looking_json import Asked
+    from littoral_serve.protocols.predict_pictures import Asked
 
 _START: Final = re.compile(
     rb'\s*\{\s*(?:"signature_name"\s*:\s*"([\w.-]*)"\s*,\s*)?"(instances|inputs)"\s*:\s*(?=\[)'
@@ -46,9 +46,9 @@ def read(body: bytes, known: Mapping[str, Signature]) -> "Call | Asked":
         return call
     document = json_document.parse(body)
     if json_document.signature_name(document) == SIGNATURE:
-        from littoral_serve.protocols import looking_json  # most models are sent none
+        from littoral_serve.protocols import predict_pictures  # most models are sent none
 
-        return looking_json.read(document)
+        return predict_pictures.read(document)
     signature, arrays, rows = predict_dom.read(document, known)
     return Call(signature, arrays, rows=rows)
 

@@ -21,7 +21,7 @@ from littoral_serve.http.messages import Later, Request, Response
 from littoral_serve.protocols import (
     examples,
     examples_json,
-    looking,
+    pictures,
     predict_json,
     servables,
     tfs_about,
@@ -40,7 +40,7 @@ from littoral_serve.running.refusals import (
 from littoral_serve.running.signatures import Signature, View
 
 if TYPE_CHECKING:
-    from littoral_serve.protocols.looking_json import Form
+    from littoral_serve.protocols.predict_pictures import Form
 
 _WHERE: Final = r"(?:/versions/(\d+)|/labels/([^/:]+))?"
 _CALL: Final = re.compile(rf"(?i)/v1/models/([^/:]+){_WHERE}:(predict|classify|regress)")
@@ -96,7 +96,7 @@ class TensorFlowServing:
 
     def _predict(self, request: Request, spec: Spec) -> Later:
         live = servables.find(self._models, spec)
-        if looking.is_picture(request):
+        if pictures.is_picture(request):
             return self._look(request, live, [request.body], "rows")
         start = time.perf_counter_ns()
         call = predict_json.read(request.body, live.signatures)
@@ -108,11 +108,11 @@ class TensorFlowServing:
     def _judge(self, request: Request, spec: Spec, method: str) -> Later:
         """Classify examples, or regress them."""
         live = servables.find(self._models, spec)
-        if looking.is_picture(request) and method == examples.CLASSIFY:
+        if pictures.is_picture(request) and method == examples.CLASSIFY:
             return self._look(request, live, [request.body], "classes")
         start = time.perf_counter_ns()
         asked = examples_json.read(request.body)
-        files = looking.encoded(asked.examples)
+        files = pictures.encoded(asked.examples)
         if files is not None and method == examples.CLASSIFY:
             return self._look(request, live, files, "classes")
         task = examples.task(live, method, asked.signature)
@@ -128,16 +128,16 @@ class TensorFlowServing:
         form: "Form",
     ) -> Later:
         """Answer pictures."""
-        from littoral_serve.protocols import looking_json  # most models are sent none
+        from littoral_serve.protocols import predict_pictures  # most models are sent none
 
-        return looking.look(
+        return pictures.look(
             self._pictures,
             live,
             files,
             request=request,
             timeout_ns=self._deadline_ns,
-            wish=looking.wish(request),
-            write=lambda columns: Response(HTTPStatus.OK, looking_json.write(columns, form)),
+            wish=pictures.wish(request),
+            write=lambda columns: Response(HTTPStatus.OK, predict_pictures.write(columns, form)),
             refuse=refusal,
         )
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from littoral.errors import BackendError
 from littoral_serve.protocols import oip_about
 from littoral_serve.protocols.oip_plan import Face
-from littoral_serve.protocols.rpc import answering, infer, looking
+from littoral_serve.protocols.rpc import answering, infer, pictures
 from littoral_serve.protocols.rpc import inference_messages as messages
 from littoral_serve.protocols.rpc.answering import Call, ForbiddenError, Service
 from littoral_serve.protocols.rpc.decoding import WireError, decode
@@ -93,11 +93,11 @@ class InferenceService:
         request = decode(messages.MODEL_INFER_REQUEST, call.data)
         live = self._find(request, "model_name", "model_version")
         face = self._faces.get(live) or self._face(live)
-        given = looking.asked(request)
+        given = pictures.asked(request)
         if given is not None:
             call = _within(call, given.timeout_ns)
-            columns = await looking.look(call, self._pictures, live, given.files, given.wish)
-            return looking.inferred(face, given, columns)
+            columns = await pictures.look(call, self._pictures, live, given.files, given.wish)
+            return pictures.inferred(face, given, columns)
         plan, arrays = infer.read(face, request)
         call = _within(call, plan.timeout_ns)
         write = partial(infer.encoded, face, plan)

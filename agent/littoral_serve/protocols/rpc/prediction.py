@@ -11,8 +11,8 @@ from typing import Any, Final
 from littoral.model.backends import Array
 from littoral_serve.protocols import examples, servables
 from littoral_serve.protocols.examples import CLASSIFY, REGRESS, Example, Feature, Task
-from littoral_serve.protocols.looking import encoded
-from littoral_serve.protocols.rpc import answering, looking, signature_defs, tensor_protos
+from littoral_serve.protocols.pictures import encoded
+from littoral_serve.protocols.rpc import answering, pictures, signature_defs, tensor_protos
 from littoral_serve.protocols.rpc import tensorflow_messages as messages
 from littoral_serve.protocols.rpc.answering import (
     Call,
@@ -56,9 +56,9 @@ class PredictionService:
         request = decode(messages.PREDICT_REQUEST, call.data)
         live, name = self._asked(request)
         if name == SIGNATURE:
-            files = looking.files(request.get("inputs", {}))
-            columns = await looking.look(call, self._pictures, live, files)
-            made = looking.predicted(columns, request.get("output_filter", ()))
+            files = pictures.files(request.get("inputs", {}))
+            columns = await pictures.look(call, self._pictures, live, files)
+            made = pictures.predicted(columns, request.get("output_filter", ()))
             spec = told(live, name)
             return encode(messages.PREDICT_RESPONSE, {"outputs": made, "model_spec": spec})
         signature = live.signatures.get(name)
@@ -80,8 +80,8 @@ class PredictionService:
         found = _examples(request)
         files = encoded(found[0]) if classify else None
         if files is not None:
-            columns = await looking.look(call, self._pictures, live, files)
-            seen = {"result": looking.classified(columns), "model_spec": told(live, name)}
+            columns = await pictures.look(call, self._pictures, live, files)
+            seen = {"result": pictures.classified(columns), "model_spec": told(live, name)}
             return encode(messages.CLASSIFICATION_RESPONSE, seen)
         task = examples.task(live, method, name)
         arrays = examples.arrays(task.signature, *found)

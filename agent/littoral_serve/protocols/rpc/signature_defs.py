@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from littoral_serve.protocols import servables
-from littoral_serve.protocols.rpc import looking, tensor_protos
+from littoral_serve.protocols.rpc import pictures, tensor_protos
 from littoral_serve.running.live import Live
 from littoral_serve.running.pictures import BYTES, INPUT, SIGNATURE, Pictures
 from littoral_serve.running.refusals import InvalidArgumentError
@@ -48,6 +48,6 @@ def _tensor_info(view: View) -> dict[str, Any]:
 def _info(name: str, kind: str, shape: tuple[int, ...]) -> dict[str, Any]:
     return {
         "name": f"{name}:0",
-        "dtype": looking.STRING if kind == BYTES else servables.DATA_TYPES[kind][1],
+        "dtype": pictures.STRING if kind == BYTES else servables.DATA_TYPES[kind][1],
         "tensor_shape": tensor_protos.shape_of(shape),
     }

@@ -11,9 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from littoral.model.backends import Array
-from littoral_serve.protocols import looking, oip_pictures, oip_types
-from littoral_serve.protocols.looking import Columns
+from littoral_serve.protocols import oip_pictures, oip_types, pictures
 from littoral_serve.protocols.oip_plan import Face
+from littoral_serve.protocols.pictures import Columns
 from littoral_serve.protocols.rpc import inference_messages as messages
 from littoral_serve.protocols.rpc import tensor_protos
 from littoral_serve.protocols.rpc.answering import Call
@@ -82,7 +82,7 @@ def classified(columns: Columns) -> dict[str, Any]:
     return {
         "classifications": [
             {"classes": [{"label": label, "score": score} for label, score in row]}
-            for row in looking.classes(columns)
+            for row in pictures.classes(columns)
         ]
     }
 

@@ -13,9 +13,9 @@ import numpy as np
 import orjson
 
 from littoral.model.backends import Array
-from littoral_serve.protocols import looking
+from littoral_serve.protocols import pictures
 from littoral_serve.protocols.json_document import is_base64, shown
-from littoral_serve.protocols.looking import Columns
+from littoral_serve.protocols.pictures import Columns
 from littoral_serve.running.pictures import INPUT
 from littoral_serve.running.refusals import InvalidArgumentError
 
@@ -54,7 +54,7 @@ def write(columns: Columns, form: Form) -> bytes:
 
     """
     if form == "classes":
-        return orjson.dumps({"results": looking.classes(columns)})
+        return orjson.dumps({"results": pictures.classes(columns)})
     rows = form == "rows"
     values = {name: _values(name, array) for name, array in columns.items()}
     reply: Any
