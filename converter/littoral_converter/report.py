@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from littoral import records
+from littoral.bundle.baseline import Baseline
 from littoral.bundle.manifest import Selftest, Task, Tensor
 from littoral.model.selftest import Figures
-from littoral.bundle.baseline import Baseline
 from littoral_converter.budget import Latency
 from littoral_converter.check import Operator
 from littoral_converter.compressing import Compression

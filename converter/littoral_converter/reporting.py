@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from littoral import __version__, machine
+from littoral.bundle.baseline import Baseline
 from littoral.bundle.manifest import Selftest, Tensor
 from littoral.bundle.preprocessing import Preprocessing
 from littoral.model import tensors
 from littoral.model.selftest import Figures
 from littoral_converter import baseline, budget, report
-from littoral.bundle.baseline import Baseline
 from littoral_converter.data import Data
 from littoral_converter.edgetpu import target
 from littoral_converter.evidence.looking import Seen

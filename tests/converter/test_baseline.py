@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from littoral import records
-from littoral_converter import baseline
 from littoral.bundle.baseline import Baseline
+from littoral_converter import baseline
 
 PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [1.0, 0.0]], np.float32)
 

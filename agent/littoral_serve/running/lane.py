@@ -46,6 +46,7 @@ class Lane:
         self._under = 0  # batches that are being run
         self._scheduled = False
         self._held: asyncio.Event | None = None
+        self.overloaded = self.late = 0  # requests that were refused so
 
     @property
     def waiting(self) -> int:
@@ -67,6 +68,7 @@ class Lane:
         if len(self._waiting) >= self._bounds.requests or (
             self._waiting and self._bytes + size > self._bounds.bytes
         ):
+            self.overloaded += 1
             raise OverloadedError(self._model, len(self._waiting))
         self._waiting.append(one)
         self._bytes += size
@@ -125,6 +127,7 @@ class Lane:
         if one.left:
             one.fail(LeftError())
         elif one.deadline_ns is not None and time.perf_counter_ns() > one.deadline_ns:
+            self.late += 1
             one.fail(LateError(self._model, one.waited_s()))
         else:
             return False
