@@ -11,6 +11,7 @@ from littoral.errors import MalformedError, UnsupportedFormatError
 
 FORMAT: Final = 1
 MAX_BYTES: Final = 1024 * 1024
+MAX_BINS: Final = 256  # they travel as a sketch's do, which has room for ten times as many
 QUANTILES: Final = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 
@@ -35,6 +36,8 @@ class Confidence:
     def __post_init__(self) -> None:
         if len(self.edges) != len(self.counts) + 1 or list(self.edges) != sorted(self.edges):
             raise ValueError("edges: expected one more than counts, ascending")
+        if len(self.counts) > MAX_BINS or min(self.counts, default=0) < 0:
+            raise ValueError(f"counts: expected at most {MAX_BINS}, none below 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,10 @@ class Baseline:
     outputs: tuple[Distribution, ...]
     answered: tuple[int, ...] | None = None  # how often each class was the answer
     confidence: Confidence | None = None
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or min(self.answered or (), default=0) < 0:
+            raise ValueError("samples, answered: expected at least 1, and no count below 0")
 
     @classmethod
     def from_json(cls, data: bytes) -> "Baseline":
