@@ -27,7 +27,10 @@ class Hosts:
             if host is None:
                 return "the request names no Host"
             if not self.allows(host.decode("latin-1")):
-                return f"Host {host.decode('latin-1')[:100]!r} is not a name of this server"
+                told = host.decode("latin-1")[:100]
+                return (
+                    f"Host {told!r} is not a name of this server; 'hosts' in serve.toml adds names"
+                )
             if len(self._known) < 64:  # noqa: PLR2004
                 self._known.add(host)
         origin = headers.get(b"origin")
