@@ -28,7 +28,7 @@ from littoral_serve.protocols.frames import Frames
 from littoral_serve.protocols.framing import Framed
 from littoral_serve.running import pictures
 from littoral_serve.running.lane import Bounds
-from littoral_serve.running.live import How, Live, Models
+from littoral_serve.running.live import Live, Models, Resources
 from littoral_serve.running.memory import Residents
 from littoral_serve.running.pictures import Pictures
 from littoral_serve.running.timings import Timings
@@ -110,7 +110,7 @@ class App:
         )
         bounds = Bounds(requests=chosen.queue_requests, bytes=chosen.queue_bytes)
         self._tpus = Tpus(chosen)
-        self._how = How(
+        self._resources = Resources(
             threads=chosen.threads,
             bounds=bounds,
             residents=residents,
@@ -190,11 +190,11 @@ class App:
                 raise MisuseError(f"--model: expected NAME=PATH, found {text!r}")
             if name in {one.model for one in self._models}:
                 raise MisuseError(f"--model: expected each name once, found {name!r} again")
-            self._switch(named.load(name, Path(path), how=self._how))
+            self._switch(named.load(name, Path(path), resources=self._resources))
         if self._tree is not None:
             from littoral_serve import installed
 
-            for one in installed.load(self._tree, models=self._models, how=self._how):
+            for one in installed.load(self._tree, models=self._models, resources=self._resources):
                 self._switch(one)
 
     def _switch(self, one: Live) -> None:
@@ -211,7 +211,7 @@ class App:
                 models=self._models,
                 timings=self._timings,
                 settings=self._settings,
-                how=self._how,
+                resources=self._resources,
                 tpus=self._tpus,
                 http=self._http,
             ).handle

@@ -42,7 +42,7 @@ from littoral.wire.control import (
 from littoral_serve import runtimes
 from littoral_serve.http.messages import Request, Response
 from littoral_serve.running import loading, release
-from littoral_serve.running.live import How, Live, Models
+from littoral_serve.running.live import Live, Models, Resources
 from littoral_serve.running.memory import give_back
 from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
@@ -67,13 +67,13 @@ class Control:
         models: Models,
         timings: Timings,
         settings: Settings,
-        how: How,
+        resources: Resources,
         tpus: Tpus,
         http: str,
     ) -> None:
         self._tree = Tree(root.resolve())
         self._models, self._timings, self._settings = models, timings, settings
-        self._how, self._tpus = how, tpus
+        self._resources, self._tpus = resources, tpus
         self._http = http
         self._instance = secrets.token_hex(8)
         self._loading, self._trying = asyncio.Lock(), asyncio.Lock()
@@ -109,7 +109,7 @@ class Control:
             model=model,
             manifest=manifest,
             variant=variant,
-            how=self._how,
+            resources=self._resources,
         )
 
     def _switch(self, new: Live) -> None:
@@ -158,7 +158,7 @@ class Control:
             order,
             tree=self._tree,
             settings=self._settings,
-            engines=self._how.engines,
+            engines=self._resources.engines,
             lent=lent,
         )
 

@@ -13,17 +13,17 @@ from littoral.tree import Tree
 from littoral.wire import journal
 from littoral.wire.journal import Choice
 from littoral_serve.running import loading
-from littoral_serve.running.live import How, Live, Models
+from littoral_serve.running.live import Live, Models, Resources
 
 log = logging.getLogger(__name__)
 
 
-def load(tree: Tree, *, models: Models, how: How) -> Iterator[Live]:
+def load(tree: Tree, *, models: Models, resources: Resources) -> Iterator[Live]:
     """Walk the good releases of the models in ``tree``, but those that ``models`` has already."""
-    if how.engines is not None and how.engines.is_dir():
+    if resources.engines is not None and resources.engines.is_dir():
         from littoral_serve.running.engines import Engines
 
-        Engines(how.engines).collect(lambda model: tree.blob(model).exists())
+        Engines(resources.engines).collect(lambda model: tree.blob(model).exists())
 
     for path in journal.find(tree.journals):
         try:
@@ -33,7 +33,7 @@ def load(tree: Tree, *, models: Models, how: How) -> Iterator[Live]:
             if good is None:
                 continue
             which = {"manifest": good.manifest, "variant": good.variant}
-            one = loading.load(tree, model=path.stem, **which, how=how)
+            one = loading.load(tree, model=path.stem, **which, resources=resources)
         except LittoralError as e:
             log.error(  # noqa: TRY400 (no traceback: it says it all)
                 "%s is not served: %s [%s]",

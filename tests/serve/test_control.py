@@ -446,7 +446,7 @@ def test_a_load_that_never_ends_ends_serve_which_starts_with_what_is_proven(
         models=live.Models(keep_previous_free_bytes=0),
         timings=MeterTimings(backlog_bytes=1000),
         settings=Settings(),
-        how=live.How(),
+        resources=live.Resources(),
         tpus=Tpus(Settings()),
         http="127.0.0.1:0",
     )

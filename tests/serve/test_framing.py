@@ -20,7 +20,7 @@ from littoral_serve.http.server import Limits, Server
 from littoral_serve.protocols.frames import Frames
 from littoral_serve.protocols.framing import Framed
 from littoral_serve.running.lane import Bounds, Lane
-from littoral_serve.running.live import Live, Models, Told
+from littoral_serve.running.live import Description, Live, Models
 from littoral_serve.running.runners import InThread
 
 TENSOR = Tensor(name="x", shape=(1, 1024), dtype="float32")
@@ -62,7 +62,7 @@ class World:
 @asynccontextmanager
 async def world(path: Path, *, requests: int = 64) -> AsyncIterator[World]:
     slow = Slow()
-    told = Told(
+    told = Description(
         model="slow",
         release=1,
         label="1",

@@ -13,7 +13,7 @@ from littoral.errors import BackendError
 from littoral.model.backends import Array
 from littoral_serve.running.inference import Inference
 from littoral_serve.running.lane import Bounds, Lane
-from littoral_serve.running.live import Live, Told
+from littoral_serve.running.live import Description, Live
 from littoral_serve.running.refusals import (
     InvalidArgumentError,
     LateError,
@@ -41,7 +41,7 @@ class Doubling:
 
 
 def _live(session: Doubling, runner: Runner, **bounds: int) -> Live:
-    told = Told(
+    told = Description(
         model="m",
         release=1,
         label="1",

@@ -12,7 +12,7 @@ pytest.importorskip("ai_edge_litert")
 
 from littoral.errors import BackendError, HashError
 from littoral_serve.running import named
-from littoral_serve.running.live import How
+from littoral_serve.running.live import Resources
 from littoral_serve.running.memory import Held, Residents, Sleeper, to_unload
 from littoral_serve.running.runners import Done, Outputs
 from simulators.served import FIXTURES
@@ -167,8 +167,8 @@ def test_what_is_forgotten_no_longer_counts() -> None:
 
 def test_what_sleeps_is_gone_from_memory() -> None:
     """Whatever still held the session would hold its memory, and unloading be in vain."""
-    how = How(residents=Residents(budget_bytes=1))
-    live = named.load("digits", FIXTURES / "tiny_int8.tflite", how=how)
+    resources = Resources(residents=Residents(budget_bytes=1))
+    live = named.load("digits", FIXTURES / "tiny_int8.tflite", resources=resources)
     sleeper = live.sleeper
     assert sleeper is not None
     session = weakref.ref(sleeper._runner._session)  # type: ignore[union-attr]

@@ -21,7 +21,7 @@ from littoral.errors import (
 from littoral.model import tensors
 from littoral.model.backends import open_session
 from littoral_serve.running import named
-from littoral_serve.running.live import How, Live
+from littoral_serve.running.live import Live, Resources
 from simulators.served import FIXTURES, Device, Release, model, noise
 
 INT8, FLOAT, QDQ = (
@@ -62,7 +62,7 @@ def of_two_engines(device: Device, *variants: Variant) -> Release:
 
 
 def test_a_tflite_file_is_release_one_of_its_name() -> None:
-    live = named.load("digits", INT8, how=How())
+    live = named.load("digits", INT8, resources=Resources())
     assert (live.model, live.release, live.variant) == ("digits", 1, "local")
     want = open_session("litert", INT8.read_bytes()).run(image())[0]
     assert np.array_equal(answer(live, image()), want)
@@ -70,7 +70,7 @@ def test_a_tflite_file_is_release_one_of_its_name() -> None:
 
 @pytest.mark.parametrize("path", [FLOAT, QDQ], ids=["float", "qdq"])
 def test_an_onnx_file_takes_the_floats_that_it_is_made_for(path: Path) -> None:
-    live = named.load("digits", path, how=How())
+    live = named.load("digits", path, resources=Resources())
     assert (live.inputs[0].dtype, live.outputs[0].dtype) == ("float32", "float32")
     zeros = np.zeros((1, 8, 8, 1), np.float32)
     want = open_session("onnx", path.read_bytes()).run(zeros)[0]
@@ -81,7 +81,7 @@ def test_a_bundle_is_its_release_under_the_name_that_is_given(
     device: Device, tmp_path: Path
 ) -> None:
     folder = bundle(device, tmp_path / "out", device.add("digits", release=7))
-    live = named.load("other", folder, how=How())
+    live = named.load("other", folder, resources=Resources())
     assert (live.model, live.release, live.variant) == ("other", 7, "cpu-int8")
     assert live.label.startswith("1.7")
 
@@ -91,7 +91,7 @@ def test_an_onnx_variant_takes_and_gives_what_the_manifest_stores(
 ) -> None:
     cpu = machine.cpu()
     release = of_two_engines(device, variant("onnx", "model.onnx", cpu, engine="onnx"))
-    live = named.load("digits", bundle(device, tmp_path / "out", release), how=How())
+    live = named.load("digits", bundle(device, tmp_path / "out", release), resources=Resources())
     assert (live.variant, live.inputs, live.outputs) == (
         "onnx",
         release.manifest.inputs,
@@ -113,7 +113,9 @@ def test_the_first_variant_that_this_machine_can_run_is_served(
         variant("near", "model.tflite", "cpu-aarch64", "cpu-x86_64"),
     )
     with caplog.at_level("INFO"):
-        live = named.load("digits", bundle(device, tmp_path / "out", release), how=How())
+        live = named.load(
+            "digits", bundle(device, tmp_path / "out", release), resources=Resources()
+        )
     assert live.variant == "near"
     assert "digits: not its variant gpu: ONNX Runtime" in caplog.text
 
@@ -123,10 +125,10 @@ def test_a_bundle_for_other_machines_says_what_this_one_lacks(
 ) -> None:
     far = of_two_engines(device, variant("far", "model.tflite", "cpu-armv7l"))
     with pytest.raises(MalformedError, match="no variant of it is for cpu-"):
-        named.load("digits", bundle(device, tmp_path / "far", far), how=How())
+        named.load("digits", bundle(device, tmp_path / "far", far), resources=Resources())
     gpu = of_two_engines(device, variant("gpu", "model.onnx", "cuda", engine="onnx"))
     with pytest.raises(BackendMissingError, match="without CUDAExecutionProvider"):
-        named.load("digits", bundle(device, tmp_path / "gpu", gpu), how=How())
+        named.load("digits", bundle(device, tmp_path / "gpu", gpu), resources=Resources())
 
 
 def test_a_bundles_files_are_those_of_its_manifest(device: Device, tmp_path: Path) -> None:
@@ -135,16 +137,16 @@ def test_a_bundles_files_are_those_of_its_manifest(device: Device, tmp_path: Pat
     data[5000] ^= 1
     (folder / "model.tflite").write_bytes(data)
     with pytest.raises(HashError, match=r"digits 1: model\.tflite"):
-        named.load("digits", folder, how=How())
+        named.load("digits", folder, resources=Resources())
 
 
 def test_what_is_named_badly_or_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(MisuseError, match="model: expected"):
-        named.load("../digits", INT8, how=How())
+        named.load("../digits", INT8, resources=Resources())
     with pytest.raises(StorageError, match="No such file"):
-        named.load("digits", tmp_path / "none.tflite", how=How())
+        named.load("digits", tmp_path / "none.tflite", resources=Resources())
     with pytest.raises(MisuseError, match=r"expected a bundle, a folder with manifest\.json"):
-        named.load("digits", tmp_path, how=How())
+        named.load("digits", tmp_path, resources=Resources())
     (tmp_path / "manifest.json").write_bytes(b" " * 100_000)
     with pytest.raises(MalformedError, match="at most 65536 bytes"):
-        named.load("digits", tmp_path, how=How())
+        named.load("digits", tmp_path, resources=Resources())

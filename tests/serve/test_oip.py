@@ -22,7 +22,7 @@ from littoral.wire.control import Activated
 from littoral_serve.http.messages import Later, Request, Response
 from littoral_serve.protocols.oip import OpenInference
 from littoral_serve.running.lane import Bounds, Lane
-from littoral_serve.running.live import Live, Models, Told
+from littoral_serve.running.live import Description, Live, Models
 from littoral_serve.running.runners import OnLoop
 from simulators.served import FIXTURES, Device, Serve, model, noise, order, serving
 
@@ -426,7 +426,7 @@ class _Twice:
 
 
 def _live(release: int = 1, **bounds: int) -> Live:
-    told = Told(
+    told = Description(
         model="m",
         release=release,
         label="1",

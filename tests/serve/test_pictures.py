@@ -16,7 +16,7 @@ from littoral.model.tasks import pictures as entering
 from littoral.model.tasks.labels import Labels
 from littoral_serve.running import lane
 from littoral_serve.running.lane import Lane
-from littoral_serve.running.live import Live, Told
+from littoral_serve.running.live import Description, Live
 from littoral_serve.running.pictures import Bounds, Look, Pictures
 from littoral_serve.running.refusals import (
     InvalidArgumentError,
@@ -48,7 +48,7 @@ class Session:
 
 
 def live(session: Any, runner: Runner | None = None, **said: Any) -> Live:
-    told = Told(
+    told = Description(
         model="m",
         release=1,
         label="1",

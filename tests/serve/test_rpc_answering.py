@@ -21,7 +21,7 @@ from littoral_serve.protocols.rpc.inference_service import InferenceService
 from littoral_serve.protocols.rpc.prediction import PredictionService
 from littoral_serve.protocols.rpc.tables import DTYPES, Field, Message
 from littoral_serve.running import named
-from littoral_serve.running.live import How, Models
+from littoral_serve.running.live import Models, Resources
 from littoral_serve.running.refusals import RefusalError
 from simulators.served import FIXTURES
 
@@ -157,7 +157,7 @@ def test_whatever_comes_is_answered_or_refused() -> None:
     models = Models(keep_previous_free_bytes=0)
     for name in ("tiny_int8", "two_int8"):
         path = FIXTURES / f"{name}.tflite"
-        models.switch(named.load(name.replace("_", "-"), path, how=How(threads=1)))
+        models.switch(named.load(name.replace("_", "-"), path, resources=Resources(threads=1)))
     known = cases(InferenceService(models), PredictionService(models))
     warp, came = Warp(7), Counter[str]()
 

@@ -31,7 +31,7 @@ from littoral_serve.protocols.rpc.encoding import encode
 from littoral_serve.protocols.rpc.inference_service import InferenceService
 from littoral_serve.protocols.rpc.listener import Limits, Listener
 from littoral_serve.running.lane import Bounds, Lane
-from littoral_serve.running.live import Live, Models, Told
+from littoral_serve.running.live import Description, Live, Models
 from littoral_serve.running.refusals import (
     InvalidArgumentError,
     LateError,
@@ -189,7 +189,7 @@ class Doubling:
 
 
 def models(session: Doubling, *, waiting: int = 64) -> Models:
-    told = Told(
+    told = Description(
         model="m",
         release=1,
         label="1",

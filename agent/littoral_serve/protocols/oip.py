@@ -177,7 +177,7 @@ class OpenInference:
 
 
 def _face(live: Live) -> Face:
-    names = live.told.labels.names
+    names = live.description.labels.names
     face = Face(live.model, live.release, live.signatures, live.batch, names)
     live.kept[_KEPT] = face
     return face

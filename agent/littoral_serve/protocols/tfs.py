@@ -117,7 +117,7 @@ class TensorFlowServing:
             return self._look(request, live, files, "classes")
         task = examples.task(live, method, asked.signature)
         arrays = examples.arrays(task.signature, asked.examples, asked.context)
-        write = partial(_judged, task, live.told.labels)
+        write = partial(_judged, task, live.description.labels)
         return self._run(request, live, task.signature, arrays, start_ns=start, write=write)
 
     def _look(

@@ -36,17 +36,17 @@ class Elsewhere(Protocol):
         manifest: Manifest,
         variant: Variant,
         files: "Files",
-        told_by: "Callable[[Variant], Told]",
+        describe: "Callable[[Variant], Description]",
         *,
-        how: "How",
+        resources: "Resources",
     ) -> "Live":
         """Return ``variant``, verified. Raises LittoralError."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class How:
-    """How releases are run here."""
+class Resources:
+    """What releases are run with here."""
 
     threads: Threads = 1
     bounds: Bounds = field(default_factory=Bounds)
@@ -56,7 +56,7 @@ class How:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Description:
     """What is said of a release that is loaded."""
 
     model: str
@@ -99,21 +99,24 @@ class Place(Protocol):
 class Live:
     """One loaded release, and what it has done since it was switched in."""
 
-    def __init__(self, told: Told, lane: Lane, place: Place | None = None) -> None:
-        self.told, self.lane, self.place = told, lane, place
-        self.model, self.release, self.label = told.model, told.release, told.label
-        self.manifest, self.variant = told.manifest, told.variant
-        self.inputs, self.outputs = told.inputs, told.outputs
-        self.signatures: Mapping[str, Signature] = signatures(told.inputs, told.outputs)
-        self.batch = batch_size(told.inputs, told.outputs)
-        answers = None if told.baseline is None else counting(told.baseline, told.outputs)
-        self.meter = Meter(told.model, release=told.release, variant=told.variant, answers=answers)
+    def __init__(self, description: Description, lane: Lane, place: Place | None = None) -> None:
+        about = description
+        self.description, self.lane, self.place = about, lane, place
+        self.model, self.release, self.label = about.model, about.release, about.label
+        self.manifest, self.variant = about.manifest, about.variant
+        self.inputs, self.outputs = about.inputs, about.outputs
+        self.signatures: Mapping[str, Signature] = signatures(about.inputs, about.outputs)
+        self.batch = batch_size(about.inputs, about.outputs)
+        answers = None if about.baseline is None else counting(about.baseline, about.outputs)
+        self.meter = Meter(
+            about.model, release=about.release, variant=about.variant, answers=answers
+        )
         self.since_ms = int(time.time() * 1000)
         self.kept: dict[str, Any] = {}  # what protocols found out about it
 
     def again(self) -> "Live":
         """Return this release as newly switched in: same queue, counts from zero."""
-        return Live(self.told, self.lane, self.place)
+        return Live(self.description, self.lane, self.place)
 
     @property
     def meters(self) -> tuple[Meter, ...]:

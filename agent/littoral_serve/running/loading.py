@@ -21,7 +21,7 @@ from littoral.model.tasks import labels
 from littoral.tree import Tree
 from littoral_serve.running import release, threads
 from littoral_serve.running.lane import Lane
-from littoral_serve.running.live import How, Live, Told
+from littoral_serve.running.live import Description, Live, Resources
 from littoral_serve.running.memory import Sleeper
 from littoral_serve.running.release import Files
 from littoral_serve.running.runners import Runner, runner
@@ -43,7 +43,7 @@ class Source:
     budget_us: float | None = None  # what 95 of 100 runs may take
 
 
-def load(tree: Tree, *, model: str, manifest: str, variant: str, how: How) -> Live:
+def load(tree: Tree, *, model: str, manifest: str, variant: str, resources: Resources) -> Live:
     """Return a release from ``tree``, verified, loaded and warmed.
 
     Raises:
@@ -56,22 +56,30 @@ def load(tree: Tree, *, model: str, manifest: str, variant: str, how: How) -> Li
     found = release.read_manifest(tree, manifest, model=model)
     chosen = found.variant(variant)
     files = Files(partial(release.open_file, tree, found))
-    return of_manifest(found, chosen, files, model=model, manifest=manifest, how=how)
+    return of_manifest(found, chosen, files, model=model, manifest=manifest, resources=resources)
 
 
 def of_manifest(
-    found: Manifest, variant: Variant, files: Files, *, model: str, manifest: str, how: How
+    found: Manifest,
+    variant: Variant,
+    files: Files,
+    *,
+    model: str,
+    manifest: str,
+    resources: Resources,
 ) -> Live:
     """Return ``variant`` of ``found``, whose digest is ``manifest``. Raises as ``load``."""
     read = partial(files.read, found)
 
-    def told(one: Variant) -> Told:
-        return told_of(found, one, read, model=model, manifest=manifest)
+    def describe(one: Variant) -> Description:
+        return description_of(found, one, read, model=model, manifest=manifest)
 
-    if how.elsewhere is not None and how.elsewhere.runs(variant):
-        return how.elsewhere.load(found, variant, files, told, how=how)
-    said = told(variant)
-    return bring(source_of(found, variant, read, engines=how.engines), how, lambda _: said)
+    if resources.elsewhere is not None and resources.elsewhere.runs(variant):
+        return resources.elsewhere.load(found, variant, files, describe, resources=resources)
+    description = describe(variant)
+    return bring(
+        source_of(found, variant, read, engines=resources.engines), resources, lambda _: description
+    )
 
 
 def source_of(
@@ -114,11 +122,11 @@ def _with_engine(
     return Engines(engines).opened(model, open_)
 
 
-def told_of(
+def description_of(
     found: Manifest, variant: Variant, read: Callable[[str], bytes], *, model: str, manifest: str
-) -> Told:
+) -> Description:
     """Return what ``found``, of the digest ``manifest``, says of ``variant``."""
-    return Told(
+    return Description(
         model=model,
         release=found.release,
         label=found.label,
@@ -144,20 +152,22 @@ def _baseline(found: Manifest, read: Callable[[str], bytes]) -> Baseline | None:
         return None
 
 
-def bring(source: Source, how: How, told_by: Callable[[Session], Told]) -> Live:
-    """Return ``source`` open and warm; ``told_by`` says what its session is."""
-    bounded = how.residents.bounded
-    first, taken = (_weighed if bounded else _opened)(source, _threads(source, how))
-    told = told_by(first.session)
+def bring(source: Source, resources: Resources, describe: Callable[[Session], Description]) -> Live:
+    """Return ``source`` open and warm; ``describe`` says what its session is."""
+    bounded = resources.residents.bounded
+    first, taken = (_weighed if bounded else _opened)(source, _threads(source, resources))
+    description = describe(first.session)
     if first.threads > 1:
-        about = journal_log.about(told.model, release=told.release)
-        log.info("%s runs in %d threads", told.model, first.threads, extra=about)
+        about = journal_log.about(description.model, release=description.release)
+        log.info("%s runs in %d threads", description.model, first.threads, extra=about)
     one: Runner = runner(first.session, fastest_ns=first.fastest_ns)
     if bounded:
         again = partial(_again, source, first.threads)  # not the session: it would never be freed
-        one = Sleeper(one, model=told.model, taken=taken, load=again, residents=how.residents)
-    size = batch_size(told.inputs, told.outputs)
-    return Live(told, Lane(one, model=told.model, size=size, bounds=how.bounds))
+        one = Sleeper(
+            one, model=description.model, taken=taken, load=again, residents=resources.residents
+        )
+    size = batch_size(description.inputs, description.outputs)
+    return Live(description, Lane(one, model=description.model, size=size, bounds=resources.bounds))
 
 
 def _again(source: Source, asked: int) -> tuple[Runner, int]:
@@ -165,8 +175,8 @@ def _again(source: Source, asked: int) -> tuple[Runner, int]:
     return runner(found.session, fastest_ns=found.fastest_ns), taken
 
 
-def _threads(source: Source, how: How) -> threads.Threads:
-    return how.threads if source.backend in _ON_CORES else 1
+def _threads(source: Source, resources: Resources) -> threads.Threads:
+    return resources.threads if source.backend in _ON_CORES else 1
 
 
 def _opened(source: Source, asked: threads.Threads) -> tuple[threads.Opened, int]:

@@ -16,14 +16,14 @@ from littoral.errors import (
 )
 from littoral.model.backends import Session, open_session
 from littoral_serve.running import release
-from littoral_serve.running.live import How, Live, Told
+from littoral_serve.running.live import Description, Live, Resources
 from littoral_serve.running.loading import Source, bring, of_manifest
 from littoral_serve.running.release import Files
 
 log = logging.getLogger(__name__)
 
 
-def load(model: str, path: Path, *, how: How) -> Live:
+def load(model: str, path: Path, *, resources: Resources) -> Live:
     """Return what ``path`` holds as ``model``: a .tflite or .onnx file, or a bundle's folder.
 
     Raises:
@@ -42,12 +42,12 @@ def load(model: str, path: Path, *, how: How) -> Live:
             f"{path}: expected a bundle, a folder with {NAME}: 'littoral convert' makes one"
         )
     try:
-        return _bundle(model, path, how) if path.is_dir() else _file(model, path, how)
+        return _bundle(model, path, resources) if path.is_dir() else _file(model, path, resources)
     except BackendError as e:
         raise type(e)(f"{path}: {e}") from e
 
 
-def _bundle(model: str, folder: Path, how: How) -> Live:
+def _bundle(model: str, folder: Path, resources: Resources) -> Live:
     """Return the first variant in the publisher's order that this machine can run."""
     data = _read(folder / NAME, most=MAX_BYTES)
     manifest, digest = Manifest.from_json(data), hashlib.sha256(data).hexdigest()
@@ -55,7 +55,9 @@ def _bundle(model: str, folder: Path, how: How) -> Live:
     refused: list[BackendError] = []
     for variant in _for_this_machine(manifest):
         try:
-            live = of_manifest(manifest, variant, files, model=model, manifest=digest, how=how)
+            live = of_manifest(
+                manifest, variant, files, model=model, manifest=digest, resources=resources
+            )
         except (BackendMissingError, NotDelegatedError) as e:
             log.info("%s: not its variant %s: %s", model, variant.id, e)
             refused.append(e)
@@ -75,7 +77,7 @@ def _for_this_machine(manifest: Manifest) -> list[Variant]:
     ]
 
 
-def _file(model: str, path: Path, how: How) -> Live:
+def _file(model: str, path: Path, resources: Resources) -> Live:
     first = _read(path)
     digest, backend = hashlib.sha256(first).hexdigest(), _backend(path)
 
@@ -85,8 +87,8 @@ def _file(model: str, path: Path, how: How) -> Live:
             raise StorageError(f"{path}: it is another file than when it was loaded")
         return open_session(backend, data, threads=count)
 
-    def told(session: Session) -> Told:
-        return Told(
+    def describe(session: Session) -> Description:
+        return Description(
             model=model,
             release=1,
             label="1",
@@ -96,7 +98,7 @@ def _file(model: str, path: Path, how: How) -> Live:
             outputs=session.outputs,
         )
 
-    return bring(Source(open=open_, backend=backend, bytes=len(first)), how, told)
+    return bring(Source(open=open_, backend=backend, bytes=len(first)), resources, describe)
 
 
 def _backend(path: Path) -> str:

@@ -85,13 +85,15 @@ def sight_of(live: Live) -> Sight | str:
     """Return how ``live`` sees pictures, or why it takes none."""
     from littoral.model.tasks import columns, pictures, reading
 
-    told = live.told
+    about = live.description
     try:
-        entry = pictures.entry(told.inputs)
+        entry = pictures.entry(about.inputs)
         if live.batch is None:
             return "its outputs do not share the input's batch"
-        task = told.task or reading.told(told.outputs, told.labels, entry.side)
-        how = reading.Reading(task=task, outputs=told.outputs, labels=told.labels, side=entry.side)
+        task = about.task or reading.told(about.outputs, about.labels, entry.side)
+        how = reading.Reading(
+            task=task, outputs=about.outputs, labels=about.labels, side=entry.side
+        )
         reading.check(how)
     except MalformedError as e:
         return str(e)

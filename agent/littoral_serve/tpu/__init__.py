@@ -7,7 +7,7 @@ from littoral.bundle.manifest import Manifest, Variant
 from littoral_serve.settings import Settings
 
 if TYPE_CHECKING:
-    from littoral_serve.running.live import How, Live, Told
+    from littoral_serve.running.live import Description, Live, Resources
     from littoral_serve.running.release import Files
     from littoral_serve.tpu.pool import Pool
 
@@ -55,9 +55,9 @@ class Tpus:
         manifest: Manifest,
         variant: Variant,
         files: "Files",
-        told_by: "Callable[[Variant], Told]",
+        describe: "Callable[[Variant], Description]",
         *,
-        how: "How",
+        resources: "Resources",
     ) -> "Live":
         """Return ``variant``, whose file is verified, on the pool that runs it.
 
@@ -68,7 +68,7 @@ class Tpus:
         from littoral_serve.tpu import loading
 
         pool = self.get(variant)
-        return loading.load(manifest, variant, files, told_by, pool=pool, how=how)
+        return loading.load(manifest, variant, files, describe, pool=pool, resources=resources)
 
     async def close(self) -> None:
         for pool in self._pools.values():

@@ -9,7 +9,7 @@ from littoral import journal_log
 from littoral.bundle.manifest import Manifest, Variant
 from littoral.errors import LittoralError
 from littoral_serve.running.lane import Lane
-from littoral_serve.running.live import How, Live, Told
+from littoral_serve.running.live import Description, Live, Resources
 from littoral_serve.running.loading import bring, source_of
 from littoral_serve.running.memory import Residents
 from littoral_serve.running.release import Files
@@ -25,10 +25,10 @@ def load(
     manifest: Manifest,
     variant: Variant,
     files: Files,
-    told_by: Callable[[Variant], Told],
+    describe: Callable[[Variant], Description],
     *,
     pool: Pool,
-    how: How,
+    resources: Resources,
 ) -> Live:
     """Return ``variant``, whose file is verified, and its twin warm. No TPU is asked yet.
 
@@ -36,30 +36,30 @@ def load(
         LittoralError: A file is not here, or holds other bytes than were signed.
 
     """
-    told, name = told_by(variant), variant.files[0]
+    description, name = describe(variant), variant.files[0]
     files.read(manifest, name)  # it is again whenever a child loads it
     model = Model(
-        f"{told.model} {told.release}",
+        f"{description.model} {description.release}",
         open_=partial(files.open, name),
         sha256=manifest.files[name].sha256,
         size=manifest.files[name].size,
         inputs=manifest.inputs,
         outputs=manifest.outputs,
     )
-    twin = _twin(manifest, variant, files, told_by, how=how)
+    twin = _twin(manifest, variant, files, describe, resources=resources)
     one = OnTpu(pool, model, None if twin is None else twin.lane.runner)
-    size = batch_size(told.inputs, told.outputs)
-    lane = Lane(one, model=told.model, size=size, bounds=how.bounds)
-    return Live(told, lane, TpuPlace(pool, model, twin))
+    size = batch_size(description.inputs, description.outputs)
+    lane = Lane(one, model=description.model, size=size, bounds=resources.bounds)
+    return Live(description, lane, TpuPlace(pool, model, twin))
 
 
 def _twin(
     manifest: Manifest,
     variant: Variant,
     files: Files,
-    told_by: Callable[[Variant], Told],
+    describe: Callable[[Variant], Description],
     *,
-    how: How,
+    resources: Resources,
 ) -> Live | None:
     """Return what answers while no TPU does; without it requests wait, or fail."""
     about = journal_log.about(manifest.model, release=manifest.release)
@@ -70,8 +70,8 @@ def _twin(
     try:
         source = source_of(manifest, one, partial(files.read, manifest))
         # It is small, and the moment in which it is needed is none to load it.
-        kept = replace(how, residents=Residents(budget_bytes=0))
-        return bring(source, kept, lambda _: told_by(one))
+        kept = replace(resources, residents=Residents(budget_bytes=0))
+        return bring(source, kept, lambda _: describe(one))
     except LittoralError as e:
         said = "%s has nothing to run on without an Edge TPU: %s: %s"
         log.warning(said, manifest.model, one.id, e, extra=about)

@@ -134,7 +134,9 @@ class InferenceService:
         raise UnknownServableError(f"Request for unknown model: '{model}'{which} is not found")
 
     def _face(self, live: Live) -> Face:
-        face = Face(live.model, live.release, live.signatures, live.batch, live.told.labels.names)
+        face = Face(
+            live.model, live.release, live.signatures, live.batch, live.description.labels.names
+        )
         self._faces[live] = face
         return face
 

@@ -219,7 +219,7 @@ def _feature(proto: Mapping[str, Any]) -> Feature | None:
 def _result(live: Live, task: Task, outputs: Sequence[Array]) -> dict[str, Any]:
     if task.method == REGRESS:
         return {"regressions": [{"value": value} for value in task.values(outputs)]}
-    found = task.classes(outputs, live.told.labels.__getitem__)
+    found = task.classes(outputs, live.description.labels.__getitem__)
     # A thousand classes an example: what is before each score is made once.
     heads = [encode(messages.CLASS, {"label": label}) + _SCORE for label, _ in found[0]]
     return {
