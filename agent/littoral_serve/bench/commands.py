@@ -7,6 +7,7 @@ from typing import Any, Final, get_args
 import click
 
 from littoral import durable
+from littoral.bundle.manifest import NAME
 from littoral.commands.kinds import Finite
 from littoral.commands.output import JSON, emit
 from littoral.errors import MisuseError
@@ -144,6 +145,8 @@ def bench(  # noqa: PLR0917 (click passes by name)
         raise MisuseError("--sweep and --compare are two questions; ask them one after the other")
     if html is not None:
         _check_page(html)
+    if write_budget is not None:
+        _check_budget(Path(target), write_budget)
     if Path(target).suffix == ".json" and Path(target).is_file():
         from littoral_serve.bench import result
 
@@ -185,6 +188,14 @@ def _check_page(html: Path) -> None:
         raise MisuseError(f"--html: expected a name that ends with .html, found {html}")
     if html.is_dir() or not html.parent.is_dir():
         raise MisuseError(f"--html: {html}: expected a file, in a folder that is there")
+
+
+def _check_budget(target: Path, bundle: Path) -> None:
+    """Refuse before the measuring what could not be written after it."""
+    if target.is_file() and target.suffix != ".json":
+        raise MisuseError(f"--write-budget: expected a bundle to measure, found the file {target}")
+    if not (bundle / NAME).is_file():
+        raise MisuseError(f"--write-budget: {bundle}: expected a bundle, a folder with {NAME}")
 
 
 def _count(words: str) -> int | None:

@@ -256,7 +256,7 @@ def test_a_budget_is_not_written_from_figures_of_another_model(
     assert "self-test failed there" in words or "not the model that was measured" in words
     status, words = refused(capsys, TINY, *QUICK, "--write-budget", str(folder))
     assert status == 2
-    assert "only a bundle" in words
+    assert "expected a bundle to measure" in words
     assert (folder / "manifest.json").read_bytes() == before
     assert budgets.MARGIN == 4
 
@@ -293,6 +293,7 @@ def test_what_cannot_be_asked_is_one_line(
         ("--scenario", "server", "--rate", "inf"),
         ("--scenario", "server", "--rate", "1e-300"),
         ("--html", "/proc/nowhere/page.html"),
+        ("--write-budget", "/proc/nowhere"),
     ],
 )
 def test_numbers_that_are_none_and_a_page_that_has_no_place_are_refused_before_measuring(
