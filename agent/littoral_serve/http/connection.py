@@ -10,13 +10,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
 
 import httptools
 
+from littoral_serve.http.again import NOTHING, began
 from littoral_serve.http.messages import Later, Request, Response, encode, plain
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ MAX_HEADERS: Final = 100
 _AT_A_TIME: Final = 16  # pipelined requests, before other connections get their turn
 _MOST_WAITING: Final = 64  # before no more is read from this connection
 _MOST_WAITING_BYTES: Final = 1024 * 1024  # of their bodies, likewise
-_MOST_REMEMBERED: Final = 2048  # bytes of a head
 _LINGER_S: Final = 2.0  # a refused client is read on, or it would see a reset and no reason
 
 log = logging.getLogger(__name__)
@@ -35,24 +34,6 @@ log = logging.getLogger(__name__)
 
 # What all connections read into: what they keep of it they copy, before the next one reads.
 _ROOM: Final = memoryview(bytearray(256 * 1024))
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """How a request began that had come in one piece: the next one most likely begins so, too."""
-
-    head: bytes
-    size: int  # of the whole request
-    method: str
-    target: bytes
-    headers: dict[bytes, bytes]
-
-    def request(self, body: bytes, *, arrived_ns: int) -> Request:
-        keep_alive = True
-        return Request(self.method, self.target, self.headers, body, keep_alive, arrived_ns)
-
-
-_NOTHING: Final = Again(b"", -1, "", b"", {})
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -71,7 +52,7 @@ class Connection(asyncio.BufferedProtocol):
         self._continue_due = False
         self._mark = time.monotonic()
         self._begun = self._head_fed = 0
-        self._again = _NOTHING
+        self._again = NOTHING
         self._pieces: list[bytes] = []  # of a body whose request begins so
         self._gathered = 0
         self._begin()
@@ -261,15 +242,8 @@ class Connection(asyncio.BufferedProtocol):
     def _remember(self, data: bytes) -> None:
         """Keep how the request in ``data`` began, if it is all there, and nothing else is."""
         one = self._waiting[-1]
-        if isinstance(one, Response) or not one.keep_alive:
-            return
-        told = one.headers.get(b"content-length", b"0")
-        start = len(data) - len(one.body)
-        if b"expect" in one.headers or told != b"%d" % len(one.body) or start > _MOST_REMEMBERED:
-            return
-        if data[start - 4 : start] == b"\r\n\r\n" and data.startswith(one.method.encode()):
-            head = data[:start]
-            self._again = Again(head, len(data), one.method, one.target, one.headers)
+        if isinstance(one, Request) and one.keep_alive:
+            self._again = began(data, one) or self._again
 
     def _too_large(self) -> Response:
         most = self._limits.max_body_bytes
