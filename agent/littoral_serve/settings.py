@@ -17,6 +17,13 @@ _TIMES: Final = (
     "window_s",
     "edgetpu_invoke_s",
 )
+_NOT_BELOW_ZERO: Final = (
+    "memory_bytes",
+    "queue_bytes",
+    "timings_backlog_bytes",
+    "keep_previous_free_bytes",
+)
+_MOST_THREADS: Final = 256  # LiteRT ends the process where it cannot have as many as it is told
 _EDGETPU: Final = re.compile(r"(usb|pci):\d{1,2}")
 _DELEGATE: Final = re.compile(r"(?!edgetpu$)[a-z0-9-]{1,64}")
 ETC: Final = Path("/etc/littoral/serve.toml")  # of the device in DATA
@@ -56,10 +63,11 @@ class Settings:
                 raise ValueError(f"{name!r} should be more than 0")
         _check_edgetpus(self.edgetpus)
         self.libraries()
-        if self.threads != "auto" and self.threads < 1:
-            raise ValueError("'threads' should be at least 1, or auto")
-        if self.memory_bytes < 0:
-            raise ValueError("'memory_bytes' should be at least 0")
+        if self.threads != "auto" and not 1 <= self.threads <= _MOST_THREADS:
+            raise ValueError(f"'threads' should be from 1 to {_MOST_THREADS}, or auto")
+        for name in _NOT_BELOW_ZERO:
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name!r} should be at least 0")
         for name in ("max_body_bytes", "max_picture_pixels", "max_connections", "queue_requests"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name!r} should be at least 1")
