@@ -107,6 +107,13 @@ def test_variants_for_a_board_come_as_the_publisher_prefers_them() -> None:
     assert [v.id for v in read(value).variants_for("cpu-x86_64")] == ["cpu", "cpu-small"]
 
 
+def test_a_machine_may_run_what_is_for_its_processor_or_for_something_beside_it() -> None:
+    it = read(plain())
+    assert [v.id for v in it.variants_on("cpu-aarch64")] == [v.id for v in it.variants]
+    assert [v.id for v in it.variants_on("cpu-none")] == ["edgetpu"]
+    assert [v.id for v in it.variants_on(None)] == ["edgetpu"]
+
+
 def test_hardware_that_no_variant_names_has_none() -> None:
     assert read(plain()).variant_for("tensorrt") is None
 

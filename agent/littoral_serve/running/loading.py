@@ -136,7 +136,7 @@ def description_of(
         outputs=found.outputs,
         baseline=_baseline(found, read),
         task=found.task,
-        labels=labels.NONE if found.labels is None else labels.read(read(found.labels)),
+        labels=labels.of(found, read),
     )
 
 

@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from littoral import machine
-from littoral.bundle.manifest import MAX_BYTES, NAME, Manifest, Variant, check_id
+from littoral.bundle.manifest import MAX_BYTES, NAME, Manifest, check_id
 from littoral.errors import (
     BackendError,
     BackendMissingError,
@@ -53,7 +53,7 @@ def _bundle(model: str, folder: Path, resources: Resources) -> Live:
     manifest, digest = Manifest.from_json(data), hashlib.sha256(data).hexdigest()
     files = Files(lambda name: release.open_path(folder / name))
     refused: list[BackendError] = []
-    for variant in _for_this_machine(manifest):
+    for variant in manifest.variants_on(machine.cpu()):
         try:
             live = of_manifest(
                 manifest, variant, files, model=model, manifest=digest, resources=resources
@@ -66,15 +66,6 @@ def _bundle(model: str, folder: Path, resources: Resources) -> Live:
     if refused:
         raise refused[-1]
     raise MalformedError(f"{folder}: no variant of it is for {machine.cpu()}")
-
-
-def _for_this_machine(manifest: Manifest) -> list[Variant]:
-    here = machine.cpu()
-    return [
-        one
-        for one in manifest.variants
-        if any(not name.startswith("cpu-") or name == here for name in one.requires.hardware)
-    ]
 
 
 def _file(model: str, path: Path, resources: Resources) -> Live:

@@ -256,6 +256,18 @@ class Manifest:
         """Return the variants for ``hardware``, as the publisher prefers them."""
         return tuple(v for v in self.variants if hardware in v.requires.hardware)
 
+    def variants_on(self, cpu: str | None) -> tuple[Variant, ...]:
+        """Return what a machine may run whose processor is ``cpu``, as the publisher prefers it.
+
+        Those for that processor, and those for something beside one: who opens them finds out
+        whether it is there.
+        """
+        return tuple(
+            v
+            for v in self.variants
+            if any(not name.startswith("cpu-") or name == cpu for name in v.requires.hardware)
+        )
+
     def selftest_for(self, variant: Variant) -> Selftest:
         """Return the self-test that ``variant`` has to pass."""
         outputs = variant.golden or self.selftest.outputs

@@ -6,7 +6,7 @@ believed by the manifest's digests, an installed manifest by the journal's.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from littoral import machine
-from littoral.bundle.manifest import MAX_BYTES, NAME, Manifest, Task, Tensor, Variant, check_id
+from littoral.bundle.manifest import MAX_BYTES, NAME, Manifest, Task, Tensor, check_id
 from littoral.errors import (
     BackendError,
     BackendMissingError,
@@ -123,7 +123,7 @@ def _installed(name: str, tree: Tree, variant: str | None, *, threads: int) -> O
 def _first(manifest: Manifest, read: Read, variant: str | None, *, threads: int) -> Opened:
     """Return the variant that was asked for, else the publisher's first that runs here."""
     refused: BackendError | None = None
-    for one in [manifest.variant(variant)] if variant else _here(manifest):
+    for one in [manifest.variant(variant)] if variant else manifest.variants_on(machine.cpu()):
         try:
             session = open_variant(manifest, one, read(one.files[0]), threads=threads)
         except (BackendMissingError, NotDelegatedError) as e:
@@ -137,18 +137,11 @@ def _first(manifest: Manifest, read: Read, variant: str | None, *, threads: int)
             release=manifest.release,
             variant=one.id,
             task=manifest.task,
-            labels=labels.NONE if manifest.labels is None else labels.read(read(manifest.labels)),
+            labels=labels.of(manifest, read),
         )
     raise refused or MalformedError(
         f"{manifest.model}:{manifest.release}: none of its variants is for {machine.cpu()}"
     )
-
-
-def _here(manifest: Manifest) -> Iterator[Variant]:
-    """Walk the variants that could run here: for this processor, or for something beside it."""
-    for one in manifest.variants:
-        if any(not h.startswith("cpu-") or h == machine.cpu() for h in one.requires.hardware):
-            yield one
 
 
 def _files(manifest: Manifest, where: Callable[[str], Path]) -> Read:

@@ -1,8 +1,10 @@
 """What classes are called."""
 
 import re
+from collections.abc import Callable
 from typing import Final
 
+from littoral.bundle.manifest import Manifest
 from littoral.errors import MalformedError
 
 MAX_BYTES: Final = 4 * 2**20
@@ -48,6 +50,16 @@ def read(data: bytes, *, numbered: bool = False) -> Labels:
     if len(by_number) == len(found) and max(by_number) < MAX_LABELS:
         return Labels(tuple(by_number.get(k, "") for k in range(max(by_number) + 1)))
     return Labels(tuple(lines))
+
+
+def of(manifest: Manifest, read_file: Callable[[str], bytes]) -> Labels:
+    """Return the names that a release brings; ``read_file`` returns one of its files.
+
+    Raises:
+        MalformedError: The file names nothing.
+
+    """
+    return NONE if manifest.labels is None else read(read_file(manifest.labels))
 
 
 NONE: Final = Labels()
