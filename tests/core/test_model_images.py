@@ -1,4 +1,6 @@
 import io
+import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -132,6 +134,15 @@ def test_a_size_that_is_said_to_be_huge_is_not_believed(monkeypatch: pytest.Monk
     monkeypatch.setattr(images, "MAX_PIXELS", 24 * 16 - 1)
     with pytest.raises(MalformedError, match="at most 383 pixels, found 16 by 24"):
         images.decode(encoded(RAMP))
+
+
+def test_no_warning_is_printed_of_a_picture_as_large_as_may_be() -> None:
+    """It is a head and no more, so it is soon refused."""
+    head = struct.pack(">IIBBBBB", 10_000, 10_000, 8, 2, 0, 0, 0)
+    parts = (b"IHDR" + head, b"IDAT" + zlib.compress(bytes(9)))
+    chunks = (struct.pack(">I", len(p) - 4) + p + struct.pack(">I", zlib.crc32(p)) for p in parts)
+    with pytest.raises(MalformedError, match="damaged or cut short"):
+        images.decode(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
 
 
 def test_a_file_that_runs_another_program_is_no_picture() -> None:

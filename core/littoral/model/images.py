@@ -6,6 +6,7 @@ none here, and the size is looked at before a pixel is decoded. Refuses to know 
 
 import io
 import struct
+import warnings
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,6 +56,8 @@ def decode(
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    # It warns of pictures that are not too large by our own measure, in two lines on a terminal.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
     most_pixels = most_pixels or MAX_PIXELS
     if len(data) > MAX_BYTES:
         raise MalformedError(f"expected a picture of at most {MAX_BYTES} bytes, found {len(data)}")
