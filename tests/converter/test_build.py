@@ -1,6 +1,7 @@
 """What cannot be converted, and what is said about it: real models, real TensorFlow."""
 
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,22 @@ def test_a_damaged_keras_file_is_said_so(models: Path, littoral: Littoral, tmp_p
     assert ran.code == 1
     said = ran.err.splitlines()[-1]
     assert re.fullmatch(r"error: damaged\.keras: damaged or cut short .*\[malformed\]", said)
+
+
+def test_a_keras_file_that_becomes_gigabytes_is_refused_before_they_are_read(
+    models: Path, littoral: Littoral, tmp_path: Path
+) -> None:
+    path = tmp_path / "bomb.keras"
+    with (
+        zipfile.ZipFile(models / "digits.keras") as whole,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for name in whole.namelist():
+            grown = bytes(80_000_000) if name.endswith(".h5") else whole.read(name)
+            archive.writestr(name, grown)
+    ran = littoral("convert", path, "-o", tmp_path / "out", "--calibration", models / "train.npz")
+    assert ran.code == 1
+    assert "model.weights.h5 would become 80 MB of 0.1: no model's parts" in ran.err
 
 
 def test_a_step_stops_at_the_recipes_deadline(

@@ -72,6 +72,8 @@ def load(keras: Any, path: Path, folder: Path) -> Any:  # noqa: ANN401
     """
     named = keras_model.named(path, folder)
     try:
+        if not hdf5.is_one(path):
+            keras_model.check_sizes(path)
         return keras.saving.load_model(named, compile=False, safe_mode=True)
     except (OSError, ValueError, TypeError, LookupError, RuntimeError, AttributeError) as e:
         raise _unreadable(path.name, e) from e

@@ -39,6 +39,7 @@ def run(job: Job, *, say: Say) -> Program:
 def _check_archive(path: Path) -> None:
     """Refuse code in a .keras file before tf-keras sees it."""
     try:
+        keras_model.check_sizes(path)
         with zipfile.ZipFile(path) as archive:
             info = archive.getinfo("config.json")
             if info.file_size > _MAX_CONFIG:

@@ -1,18 +1,40 @@
 """What is asked of a model that either Keras has loaded, and of the file that it lies in."""
 
 import json
+import zipfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from littoral.errors import ConversionError
+from littoral.errors import ConversionError, MalformedError
 from littoral_converter.importers import hdf5, program, recurrent, saving
 from littoral_converter.importers.program import Job
 from littoral_converter.worker import Say
+
+_LARGE: Final = 64 * 1024 * 1024
+_PACKED: Final = 20  # times: weights are hardly packed at all, and Keras does not pack them
+
+
+def check_sizes(path: Path) -> None:
+    """Do nothing if what is in the .keras file is no larger than that lets expect.
+
+    Keras reads it whole before it looks at it. Raises BadZipFile where it is no archive.
+
+    Raises:
+        MalformedError: A few MB of the file say that they are gigabytes.
+
+    """
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.file_size > max(_LARGE, _PACKED * info.compress_size):
+                raise MalformedError(
+                    f"{path.name}: {info.filename} would become {info.file_size / 1e6:.0f} MB of "
+                    f"{info.compress_size / 1e6:.1f}: no model's parts are packed so; save it again"
+                )
 
 
 def named(path: Path, folder: Path) -> Path:
