@@ -85,6 +85,17 @@ def test_of_an_installed_model_all_is_known(predict: Terminal, tmp_path: Path) -
     assert boxes["red"] == pytest.approx({"top": 0.02, "left": 0.25, "bottom": 0.5, "right": 0.625})
 
 
+def test_names_that_are_not_the_models_own_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers, names = tmp_path / "x.npy", tmp_path / "three.txt"
+    np.save(numbers, np.zeros((8, 8, 1), np.float32))
+    names.write_text("a\nb\nc\n")
+    words = ["predict", str(FIXTURES / "tiny_int8.tflite"), str(numbers), "--labels", str(names)]
+    assert main(words) == 0
+    assert "warning: 3 names for 10 classes" in capsys.readouterr().err
+
+
 def test_threshold_and_top_ask_for_fewer(predict: Terminal) -> None:
     assert predict.json(*BARE, "--threshold", "0.995")["answers"] == [{"objects": []}]
     (answer,) = predict.json(*BARE, "--top", "1")["answers"]

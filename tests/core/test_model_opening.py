@@ -127,3 +127,5 @@ def test_a_file_that_is_no_model_is_refused_by_the_runtime(tmp_path: Path) -> No
 def test_a_model_for_a_tpu_that_the_processor_is_to_run_is_told_what_it_is() -> None:
     told = litert.refused(ValueError("Encountered unresolved custom op: edgetpu-custom-op."))
     assert "compiled for an Edge TPU" in str(told)
+    told = litert.refused(ValueError("The model is not a valid Flatbuffer buffer"))
+    assert "littoral convert" in str(told)

@@ -130,6 +130,11 @@ def _reading(opened: "Opened", task: Task | None, file: Path | None) -> "Reading
     chosen = task or opened.task or reading.told(opened.outputs, known, side)
     how = reading.Reading(task=chosen, outputs=opened.outputs, labels=known, side=side)
     reading.check(how)
+    classes = how.outputs[0].shape[-1] if chosen == "classification" else 0
+    if known and classes and len(known) != classes:
+        click.echo(
+            f"warning: {len(known)} names for {classes} classes: are they this model's?", err=True
+        )
     return how
 
 

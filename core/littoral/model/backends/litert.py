@@ -41,6 +41,8 @@ def refused(error: Exception) -> BackendError:
             "it was compiled for an Edge TPU, and the processor is to run it; take the file that "
             "it was compiled from, or for the TPU a bundle that holds both"
         )
+    elif "valid Flatbuffer" in words:
+        words = "it is no TFLite; 'littoral convert' makes that of other models"
     return BackendError(f"LiteRT refuses this model: {words}")
 
 
