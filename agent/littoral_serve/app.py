@@ -20,6 +20,7 @@ from littoral.errors import LittoralError, MisuseError, SettingsError
 from littoral.tree import DATA, Tree
 from littoral_serve import readiness, settings
 from littoral_serve.http import sockets
+from littoral_serve.http.accepting import Refusing
 from littoral_serve.http.hosts import Hosts
 from littoral_serve.http.messages import Request, Response
 from littoral_serve.http.server import Limits, Server
@@ -126,6 +127,7 @@ class App:
     async def run(self) -> None:
         self._load()
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(Refusing())
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
