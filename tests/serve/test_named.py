@@ -1,5 +1,6 @@
 """What the command line names: files of two kinds, and bundles' folders."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,10 @@ def test_what_is_named_badly_or_not_there_is_said(tmp_path: Path) -> None:
         named.load("../digits", INT8, resources=Resources())
     with pytest.raises(StorageError, match="No such file"):
         named.load("digits", tmp_path / "none.tflite", resources=Resources())
+    os.mkfifo(tmp_path / "pipe.tflite")
+    for endless in (tmp_path / "pipe.tflite", Path("/dev/zero")):
+        with pytest.raises(StorageError, match="expected a file"):
+            named.load("digits", endless, resources=Resources())
     with pytest.raises(MisuseError, match=r"expected a bundle, a folder with manifest\.json"):
         named.load("digits", tmp_path, resources=Resources())
     (tmp_path / "manifest.json").write_bytes(b" " * 100_000)

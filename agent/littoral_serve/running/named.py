@@ -98,6 +98,8 @@ def _backend(path: Path) -> str:
 
 def _read(path: Path, *, most: int | None = None) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # a pipe is waited for, a device has no end
+            raise StorageError(f"{path}: expected a file")
         with path.open("rb") as file:
             data = file.read() if most is None else file.read(most + 1)
     except OSError as e:
