@@ -54,7 +54,8 @@ class EdgeTpuSession(LiteRTSession):
         try:
             super().__init__(model, threads=threads, delegates=(tpu.delegate,))
         except BackendError as e:
-            if f"unresolved custom op: {OPERATOR}" not in str(e):
+            # LiteRT's own words: ours are for whoever meant the processor to run it.
+            if f"unresolved custom op: {OPERATOR}" not in str(e.__cause__):
                 raise
             raise NotDelegatedError(f"{LIBRARY} took over none of its operators") from e
         # One that the library leaves is none that LiteRT could run: then it has just refused.
