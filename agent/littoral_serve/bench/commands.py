@@ -169,10 +169,7 @@ def bench(  # noqa: PLR0917 (click passes by name)
     emit(found, as_json=as_json, text="" if as_json else showing.show(found))
     say = _mute if as_json else click.echo
     if html is not None:
-        from littoral_serve.bench import page
-
-        durable.replace(html, page.render(found).encode(), mode=0o644)
-        say(f"page: {html}")
+        say(_page(found, html))
     if write_budget is not None:
         say(_budget(found, write_budget, margin))
     if publish:
@@ -204,6 +201,13 @@ def _count(words: str) -> int | None:
     if not words.isdecimal():
         raise MisuseError(f"--threads: expected auto or a number, found {words!r}")
     return int(words)
+
+
+def _page(found: Result, html: Path) -> str:
+    from littoral_serve.bench import page
+
+    durable.replace(html, page.render(found).encode(), mode=0o644)
+    return f"page: {html}"
 
 
 def _budget(found: Result, bundle: Path, margin: float) -> str:
