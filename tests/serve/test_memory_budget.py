@@ -13,13 +13,13 @@ pytest.importorskip("ai_edge_litert")
 from littoral.errors import BackendError, HashError
 from littoral_serve.running import named
 from littoral_serve.running.live import Resources
-from littoral_serve.running.memory import Held, Residents, Sleeper, to_unload
+from littoral_serve.running.memory import Resident, Residents, Sleeper, to_unload
 from littoral_serve.running.runners import Done, Outputs
 from simulators.served import FIXTURES
 
 
-def held(*used: int, size: int = 10, pinned: tuple[int, ...] = ()) -> list[Held]:
-    return [Held(bytes=size, used_ns=at, pinned=k in pinned) for k, at in enumerate(used)]
+def held(*used: int, size: int = 10, pinned: tuple[int, ...] = ()) -> list[Resident]:
+    return [Resident(bytes=size, used_ns=at, pinned=k in pinned) for k, at in enumerate(used)]
 
 
 def test_what_was_asked_longest_ago_goes_first_and_no_more_than_must() -> None:

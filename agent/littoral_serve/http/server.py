@@ -30,7 +30,7 @@ class Limits:
     keep_alive_s: float
 
 
-class Held(Protocol):
+class Peer(Protocol):
     """One client's connection, as its server sees it."""
 
     @property
@@ -54,7 +54,7 @@ class Server:
         self.limits = limits
         self.admit = admit  # why a client may not be spoken to, before it is read
         self.leaving_cancels = leaving_cancels  # what runs for a client ends when it hangs up
-        self.connections: set[Held] = set()
+        self.connections: set[Peer] = set()
         self.closing = False
 
     def protocol(self) -> "Connection":

@@ -25,7 +25,7 @@ _CLOCK: Final = time.monotonic_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Resident:
     """What one release takes, and when it was last asked."""
 
     bytes: int
@@ -33,7 +33,7 @@ class Held:
     pinned: bool
 
 
-def to_unload(held: Sequence[Held], *, budget_bytes: int, keep: int) -> list[int]:
+def to_unload(held: Sequence[Resident], *, budget_bytes: int, keep: int) -> list[int]:
     """Return which of ``held``, but the one at ``keep``, must go for the rest to fit.
 
     All that may go, where even that is not enough: a request is not refused for memory.
@@ -92,7 +92,7 @@ class Residents:
     def make_room(self, for_: "Sleeper") -> None:
         awake = [one for one in self._all if one.awake]
         held = [
-            Held(bytes=one.bytes, used_ns=one.used_ns, pinned=one.model in self._pinned)
+            Resident(bytes=one.bytes, used_ns=one.used_ns, pinned=one.model in self._pinned)
             for one in awake
         ]
         going = to_unload(held, budget_bytes=self._budget, keep=awake.index(for_))

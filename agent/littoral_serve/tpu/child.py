@@ -2,7 +2,8 @@
 
 libedgetpu ends it when a stick is pulled, and a model may do to it what it likes; serve takes note,
 and starts another one. So it is confined as a trial is, does one thing at a time, and decides
-nothing: it opens a TPU, then does as it is ordered until serve hangs up (littoral_serve.tpu.said).
+nothing: it opens a TPU, then does as it is ordered, by littoral_serve.tpu.messages, until
+serve hangs up.
 """
 
 import gc
@@ -17,8 +18,18 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from littoral import records
 from littoral.errors import BackendError, LittoralError, MalformedError
 from littoral_serve.confining import confine
-from littoral_serve.tpu import said
-from littoral_serve.tpu.said import Drop, Dropped, Failed, Lacking, Load, Loaded, Opened, Ran, Run
+from littoral_serve.tpu import messages
+from littoral_serve.tpu.messages import (
+    Drop,
+    Dropped,
+    Failed,
+    Lacking,
+    Load,
+    Loaded,
+    Opened,
+    Ran,
+    Run,
+)
 
 if TYPE_CHECKING:
     from littoral.model.backends import Session
@@ -27,7 +38,7 @@ MODULE: Final = "littoral_serve.tpu.child"
 
 
 def main(argv: list[str]) -> NoReturn:
-    seating = records.from_json(said.Seating, argv[1].encode(), limit=said.MAX_BYTES)
+    seating = records.from_json(messages.Seating, argv[1].encode(), limit=messages.MAX_BYTES)
     confine(parent=int(argv[2]), address_space_bytes=seating.address_space_bytes)
     with socket.socket(fileno=int(argv[3])) as peer:
         _work(seating, peer)
@@ -35,18 +46,18 @@ def main(argv: list[str]) -> NoReturn:
     os._exit(0)
 
 
-def _work(seating: said.Seating, peer: socket.socket) -> None:
+def _work(seating: messages.Seating, peer: socket.socket) -> None:
     try:
         opened, held, open_ = _opened(seating)
     except LittoralError as e:
-        peer.send(said.pack(Lacking(code=e.code, error=str(e))))
+        peer.send(messages.pack(Lacking(code=e.code, error=str(e))))
         return
-    peer.send(said.pack(opened))
+    peer.send(messages.pack(opened))
     _Models(open_).obey(peer)
     del held  # what keeps a TPU this process's, also while it has no model
 
 
-def _opened(seating: said.Seating) -> "tuple[Opened, object, Callable[[bytes], Session]]":
+def _opened(seating: messages.Seating) -> "tuple[Opened, object, Callable[[bytes], Session]]":
     """Return what was opened, what holds it, and what opens a model there."""
     if seating.library:
         from littoral.model.backends.delegate import DelegateSession, open_delegate
@@ -74,11 +85,11 @@ class _Models:
     def obey(self, peer: socket.socket) -> None:
         """Do as is ordered, until nobody is there to order."""
         while True:
-            data, descriptors, _, _ = socket.recv_fds(peer, said.MAX_BYTES, 2)
+            data, descriptors, _, _ = socket.recv_fds(peer, messages.MAX_BYTES, 2)
             if not data:
                 return
             try:
-                answer: said.Said = self._do(said.unpack(data), descriptors)
+                answer: messages.Message = self._do(messages.unpack(data), descriptors)
             except LittoralError as e:
                 answer = Failed(code=e.code, error=str(e))
             except MemoryError:
@@ -88,9 +99,9 @@ class _Models:
             finally:
                 for descriptor in descriptors:
                     os.close(descriptor)
-            peer.send(said.pack(answer))
+            peer.send(messages.pack(answer))
 
-    def _do(self, order: said.Said, descriptors: list[int]) -> said.Said:
+    def _do(self, order: messages.Message, descriptors: list[int]) -> messages.Message:
         match order:
             case Run(number=number):
                 return self._run(number)

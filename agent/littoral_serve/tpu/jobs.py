@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from littoral.errors import BackendError, BackendMissingError
 from littoral_serve.running.runners import Outputs
-from littoral_serve.tpu import said
+from littoral_serve.tpu import messages
 from littoral_serve.tpu.model import Model
 from littoral_serve.tpu.orders import Answer, Order
 from littoral_serve.tpu.sheet import Sheet
@@ -34,7 +34,7 @@ class Job:
         """Return what the child is to do for it, whose inputs are on ``sheet`` then."""
         sheet.fill(self.inputs)
         self.start_ns = time.perf_counter_ns()
-        run = said.Run(number=self.model.number)
+        run = messages.Run(number=self.model.number)
         return Order(say=run, limit_s=limit_s, then=lambda answer: self._ran(sheet, answer))
 
     def fail(self, why: str) -> None:
@@ -43,9 +43,9 @@ class Job:
     def _ran(self, sheet: Sheet, answer: Answer) -> None:
         took = time.perf_counter_ns() - self.start_ns
         match answer:
-            case said.Ran(ns=ns):
+            case messages.Ran(ns=ns):
                 self.then(sheet.made(), took, ns)
-            case said.Failed(error=error):
+            case messages.Failed(error=error):
                 self.then(BackendError(error), took, 0)
             case _:
                 lost = f"{self.model.what}: the Edge TPU was lost meanwhile"

@@ -17,7 +17,7 @@ from littoral.errors import (
     NotDelegatedError,
     WrongRuntimeError,
 )
-from littoral_serve.tpu import said
+from littoral_serve.tpu import messages
 
 _MOST_LOSSES: Final = 3  # children that its load ended, one after the other
 _NUMBERS = itertools.count(1)
@@ -54,9 +54,9 @@ class Model:
         self._watchers: list[Callable[[], None]] = []
         self._losses = 0
 
-    def load(self) -> said.Load:
+    def load(self) -> messages.Load:
         """Return what a child is told with its file."""
-        return said.Load(
+        return messages.Load(
             number=self.number,
             what=self.what,
             sha256=self.sha256,

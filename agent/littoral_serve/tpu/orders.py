@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from littoral_serve.tpu import said
+from littoral_serve.tpu import messages
 
-Answer = said.Said | None  # None: the child is lost
+Answer = messages.Message | None  # None: the child is lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Order:
     The descriptors are closed when it was sent, or will never be.
     """
 
-    say: said.Said
+    say: messages.Message
     limit_s: float
     then: Callable[[Answer], None]
     descriptors: tuple[int, ...] = ()

@@ -14,7 +14,7 @@ from typing import Final
 from littoral.errors import BackendMissingError, LittoralError
 from littoral.model import tensors
 from littoral_serve.running.runners import Outputs
-from littoral_serve.tpu import said
+from littoral_serve.tpu import messages
 from littoral_serve.tpu.jobs import Job, Jobs, Then
 from littoral_serve.tpu.life import Event, State
 from littoral_serve.tpu.model import Model, error_of
@@ -162,7 +162,7 @@ class Pool:
         for number in self._held[seat].keys() - self._models.keys():
             del self._held[seat][number]
             return Order(
-                say=said.Drop(number=number), limit_s=self._limits.load_s, then=lambda _: None
+                say=messages.Drop(number=number), limit_s=self._limits.load_s, then=lambda _: None
             )
         return None
 
@@ -187,12 +187,12 @@ class Pool:
 
     def _loaded(self, seat: Seat, model: Model, sheet: Sheet, answer: Answer) -> None:
         match answer:
-            case said.Loaded():
+            case messages.Loaded():
                 self._held[seat][model.number] = sheet
                 model.loaded()
-            case said.Failed(code=BackendMissingError.code):
+            case messages.Failed(code=BackendMissingError.code):
                 seat.take(Event.ENDED)  # its TPU is gone, and it did not notice
-            case said.Failed(code=code, error=error):
+            case messages.Failed(code=code, error=error):
                 model.refused(error_of(code, error))
             case _:
                 model.lost()

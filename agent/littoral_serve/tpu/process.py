@@ -18,7 +18,7 @@ from typing import Final
 from littoral import records
 from littoral.errors import MalformedError
 from littoral_serve.confining import environment
-from littoral_serve.tpu import said
+from littoral_serve.tpu import messages
 from littoral_serve.tpu.child import MODULE
 
 _LOOK_S: Final = 0.01  # at whether it is gone: older kernels have no pidfd
@@ -31,9 +31,9 @@ class Process:
 
     def __init__(
         self,
-        seating: said.Seating,
+        seating: messages.Seating,
         *,
-        heard: Callable[[said.Said], None],
+        heard: Callable[[messages.Message], None],
         lost: Callable[[], None],
     ) -> None:
         """Start it. Raises OSError."""
@@ -64,10 +64,10 @@ class Process:
     def pid(self) -> int:
         return self._process.pid
 
-    def send(self, order: said.Said, descriptors: Sequence[int] = ()) -> bool:
+    def send(self, order: messages.Message, descriptors: Sequence[int] = ()) -> bool:
         """Say ``order``; return whether anybody was there to hear it."""
         try:
-            socket.send_fds(self._peer, [said.pack(order)], descriptors)
+            socket.send_fds(self._peer, [messages.pack(order)], descriptors)
         except OSError:
             return False
         return True
@@ -113,7 +113,7 @@ class Process:
 
     def _read(self) -> None:
         try:
-            data = self._peer.recv(said.MAX_BYTES)
+            data = self._peer.recv(messages.MAX_BYTES)
         except BlockingIOError:
             return
         except OSError:
@@ -123,7 +123,7 @@ class Process:
             self._lost()
             return
         try:
-            found = said.unpack(data)
+            found = messages.unpack(data)
         except MalformedError:
             self._loop.remove_reader(self._peer)
             self._lost()

@@ -9,11 +9,11 @@ import logging
 from typing import Final, Protocol
 
 from littoral.backoff import Backoff
-from littoral_serve.tpu import said
+from littoral_serve.tpu import messages
 from littoral_serve.tpu.life import Do, Event, State, step
+from littoral_serve.tpu.messages import Failed, Lacking, Opened, Seating
 from littoral_serve.tpu.orders import Limits, Order
 from littoral_serve.tpu.process import Process
-from littoral_serve.tpu.said import Failed, Lacking, Opened, Seating
 
 _GONE_S: Final = 2.0  # after its end: one that hangs in the kernel is left to it
 
@@ -56,7 +56,7 @@ class Seat:
         self._process: Process | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._order: Order | None = None
-        self._answer: said.Said | None = None
+        self._answer: messages.Message | None = None
         self._why = self._told = ""
         self._opened_s = 0.0
 
@@ -129,7 +129,7 @@ class Seat:
             self._why = str(e)
             self.take(Event.LACKING)
 
-    def _heard(self, what: said.Said) -> None:
+    def _heard(self, what: messages.Message) -> None:
         match self.state, what:
             case State.OPENING, Opened(path=path, listed=listed):
                 self.path = path
@@ -141,7 +141,7 @@ class Seat:
             case State.OPENING, Lacking(error=error):
                 self._why = error
                 self.take(Event.LACKING)
-            case State.BUSY, said.Loaded() | said.Ran() | said.Dropped() | Failed():
+            case State.BUSY, messages.Loaded() | messages.Ran() | messages.Dropped() | Failed():
                 self._answer = what
                 self.take(Event.ANSWERED)
             case _:

@@ -95,8 +95,8 @@ class Failed:
     error: str
 
 
-Said = Opened | Lacking | Load | Loaded | Run | Ran | Drop | Dropped | Failed
-_KINDS: Final[dict[bytes, type[Said]]] = {
+Message = Opened | Lacking | Load | Loaded | Run | Ran | Drop | Dropped | Failed
+_KINDS: Final[dict[bytes, type[Message]]] = {
     b"o": Opened,
     b"l": Lacking,
     b"L": Load,
@@ -107,8 +107,9 @@ _KINDS: Final[dict[bytes, type[Said]]] = {
 _LETTERS: Final = {kind: letter for letter, kind in _KINDS.items()}
 
 
-def pack(said: Said) -> bytes:
-    match said:
+def pack(message: Message) -> bytes:
+    """Return ``message`` as one packet."""
+    match message:
         case Run(number=number):
             return _RUN.pack(b"r", number)
         case Ran(number=number, ns=ns):
@@ -116,10 +117,10 @@ def pack(said: Said) -> bytes:
         case Drop(number=number):
             return _DROP.pack(b"x", number)
         case _:
-            return _LETTERS[type(said)] + records.to_json(said)
+            return _LETTERS[type(message)] + records.to_json(message)
 
 
-def unpack(data: bytes) -> Said:
+def unpack(data: bytes) -> Message:
     """Return what ``pack`` wrote. Raises MalformedError."""
     try:
         match data[:1]:
