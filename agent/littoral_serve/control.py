@@ -17,13 +17,9 @@ from urllib.parse import parse_qs
 
 from littoral import journal_log, records
 from littoral.errors import (
-    BackendError,
-    BackendMissingError,
     LittoralError,
     StorageError,
-    UnreachableError,
 )
-from littoral.model import selftest
 from littoral.tree import Tree
 from littoral.wire.control import (
     MAX_BYTES,
@@ -41,13 +37,13 @@ from littoral.wire.control import (
 )
 from littoral_serve import runtimes
 from littoral_serve.http.messages import Request, Response
-from littoral_serve.running import loading, release
+from littoral_serve.running import loading
 from littoral_serve.running.live import Live, Models, Resources
 from littoral_serve.running.memory import give_back
 from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
 from littoral_serve.tpu import Tpus
-from littoral_serve.trials import golden, on_tpu, trying
+from littoral_serve.trials import on_tpu, probing, trying
 
 if TYPE_CHECKING:
     from littoral_serve.tpu.orders import Lent
@@ -167,31 +163,7 @@ class Control:
         one = self._models.running(order.model)
         if one is None:
             raise StorageError(f"no release of {order.model!r} runs")
-        manifest = release.read_manifest(self._tree, one.manifest, model=one.model)
-        variant = manifest.variant(one.variant)
-        file = partial(release.read_file, self._tree, manifest)
-        inputs, wanted = golden.read(manifest, variant, file)
-        found: list[selftest.Sample] = []
-        spent: list[int] = []
-        while len(found) < len(inputs) or not selftest.enough(spent):
-            sample = inputs[len(spent) % len(inputs)]
-            try:
-                async with one.lane.alone() as runner:
-                    made, cpu_ns = await runner.weigh(sample)
-            except BackendMissingError as e:
-                raise UnreachableError(f"{one.model} cannot be probed now: {e}") from e
-            except BackendError as e:
-                return Tried(code=e.code, detail=str(e))
-            spent.append(cpu_ns)
-            found += [made] if len(found) < len(inputs) else []
-        max_abs, top1 = selftest.compare(found, wanted, one.outputs)
-        figures = selftest.Figures(
-            max_abs=max_abs, top1=top1, p95_cpu_us=selftest.p95(spent), peak_bytes=None
-        )
-        budgets = manifest.selftest.p95_cpu_us
-        # Which of the variant's boards this is, the agent knows; the widest budget is no mistake.
-        hardware = max(variant.requires.hardware, key=lambda name: budgets.get(name, float("inf")))
-        return selftest.verdict(figures, manifest.selftest, hardware=hardware)
+        return await probing.run(one, tree=self._tree)
 
     async def _runtime(self, body: bytes) -> Runtime:
         needs = records.from_json(Needs, body, limit=MAX_BYTES)
