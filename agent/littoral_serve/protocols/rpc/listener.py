@@ -38,6 +38,9 @@ class Limits:
     deadline_s: float  # for a call that names none
 
 
+_Refused = tuple[grpc.StatusCode, str]
+
+
 class Listener:
     """Listens on one address: ``host:port``, or the path of a Unix socket. Made on the loop.
 
@@ -149,27 +152,35 @@ class Listener:
 
     def _unary(self, answer: Unary) -> Any:  # noqa: ANN401
         async def handle(data: bytes, context: Any) -> bytes:  # noqa: ANN401
-            return await self._answer(answer, data, context)
+            made = await self._answer(answer, self._call(data, context))
+            # A call that is aborted holds its frames, and they hold it, until the collector comes.
+            del data
+            return made if isinstance(made, bytes) else await _abort(context, made)
 
         return handle
 
     def _stream(self, answer: Unary) -> Any:  # noqa: ANN401
         async def handle(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:  # noqa: ANN401
             async for data in requests:
-                yield await self._answer(answer, data, context)
+                made = await self._answer(answer, self._call(data, context))
+                del data
+                yield made if isinstance(made, bytes) else await _abort(context, made)
 
         return handle
 
-    async def _answer(self, answer: Unary, data: bytes, context: Any) -> bytes:  # noqa: ANN401
+    async def _answer(self, answer: Unary, call: Call) -> "bytes | _Refused":
         try:
-            return await answer(self._call(data, context))
+            return await answer(call)
         except _SAID as e:
-            code, words = _code(e), str(e)
+            return _code(e), str(e)
         except Exception:
             log.exception("a call failed")
-            code, words = grpc.StatusCode.INTERNAL, "a defect of this server: its log says more"
-        never: bytes = await context.abort(code, words)
-        return never
+            return grpc.StatusCode.INTERNAL, "a defect of this server: its log says more"
+
+
+async def _abort(context: Any, why: "_Refused") -> bytes:  # noqa: ANN401
+    never: bytes = await context.abort(*why)
+    return never
 
 
 def _code(error: Exception) -> grpc.StatusCode:
