@@ -141,12 +141,7 @@ def bench(  # noqa: PLR0917 (click passes by name)
     """
     from littoral_serve.bench import running, showing
 
-    if sweep and other is not None:
-        raise MisuseError("--sweep and --compare are two questions; ask them one after the other")
-    if html is not None:
-        _check_page(html)
-    if write_budget is not None:
-        _check_budget(Path(target), write_budget)
+    _check(Path(target), sweep=sweep, other=other, html=html, write_budget=write_budget)
     if Path(target).suffix == ".json" and Path(target).is_file():
         from littoral_serve.bench import result
 
@@ -177,6 +172,23 @@ def bench(  # noqa: PLR0917 (click passes by name)
 
         publishing.publish(found, data)
         say("published: the agent tells the console")
+
+
+def _check(
+    target: Path,
+    *,
+    sweep: bool,
+    other: str | None,
+    html: Path | None,
+    write_budget: Path | None,
+) -> None:
+    """Refuse before the measuring what could not be done with it. Raises MisuseError."""
+    if sweep and other is not None:
+        raise MisuseError("--sweep and --compare are two questions; ask them one after the other")
+    if html is not None:
+        _check_page(html)
+    if write_budget is not None:
+        _check_budget(target, write_budget)
 
 
 def _check_page(html: Path) -> None:
