@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from littoral.bundle.preprocessing import Preprocessing
+from littoral.bundle.preprocessing import PIXELS, Preprocessing
 from littoral.errors import ConversionError
 from littoral_converter import recipe
 from littoral_converter.data import Data
@@ -98,7 +98,8 @@ def _scale(
                 f"{learned.name}: samples of {low:.3g} to {high:.3g}, though the recipe's "
                 f"preprocessing makes {least:.3g} to {most:.3g}: give them as the model takes them"
             )
-    if learned.preprocessing is not None and preprocessing is None and not rescales:
+    as_they_are = learned.preprocessing is not None and learned.preprocessing.range == PIXELS
+    if as_they_are and preprocessing is None and not rescales:
         yield (
             f"{learned.name}: pictures went in as pixels of 0 to 255, for the recipe has no "
             "[input.preprocessing]: say there what the model was trained on"

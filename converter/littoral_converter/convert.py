@@ -177,6 +177,7 @@ def _data(
     wanted = order.recipe
     want = samples.Asked(
         shape=wanted.input.shape or declared.shape(model),
+        ends=declared.ends(model),
         preprocessing=wanted.input.preprocessing,
         labels=labels,
         examples=wanted.data,

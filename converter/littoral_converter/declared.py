@@ -1,6 +1,7 @@
-"""The shape of a model's input, where its file says it in words that need no framework.
+"""What a model's file says of its input in words that need no framework: its shape, its ends.
 
-Pictures are resized to it before anything reads the model. None is no error: then people say it.
+Pictures are resized and scaled to it before anything reads the model. None is no error: then
+people say it.
 """
 
 import json
@@ -8,13 +9,17 @@ import mmap
 import struct
 import zipfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from littoral.bundle.manifest import Tensor
+from littoral.model import tensors
 from littoral_converter.samples.example import inside, numbers
 from littoral_converter.source import Kind, Source
 
 _MAX_CONFIG: Final = 64 * 2**20
+_BROKEN: Final = (OSError, struct.error, IndexError, TypeError, ValueError, AttributeError)
 Shape = tuple[int, ...]
+Dtype = Literal["int8", "uint8", "int16"]
 
 
 def shape(source: Source) -> Shape | None:
@@ -32,6 +37,37 @@ def shape(source: Source) -> Shape | None:
         return None
     sample = found[1:]
     return tuple(int(n) for n in sample) if all(type(n) is int and n > 0 for n in sample) else None
+
+
+def ends(source: Source) -> tuple[float, float] | None:
+    """Return the real values between which the input stores its integers, None if it does not.
+
+    A quantized model says by this what its pictures' black and white are.
+    """
+    if source.kind is not Kind.TFLITE:
+        return None
+    from ai_edge_litert import schema_py_generated as schema
+
+    dtypes: dict[int, Dtype] = {
+        schema.TensorType.INT8: "int8",
+        schema.TensorType.UINT8: "uint8",
+        schema.TensorType.INT16: "int16",
+    }
+    try:
+        tensor = _input(source.path)
+        how = None if tensor is None else tensor.Quantization()
+        if tensor is None or how is None or tensor.Type() not in dtypes or how.ScaleLength() != 1:
+            return None
+        spec = Tensor(
+            name="input",
+            shape=(),
+            dtype=dtypes[tensor.Type()],
+            scale=float(how.Scale(0)),
+            zero_point=int(how.ZeroPoint(0)) if how.ZeroPointLength() else 0,
+        )
+    except _BROKEN:
+        return None
+    return tensors.ends(spec) if tensors.is_quantized(spec) else None
 
 
 def _keras(path: Path) -> list[Any] | None:
@@ -55,16 +91,21 @@ def _keras(path: Path) -> list[Any] | None:
 
 
 def _tflite(path: Path) -> list[Any] | None:
+    try:
+        tensor = _input(path)
+        if tensor is None:
+            return None
+        return [int(tensor.Shape(k)) for k in range(tensor.ShapeLength())]
+    except _BROKEN:
+        return None
+
+
+def _input(path: Path) -> Any:  # noqa: ANN401 (the schema's Tensor is without types)
+    """Return the one input of a .tflite file, None where there are more. Raises _BROKEN."""
     from ai_edge_litert import schema_py_generated as schema
 
-    try:
-        graph = schema.Model.GetRootAs(path.read_bytes(), 0).Subgraphs(0)
-        if graph.InputsLength() != 1:
-            return None
-        tensor = graph.Tensors(graph.Inputs(0))
-        return [int(tensor.Shape(k)) for k in range(tensor.ShapeLength())]
-    except (OSError, struct.error, IndexError, TypeError, ValueError, AttributeError):
-        return None
+    graph = schema.Model.GetRootAs(path.read_bytes(), 0).Subgraphs(0)
+    return graph.Tensors(graph.Inputs(0)) if graph.InputsLength() == 1 else None
 
 
 def _onnx(path: Path) -> list[Any] | None:

@@ -9,6 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from converter.crops import SHARED
+from littoral.model.backends import open_session
 from littoral_converter import declared
 from littoral_converter.source import Kind, Source
 
@@ -68,3 +69,21 @@ def test_what_is_damaged_says_nothing(tmp_path: Path, kind: Kind) -> None:
         path = tmp_path / "m"
         path.write_bytes(data)
         assert shape(path, kind) is None
+
+
+def ends(path: Path, kind: Kind = Kind.TFLITE) -> tuple[float, float] | None:
+    return declared.ends(Source(kind=kind, path=path, size=0, sha256=""))
+
+
+def test_a_quantized_input_says_what_black_and_white_are(tmp_path: Path) -> None:
+    fixtures = Path(__file__).parents[1] / "fixtures"
+    found = ends(fixtures / "tiny_int8.tflite")
+    (spec,) = open_session("litert", (fixtures / "tiny_int8.tflite").read_bytes()).inputs
+    assert found == pytest.approx(
+        (spec.scale * (-128 - spec.zero_point), spec.scale * (127 - spec.zero_point))
+    )
+    assert ends(fixtures / "tiny_float.tflite") is None
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(b"\0\0\0\0TFL3" + bytes(40))
+    assert ends(broken) is None
+    assert ends(broken, Kind.ONNX) is None

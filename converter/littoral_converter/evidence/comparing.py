@@ -114,8 +114,12 @@ def _want(*models: Path) -> Asked:
             return Asked(
                 shape=first.shape[1:], preprocessing=first.preprocessing, labels=found.labels
             )
-    shapes = (declared.shape(source.detect(path)) for path in models)
-    return Asked(shape=next((shape for shape in shapes if shape is not None), None))
+    sources = [source.detect(path) for path in models]
+    shapes, ends = map(declared.shape, sources), map(declared.ends, sources)
+    return Asked(
+        shape=next((shape for shape in shapes if shape is not None), None),
+        ends=next((pair for pair in ends if pair is not None), None),
+    )
 
 
 def _ask(shop: Workshop, path: Path, held: Data) -> _Answered:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from littoral.bundle.preprocessing import Preprocessing
+from littoral.bundle.preprocessing import PIXELS, Preprocessing
 from littoral.durable import storage_errors
 from littoral.errors import MalformedError
 from littoral.model import images
@@ -33,9 +33,13 @@ _NO_TEXT: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control, half a charact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """At most ``most`` samples, from all classes in turn; ``shape`` is of one, as the model's."""
+    """At most ``most`` samples, from all classes in turn; ``shape`` is of one, as the model's.
+
+    ``ends`` are what a quantized input can store: without ``preprocessing``, black and white.
+    """
 
     shape: tuple[int, ...] | None = None
+    ends: tuple[float, float] | None = None
     preprocessing: Preprocessing | None = None
     labels: tuple[str, ...] | None = None  # the classes in the model's order, where that is known
     examples: Examples = field(default_factory=Examples)
@@ -227,7 +231,7 @@ class Pictures:
 
 
 def _settled(want: Asked, *, size: tuple[int, int], gray: bool) -> Preprocessing:
-    said = want.preprocessing or Preprocessing()
+    said = want.preprocessing or Preprocessing(range=want.ends or PIXELS)
     own, depth = _sides(want.shape)
     channels: Literal["rgb", "gray"] = "gray" if depth == 1 or (depth is None and gray) else "rgb"
     return dataclasses.replace(

@@ -6,6 +6,7 @@ Holds the words and their rules; refuses to know what carries them out (littoral
 from dataclasses import dataclass
 from typing import Final, Literal
 
+PIXELS: Final = (0.0, 255.0)  # as they are
 _SIDES: Final = 2
 _MAX_SIDE: Final = 16384
 _DEPTHS: Final = {"rgb": 3, "bgr": 3, "gray": 1}
@@ -23,7 +24,7 @@ class Preprocessing:
     filter: Literal["bilinear", "nearest", "bicubic", "lanczos", "area"] = "bilinear"
     antialias: bool = True  # false: as tf.image.resize and Keras's folder reader do it
     channels: Literal["rgb", "bgr", "gray"] | None = None  # without it by the model's depth
-    range: tuple[float, ...] = (0.0, 255.0)  # what 0 and 255 become
+    range: tuple[float, ...] = PIXELS  # what 0 and 255 become
     mean: tuple[float, ...] = ()  # one a channel, or one for all; in the scale of range
     std: tuple[float, ...] = ()
 

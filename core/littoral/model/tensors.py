@@ -25,6 +25,13 @@ def is_quantized(spec: Tensor) -> bool:
     return spec.scale != 0 and spec.dtype in _LIMITS
 
 
+def ends(spec: Tensor) -> tuple[float, float]:
+    """Return the least and the greatest real value that a quantized ``spec`` can store."""
+    limits = np.iinfo(spec.dtype)
+    low, high = (spec.scale * (int(end) - spec.zero_point) for end in (limits.min, limits.max))
+    return (low, high)
+
+
 def quantize(real: ArrayLike, spec: Tensor) -> Array:
     """Return ``real`` as ``spec`` stores it; what lies beyond its range becomes its end.
 

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from littoral.bundle.preprocessing import Preprocessing
 from littoral_converter.samples import asked
-from littoral_converter.samples.asked import Asked, SamplesError
+from littoral_converter.samples.asked import Asked, Pictures, SamplesError
 
 
 def test_classes_take_turns_until_there_are_enough() -> None:
@@ -53,6 +54,16 @@ def test_what_is_open_comes_from_the_model_and_then_from_the_first_picture(
 ) -> None:
     found = asked._settled(Asked(shape=shape), size=(7, 9), gray=True)
     assert (found.size, found.channels) == (size, channels)
+
+
+def test_a_quantized_input_settles_the_range_where_nothing_is_said() -> None:
+    picture = Image.new("RGB", (4, 4), (255, 255, 255))
+    alike = Pictures(want=Asked(shape=(4, 4, 3), ends=(-1.0, 1.0)))
+    assert alike.prepare(picture).tolist() == np.ones((4, 4, 3)).tolist()
+    said = Pictures(
+        want=Asked(shape=(4, 4, 3), ends=(-1.0, 1.0), preprocessing=Preprocessing(range=(0, 7)))
+    )
+    assert said.prepare(picture).max() == 7
 
 
 def test_what_is_said_stays() -> None:

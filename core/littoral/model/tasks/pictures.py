@@ -19,7 +19,6 @@ KINDS: Final = ("JPEG", "PNG", "BMP")  # that clients may send: each is a decode
 _DEPTHS: Final = (1, 3)
 _GAP: Final = 2  # a JPEG is decoded to so many times the input's size at least
 _SINGLE: Final = "nearest"  # looks at single pixels, which a smaller decoding does not have
-_ENDS: Final = {"uint8": (0, 255), "int8": (-128, 127), "int16": (-32768, 32767)}
 
 _Layout = Literal["flat", "first", "last"]  # of an input's channels
 
@@ -117,5 +116,4 @@ def _range(spec: Tensor) -> tuple[float, float]:
     """Return what black and white become where nobody said it: the ends of what can be stored."""
     if not tensors.is_quantized(spec):
         return (0.0, 255.0)
-    low, high = (spec.scale * (end - spec.zero_point) for end in _ENDS[spec.dtype])
-    return (low, high)
+    return tensors.ends(spec)
