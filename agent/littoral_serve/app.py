@@ -21,7 +21,7 @@ from littoral.tree import DATA, Tree
 from littoral_serve import readiness, settings
 from littoral_serve.http import sockets
 from littoral_serve.http.accepting import Refusing
-from littoral_serve.http.hosts import Hosts
+from littoral_serve.http.hosts import Hosts, is_loopback
 from littoral_serve.http.messages import Request, Response
 from littoral_serve.http.server import Limits, Server
 from littoral_serve.protocols.clients import Clients
@@ -104,7 +104,9 @@ class App:
         self._http = addresses.join(where, port)
         self._grpc: str | None = None
         named, _ = addresses.split(chosen.http)
-        self._hosts = Hosts(frozenset({named, where, *chosen.hosts}))
+        self._hosts = Hosts(
+            frozenset({named, where, *chosen.hosts}), numbers=not is_loopback(where)
+        )
         residents = Residents(budget_bytes=chosen.memory_bytes, pinned=chosen.pinned)
         self._models = Models(
             keep_previous_free_bytes=chosen.keep_previous_free_bytes, residents=residents

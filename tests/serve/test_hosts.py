@@ -39,3 +39,13 @@ def test_foreign_names(host: str) -> None:
 def test_a_request_without_a_name_is_refused() -> None:
     assert HOSTS.refusal({}) == "the request names no Host"
     assert HOSTS.refusal({b"host": b"localhost", b"origin": b"null"}) is not None
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "10.0.0.1:8501", "[fe80::2]:8501"])
+def test_where_others_may_call_they_may_call_by_number(host: str) -> None:
+    wide = Hosts(frozenset({"0.0.0.0"}), numbers=True)
+    assert wide.refusal({b"host": host.encode()}) is None
+    assert HOSTS.refusal({b"host": host.encode()}) is not None
+    page = {b"host": host.encode(), b"origin": b"http://10.9.9.9"}
+    assert wide.refusal(page) == "Origin 'http://10.9.9.9' is foreign"
+    assert wide.refusal({b"host": b"evil.example"}) is not None
