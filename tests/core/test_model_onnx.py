@@ -214,3 +214,14 @@ def test_a_variants_hardware_says_which_provider_runs_it() -> None:
         requires = Requires(hardware=hardware)  # type: ignore[arg-type]
         variant = Variant(id="v", engine="onnx", files=("m.onnx",), requires=requires)
         assert backend_for(variant) == name
+
+
+def test_a_runtime_that_reads_what_files_a_model_names_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for version in ("1.20.1", "odd"):
+        monkeypatch.setattr("onnxruntime.__version__", version)
+        with pytest.raises(BackendMissingError, match=f"1.21 or later, found {version}"):
+            backend.available("onnx")
+    monkeypatch.setattr("onnxruntime.__version__", "1.21.0")
+    assert backend.available("onnx") == "1.21.0"

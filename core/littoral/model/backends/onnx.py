@@ -35,6 +35,7 @@ _DTYPES: Final = {
 }
 _ASSIGNED: Final = "session.record_ep_graph_assignment_info"
 _BESIDE: Final = "session.model_external_initializers_file_folder_path"
+_OLDEST: Final = (1, 21)  # that knows _BESIDE
 _SILENT: Final = 4  # of its severities: what goes wrong is raised, too
 
 
@@ -42,10 +43,15 @@ def available(provider: Provider) -> str:
     """Return the version of ONNX Runtime, which has ``provider``.
 
     Raises:
-        BackendMissingError: It is not installed, or was built without.
+        BackendMissingError: It is not installed, too old, or was built without.
 
     """
     runtime = _runtime()
+    if _numbers(runtime.__version__) < _OLDEST:
+        raise BackendMissingError(
+            f"expected ONNX Runtime {'.'.join(map(str, _OLDEST))} or later, found "
+            f"{runtime.__version__}: an older one reads whatever files a model names"
+        )
     there = runtime.get_available_providers()
     if _PROVIDERS[provider] not in there:
         raise BackendMissingError(
@@ -99,6 +105,12 @@ class OnnxSession:
         """Return the outputs as they come for these inputs: the model leaves their shapes open."""
         made = self.run(*(np.zeros(spec.shape, spec.dtype) for spec in self.inputs))
         return tuple(_spec(one, found.shape) for one, found in zip(outputs, made, strict=True))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    major, _, rest = version.partition(".")
+    minor = rest.partition(".")[0]
+    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0,)
 
 
 def _runtime() -> Any:  # noqa: ANN401
