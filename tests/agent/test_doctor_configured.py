@@ -35,7 +35,7 @@ def test_all_that_is_wrong_with_both_files_is_said_in_one_go(tmp_path: Path) -> 
     assert "wrong, line 1: no setting 'kep'; did you mean 'keep'?" in done.stdout
     assert "wrong, line 3: 'probation_s' should be float, not 'long'" in done.stdout
     assert f"serve: {tmp_path}/serve.toml" in done.stdout
-    assert "wrong, line 2: 'threads' should be at least 1" in done.stdout
+    assert "wrong, line 2: 'threads' should be from 1 to 256, or auto" in done.stdout
 
 
 def test_what_holds_is_shown_with_where_it_comes_from(tmp_path: Path) -> None:

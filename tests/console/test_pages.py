@@ -212,7 +212,7 @@ def test_what_a_release_costs_is_told_by_what_a_device_has(ada: Browsing) -> Non
         ["int8", "to a device with r2"],
         ["int8", "to a device with r1"],
     ]
-    assert rows[0][2:] == ["61.2 kB", "100 %"]
+    assert rows[0][2:] == ["61.5 kB", "100 %"]
     assert all(row[2].endswith(" B") for row in rows[2:]), rows
 
 

@@ -137,10 +137,16 @@ def test_everything_that_is_imported_late_is_there(root: Path) -> None:
     code = """
 import importlib, pkgutil, sys
 import littoral, littoral_agent, littoral_serve
+RPC = "littoral_serve.protocols.rpc".split(".") + ["listener"]
 for package in (littoral, littoral_agent, littoral_serve):
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         if not found.name.endswith("__main__"):
-            importlib.import_module(found.name)
+            try:
+                importlib.import_module(found.name)
+            except ModuleNotFoundError as e:
+                # Debian's python3-grpcio is suggested, for who wants gRPC.
+                if (e.name, found.name.split(".")[:4]) != ("grpc", RPC):
+                    raise
 import paho.mqtt.client, tuf.api.metadata, zstandard, orjson, urllib3
 from cryptography.hazmat.primitives.asymmetric import ec
 ec.generate_private_key(ec.SECP256R1())

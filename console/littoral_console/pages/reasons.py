@@ -167,6 +167,11 @@ _REASONS: Final[dict[str, Reason]] = {
     ),
     "conversion": Reason("It cannot be converted", "The converter refused the model."),
     # the world around it
+    "overloaded": Reason(
+        "Too much to do",
+        "It has more to do than it takes on just now. It is tried again by itself.",
+        "busy",
+    ),
     "unreachable": Reason(
         "No answer", "A server did not answer. The device waits and tries again.", "busy"
     ),
