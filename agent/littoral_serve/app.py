@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _CONTROL_BODY_BYTES: Final = 1024 * 1024
 _CLOSE_S: Final = 5.0
 # A release is loaded in a thread: with Python's 5 ms, each turn of it would hold requests so long.
-_TURN_S: Final = 0.0005
+_TURN_S: Final = 0.0001
 
 log = logging.getLogger(__name__)
 

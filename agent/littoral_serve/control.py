@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -48,6 +49,7 @@ from littoral_serve.trials import on_tpu, probing, trying
 if TYPE_CHECKING:
     from littoral_serve.tpu.orders import Lent
 
+_REST_S: Final = 0.003  # LiteRT holds Python's interpreter while it allocates
 _LOAD_S: Final = 110.0  # the agent waits for two minutes; nothing else is loaded meanwhile
 
 log = logging.getLogger(__name__)
@@ -69,7 +71,7 @@ class Control:
     ) -> None:
         self._tree = Tree(root.resolve())
         self._models, self._timings, self._settings = models, timings, settings
-        self._resources, self._tpus = resources, tpus
+        self._resources, self._tpus = replace(resources, rest_s=_REST_S), tpus
         self._http = http
         self._instance = secrets.token_hex(8)
         self._loading, self._trying = asyncio.Lock(), asyncio.Lock()

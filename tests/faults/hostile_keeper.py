@@ -31,7 +31,7 @@ _LAZY: Final = (
     "littoral.model.selftest",
     "littoral_serve.trials.golden",
     "littoral_serve.running.live",
-    "littoral_serve.running.release",
+    "littoral.bundle.verified",
 )
 _AT: Final = 64  # the first descriptor that no trial is given
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from littoral.bundle import verified
 from littoral.tree import Tree
 from littoral.wire.control import Try
-from littoral_serve.running import release
 from littoral_serve.settings import Settings
 from littoral_serve.trials import trying
 from littoral_serve.trials.starting import started
@@ -47,10 +47,10 @@ def tried(tree: Tree, asked: Release, *, deadline_s: float = 20) -> str | None:
 
 async def status(asked: Order, tree: Tree) -> int:
     """Let a trial run to its end, whoever starts it."""
-    manifest = release.read_manifest(tree, asked.manifest)
+    manifest = verified.read_manifest(tree, asked.manifest)
     names = ("model.tflite", "inputs.bin", "outputs.bin")
-    files = [release.open_manifest(tree, asked.manifest)]
-    files += [release.open_file(tree, manifest, name) for name in names]
+    files = [verified.open_manifest(tree, asked.manifest)]
+    files += [verified.open_file(tree, manifest, name) for name in names]
     assert len(files) == FILES
     try:
         async with started(asked, files, where=tree.trial) as running:

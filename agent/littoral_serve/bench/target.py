@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from littoral import machine
-from littoral.bundle import manifest
+from littoral.bundle import manifest, verified
 from littoral.bundle.manifest import Hardware, Manifest, Variant, check_id
-from littoral.durable import storage_errors
 from littoral.errors import (
     BackendMissingError,
     LittoralError,
@@ -23,7 +22,6 @@ from littoral.model.backends import NAMES, backend_for
 from littoral.tree import Tree
 from littoral.wire import journal
 from littoral_serve.bench.process import Subject
-from littoral_serve.running import release
 
 _BY_SUFFIX: Final = {".tflite": "litert", ".onnx": "onnx"}
 _ANYWHERE: Final[dict[str, tuple[Hardware, ...]]] = {
@@ -76,8 +74,7 @@ def _file(path: Path, backends: Sequence[str], variant: str | None) -> Target:
         raise MisuseError(
             f"{path}: expected a .tflite, an .onnx, a bundle or a result of bench (.json)"
         )
-    with storage_errors(path):
-        data = path.read_bytes()
+    data = verified.whole(path, most=verified.MAX_MODEL_BYTES)
     one = Subject(name=path.name, backend=known or "", model=data)
     return Target(
         name=str(path),
@@ -86,13 +83,8 @@ def _file(path: Path, backends: Sequence[str], variant: str | None) -> Target:
 
 
 def _bundle(folder: Path) -> Target:
-    with storage_errors(folder), (folder / manifest.NAME).open("rb") as file:
-        data = file.read(manifest.MAX_BYTES + 1)
-    return _variants(str(folder), data, partial(_beside, folder))
-
-
-def _beside(folder: Path, told: Manifest, name: str) -> bytes:
-    return release.file_in(release.open_path(folder / name), told, name)
+    data = verified.whole(folder / manifest.NAME, most=manifest.MAX_BYTES)
+    return _variants(str(folder), data, partial(verified.beside, folder))
 
 
 def _installed(name: str, data: Path) -> Target:
@@ -109,10 +101,13 @@ def _installed(name: str, data: Path) -> Target:
     chosen = held.running or held.good
     if chosen is None:
         raise NotFoundError(f"{name}: no release of it is proven on this device")
-    with storage_errors(tree.manifest(chosen.manifest)):
-        told = tree.manifest(chosen.manifest).read_bytes()
-    release.read_manifest(tree, chosen.manifest, model=name)
-    found = _variants(name, told, partial(release.read_file, tree), only=chosen.variant)
+    told = verified.read(
+        verified.open_manifest(tree, chosen.manifest),
+        f"{name}: manifest",
+        sha256=chosen.manifest,
+        limit=manifest.MAX_BYTES,
+    )
+    found = _variants(name, told, partial(verified.read_file, tree), only=chosen.variant)
     hardware = tuple(replace(one, hardware=chosen.hardware) for one in found.subjects)
     return replace(found, subjects=hardware)
 

@@ -108,7 +108,7 @@ class OpenInference:
         return self._infer(request, spec)
 
     def _tell(self, spec: Spec, what: str | None) -> dict[str, Any]:
-        live = self._find(spec)
+        live = oip_about.find(self._models, spec.model, spec.version)
         match what:
             case "ready":
                 return {"name": live.model, "ready": True}
@@ -119,17 +119,8 @@ class OpenInference:
             case _:
                 return oip_about.model(live)
 
-    def _find(self, spec: Spec) -> Live:
-        live = self._models.get(spec.model)
-        if live is not None and spec.version in (None, live.release):
-            return live
-        version = "" if spec.version is None else f" version {spec.version}"
-        raise UnknownServableError(
-            f"Request for unknown model: '{spec.model}'{version} is not found"
-        )
-
     def _infer(self, request: Request, spec: Spec) -> Later:
-        live = self._find(spec)
+        live = oip_about.find(self._models, spec.model, spec.version)
         start = time.perf_counter_ns()
         face = live.kept.get(_KEPT) or _face(live)
         if pictures.is_picture(request):

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from littoral import __version__
+from littoral.wire.datatypes import DATATYPES
 from littoral.wire.sketch import Sketch
 from littoral.wire.stages import STAGES
 from littoral_serve.protocols import oip_types
-from littoral_serve.running.live import Live
+from littoral_serve.running.live import Live, Models
+from littoral_serve.running.refusals import UnknownServableError
 from littoral_serve.running.signatures import DEFAULT, View
 
 EXTENSIONS: Final = (
@@ -26,6 +28,18 @@ _FIGURES: Final = dict(
 
 def server() -> dict[str, Any]:
     return {"name": _PLATFORM, "version": __version__, "extensions": list(EXTENSIONS)}
+
+
+def find(models: Models, name: str, release: int | None) -> Live:
+    """Return the model ``name``, which must be ``release`` if one is asked for.
+
+    Raises UnknownServableError.
+    """
+    live = models.get(name)
+    if live is not None and release in (None, live.release):
+        return live
+    which = "" if release is None else f" version {release}"
+    raise UnknownServableError(f"Request for unknown model: '{name}'{which} is not found")
 
 
 def model(live: Live) -> dict[str, Any]:
@@ -107,7 +121,7 @@ def _tensor(view: View, batch: int | None) -> dict[str, Any]:
     if not spec.scale:
         return told
     stored: Mapping[str, Any] = {
-        "stored": oip_types.DATATYPES[spec.dtype],
+        "stored": DATATYPES[spec.dtype],
         "scale": spec.scale,
         "zero_point": spec.zero_point,
     }

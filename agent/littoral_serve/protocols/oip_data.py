@@ -15,8 +15,8 @@ import numpy as np
 import orjson
 
 from littoral.model.backends import Array
+from littoral.wire.datatypes import DATATYPES
 from littoral_serve.protocols import numbers
-from littoral_serve.protocols.oip_types import DATATYPES
 from littoral_serve.running.refusals import InvalidArgumentError
 
 _DATA: Final = re.compile(rb'"data"\s*:\s*(?=\[)')

@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 
 from littoral.model.backends import Array
+from littoral.wire.datatypes import DATATYPES
 from littoral_serve.http.messages import Response
 from littoral_serve.protocols import oip_data, oip_types, pictures
 from littoral_serve.protocols.oip_plan import Face
@@ -131,7 +132,7 @@ def wanted(face: Face, asked: Asked | None, columns: Columns) -> Mapping[str, bo
 def item(name: str, array: Array) -> dict[str, Any]:
     """Return what an output is, without its values."""
     text = array.dtype == object
-    datatype = oip_types.BYTES if text else oip_types.DATATYPES[array.dtype.name]
+    datatype = oip_types.BYTES if text else DATATYPES[array.dtype.name]
     return {"name": name, "datatype": datatype, "shape": list(array.shape)}
 
 

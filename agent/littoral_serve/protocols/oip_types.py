@@ -8,19 +8,10 @@ them whose inputs came so; a request may name another.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from littoral.wire.datatypes import DATATYPES
 from littoral_serve.running.refusals import InvalidArgumentError
 from littoral_serve.running.signatures import DEFAULT, Signature, View
 
-DATATYPES: Final = {
-    "bool": "BOOL",
-    "int8": "INT8",
-    "uint8": "UINT8",
-    "int16": "INT16",
-    "int32": "INT32",
-    "int64": "INT64",
-    "float16": "FP16",
-    "float32": "FP32",
-}
 BYTES: Final = "BYTES"
 
 

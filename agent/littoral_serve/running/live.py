@@ -21,7 +21,7 @@ from littoral_serve.running.threads import Threads
 from littoral_serve.running.timings import Meter
 
 if TYPE_CHECKING:
-    from littoral_serve.running.release import Files
+    from littoral.bundle.verified import Files
 
 
 class Elsewhere(Protocol):
@@ -53,6 +53,7 @@ class Resources:
     residents: Residents = field(default_factory=lambda: Residents(budget_bytes=0))
     engines: Path | None = None  # folder of what TensorRT built; None: it is built each time
     elsewhere: Elsewhere | None = None
+    rest_s: float = 0.0  # of a load, after each step that keeps requests from running
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Final
 
 from littoral import journal_log, machine
+from littoral.bundle import verified
 from littoral.bundle.baseline import Baseline
 from littoral.bundle.manifest import Manifest, Tensor, Variant
+from littoral.bundle.verified import Files
 from littoral.errors import BackendError, LittoralError
 from littoral.model.backends import Session, backend_for, open_variant
 from littoral.model.tasks import labels
 from littoral.tree import Tree
-from littoral_serve.running import release, threads
+from littoral_serve.running import threads
 from littoral_serve.running.lane import Lane
 from littoral_serve.running.live import Description, Live, Resources
 from littoral_serve.running.memory import Sleeper
-from littoral_serve.running.release import Files
 from littoral_serve.running.runners import Runner, runner
 from littoral_serve.running.signatures import batch_size
 
@@ -53,9 +54,9 @@ def load(tree: Tree, *, model: str, manifest: str, variant: str, resources: Reso
         BackendError: The runtime refuses the model, or it is not as the manifest says.
 
     """
-    found = release.read_manifest(tree, manifest, model=model)
+    found = verified.read_manifest(tree, manifest, model=model)
     chosen = found.variant(variant)
-    files = Files(partial(release.open_file, tree, found))
+    files = Files(partial(verified.open_file, tree, found))
     return of_manifest(found, chosen, files, model=model, manifest=manifest, resources=resources)
 
 
@@ -155,7 +156,9 @@ def _baseline(found: Manifest, read: Callable[[str], bytes]) -> Baseline | None:
 def bring(source: Source, resources: Resources, describe: Callable[[Session], Description]) -> Live:
     """Return ``source`` open and warm; ``describe`` says what its session is."""
     bounded = resources.residents.bounded
-    first, taken = (_weighed if bounded else _opened)(source, _threads(source, resources))
+    first, taken = (_weighed if bounded else _opened)(
+        source, _threads(source, resources), resources.rest_s
+    )
     description = describe(first.session)
     if first.threads > 1:
         about = journal_log.about(description.model, release=description.release)
@@ -171,7 +174,7 @@ def bring(source: Source, resources: Resources, describe: Callable[[Session], De
 
 
 def _again(source: Source, asked: int) -> tuple[Runner, int]:
-    found, taken = _weighed(source, asked)
+    found, taken = _weighed(source, asked, 0.0)  # a request waits for it
     return runner(found.session, fastest_ns=found.fastest_ns), taken
 
 
@@ -179,18 +182,20 @@ def _threads(source: Source, resources: Resources) -> threads.Threads:
     return resources.threads if source.backend in _ON_CORES else 1
 
 
-def _opened(source: Source, asked: threads.Threads) -> tuple[threads.Opened, int]:
+def _opened(source: Source, asked: threads.Threads, rest_s: float) -> tuple[threads.Opened, int]:
     """Return it warm, and how many bytes it takes at least."""
-    found = threads.opened(source.open, source.inputs, threads=asked, budget_us=source.budget_us)
+    found = threads.opened(
+        source.open, source.inputs, threads=asked, budget_us=source.budget_us, rest_s=rest_s
+    )
     return found, source.bytes
 
 
-def _weighed(source: Source, asked: threads.Threads) -> tuple[threads.Opened, int]:
+def _weighed(source: Source, asked: threads.Threads, rest_s: float) -> tuple[threads.Opened, int]:
     """Return it warm, and about how many bytes it took."""
     from littoral.model.selftest import resident_bytes  # where nothing is bounded, it is not needed
 
     before = resident_bytes() or 0
-    found, least = _opened(source, asked)
+    found, least = _opened(source, asked, rest_s)
     return found, max(least, (resident_bytes() or 0) - before)
 
 

@@ -5,7 +5,9 @@ import logging
 from pathlib import Path
 
 from littoral import machine
+from littoral.bundle import verified
 from littoral.bundle.manifest import MAX_BYTES, NAME, Manifest, check_id
+from littoral.bundle.verified import Files
 from littoral.errors import (
     BackendError,
     BackendMissingError,
@@ -15,10 +17,8 @@ from littoral.errors import (
     StorageError,
 )
 from littoral.model.backends import Session, open_session
-from littoral_serve.running import release
 from littoral_serve.running.live import Description, Live, Resources
 from littoral_serve.running.loading import Source, bring, of_manifest
-from littoral_serve.running.release import Files
 
 log = logging.getLogger(__name__)
 
@@ -49,9 +49,9 @@ def load(model: str, path: Path, *, resources: Resources) -> Live:
 
 def _bundle(model: str, folder: Path, resources: Resources) -> Live:
     """Return the first variant in the publisher's order that this machine can run."""
-    data = _read(folder / NAME, most=MAX_BYTES)
+    data = verified.whole(folder / NAME, most=MAX_BYTES)
     manifest, digest = Manifest.from_json(data), hashlib.sha256(data).hexdigest()
-    files = Files(lambda name: release.open_path(folder / name))
+    files = Files(lambda name: verified.open_path(folder / name))
     refused: list[BackendError] = []
     for variant in manifest.variants_on(machine.cpu()):
         try:
@@ -69,11 +69,11 @@ def _bundle(model: str, folder: Path, resources: Resources) -> Live:
 
 
 def _file(model: str, path: Path, resources: Resources) -> Live:
-    first = _read(path)
+    first = verified.whole(path, most=verified.MAX_MODEL_BYTES)
     digest, backend = hashlib.sha256(first).hexdigest(), _backend(path)
 
     def open_(count: int) -> Session:
-        data = _read(path)
+        data = verified.whole(path, most=verified.MAX_MODEL_BYTES)
         if hashlib.sha256(data).hexdigest() != digest:
             raise StorageError(f"{path}: it is another file than when it was loaded")
         return open_session(backend, data, threads=count)
@@ -94,16 +94,3 @@ def _file(model: str, path: Path, resources: Resources) -> Live:
 
 def _backend(path: Path) -> str:
     return "onnx" if path.suffix == ".onnx" else "litert"
-
-
-def _read(path: Path, *, most: int | None = None) -> bytes:
-    try:
-        if path.exists() and not path.is_file():  # a pipe is waited for, a device has no end
-            raise StorageError(f"{path}: expected a file")
-        with path.open("rb") as file:
-            data = file.read() if most is None else file.read(most + 1)
-    except OSError as e:
-        raise StorageError(f"{path}: {e.strerror or e}") from e
-    if most is not None and len(data) > most:
-        raise MalformedError(f"{path}: expected at most {most} bytes, found more")
-    return data

@@ -67,18 +67,20 @@ def opened(
     threads: Threads,
     budget_us: float | None = None,
     cores: int | None = None,
+    rest_s: float = 0.0,
 ) -> Opened:
     """Return what ``open_`` gives for the threads that were chosen, warm.
 
     ``budget_us`` is what 95 of 100 runs may take: with it, the fewest threads that keep it. A
-    session says itself what its ``inputs`` are where they are None.
+    session says itself what its ``inputs`` are where they are None. What else is served gets its
+    turn in a rest after each step.
 
     Raises:
         BackendError: The runtime refuses the model, or it fails.
 
     """
     session = open_(1 if threads == "auto" else threads)
-    fastest_ns = warm(session, inputs)
+    fastest_ns = warm(session, inputs, rest_s=rest_s)
     if threads != "auto":
         return Opened(session=session, threads=threads, fastest_ns=fastest_ns)
     best = Opened(session=session, threads=1, fastest_ns=fastest_ns)
@@ -91,7 +93,7 @@ def opened(
         if enough(seen, budget_ns=budget_ns):
             break
         session = open_(more)
-        fastest_ns = warm(session, inputs)
+        fastest_ns = warm(session, inputs, rest_s=rest_s)
         now = _measured(session, zeros, threads=more)
         if not better(seen, now):
             break
@@ -99,13 +101,18 @@ def opened(
     return best
 
 
-def warm(session: Session, inputs: Sequence[Tensor] | None) -> int:
+def warm(session: Session, inputs: Sequence[Tensor] | None, *, rest_s: float = 0.0) -> int:
     """Run on zeros, so that the first request finds everything in its place; return the least ns.
 
     A trial does it, too: what never ends on zeros may do so there, and not here.
     """
     zeros = _zeros(session, inputs)
-    return min(_run_ns(session, zeros) for _ in range(_WARM_UPS))
+    took: list[int] = []
+    for _ in range(_WARM_UPS):
+        time.sleep(rest_s)
+        took.append(_run_ns(session, zeros))
+    time.sleep(rest_s)
+    return min(took)
 
 
 def _zeros(session: Session, inputs: Sequence[Tensor] | None) -> list[Array]:

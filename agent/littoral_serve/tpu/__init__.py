@@ -7,8 +7,8 @@ from littoral.bundle.manifest import Manifest, Variant
 from littoral_serve.settings import Settings
 
 if TYPE_CHECKING:
+    from littoral.bundle.verified import Files
     from littoral_serve.running.live import Description, Live, Resources
-    from littoral_serve.running.release import Files
     from littoral_serve.tpu.pool import Pool
 
 _EDGETPU = "edgetpu"

@@ -125,11 +125,12 @@ class _Models:
         return Ran(number=number, ns=ns)
 
     def _load(self, order: Load, file: int, memory: int) -> Loaded:
-        from littoral_serve.running import release, threads
+        from littoral.bundle import verified
+        from littoral_serve.running import threads
         from littoral_serve.running.loading import match_specs
         from littoral_serve.tpu.sheet import Sheet
 
-        data = release.read(os.dup(file), order.what, sha256=order.sha256, limit=order.size)
+        data = verified.read(os.dup(file), order.what, sha256=order.sha256, limit=order.size)
         session = self._open(data)
         match_specs(session, order.inputs, order.outputs)
         threads.warm(session, order.inputs)

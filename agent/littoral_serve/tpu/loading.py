@@ -7,12 +7,12 @@ from functools import partial
 
 from littoral import journal_log
 from littoral.bundle.manifest import Manifest, Variant
+from littoral.bundle.verified import Files
 from littoral.errors import LittoralError
 from littoral_serve.running.lane import Lane
 from littoral_serve.running.live import Description, Live, Resources
 from littoral_serve.running.loading import bring, source_of
 from littoral_serve.running.memory import Residents
-from littoral_serve.running.release import Files
 from littoral_serve.running.signatures import batch_size
 from littoral_serve.tpu.model import Model
 from littoral_serve.tpu.place import OnTpu, TpuPlace

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from littoral import machine
+from littoral.bundle import verified
 from littoral.bundle.manifest import Manifest, Variant
 from littoral.errors import LatencyError, MemoryBudgetError, StorageError
 from littoral.tree import Tree
 from littoral.wire.control import Tried, Try
-from littoral_serve.running import release
 from littoral_serve.tpu import Tpus
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ async def run(order: Try, *, tree: Tree, tpus: Tpus | None, run_: Run) -> Tried:
 
     Raises as ``run_``.
     """
-    manifest = release.read_manifest(tree, order.manifest, model=order.model)
+    manifest = verified.read_manifest(tree, order.manifest, model=order.model)
     variant = manifest.variant(order.variant)
     if tpus is None or not tpus.runs(variant):
         return await run_(order, None)

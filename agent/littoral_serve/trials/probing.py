@@ -5,11 +5,11 @@ Where there are too few requests to judge a release by, it is asked about its go
 
 from functools import partial
 
+from littoral.bundle import verified
 from littoral.errors import BackendError, BackendMissingError, UnreachableError
 from littoral.model import selftest
 from littoral.tree import Tree
 from littoral.wire.control import Tried
-from littoral_serve.running import release
 from littoral_serve.running.live import Live
 from littoral_serve.trials import golden
 
@@ -22,9 +22,9 @@ async def run(one: Live, *, tree: Tree) -> Tried:
         HashError, MalformedError, StorageError: Its files are not as they were signed.
 
     """
-    manifest = release.read_manifest(tree, one.manifest, model=one.model)
+    manifest = verified.read_manifest(tree, one.manifest, model=one.model)
     variant = manifest.variant(one.variant)
-    file = partial(release.read_file, tree, manifest)
+    file = partial(verified.read_file, tree, manifest)
     inputs, wanted = golden.read(manifest, variant, file)
     found: list[selftest.Sample] = []
     spent: list[int] = []

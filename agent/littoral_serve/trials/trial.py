@@ -65,20 +65,21 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
         LittoralError: Its files are not what was signed, or there is no runtime.
 
     """
+    from littoral.bundle import verified
     from littoral.model import selftest
-    from littoral_serve.running import release, threads
+    from littoral_serve.running import threads
     from littoral_serve.running.loading import match_specs
     from littoral_serve.trials import golden
 
     told, model, *vectors = files[:FILES]
     engines = Path(f"/proc/self/fd/{files[FILES]}") if len(files) > FILES else None
-    manifest = release.manifest_in(told, order.manifest, model=order.model)
+    manifest = verified.manifest_in(told, order.manifest, model=order.model)
     variant = manifest.variant(order.variant)
     left = iter(vectors)
     inputs, wanted = golden.read(
-        manifest, variant, lambda name: release.file_in(next(left), manifest, name)
+        manifest, variant, lambda name: verified.file_in(next(left), manifest, name)
     )
-    data = release.file_in(model, manifest, variant.files[0])
+    data = verified.file_in(model, manifest, variant.files[0])
     before = selftest.resident_bytes()
     try:
         session = _opened(manifest, variant, data, order, engines=engines)

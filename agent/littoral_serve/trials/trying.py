@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from littoral import records
+from littoral.bundle import verified
 from littoral.errors import (
     CrashError,
     DeadlineError,
@@ -25,7 +26,6 @@ from littoral.errors import (
 from littoral.model.backends import backend_for
 from littoral.tree import Tree
 from littoral.wire.control import Failure, Tried, Try
-from littoral_serve.running import release
 from littoral_serve.settings import Settings
 from littoral_serve.trials.starting import started
 from littoral_serve.trials.trial import DENIED, MAX_BYTES, Order
@@ -151,7 +151,7 @@ class Building:
 
 @contextlib.asynccontextmanager
 async def _building(order: Order, *, tree: Tree, engines: Path | None) -> AsyncIterator[Building]:
-    manifest = release.read_manifest(tree, order.manifest, model=order.model)
+    manifest = verified.read_manifest(tree, order.manifest, model=order.model)
     variant = manifest.variant(order.variant)
     if engines is None or variant.engine != "onnx" or backend_for(variant) != "tensorrt":
         yield Building()
@@ -185,7 +185,7 @@ async def _watch(order: Order, *, tree: Tree, deadline_s: float, folder: Path | 
 @contextlib.contextmanager
 def _opened(tree: Tree, order: Order, folder: Path | None) -> Iterator[list[int]]:
     """Give descriptors of the release's files, as ``trial.FILES`` says, and of ``folder``."""
-    manifest = release.read_manifest(tree, order.manifest, model=order.model)
+    manifest = verified.read_manifest(tree, order.manifest, model=order.model)
     chosen = manifest.variant(order.variant)
     test = manifest.selftest_for(chosen)
     with contextlib.ExitStack() as kept:
@@ -194,9 +194,9 @@ def _opened(tree: Tree, order: Order, folder: Path | None) -> Iterator[list[int]
             kept.callback(os.close, fd)
             return fd
 
-        told = keep(release.open_manifest(tree, order.manifest))
+        told = keep(verified.open_manifest(tree, order.manifest))
         names = (chosen.files[0], test.inputs, test.outputs)
-        files = [told, *(keep(release.open_file(tree, manifest, name)) for name in names)]
+        files = [told, *(keep(verified.open_file(tree, manifest, name)) for name in names)]
         if folder is not None:
             files.append(keep(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)))
         yield files

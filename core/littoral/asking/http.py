@@ -14,19 +14,10 @@ import numpy as np
 
 from littoral.asking.question import MOST_BYTES, Array, Question, failure
 from littoral.errors import LittoralError, MalformedError, UnreachableError
+from littoral.wire.datatypes import DATATYPES
 from littoral.wire.frames import Described, Dtype, Signature, Spec
 
-_DATATYPES: Final = {
-    "bool": "BOOL",
-    "int8": "INT8",
-    "uint8": "UINT8",
-    "int16": "INT16",
-    "int32": "INT32",
-    "int64": "INT64",
-    "float16": "FP16",
-    "float32": "FP32",
-}
-_DTYPES: Final = {datatype: dtype for dtype, datatype in _DATATYPES.items()}
+_DTYPES: Final = {datatype: dtype for dtype, datatype in DATATYPES.items()}
 _PLAIN: Final = {"DT_HALF": "float16", "DT_FLOAT": "float32"}
 _CODES: Final[Mapping[int, str]] = {
     HTTPStatus.TOO_MANY_REQUESTS: "overloaded",
@@ -71,7 +62,7 @@ class HttpLine:
                     {
                         "name": spec.name,
                         "shape": spec.shape,
-                        "datatype": _DATATYPES[spec.dtype],
+                        "datatype": DATATYPES[spec.dtype],
                         "parameters": {"binary_data_size": array.nbytes},
                     }
                     for spec, array in zip(asked.specs, asked.arrays, strict=True)

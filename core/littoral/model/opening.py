@@ -4,26 +4,24 @@ It is opened in this process, for this person; serve has its own ways. A bundle'
 believed by the manifest's digests, an installed manifest by the journal's.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from littoral import machine
+from littoral.bundle import verified
 from littoral.bundle.manifest import MAX_BYTES, NAME, Manifest, Task, Tensor, check_id
 from littoral.errors import (
     BackendError,
     BackendMissingError,
-    HashError,
     MalformedError,
     MisuseError,
     NotDelegatedError,
     NotFoundError,
-    StorageError,
 )
 from littoral.model import tensors
 from littoral.model.backends import Array, Session, open_session, open_variant
@@ -31,8 +29,6 @@ from littoral.model.tasks import labels
 from littoral.model.tasks.labels import Labels
 from littoral.tree import Tree
 from littoral.wire import journal
-
-_MOST_BYTES: Final = 2**31  # of a bare model's file
 
 Read = Callable[[str], bytes]  # a file of a bundle, by its name
 
@@ -88,13 +84,15 @@ def open_model(name: str, *, data: Path, variant: str | None = None, threads: in
             raise MisuseError(
                 f"{path}: expected a bundle, a folder with {NAME}: 'littoral convert' makes one"
             )
-        manifest = Manifest.from_json(_read(path / NAME, most=MAX_BYTES))
-        return _first(manifest, _files(manifest, path.joinpath), variant, threads=threads)
+        manifest = Manifest.from_json(verified.whole(path / NAME, most=MAX_BYTES))
+        return _first(manifest, partial(verified.beside, path, manifest), variant, threads=threads)
     if path.is_file():
         if variant is not None:
             raise MisuseError(f"--variant: is for bundles, and {path} is a model's file")
         backend = "onnx" if path.suffix == ".onnx" else "litert"
-        session = open_session(backend, _read(path, most=_MOST_BYTES), threads=threads)
+        session = open_session(
+            backend, verified.whole(path, most=verified.MAX_MODEL_BYTES), threads=threads
+        )
         return Opened(
             session=session, model=path.stem, inputs=session.inputs, outputs=session.outputs
         )
@@ -114,9 +112,8 @@ def _installed(name: str, tree: Tree, variant: str | None, *, threads: int) -> O
     good = journal.read(found).good
     if good is None:
         raise NotFoundError(f"{name}: no release of it is proven on this device yet")
-    text = _read(tree.manifest(good.manifest), most=MAX_BYTES, sha256=good.manifest)
-    manifest = Manifest.from_json(text)
-    read = _files(manifest, lambda file: tree.blob(manifest.files[file].sha256))
+    manifest = verified.read_manifest(tree, good.manifest, model=name)
+    read = partial(verified.read_file, tree, manifest)
     return _first(manifest, read, variant or good.variant, threads=threads)
 
 
@@ -142,28 +139,6 @@ def _first(manifest: Manifest, read: Read, variant: str | None, *, threads: int)
     raise refused or MalformedError(
         f"{manifest.model}:{manifest.release}: none of its variants is for {machine.cpu()}"
     )
-
-
-def _files(manifest: Manifest, where: Callable[[str], Path]) -> Read:
-    def read(name: str) -> bytes:
-        file = manifest.files[name]
-        return _read(where(name), most=file.size, sha256=file.sha256)
-
-    return read
-
-
-def _read(path: Path, *, most: int, sha256: str | None = None) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(most + 1)
-    except OSError as e:
-        raise StorageError(f"{path}: {e.strerror or e}") from e
-    found = hashlib.sha256(data).hexdigest()
-    if sha256 is not None and found != sha256:
-        raise HashError(str(path), signed=sha256, found=found)
-    if len(data) > most:
-        raise MalformedError(f"{path}: expected at most {most} bytes")
-    return data
 
 
 def _batch(instance: Array, spec: Tensor) -> Array:

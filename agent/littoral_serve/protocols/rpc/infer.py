@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from littoral.model.backends import Array
+from littoral.wire.datatypes import DATATYPES
 from littoral_serve.protocols import oip_plan, oip_reply, oip_types
 from littoral_serve.protocols.oip_plan import Face, Plan, Wanted
 from littoral_serve.protocols.rpc import inference_messages as messages
@@ -26,7 +27,7 @@ _FIELDS: Final = {  # in which the values of a datatype come, one by one
     "INT64": "int64_contents",
     "FP32": "fp32_contents",
 }
-_DTYPES: Final = {datatype: dtype for dtype, datatype in oip_types.DATATYPES.items()}
+_DTYPES: Final = {datatype: dtype for dtype, datatype in DATATYPES.items()}
 
 
 def read(face: Face, request: Mapping[str, Any]) -> tuple[Plan, list[Array]]:

@@ -127,11 +127,7 @@ class InferenceService:
                 f"failed to get model version from specified version string '{digits[:64]}', "
                 "version should be an integral value > 0"
             )
-        live = self._models.get(model)
-        if live is not None and (not digits or int(digits) == live.release):
-            return live
-        which = f" version {digits}" if digits else ""
-        raise UnknownServableError(f"Request for unknown model: '{model}'{which} is not found")
+        return oip_about.find(self._models, model, int(digits) if digits else None)
 
     def _face(self, live: Live) -> Face:
         face = Face(

@@ -1,6 +1,6 @@
 """A release's files: each opened once, hashed, and used as it was read. Parses no model.
 
-The agent has verified all this before; here it is verified again on every load, because a
+What an agent fetched it has verified before; here it is verified again on every load, because a
 card forgets bits and a folder can be written to.
 """
 
@@ -10,10 +10,13 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from littoral.bundle.manifest import MAX_BYTES, Manifest, check_sha256
 from littoral.errors import HashError, MalformedError, StorageError
 from littoral.tree import Tree
+
+MAX_MODEL_BYTES: Final = 2**31  # of a bare model's file
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,31 @@ def file_in(fd: int, manifest: Manifest, name: str) -> bytes:
     file = manifest.files[name]
     what = f"{manifest.model} {manifest.release}: {name}"
     return read(fd, what, sha256=file.sha256, limit=file.size)
+
+
+def beside(folder: Path, manifest: Manifest, name: str) -> bytes:
+    """Return the bytes of the file ``name`` of the bundle ``folder``. Raises as ``read_file``."""
+    return file_in(open_path(folder / name), manifest, name)
+
+
+def whole(path: Path, *, most: int) -> bytes:
+    """Return the bytes of a file that somebody named, and nothing vouches for; a link is followed.
+
+    Raises:
+        StorageError: It is no file, or cannot be read.
+        MalformedError: It has more than ``most`` bytes.
+
+    """
+    try:
+        if path.exists() and not path.is_file():  # a pipe is waited for, a device has no end
+            raise StorageError(f"{path}: expected a file")
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as e:
+        raise StorageError(f"{path}: {e.strerror or e}") from e
+    if len(data) > most:
+        raise MalformedError(f"{path}: expected at most {most} bytes, found more")
+    return data
 
 
 def open_path(path: Path) -> int:
