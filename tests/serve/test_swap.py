@@ -16,12 +16,11 @@ from patience import patient
 from simulators.served import Device, Serve, ask, model, serving
 
 ROOT = Path(__file__).parents[2]
-TINY = ROOT / "tests/fixtures/tiny_int8.tflite"
 
 
 def test_swaps_under_load_fail_no_request_and_a_bad_release_changes_nothing() -> None:
     """The benchmark in short. Its times are not judged here, where other tests run beside it."""
-    words = ("--model", str(TINY), "--swaps", "120", "--clients", "2", "--quiet", "0.2")
+    words = ("--swaps", "120", "--clients", "2", "--quiet", "0.2")
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks/swap.py"), *words],
         capture_output=True,
@@ -39,10 +38,11 @@ def test_swaps_under_load_fail_no_request_and_a_bad_release_changes_nothing() ->
         "orders that went wrong",
         "releases that answered",
         "killed, it came back with what is proven",
-        "memory, second half over the first",
     ):
         row = told[name]
         assert row.get("least", -1e9) <= row["value"] <= row.get("most", 1e9), row
+    # If sessions stayed, it would be 55 with the model that the benchmark takes where it is there.
+    assert told["memory, last quarter over the third"]["value"] < 5
 
 
 @pytest.fixture
