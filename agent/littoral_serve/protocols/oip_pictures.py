@@ -17,7 +17,7 @@ import orjson
 from littoral.model.backends import Array
 from littoral.wire.datatypes import DATATYPES
 from littoral_serve.http.messages import Response
-from littoral_serve.protocols import oip_data, oip_types, pictures
+from littoral_serve.protocols import oip_data, oip_fields, oip_types, pictures
 from littoral_serve.protocols.oip_plan import Face
 from littoral_serve.protocols.pictures import Columns
 from littoral_serve.running.refusals import InvalidArgumentError
@@ -71,7 +71,7 @@ def asked(document: Mapping[str, Any], files: list[bytes]) -> Asked:
         raise InvalidArgumentError(
             f"unexpected shape for pictures: expected [{len(files)}], as many as there are"
         )
-    parameters = _object(document, "parameters")
+    parameters = oip_fields.parameters(document)
     binary = parameters.get("binary_data_output") is True
     name, timeout = document.get("id"), parameters.get("timeout")
     if not (timeout is None or (type(timeout) is int and 0 <= timeout < _MOST_TIMEOUT_US)):
@@ -155,7 +155,7 @@ def unpacked(data: bytes) -> Iterator[bytes]:
 
 
 def _files(item: Mapping[str, Any], behind: bytes) -> Iterator[bytes]:
-    size = _object(item, "parameters").get("binary_data_size")
+    size = oip_fields.parameters(item).get("binary_data_size")
     if size is not None:
         if size != len(behind):
             raise InvalidArgumentError(
@@ -184,15 +184,8 @@ def _wanted(document: Mapping[str, Any], *, binary: bool) -> dict[str, bool] | N
     for item in outputs:
         if not isinstance(item, dict) or not isinstance(item.get("name"), str):
             raise InvalidArgumentError("Unable to parse 'outputs'")
-        found[item["name"]] = bool(_object(item, "parameters").get("binary_data", binary))
+        found[item["name"]] = bool(oip_fields.parameters(item).get("binary_data", binary))
     return found
-
-
-def _object(where: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = where.get(key, {})
-    if not isinstance(value, dict):
-        raise InvalidArgumentError(f"Unable to parse '{key}'")
-    return value
 
 
 def _listed(name: str, array: Array) -> Any:  # noqa: ANN401

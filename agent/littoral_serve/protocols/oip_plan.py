@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from littoral_serve.protocols import oip_fields as fields
 from littoral_serve.protocols import oip_types
 from littoral_serve.running.inference import LOOK
 from littoral_serve.running.refusals import InvalidArgumentError
@@ -99,13 +100,13 @@ def size_error(view: View, model: str, want: int, got: object) -> InvalidArgumen
 def read(face: Face, document: Mapping[str, Any], *, cuts: int) -> Plan:
     """Return what the head ``document`` comes to. Raises InvalidArgumentError."""
     given = _inputs(face, document)
-    parameters = _object(document, "parameters")
+    parameters = fields.parameters(document)
     name = parameters.get("signature_name")
     if name is not None and not isinstance(name, str):
         raise InvalidArgumentError("Unable to parse 'signature_name'")
     views = face.signatures[DEFAULT].inputs
     items = [given[view.name] for view in views]
-    datatypes = [_text(item, "datatype") for item in items]
+    datatypes = [fields.text(item, "datatype") for item in items]
     signature = oip_types.choose(face.signatures, datatypes, model=face.model, name=name)
     places: dict[str, Place] = {}
     start = 0
@@ -117,17 +118,17 @@ def read(face: Face, document: Mapping[str, Any], *, cuts: int) -> Plan:
     return Plan(
         signature,
         tuple(places[view.name] for view in views),
-        _wanted(face, document, signature, binary=_flag(parameters, "binary_data_output")),
+        _wanted(face, document, signature, binary=fields.flag(parameters, "binary_data_output")),
         nbytes=start,
         timeout_ns=_timeout_ns(parameters),
-        id=_text(document, "id") if "id" in document else None,
+        id=fields.text(document, "id") if "id" in document else None,
     )
 
 
 def _inputs(face: Face, document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     known = {view.name for view in face.signatures[DEFAULT].inputs}
-    items = _objects(document, "inputs")
-    given = {_text(item, "name"): item for item in items}
+    items = fields.objects(document, "inputs")
+    given = {fields.text(item, "name"): item for item in items}
     for name in given:
         if name not in known:
             raise InvalidArgumentError(
@@ -145,7 +146,7 @@ def _inputs(face: Face, document: Mapping[str, Any]) -> dict[str, dict[str, Any]
 def _place(face: Face, item: Mapping[str, Any], view: View, *, cuts: int) -> Place:
     """Return where the values of an input are; ``start`` is not known yet."""
     shape, dtype = _shape(face, item, view), np.dtype(view.dtype)
-    parameters = _object(item, "parameters")
+    parameters = fields.parameters(item)
     found = [
         f"'{key}'"
         for key, where in (
@@ -201,8 +202,8 @@ def _wanted(
     if not document.get("outputs"):
         return tuple(Wanted(at, binary=binary) for at in range(len(names)))
     found: dict[str, Wanted] = {}
-    for item in _objects(document, "outputs"):
-        name, parameters = _text(item, "name"), _object(item, "parameters")
+    for item in fields.objects(document, "outputs"):
+        name, parameters = fields.text(item, "name"), fields.parameters(item)
         if name not in names or name in found:
             raise InvalidArgumentError(
                 f"unexpected inference output '{name}' for model '{face.model}'"
@@ -211,46 +212,13 @@ def _wanted(
             raise InvalidArgumentError("shared memory is not offered over HTTP")
         found[name] = Wanted(
             names.index(name),
-            binary=_flag(parameters, "binary_data", default=binary),
-            classes=_number(parameters, "classification"),
+            binary=fields.flag(parameters, "binary_data", default=binary),
+            classes=fields.number(parameters, "classification"),
         )
     return tuple(found.values())
 
 
 def _timeout_ns(parameters: Mapping[str, Any]) -> int | None:
-    return _number(parameters, "timeout") * 1000 or None  # it comes in microseconds; 0 is none
-
-
-def _objects(where: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    value = where.get(key)
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise InvalidArgumentError(f"Unable to parse '{key}'")
-    return value
-
-
-def _object(where: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = where.get(key, {})
-    if not isinstance(value, dict):
-        raise InvalidArgumentError(f"Unable to parse '{key}'")
-    return value
-
-
-def _text(where: Mapping[str, Any], key: str) -> str:
-    value = where.get(key)
-    if not isinstance(value, str):
-        raise InvalidArgumentError(f"Unable to parse '{key}'")
-    return value
-
-
-def _flag(where: Mapping[str, Any], key: str, *, default: bool = False) -> bool:
-    value = where.get(key, default)
-    if not isinstance(value, bool):
-        raise InvalidArgumentError(f"Unable to parse '{key}'")
-    return value
-
-
-def _number(where: Mapping[str, Any], key: str) -> int:
-    value = where.get(key, 0)
-    if type(value) is not int or not 0 <= value < 2**63:
-        raise InvalidArgumentError(f"Unable to parse '{key}'")
-    return value
+    return (
+        fields.number(parameters, "timeout") * 1000 or None
+    )  # it comes in microseconds; 0 is none
