@@ -219,6 +219,5 @@ def _wanted(
 
 
 def _timeout_ns(parameters: Mapping[str, Any]) -> int | None:
-    return (
-        fields.number(parameters, "timeout") * 1000 or None
-    )  # it comes in microseconds; 0 is none
+    timeout_us = fields.number(parameters, "timeout")
+    return timeout_us * 1000 or None  # 0 is none
