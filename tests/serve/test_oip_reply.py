@@ -29,11 +29,11 @@ def reply(
     face = Face("m", 3, signatures(IN, specs), batch, LABELS)
     one = {"name": "x", "shape": [1, 1], "datatype": "FP32", "data": [1]}
     head = {"inputs": [one], **asked} | ({"outputs": outputs} if outputs else {})
-    call = oip_request.read(face, json.dumps(head).encode(), None)
-    first, response = (oip_reply.write(face, call, arrays) for _ in range(2))
+    request = oip_request.read(face, json.dumps(head).encode(), None)
+    first, response = (oip_reply.write(face, request, arrays) for _ in range(2))
     assert first == response
-    assert call.plan.reply is None or response.body.startswith(call.plan.reply)
-    assert call.plan.whole == (call.plan.reply is not None)  # it is kept
+    assert request.plan.reply is None or response.body.startswith(request.plan.reply)
+    assert request.plan.whole == (request.plan.reply is not None)  # it is kept
     length = response.headers.decode().partition(": ")[2].strip() or None
     return response, InferResult.from_response_body(response.body, header_length=length)
 

@@ -13,7 +13,7 @@ from littoral.bundle.manifest import Tensor
 from littoral.model.backends import Array
 from littoral_serve.protocols import oip_data, oip_request
 from littoral_serve.protocols.oip_plan import Face
-from littoral_serve.protocols.oip_request import Call
+from littoral_serve.protocols.oip_request import InferTensors
 from littoral_serve.running.refusals import InvalidArgumentError
 from littoral_serve.running.signatures import signatures
 
@@ -43,7 +43,7 @@ def binary(x: Array, datatype: str = "UINT8", name: str = "x") -> Any:
     return one(x.shape, datatype, name, parameters={"binary_data_size": x.nbytes})
 
 
-def read(known: Face, text: bytes, rest: bytes = b"") -> Call:
+def read(known: Face, text: bytes, rest: bytes = b"") -> InferTensors:
     return oip_request.read(known, text + rest, str(len(text)).encode() if rest else None)
 
 
@@ -51,9 +51,9 @@ X = np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
 
 
 def test_binary_tensors_are_not_copied() -> None:
-    call = read(face(), head(binary(X)), X.tobytes())
-    assert np.array_equal(call.arrays[0], X)
-    base: object = call.arrays[0]
+    asked = read(face(), head(binary(X)), X.tobytes())
+    assert np.array_equal(asked.arrays[0], X)
+    base: object = asked.arrays[0]
     while isinstance(base, np.ndarray):
         base = base.base
     assert isinstance(base, bytes)  # the body itself
@@ -71,11 +71,11 @@ def test_a_head_that_came_before_is_not_read_again(monkeypatch: pytest.MonkeyPat
 
 def test_an_id_makes_no_other_head() -> None:
     known = face()
-    calls = [
+    several = [
         oip_request.read(known, text + X.tobytes(), b"%d" % len(text))
         for text in (json.dumps({"id": f"n {n}", "inputs": [binary(X)]}).encode() for n in range(9))
     ]
-    assert [call.id for call in calls] == [f"n {n}" for n in range(9)]
+    assert [asked.id for asked in several] == [f"n {n}" for n in range(9)]
     assert read(known, head(binary(X), id="last"), X.tobytes()).id == "last"
     assert len(known.plans) == 1
 
@@ -83,8 +83,8 @@ def test_an_id_makes_no_other_head() -> None:
 def test_lists_of_numbers_make_no_other_head(monkeypatch: pytest.MonkeyPatch) -> None:
     known = face()
     for n in range(9):
-        call = read(known, head(one(data=(X + n).tolist())))
-        assert np.array_equal(call.arrays[0], X + n)
+        asked = read(known, head(one(data=(X + n).tolist())))
+        assert np.array_equal(asked.arrays[0], X + n)
         monkeypatch.delattr("littoral_serve.protocols.oip_plan.read", raising=n == 0)
 
 
@@ -127,8 +127,8 @@ def test_tensors_in_binary_come_in_the_order_in_which_they_are_named() -> None:
         "c": (np.array([[1, 2, 3]], np.float16), "FP16"),
     }
     text = head(*(binary(x, kind, name) for name, (x, kind) in given_.items()))
-    call = read(face(MIXED), text, b"".join(x.tobytes() for x, _ in given_.values()))
-    for view, array in zip(call.plan.signature.inputs, call.arrays, strict=True):
+    asked = read(face(MIXED), text, b"".join(x.tobytes() for x, _ in given_.values()))
+    for view, array in zip(asked.plan.signature.inputs, asked.arrays, strict=True):
         assert np.array_equal(array, given_[view.name][0])
         assert array.dtype == given_[view.name][0].dtype
 
@@ -141,16 +141,21 @@ def test_binary_and_json_may_stand_side_by_side() -> None:
         one((1, 2), "FP32", "a", data=[[0.5, 1]]),
         one((1, 3), "FP32", "c", data=[1, 2, 3]),
     ]
-    call = read(face(MIXED), head(*inputs), d.tobytes())
-    assert [array.tolist() for array in call.arrays] == [[[0.5, 1]], [True], [[1, 2, 3]], [[5, -6]]]
+    asked = read(face(MIXED), head(*inputs), d.tobytes())
+    assert [array.tolist() for array in asked.arrays] == [
+        [[0.5, 1]],
+        [True],
+        [[1, 2, 3]],
+        [[5, -6]],
+    ]
 
 
 def test_a_boolean_is_one_of_two() -> None:
     """A byte may be 7: what then computes with it may see neither true nor false."""
     specs = (Tensor(name="x", shape=(1, 4), dtype="bool"),)
     text = head(one((1, 4), "BOOL", parameters={"binary_data_size": 4}))
-    call = read(face(specs), text, bytes([0, 1, 7, 255]))
-    assert call.arrays[0].tobytes() == bytes([0, 1, 1, 1])
+    asked = read(face(specs), text, bytes([0, 1, 7, 255]))
+    assert asked.arrays[0].tobytes() == bytes([0, 1, 1, 1])
 
 
 @pytest.mark.parametrize(
@@ -174,9 +179,9 @@ def test_outputs_are_seen_as_the_signature_shows_them_that_the_inputs_make(
         if s.dtype != "bool"
     ]
     inputs += [one((1,), "BOOL", s.name, data=[False]) for s in specs if s.dtype == "bool"]
-    call = read(face(specs), json.dumps({"inputs": inputs}, default=int).encode())
-    assert call.plan.signature.outputs[0].dtype == outputs
-    for view, array in zip(call.plan.signature.inputs, call.arrays, strict=True):
+    asked = read(face(specs), json.dumps({"inputs": inputs}, default=int).encode())
+    assert asked.plan.signature.outputs[0].dtype == outputs
+    for view, array in zip(asked.plan.signature.inputs, asked.arrays, strict=True):
         assert array.dtype == view.dtype
 
 

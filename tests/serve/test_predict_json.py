@@ -104,17 +104,17 @@ def test_numbers_keep_every_bit_of_a_float32() -> None:
     bits = rng.integers(0, 2**32, 6000, dtype=np.uint64).astype(np.uint32).view(np.float32)
     bits = bits[np.isfinite(bits)][:5000]
     for text in (json.dumps(bits.tolist()), "[" + ",".join(map(str, bits.tolist())) + "]"):
-        call = predict_json._fast(f'{{"inputs":{text}}}'.encode(), KNOWN["scalar"])
-        assert call is not None
-        assert np.array_equal(call.arrays[0], bits)
+        asked = predict_json._fast(f'{{"inputs":{text}}}'.encode(), KNOWN["scalar"])
+        assert asked is not None
+        assert np.array_equal(asked.arrays[0], bits)
 
 
 def test_one_large_number_is_left_to_the_careful_way() -> None:
     body = b'{"instances": [1e39, 2]}'
     assert predict_json._fast(body, KNOWN["scalar"]) is None
-    call = predict_json.read(body, KNOWN["scalar"])
-    assert isinstance(call, predict_json.Call)
-    assert call.arrays[0].tolist() == [np.inf, 2]
+    asked = predict_json.read(body, KNOWN["scalar"])
+    assert isinstance(asked, predict_json.PredictTensors)
+    assert asked.arrays[0].tolist() == [np.inf, 2]
 
 
 def test_a_large_request_takes_little_more_memory_than_it_has(

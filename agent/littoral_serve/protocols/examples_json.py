@@ -19,13 +19,13 @@ _Kind = Literal["bytes", "float", "int64"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Examples:
     signature: str  # empty: the default one
     examples: list[Example]
     context: Example  # what all examples have
 
 
-def read(body: bytes) -> Asked:
+def read(body: bytes) -> Examples:
     """Return what ``body`` brings.
 
     Raises:
@@ -39,7 +39,7 @@ def read(body: bytes) -> Asked:
         raise InvalidArgumentError("JSON Parse error: too deeply nested") from e
 
 
-def _read(document: dict[str, Any]) -> Asked:
+def _read(document: dict[str, Any]) -> Examples:
     name = json_document.signature_name(document)
     context = _example(document["context"]) if "context" in document else {}
     if "examples" not in document:
@@ -54,7 +54,7 @@ def _read(document: dict[str, Any]) -> Asked:
         )
     if not examples:
         raise InvalidArgumentError(f"{shown(document)} 'examples' value is an empty array")
-    return Asked(name, [_example(one) for one in examples], context)
+    return Examples(name, [_example(one) for one in examples], context)
 
 
 def _example(value: Any) -> Example:  # noqa: ANN401

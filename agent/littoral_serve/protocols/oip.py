@@ -24,7 +24,7 @@ from littoral_serve.protocols import (
     servables,
 )
 from littoral_serve.protocols.oip_plan import Face
-from littoral_serve.protocols.oip_request import Call
+from littoral_serve.protocols.oip_request import InferTensors
 from littoral_serve.protocols.servables import Spec
 from littoral_serve.running.inference import Inference
 from littoral_serve.running.live import Live, Models
@@ -38,7 +38,7 @@ from littoral_serve.running.refusals import (
 )
 
 if TYPE_CHECKING:
-    from littoral_serve.protocols.oip_pictures import Asked
+    from littoral_serve.protocols.oip_pictures import InferPictures
 
 _OF_MODEL: Final = re.compile(
     r"/v2/models/([^/]+)(?:/versions/([0-9]+))?(?:/(infer|ready|config|stats))?"
@@ -126,31 +126,33 @@ class OpenInference:
         if pictures.is_picture(request):
             return self._look(request, live, face, None)
         try:
-            call = oip_request.read(face, request.body, request.headers.get(_LENGTH))
+            asked = oip_request.read(face, request.body, request.headers.get(_LENGTH))
         except InvalidArgumentError:
             from littoral_serve.protocols import oip_pictures  # most models are sent none
 
-            asked = oip_pictures.read(request.body, request.headers.get(_LENGTH))
-            if asked is None:
+            brought = oip_pictures.read(request.body, request.headers.get(_LENGTH))
+            if brought is None:
                 raise
-            return self._look(request, live, face, asked)
+            return self._look(request, live, face, brought)
         later = Later()
         one = Inference(
             live,
-            call.plan.signature,
-            call.arrays,
-            then=partial(_answer, later, face, call),
+            asked.plan.signature,
+            asked.arrays,
+            then=partial(_answer, later, face, asked),
             arrived_ns=request.arrived_ns,
             start_ns=start,
-            deadline_ns=request.arrived_ns + (call.plan.timeout_ns or self._deadline_ns),
-            count=call.plan.count,
+            deadline_ns=request.arrived_ns + (asked.plan.timeout_ns or self._deadline_ns),
+            count=asked.plan.count,
         )
-        call.plan.count = one.count
+        asked.plan.count = one.count
         later.on_left = one.leave
         live.lane.submit(one)
         return later
 
-    def _look(self, request: Request, live: Live, face: Face, asked: "Asked | None") -> Later:
+    def _look(
+        self, request: Request, live: Live, face: Face, asked: "InferPictures | None"
+    ) -> Later:
         """Answer pictures: those that were asked for, or the one that the body is."""
         from littoral_serve.protocols import oip_pictures
 
@@ -174,10 +176,10 @@ def _face(live: Live) -> Face:
     return face
 
 
-def _answer(later: Later, face: Face, call: Call, one: Inference) -> None:
+def _answer(later: Later, face: Face, asked: InferTensors, one: Inference) -> None:
     start = time.perf_counter_ns()
     try:
-        response = oip_reply.write(face, call, one.outputs())
+        response = oip_reply.write(face, asked, one.outputs())
     except (RefusalError, BackendError) as e:
         later.give(refusal(e))
         return

@@ -29,8 +29,8 @@ _MOST_TIMEOUT_US: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a request for pictures asks; ``wanted``: by name, whether in binary."""
+class InferPictures:
+    """Pictures of an infer request; ``wanted``: by name, whether in binary."""
 
     files: list[bytes]
     wish: Wish
@@ -40,7 +40,7 @@ class Asked:
     timeout_ns: int | None
 
 
-def read(body: bytes, head_bytes: bytes | None) -> Asked | None:
+def read(body: bytes, head_bytes: bytes | None) -> InferPictures | None:
     """Return what ``body`` asks of pictures; None where its inputs are tensors.
 
     Raises:
@@ -59,10 +59,10 @@ def read(body: bytes, head_bytes: bytes | None) -> Asked | None:
         raise InvalidArgumentError("Unable to parse 'inputs'")
     if oip_types.BYTES not in [one.get("datatype") for one in inputs]:
         return None
-    return asked(document, list(_files(inputs[0], body[length:])))
+    return from_head(document, list(_files(inputs[0], body[length:])))
 
 
-def asked(document: Mapping[str, Any], files: list[bytes]) -> Asked:
+def from_head(document: Mapping[str, Any], files: list[bytes]) -> InferPictures:
     """Return what a head asks, whose one input is ``files``. Raises InvalidArgumentError."""
     inputs = document["inputs"]
     if len(inputs) != 1:
@@ -78,7 +78,7 @@ def asked(document: Mapping[str, Any], files: list[bytes]) -> Asked:
         raise InvalidArgumentError("Unable to parse 'timeout'")
     if not isinstance(name, str | None):
         raise InvalidArgumentError("Unable to parse 'id'")
-    return Asked(
+    return InferPictures(
         files,
         pictures.wished(parameters),
         _wanted(document, binary=binary),
@@ -88,7 +88,7 @@ def asked(document: Mapping[str, Any], files: list[bytes]) -> Asked:
     )
 
 
-def write(face: Face, asked: Asked | None, columns: Columns) -> Response:
+def write(face: Face, asked: InferPictures | None, columns: Columns) -> Response:
     """Return the reply; without ``asked``, to a body that was the picture, all in JSON.
 
     Raises:
@@ -113,7 +113,7 @@ def write(face: Face, asked: Asked | None, columns: Columns) -> Response:
     return Response(HTTPStatus.OK, b"".join((head, *parts)), _BINARY, _LENGTH % len(head))
 
 
-def wanted(face: Face, asked: Asked | None, columns: Columns) -> Mapping[str, bool]:
+def wanted(face: Face, asked: InferPictures | None, columns: Columns) -> Mapping[str, bool]:
     """Return the names of the outputs to come back, and whether each does in binary.
 
     Raises:

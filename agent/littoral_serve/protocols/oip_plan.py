@@ -38,7 +38,7 @@ class Place(NamedTuple):
     value: Any = None
 
 
-class Plan:
+class InferPlan:
     """What a head comes to."""
 
     __slots__ = (
@@ -87,7 +87,7 @@ class Face:
     ) -> None:
         self.model, self.release = model, release
         self.signatures, self.batch, self.labels = signatures, batch, labels
-        self.plans: dict[tuple[bytes, int], Plan] = {}
+        self.plans: dict[tuple[bytes, int], InferPlan] = {}
 
 
 def size_error(view: View, model: str, want: int, got: object) -> InvalidArgumentError:
@@ -97,7 +97,7 @@ def size_error(view: View, model: str, want: int, got: object) -> InvalidArgumen
     )
 
 
-def read(face: Face, document: Mapping[str, Any], *, cuts: int) -> Plan:
+def read(face: Face, document: Mapping[str, Any], *, cuts: int) -> InferPlan:
     """Return what the head ``document`` comes to. Raises InvalidArgumentError."""
     given = _inputs(face, document)
     parameters = fields.parameters(document)
@@ -115,7 +115,7 @@ def read(face: Face, document: Mapping[str, Any], *, cuts: int) -> Plan:
         place = _place(face, item, view, cuts=cuts)
         places[input_name] = place._replace(start=start)
         start += place.nbytes or 0
-    return Plan(
+    return InferPlan(
         signature,
         tuple(places[view.name] for view in views),
         _wanted(face, document, signature, binary=fields.flag(parameters, "binary_data_output")),

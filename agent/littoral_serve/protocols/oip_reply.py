@@ -12,18 +12,18 @@ import orjson
 from littoral.model.backends import Array
 from littoral_serve.http.messages import Response
 from littoral_serve.protocols import oip_types
-from littoral_serve.protocols.oip_plan import Face, Plan, Wanted
-from littoral_serve.protocols.oip_request import Call
+from littoral_serve.protocols.oip_plan import Face, InferPlan, Wanted
+from littoral_serve.protocols.oip_request import InferTensors
 
 _BINARY: Final = b"application/octet-stream"
 _LENGTH: Final = b"Inference-Header-Content-Length: %d\r\n"
 
 
-def write(face: Face, call: Call, outputs: Sequence[Array]) -> Response:
+def write(face: Face, asked: InferTensors, outputs: Sequence[Array]) -> Response:
     """Return the reply; ``outputs`` are all of the signature's, as clients see them."""
-    plan = call.plan
+    plan = asked.plan
     if not plan.whole:
-        return _mixed(face, call, outputs)
+        return _mixed(face, asked, outputs)
     arrays: list[Any] = [outputs[wanted.at] for wanted in plan.wanted]
     head = plan.reply
     if head is None:
@@ -32,8 +32,8 @@ def write(face: Face, call: Call, outputs: Sequence[Array]) -> Response:
             for wanted, array in zip(plan.wanted, arrays, strict=True)
         ]
         head = plan.reply = orjson.dumps(_head(face, items))
-    if call.id is not None:
-        head = b'{"id":%s,%s' % (orjson.dumps(call.id), head[1:])
+    if asked.id is not None:
+        head = b'{"id":%s,%s' % (orjson.dumps(asked.id), head[1:])
     return Response(HTTPStatus.OK, b"".join((head, *arrays)), _BINARY, _LENGTH % len(head))
 
 
@@ -51,18 +51,18 @@ def classes(array: Array, most: int, labels: Sequence[str]) -> list[bytes]:
     return texts
 
 
-def _mixed(face: Face, call: Call, outputs: Sequence[Array]) -> Response:
+def _mixed(face: Face, asked: InferTensors, outputs: Sequence[Array]) -> Response:
     """Return a reply of which not all is binary."""
     items: list[dict[str, Any]] = []
     parts: list[Any] = []
     finite = True
-    for wanted in call.plan.wanted:
+    for wanted in asked.plan.wanted:
         array = outputs[wanted.at]
         data: Any
         if wanted.classes:
-            item, data = labelled(face, call.plan, wanted, array)
+            item, data = labelled(face, asked.plan, wanted, array)
         else:
-            item, data = _item(call.plan, wanted, array.shape, array.nbytes), array
+            item, data = _item(asked.plan, wanted, array.shape, array.nbytes), array
         items.append(item)
         if wanted.binary:
             parts.append(data)
@@ -72,8 +72,8 @@ def _mixed(face: Face, call: Call, outputs: Sequence[Array]) -> Response:
             item["data"] = array.ravel()
             finite = finite and (array.dtype.kind != "f" or bool(np.isfinite(array).all()))
     document = _head(face, items)
-    if call.id is not None:
-        document = {"id": call.id, **document}
+    if asked.id is not None:
+        document = {"id": asked.id, **document}
     if finite:
         head = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     else:
@@ -84,7 +84,7 @@ def _mixed(face: Face, call: Call, outputs: Sequence[Array]) -> Response:
 
 
 def labelled(
-    face: Face, plan: Plan, wanted: Wanted, array: Array
+    face: Face, plan: InferPlan, wanted: Wanted, array: Array
 ) -> tuple[dict[str, Any], bytes | list[str]]:
     """Return the item of an output that is wanted as classes, and its values."""
     rows = array if face.batch is not None else [array]
@@ -100,7 +100,7 @@ def _head(face: Face, items: list[dict[str, Any]]) -> dict[str, Any]:
     return {"model_name": face.model, "model_version": str(face.release), "outputs": items}
 
 
-def _item(plan: Plan, wanted: Wanted, shape: Sequence[int], nbytes: int) -> dict[str, Any]:
+def _item(plan: InferPlan, wanted: Wanted, shape: Sequence[int], nbytes: int) -> dict[str, Any]:
     view = plan.signature.outputs[wanted.at]
     item = {"name": view.name, "datatype": oip_types.datatype(view), "shape": list(shape)}
     return item | {"parameters": {"binary_data_size": nbytes}} if wanted.binary else item

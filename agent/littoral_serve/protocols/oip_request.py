@@ -17,7 +17,7 @@ import numpy as np
 
 from littoral.model.backends import Array
 from littoral_serve.protocols import oip_data, oip_plan
-from littoral_serve.protocols.oip_plan import Face, Place, Plan, Wanted
+from littoral_serve.protocols.oip_plan import Face, InferPlan, Place, Wanted
 from littoral_serve.running.refusals import InvalidArgumentError
 from littoral_serve.running.signatures import DEFAULT
 
@@ -27,16 +27,16 @@ _MOST_PLANS: Final = 64
 _MOST_HEAD_BYTES: Final = 4096  # of one that is kept
 
 
-class Call:
-    """A request: batched arrays in the order of the signature's inputs."""
+class InferTensors:
+    """Tensors of an infer request: batched arrays in the order of the signature's inputs."""
 
     __slots__ = ("arrays", "id", "plan")
 
-    def __init__(self, plan: Plan, arrays: list[Array], id: str | None) -> None:  # noqa: A002
+    def __init__(self, plan: InferPlan, arrays: list[Array], id: str | None) -> None:  # noqa: A002
         self.plan, self.arrays, self.id = plan, arrays, id
 
 
-def read(face: Face, body: bytes, head_bytes: bytes | None) -> Call:
+def read(face: Face, body: bytes, head_bytes: bytes | None) -> InferTensors:
     """Return what ``body`` asks; ``head_bytes``: the header that says how long its head is.
 
     Raises:
@@ -64,7 +64,7 @@ def read(face: Face, body: bytes, head_bytes: bytes | None) -> Call:
         _array(place, view.name, body, start, cuts)
         for place, view in zip(plan.places, plan.signature.inputs, strict=True)
     ]
-    return Call(plan, arrays, plan.id if name is None else name)
+    return InferTensors(plan, arrays, plan.id if name is None else name)
 
 
 def _length(text: bytes, most: int) -> int:
@@ -76,15 +76,15 @@ def _length(text: bytes, most: int) -> int:
     return int(text)
 
 
-def _raw(face: Face, body: bytes) -> Call:
+def _raw(face: Face, body: bytes) -> InferTensors:
     """Read a body that is one tensor, in the view that is usual."""
     plan = face.plans.get((b"", len(body)))  # as heads are kept, of which none is empty
     if plan is None:
         plan = _keep(face, (b"", len(body)), _raw_plan(face, len(body)))
-    return Call(plan, [_array(plan.places[0], "", body, 0, [])], None)
+    return InferTensors(plan, [_array(plan.places[0], "", body, 0, [])], None)
 
 
-def _raw_plan(face: Face, nbytes: int) -> Plan:
+def _raw_plan(face: Face, nbytes: int) -> InferPlan:
     signature = face.signatures[DEFAULT]
     if len(signature.inputs) != 1:
         raise InvalidArgumentError(
@@ -98,7 +98,7 @@ def _raw_plan(face: Face, nbytes: int) -> Plan:
         raise oip_plan.size_error(view, face.model, one, nbytes)
     shape = (count, *view.instance) if face.batch else view.spec.shape
     wanted = tuple(Wanted(at, binary=True) for at in range(len(signature.outputs)))
-    return Plan(signature, (Place(shape, dtype, nbytes=nbytes),), wanted, nbytes=nbytes)
+    return InferPlan(signature, (Place(shape, dtype, nbytes=nbytes),), wanted, nbytes=nbytes)
 
 
 def _array(place: Place, name: str, body: bytes, start: int, cuts: Sequence[bytes]) -> Array:
@@ -112,7 +112,7 @@ def _array(place: Place, name: str, body: bytes, start: int, cuts: Sequence[byte
     return oip_data.from_value(place.value, place.shape, dtype, name=name)
 
 
-def _rest_error(plan: Plan, nbytes: int, model: str) -> InvalidArgumentError:
+def _rest_error(plan: InferPlan, nbytes: int, model: str) -> InvalidArgumentError:
     """Return what it means that so many bytes are behind the head."""
     for place, view in zip(plan.places, plan.signature.inputs, strict=True):
         missing = place.start + (place.nbytes or 0) - nbytes
@@ -124,14 +124,14 @@ def _rest_error(plan: Plan, nbytes: int, model: str) -> InvalidArgumentError:
     return InvalidArgumentError(f"unexpected additional input data for model '{model}'")
 
 
-def _plan(face: Face, head: bytes, cuts: Sequence[bytes]) -> Plan:
+def _plan(face: Face, head: bytes, cuts: Sequence[bytes]) -> InferPlan:
     document = oip_data.document(head)
     plan = oip_plan.read(face, document, cuts=len(cuts))
     varies = plan.id is not None or any(place.value is not None for place in plan.places)
     return plan if varies else _keep(face, (head, len(cuts)), plan)
 
 
-def _keep(face: Face, key: tuple[bytes, int], plan: Plan) -> Plan:
+def _keep(face: Face, key: tuple[bytes, int], plan: InferPlan) -> InferPlan:
     if len(key[0]) <= _MOST_HEAD_BYTES:
         if len(face.plans) >= _MOST_PLANS:
             face.plans.clear()

@@ -18,15 +18,15 @@ from littoral_serve.running.pictures import SIGNATURE
 from littoral_serve.running.signatures import DEFAULT, Signature, View
 
 if TYPE_CHECKING:
-    from littoral_serve.protocols.predict_pictures import Asked
+    from littoral_serve.protocols.predict_pictures import PredictPictures
 
 _START: Final = re.compile(
     rb'\s*\{\s*(?:"signature_name"\s*:\s*"([\w.-]*)"\s*,\s*)?"(instances|inputs)"\s*:\s*(?=\[)'
 )
 
 
-class Call:
-    """A predict request: batched arrays in the order of the signature's inputs."""
+class PredictTensors:
+    """Tensors of a predict request: batched arrays in the order of the signature's inputs."""
 
     __slots__ = ("arrays", "rows", "signature")
 
@@ -34,44 +34,44 @@ class Call:
         self.signature, self.arrays, self.rows = signature, arrays, rows
 
 
-def read(body: bytes, known: Mapping[str, Signature]) -> "Call | Asked":
+def read(body: bytes, known: Mapping[str, Signature]) -> "PredictTensors | PredictPictures":
     """Return what ``body`` asks of a model with the signatures ``known``: tensors, or pictures.
 
     Raises:
         InvalidArgumentError: It cannot be understood, or does not fit the signature.
 
     """
-    call = _fast(body, known)
-    if call is not None:
-        return call
+    asked = _fast(body, known)
+    if asked is not None:
+        return asked
     document = json_document.parse(body)
     if json_document.signature_name(document) == SIGNATURE:
         from littoral_serve.protocols import predict_pictures  # most models are sent none
 
         return predict_pictures.read(document)
     signature, arrays, rows = predict_dom.read(document, known)
-    return Call(signature, arrays, rows=rows)
+    return PredictTensors(signature, arrays, rows=rows)
 
 
-def write(call: Call, outputs: list[Array]) -> bytes:
+def write(asked: PredictTensors, outputs: list[Array]) -> bytes:
     """Return the reply: rows for rows, columns for columns."""
-    views = call.signature.outputs
+    views = asked.signature.outputs
     outputs = [o.astype(np.float32) if o.dtype == np.float16 else o for o in outputs]
     shown: Any
     if len(views) == 1:
         shown = outputs[0]
-    elif call.rows:
+    elif asked.rows:
         names = [view.name for view in views]
         shown = [dict(zip(names, row, strict=True)) for row in zip(*outputs, strict=True)]
     else:
         shown = {view.name: output for view, output in zip(views, outputs, strict=True)}
-    reply = {"predictions" if call.rows else "outputs": shown}
+    reply = {"predictions" if asked.rows else "outputs": shown}
     if _all_finite(views, outputs):
         return orjson.dumps(reply, option=orjson.OPT_SERIALIZE_NUMPY)
     return json.dumps(reply, default=_listed).encode()  # writes NaN and Infinity
 
 
-def _fast(body: bytes, known: Mapping[str, Signature]) -> Call | None:
+def _fast(body: bytes, known: Mapping[str, Signature]) -> PredictTensors | None:
     start = _START.match(body)
     end = body.rfind(b"]") + 1
     if start is None or body[end:].strip() != b"}":
@@ -81,7 +81,9 @@ def _fast(body: bytes, known: Mapping[str, Signature]) -> Call | None:
         return None
     (view,) = signature.inputs
     array = numbers.read(body[start.end() : end], view.instance, view.dtype)
-    return None if array is None else Call(signature, [array], rows=start[2] == b"instances")
+    return (
+        None if array is None else PredictTensors(signature, [array], rows=start[2] == b"instances")
+    )
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401

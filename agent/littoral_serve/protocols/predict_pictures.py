@@ -23,12 +23,12 @@ Form = Literal["rows", "columns", "classes"]  # of a reply
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PredictPictures:
     files: Sequence[bytes]
     form: Form
 
 
-def read(document: Mapping[str, Any]) -> Asked:
+def read(document: Mapping[str, Any]) -> PredictPictures:
     """Return the pictures of a predict request. Raises InvalidArgumentError."""
     if ("instances" in document) == ("inputs" in document):
         raise InvalidArgumentError("Missing 'inputs' or 'instances' key, or both are there")
@@ -40,7 +40,7 @@ def read(document: Mapping[str, Any]) -> Asked:
         items = [items]
     if not isinstance(items, list):
         raise InvalidArgumentError(f"{shown(items)} Expecting a list of pictures")
-    return Asked(
+    return PredictPictures(
         [_file(item if is_base64(item) else _named(item)) for item in items],
         "rows" if rows else "columns",
     )

@@ -99,11 +99,11 @@ class TensorFlowServing:
         if pictures.is_picture(request):
             return self._look(request, live, [request.body], "rows")
         start = time.perf_counter_ns()
-        call = predict_json.read(request.body, live.signatures)
-        if not isinstance(call, predict_json.Call):
-            return self._look(request, live, call.files, call.form)
-        write = partial(_predicted, call)
-        return self._run(request, live, call.signature, call.arrays, start_ns=start, write=write)
+        asked = predict_json.read(request.body, live.signatures)
+        if not isinstance(asked, predict_json.PredictTensors):
+            return self._look(request, live, asked.files, asked.form)
+        write = partial(_predicted, asked)
+        return self._run(request, live, asked.signature, asked.arrays, start_ns=start, write=write)
 
     def _judge(self, request: Request, spec: Spec, method: str) -> Later:
         """Classify examples, or regress them."""
@@ -177,11 +177,11 @@ def _answer(later: Later, write: Callable[[Inference], bytes], one: Inference) -
     later.give(Response(HTTPStatus.OK, body))
 
 
-def _predicted(call: predict_json.Call, one: Inference) -> bytes:
+def _predicted(asked: predict_json.PredictTensors, one: Inference) -> bytes:
     seen = one.outputs()
-    if call.rows and one.count is None:
-        _check_rows(seen, call.signature.outputs)
-    return predict_json.write(call, seen)
+    if asked.rows and one.count is None:
+        _check_rows(seen, asked.signature.outputs)
+    return predict_json.write(asked, seen)
 
 
 def _judged(task: examples.Task, labels: Labels, one: Inference) -> bytes:

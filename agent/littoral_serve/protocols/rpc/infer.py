@@ -13,7 +13,7 @@ import numpy as np
 from littoral.model.backends import Array
 from littoral.wire.datatypes import DATATYPES
 from littoral_serve.protocols import oip_plan, oip_reply, oip_types
-from littoral_serve.protocols.oip_plan import Face, Plan, Wanted
+from littoral_serve.protocols.oip_plan import Face, InferPlan, Wanted
 from littoral_serve.protocols.rpc import inference_messages as messages
 from littoral_serve.protocols.rpc.decoding import joined
 from littoral_serve.protocols.rpc.encoding import encode
@@ -30,7 +30,7 @@ _FIELDS: Final = {  # in which the values of a datatype come, one by one
 _DTYPES: Final = {datatype: dtype for dtype, datatype in DATATYPES.items()}
 
 
-def read(face: Face, request: Mapping[str, Any]) -> tuple[Plan, list[Array]]:
+def read(face: Face, request: Mapping[str, Any]) -> tuple[InferPlan, list[Array]]:
     """Return what ``request`` asks, and its arrays in the order of the signature's inputs.
 
     Raises:
@@ -125,7 +125,7 @@ def _array(data: Any, view: View, shape: tuple[int, ...]) -> Array:  # noqa: ANN
     return flat.reshape(shape)
 
 
-def write(face: Face, plan: Plan, outputs: Sequence[Array]) -> dict[str, Any]:
+def write(face: Face, plan: InferPlan, outputs: Sequence[Array]) -> dict[str, Any]:
     """Return the ModelInferResponse; ``outputs`` are all of the signature's."""
     made = [_output(face, plan, wanted, outputs[wanted.at]) for wanted in plan.wanted]
     return {
@@ -137,7 +137,9 @@ def write(face: Face, plan: Plan, outputs: Sequence[Array]) -> dict[str, Any]:
     }
 
 
-def _output(face: Face, plan: Plan, wanted: Wanted, array: Array) -> tuple[dict[str, Any], Any]:
+def _output(
+    face: Face, plan: InferPlan, wanted: Wanted, array: Array
+) -> tuple[dict[str, Any], Any]:
     if wanted.classes:
         item, data = oip_reply.labelled(face, plan, wanted, array)
         return {key: item[key] for key in ("name", "datatype", "shape")}, data
@@ -146,6 +148,6 @@ def _output(face: Face, plan: Plan, wanted: Wanted, array: Array) -> tuple[dict[
     return item, np.ascontiguousarray(array)
 
 
-def encoded(face: Face, plan: Plan, outputs: Sequence[Array]) -> bytes:
+def encoded(face: Face, plan: InferPlan, outputs: Sequence[Array]) -> bytes:
     """Return ``write`` as bytes."""
     return encode(messages.MODEL_INFER_RESPONSE, write(face, plan, outputs))

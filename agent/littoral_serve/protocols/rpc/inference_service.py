@@ -93,7 +93,7 @@ class InferenceService:
         request = decode(messages.MODEL_INFER_REQUEST, call.data)
         live = self._find(request, "model_name", "model_version")
         face = self._faces.get(live) or self._face(live)
-        given = pictures.asked(request)
+        given = pictures.read(request)
         if given is not None:
             call = _within(call, given.timeout_ns)
             columns = await pictures.look(call, self._pictures, live, given.files, given.wish)

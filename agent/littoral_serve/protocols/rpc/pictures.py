@@ -87,7 +87,7 @@ def classified(columns: Columns) -> dict[str, Any]:
     }
 
 
-def asked(request: Mapping[str, Any]) -> oip_pictures.Asked | None:
+def read(request: Mapping[str, Any]) -> oip_pictures.InferPictures | None:
     """Return what a ModelInfer asks of pictures; None where its inputs are tensors.
 
     Raises:
@@ -109,10 +109,10 @@ def asked(request: Mapping[str, Any]) -> oip_pictures.Asked | None:
         ],
     }
     found = list(oip_pictures.unpacked(bytes(raw[0]))) if len(raw) == 1 else contents
-    return oip_pictures.asked(document, found)
+    return oip_pictures.from_head(document, found)
 
 
-def inferred(face: Face, given: oip_pictures.Asked, columns: Columns) -> bytes:
+def inferred(face: Face, given: oip_pictures.InferPictures, columns: Columns) -> bytes:
     """Return the ModelInferResponse. Raises InvalidArgumentError: there is no such output."""
     names = list(oip_pictures.wanted(face, given, columns))
     items = [oip_pictures.item(name, columns[name]) for name in names]
