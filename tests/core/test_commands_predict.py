@@ -1,6 +1,9 @@
 """``littoral predict`` as a person and a program use it."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +12,9 @@ import pytest
 from PIL import Image
 
 from littoral.door import main
-from simulators import detectors
-from simulators.served import FIXTURES, Device
+from littoral.model import metadata
+from simulators import detectors, edgetpu
+from simulators.served import FIXTURES, Device, model
 
 CAT = Path(__file__).parents[3] / "shared/data/images/cat.bmp"
 MODELS = CAT.parents[2] / "models/coral"
@@ -135,6 +139,37 @@ def test_a_cat_is_a_cat_of_so_many_pixels_and_drawn_so(predict: Terminal) -> Non
     before, after = np.asarray(Image.open(CAT)), np.asarray(Image.open("mask.png"))
     part = (before != after).any(axis=2).mean()
     assert part == pytest.approx(answer["regions"][1]["part"], abs=0.03)
+
+
+@pytest.mark.skipif(not CAT.is_file(), reason="needs the shared models and pictures")
+def test_a_file_that_brings_its_labels_needs_no_others(predict: Terminal) -> None:
+    """TFLite Metadata: Coral's files have the names of their classes behind the model."""
+    path = MODELS / "mobilenet_v2_1.0_224_quant.tflite"
+    assert "Egyptian cat" in predict(str(path), str(CAT)).splitlines()[1]
+    names = metadata.labels_of(path.read_bytes())
+    assert (len(names), names[0]) == (1001, "background")
+    Path("other.txt").write_text("".join(f"class {k}\n" for k in range(1001)))
+    assert "class 286" in predict(str(path), str(CAT), "--labels", "other.txt")
+
+
+def test_a_compiled_file_runs_on_a_tpu_or_says_what_to_do(predict: Terminal) -> None:
+    pytest.importorskip("flatbuffers")
+    from simulators.edgetpu_compiled import compiled
+
+    Path("digits_edgetpu.tflite").write_bytes(compiled(model("tiny_int8")))
+    stored = np.arange(64, dtype=np.int8).reshape(8, 8, 1)
+    np.save("in.npy", stored)
+    words = ("digits_edgetpu.tflite", "in.npy")
+    err = predict(*words, code=1)
+    assert "it was compiled for an Edge TPU, and no Edge TPU can be opened" in err
+    assert "Without one, take the file that it was compiled from [backend-missing]" in err
+    there = {"LD_LIBRARY_PATH": str(edgetpu.build(predict.folder))}
+    command = [sys.executable, "-m", "littoral", "predict", *words, "--task", "raw", "--json"]
+    done = subprocess.run(command, env=os.environ | there, check=True, capture_output=True)
+    (answer,) = json.loads(done.stdout)["answers"]
+    (scores,) = answer["outputs"].values()
+    made = np.frombuffer(edgetpu.answer(stored.tobytes(), 10), np.int8)
+    assert np.array_equal(np.argsort(scores, stable=True), np.argsort(made, stable=True))
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,11 @@ class Wanted:
     show_default=True,
     help="Objects and people with a lower score are left out.",
 )
-@click.option("--labels", type=_PATH, help="The names of the classes: text, one a line.")
+@click.option(
+    "--labels",
+    type=_PATH,
+    help="The names of the classes: text, one a line. Default: what MODEL brings.",
+)
 @click.option(
     "--task", type=click.Choice(get_args(Task)), help="What kind of answer the model gives."
 )

@@ -23,8 +23,8 @@ from littoral.errors import (
     NotDelegatedError,
     NotFoundError,
 )
-from littoral.model import tensors
-from littoral.model.backends import Array, Session, open_session, open_variant
+from littoral.model import metadata, tensors
+from littoral.model.backends import Array, Session, backend_of, open_session, open_variant
 from littoral.model.tasks import labels
 from littoral.model.tasks.labels import Labels
 from littoral.tree import Tree
@@ -35,7 +35,7 @@ Read = Callable[[str], bytes]  # a file of a bundle, by its name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A model, and what is said of it; of a bare file that is nothing."""
+    """A model, and what is said of it; of a bare file that is its classes' names at most."""
 
     session: Session
     model: str
@@ -89,14 +89,28 @@ def open_model(name: str, *, data: Path, variant: str | None = None, threads: in
     if path.is_file():
         if variant is not None:
             raise MisuseError(f"--variant: is for bundles, and {path} is a model's file")
-        backend = "onnx" if path.suffix == ".onnx" else "litert"
-        session = open_session(
-            backend, verified.whole(path, most=verified.MAX_MODEL_BYTES), threads=threads
-        )
-        return Opened(
-            session=session, model=path.stem, inputs=session.inputs, outputs=session.outputs
-        )
+        return _bare(path, threads=threads)
     return _installed(name, Tree(data), variant, threads=threads)
+
+
+def _bare(path: Path, *, threads: int) -> Opened:
+    model = verified.whole(path, most=verified.MAX_MODEL_BYTES)
+    backend = backend_of(path, model)
+    try:
+        session = open_session(backend, model, threads=threads)
+    except BackendMissingError as e:
+        if backend != "edgetpu":
+            raise
+        from littoral.model.backends.edgetpu import needed
+
+        raise BackendMissingError(f"{path}: {needed(e)}") from e
+    return Opened(
+        session=session,
+        model=path.stem,
+        inputs=session.inputs,
+        outputs=session.outputs,
+        labels=metadata.labels_of(model),
+    )
 
 
 def _installed(name: str, tree: Tree, variant: str | None, *, threads: int) -> Opened:

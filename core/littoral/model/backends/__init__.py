@@ -10,7 +10,15 @@ from littoral.model.backends.base import Array, Session
 
 NAMES: Final = ("litert", "edgetpu", "onnx", "cuda", "tensorrt", "reference")
 
-__all__ = ["NAMES", "Array", "Session", "backend_for", "open_session", "open_variant"]
+__all__ = [
+    "NAMES",
+    "Array",
+    "Session",
+    "backend_for",
+    "backend_of",
+    "open_session",
+    "open_variant",
+]
 
 
 def open_session(
@@ -66,6 +74,15 @@ def open_variant(
     from littoral.model.backends.border import AtBorder
 
     return AtBorder(session, inputs=manifest.inputs, outputs=manifest.outputs)
+
+
+def backend_of(path: Path, model: bytes) -> str:
+    """Return the name of the backend that runs ``model``, the bytes of the bare file ``path``."""
+    if path.suffix == ".onnx":
+        return "onnx"
+    from littoral.model import compiled
+
+    return "edgetpu" if compiled.is_compiled(model) else "litert"
 
 
 def backend_for(variant: Variant) -> str:

@@ -88,6 +88,14 @@ def open_tpu(wanted: str = "", *, taken: Collection[str] = ()) -> Tpu:
     raise BackendMissingError(f"no Edge TPU can be opened: {_why(wanted, listed, closed)}")
 
 
+def needed(why: BackendMissingError) -> BackendMissingError:
+    """Return what it means for a file that was compiled for a TPU that there is none."""
+    return BackendMissingError(
+        f"it was compiled for an Edge TPU, and {why} Without one, take the file that it was "
+        "compiled from"
+    )
+
+
 def _choices(
     names: Collection[tuple[str, Device]], wanted: str, taken: Collection[str]
 ) -> Iterator[tuple[str, Device]]:
@@ -130,7 +138,7 @@ def _opened(open_it: Callable[[], Any]) -> Any:  # noqa: ANN401
     try:
         return open_it()
     except (OSError, ValueError, AttributeError) as e:
-        why = " ".join(str(e).split()) or type(e).__name__
+        why = " ".join(str(e).split()).removeprefix(f"{LIBRARY}: ") or type(e).__name__
         raise BackendMissingError(
             f"no Edge TPU can be opened ({LIBRARY}: {why}); is it there, and in nobody's use?"
         ) from e
