@@ -55,7 +55,7 @@ class Options:
     http: str | None = None
     grpc: str | None = None
     settings: Path | None = None
-    models: tuple[str, ...] = ()  # NAME=PATH
+    models: tuple[str, ...] = ()  # NAME=PATH[,labels=FILE]
     json: bool = False
 
 
@@ -186,15 +186,11 @@ class App:
 
     def _load(self) -> None:
         """Load what the command line names, and what the journals call good."""
-        for text in self._options.models:
+        if self._options.models:
             from littoral_serve.running import named
 
-            name, equals, path = text.partition("=")
-            if not equals:
-                raise MisuseError(f"--model: expected NAME=PATH, found {text!r}")
-            if name in {one.model for one in self._models}:
-                raise MisuseError(f"--model: expected each name once, found {name!r} again")
-            self._switch(named.load(name, Path(path), resources=self._resources))
+            for one in named.load_all(self._options.models, resources=self._resources):
+                self._switch(one)
         if self._tree is not None:
             from littoral_serve import installed
 

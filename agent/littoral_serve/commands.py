@@ -31,8 +31,9 @@ from littoral_serve import app
     "--model",
     "models",
     multiple=True,
-    metavar="NAME=PATH",
-    help="Serve a .tflite or .onnx file, or a bundle's folder, as it is; once for each model.",
+    metavar="NAME=PATH[,labels=FILE]",
+    help="Serve a .tflite or .onnx file, or a bundle's folder, as it is; once for each model. "
+    "FILE names a file's classes: text, one a line.",
 )
 @click.option(
     "--settings",

@@ -15,6 +15,7 @@ from littoral.bundle.manifest import File, Requires, Variant
 from littoral.errors import (
     BackendMissingError,
     HashError,
+    LittoralError,
     MalformedError,
     MisuseError,
     StorageError,
@@ -28,6 +29,7 @@ from simulators.served import FIXTURES, Device, Release, model, noise
 INT8, FLOAT, QDQ = (
     FIXTURES / name for name in ("tiny_int8.tflite", "tiny_float.onnx", "tiny_qdq.onnx")
 )
+CORAL = Path(__file__).parents[3] / "shared/models/coral"
 
 
 @pytest.fixture
@@ -139,6 +141,43 @@ def test_a_bundles_files_are_those_of_its_manifest(device: Device, tmp_path: Pat
     (folder / "model.tflite").write_bytes(data)
     with pytest.raises(HashError, match=r"digits 1: model\.tflite"):
         named.load("digits", folder, resources=Resources())
+
+
+def test_a_files_classes_are_named_by_another_file(tmp_path: Path) -> None:
+    names = tmp_path / "labels_digits.txt"
+    for text in ("nil\none\n", "0  nil\n1  one\n"):
+        names.write_text(text)
+        (live,) = named.load_all([f"digits={INT8},labels={names}"], resources=Resources())
+        assert live.description.labels.names == ("nil", "one")
+    (live,) = named.load_all([f"digits={INT8}"], resources=Resources())
+    assert len(live.description.labels) == 0
+
+
+@pytest.mark.skipif(not CORAL.is_dir(), reason="needs the shared models")
+def test_a_file_may_bring_its_labels_itself() -> None:
+    path = CORAL / "mobilenet_v1_0.25_128_quant.tflite"
+    live = named.load("things", path, resources=Resources())
+    assert live.description.labels[286] == "Egyptian cat"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("digits", "expected NAME=PATH"),
+        (f"digits={INT8},labels=", "Is a directory|expected a file"),
+        (f"digits={INT8},labels=none.txt", "none.txt: No such file"),
+        (f"digits={FIXTURES},labels=none.txt", "expected a bundle"),
+    ],
+)
+def test_what_is_wrong_with_a_models_words_is_said(text: str, why: str) -> None:
+    with pytest.raises(LittoralError, match=why):
+        named.load_all([text], resources=Resources())
+
+
+def test_a_bundle_has_its_own_labels(device: Device, tmp_path: Path) -> None:
+    folder = bundle(device, tmp_path / "out", device.add("digits"))
+    with pytest.raises(MisuseError, match=r"labels=x\.txt: are for a model's file"):
+        named.load_all([f"digits={folder},labels=x.txt"], resources=Resources())
 
 
 def test_what_is_named_badly_or_not_there_is_said(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What TARGET names: a model's file, a bundle, an installed model; and how it may be run here.
 
-Files of a bundle are believed by its manifest's digests, as on every load. Parses no model.
+Files of a bundle are believed by its manifest's digests, as on every load. Loads no model.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,12 +18,12 @@ from littoral.errors import (
     MisuseError,
     NotFoundError,
 )
-from littoral.model.backends import NAMES, backend_for
+from littoral.model.backends import NAMES, backend_for, backend_of
 from littoral.tree import Tree
 from littoral.wire import journal
 from littoral_serve.bench.process import Subject
 
-_BY_SUFFIX: Final = {".tflite": "litert", ".onnx": "onnx"}
+_SUFFIXES: Final = (".tflite", ".onnx")
 _ANYWHERE: Final[dict[str, tuple[Hardware, ...]]] = {
     "edgetpu": ("edgetpu-usb", "edgetpu-pcie"),
     "cuda": ("cuda",),
@@ -69,17 +69,14 @@ def find(
 def _file(path: Path, backends: Sequence[str], variant: str | None) -> Target:
     if variant is not None:
         raise MisuseError(f"{path} is one file, and has no variants")
-    known = _BY_SUFFIX.get(path.suffix)
-    if known is None and not backends:
+    if path.suffix not in _SUFFIXES and not backends:
         raise MisuseError(
             f"{path}: expected a .tflite, an .onnx, a bundle or a result of bench (.json)"
         )
     data = verified.whole(path, most=verified.MAX_MODEL_BYTES)
-    one = Subject(name=path.name, backend=known or "", model=data)
-    return Target(
-        name=str(path),
-        subjects=tuple(replace(one, backend=name) for name in backends or (known or "",)),
-    )
+    one = Subject(name=path.name, backend="", model=data)
+    names = backends or (backend_of(path, data),)
+    return Target(name=str(path), subjects=tuple(replace(one, backend=name) for name in names))
 
 
 def _bundle(folder: Path) -> Target:

@@ -43,6 +43,12 @@ class Elsewhere(Protocol):
         """Return ``variant``, verified. Raises LittoralError."""
         ...
 
+    def load_file(
+        self, path: Path, model: bytes, describe: "Describe", *, resources: "Resources"
+    ) -> "Live":
+        """Return ``model``, the bytes of ``path``, for an Edge TPU. Raises LittoralError."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
@@ -70,6 +76,10 @@ class Description:
     baseline: Baseline | None = None  # what drift is measured against
     task: Task | None = None  # None: nobody said it
     labels: Labels = NONE  # of classes
+
+
+# What makes a Description of a bare file's inputs and outputs.
+Describe = Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], Description]
 
 
 class Place(Protocol):

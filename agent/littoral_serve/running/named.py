@@ -2,11 +2,13 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from littoral import machine
 from littoral.bundle import verified
-from littoral.bundle.manifest import MAX_BYTES, NAME, Manifest, check_id
+from littoral.bundle.manifest import MAX_BYTES, NAME, Manifest, Tensor, check_id
 from littoral.bundle.verified import Files
 from littoral.errors import (
     BackendError,
@@ -16,15 +18,40 @@ from littoral.errors import (
     NotDelegatedError,
     StorageError,
 )
-from littoral.model.backends import Session, open_session
+from littoral.model import metadata
+from littoral.model.backends import Session, backend_of, open_session
+from littoral.model.tasks import labels
+from littoral.model.tasks.labels import Labels
 from littoral_serve.running.live import Description, Live, Resources
 from littoral_serve.running.loading import Source, bring, of_manifest
+
+_LABELS: Final = ",labels="
 
 log = logging.getLogger(__name__)
 
 
-def load(model: str, path: Path, *, resources: Resources) -> Live:
+def load_all(texts: Sequence[str], *, resources: Resources) -> list[Live]:
+    """Return what each ``NAME=PATH[,labels=FILE]`` names, loaded; raises as ``load``.
+
+    All are loaded before one begins: an Edge TPU is one process's at a time.
+    """
+    found: dict[str, Live] = {}
+    for text in texts:
+        name, equals, rest = text.partition("=")
+        if not equals:
+            raise MisuseError(f"--model: expected NAME=PATH, found {text!r}")
+        if name in found:
+            raise MisuseError(f"--model: expected each name once, found {name!r} again")
+        path, labelled, file = rest.rpartition(_LABELS)
+        names = Path(file) if labelled else None
+        found[name] = load(name, Path(path if labelled else rest), names=names, resources=resources)
+    return list(found.values())
+
+
+def load(model: str, path: Path, *, resources: Resources, names: Path | None = None) -> Live:
     """Return what ``path`` holds as ``model``: a .tflite or .onnx file, or a bundle's folder.
+
+    ``names`` is a file of a bare model's labels; without it, those count that it brings itself.
 
     Raises:
         MisuseError: ``model`` is no name, or ``path`` a folder that is no bundle.
@@ -41,8 +68,12 @@ def load(model: str, path: Path, *, resources: Resources) -> Live:
         raise MisuseError(
             f"{path}: expected a bundle, a folder with {NAME}: 'littoral convert' makes one"
         )
+    if path.is_dir() and names is not None:
+        raise MisuseError(f"labels={names}: are for a model's file, and {path} is a bundle")
     try:
-        return _bundle(model, path, resources) if path.is_dir() else _file(model, path, resources)
+        if path.is_dir():
+            return _bundle(model, path, resources)
+        return _file(model, path, names, resources)
     except BackendError as e:
         raise type(e)(f"{path}: {e}") from e
 
@@ -68,9 +99,10 @@ def _bundle(model: str, folder: Path, resources: Resources) -> Live:
     raise MalformedError(f"{folder}: no variant of it is for {machine.cpu()}")
 
 
-def _file(model: str, path: Path, resources: Resources) -> Live:
+def _file(model: str, path: Path, names: Path | None, resources: Resources) -> Live:
     first = verified.whole(path, most=verified.MAX_MODEL_BYTES)
-    digest, backend = hashlib.sha256(first).hexdigest(), _backend(path)
+    digest, backend = hashlib.sha256(first).hexdigest(), backend_of(path, first)
+    known = _labels(first, names)
 
     def open_(count: int) -> Session:
         data = verified.whole(path, most=verified.MAX_MODEL_BYTES)
@@ -78,19 +110,26 @@ def _file(model: str, path: Path, resources: Resources) -> Live:
             raise StorageError(f"{path}: it is another file than when it was loaded")
         return open_session(backend, data, threads=count)
 
-    def describe(session: Session) -> Description:
+    def describe(inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> Description:
         return Description(
             model=model,
             release=1,
             label="1",
             manifest=digest,
             variant="local",
-            inputs=session.inputs,
-            outputs=session.outputs,
+            inputs=inputs,
+            outputs=outputs,
+            labels=known,
         )
 
-    return bring(Source(open=open_, backend=backend, bytes=len(first)), resources, describe)
+    if backend == "edgetpu" and resources.elsewhere is not None:
+        return resources.elsewhere.load_file(path, first, describe, resources=resources)
+    source = Source(open=open_, backend=backend, bytes=len(first))
+    return bring(source, resources, lambda session: describe(session.inputs, session.outputs))
 
 
-def _backend(path: Path) -> str:
-    return "onnx" if path.suffix == ".onnx" else "litert"
+def _labels(model: bytes, file: Path | None) -> Labels:
+    """Return what classes are called: as ``file`` says, else as the model itself does."""
+    if file is None:
+        return metadata.labels_of(model)
+    return labels.read(verified.whole(file, most=labels.MAX_BYTES), numbered=True)

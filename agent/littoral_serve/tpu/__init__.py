@@ -1,6 +1,7 @@
 """Models on Edge TPUs: a process for each TPU, which may be lost. It knows no protocol."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from littoral.bundle.manifest import Manifest, Variant
@@ -8,7 +9,8 @@ from littoral_serve.settings import Settings
 
 if TYPE_CHECKING:
     from littoral.bundle.verified import Files
-    from littoral_serve.running.live import Description, Live, Resources
+    from littoral_serve.running.live import Describe, Description, Live, Resources
+    from littoral_serve.tpu.orders import Limits
     from littoral_serve.tpu.pool import Pool
 
 _EDGETPU = "edgetpu"
@@ -35,20 +37,25 @@ class Tpus:
 
     def get(self, variant: Variant) -> "Pool":
         """Return where ``variant`` runs."""
-        name = variant.delegate or _EDGETPU
+        return self._pool(variant.delegate or _EDGETPU)
+
+    def _pool(self, name: str) -> "Pool":
         if name not in self._pools:
-            from littoral_serve.tpu.orders import Limits
             from littoral_serve.tpu.pool import Pool
 
-            limits = Limits(
-                invoke_s=self._settings.edgetpu_invoke_s,
-                wait_s=self._settings.deadline_s,
-                address_space_bytes=self._settings.trial_address_space_bytes,
-            )
             library = self._libraries.get(name, "")
             devices = () if library else self._settings.edgetpus
-            self._pools[name] = Pool(devices, library=library, limits=limits)
+            self._pools[name] = Pool(devices, library=library, limits=self._limits())
         return self._pools[name]
+
+    def _limits(self) -> "Limits":
+        from littoral_serve.tpu.orders import Limits
+
+        return Limits(
+            invoke_s=self._settings.edgetpu_invoke_s,
+            wait_s=self._settings.deadline_s,
+            address_space_bytes=self._settings.trial_address_space_bytes,
+        )
 
     def load(
         self,
@@ -69,6 +76,23 @@ class Tpus:
 
         pool = self.get(variant)
         return loading.load(manifest, variant, files, describe, pool=pool, resources=resources)
+
+    def load_file(
+        self, path: Path, model: bytes, describe: "Describe", *, resources: "Resources"
+    ) -> "Live":
+        """Return ``model``, the bytes of ``path``, on the TPUs: one is asked how it looks there.
+
+        Raises:
+            BackendMissingError: There is none that can be opened.
+            LittoralError: It does not run on one.
+
+        """
+        from littoral_serve.tpu import loading, looking
+
+        looked = looking.look(model, self._settings.edgetpus, limits=self._limits())
+        description = describe(looked.inputs, looked.outputs)
+        pool = self._pool(_EDGETPU)
+        return loading.load_file(path, model, description, pool=pool, resources=resources)
 
     async def close(self) -> None:
         for pool in self._pools.values():

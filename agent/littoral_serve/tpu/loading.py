@@ -4,8 +4,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from littoral import journal_log
+from littoral.bundle import verified
 from littoral.bundle.manifest import Manifest, Variant
 from littoral.bundle.verified import Files
 from littoral.errors import LittoralError
@@ -47,6 +49,27 @@ def load(
         outputs=manifest.outputs,
     )
     twin = _twin(manifest, variant, files, describe, resources=resources)
+    return _on(pool, model, description, twin, resources)
+
+
+def load_file(
+    path: Path, model: bytes, description: Description, *, pool: Pool, resources: Resources
+) -> Live:
+    """Return ``model``, the bytes of ``path``, for which nobody vouches. It has no twin."""
+    one = Model(
+        description.model,
+        open_=partial(verified.open_path, path.resolve()),
+        sha256=description.manifest,
+        size=len(model),
+        inputs=description.inputs,
+        outputs=description.outputs,
+    )
+    return _on(pool, one, description, None, resources)
+
+
+def _on(
+    pool: Pool, model: Model, description: Description, twin: Live | None, resources: Resources
+) -> Live:
     one = OnTpu(pool, model, None if twin is None else twin.lane.runner)
     size = batch_size(description.inputs, description.outputs)
     lane = Lane(one, model=description.model, size=size, bounds=resources.bounds)

@@ -8,7 +8,7 @@ import pytest
 from littoral.bundle.manifest import Requires, Variant
 from littoral.errors import HashError, LittoralError, MisuseError, NotFoundError
 from littoral_serve.bench.target import find
-from simulators.served import FIXTURES, HARDWARE, Device
+from simulators.served import FIXTURES, HARDWARE, Device, model
 
 
 @pytest.fixture
@@ -27,6 +27,16 @@ def test_a_file_is_run_by_what_its_name_says(tmp_path: Path) -> None:
     assert (one.backend, one.variant, one.manifest) == ("litert", None, None)
     (one,) = find(str(FIXTURES / "tiny_float.onnx"), data=tmp_path).subjects
     assert one.backend == "onnx"
+
+
+def test_a_file_that_was_compiled_for_a_tpu_is_run_on_one(tmp_path: Path) -> None:
+    pytest.importorskip("flatbuffers")
+    from simulators.edgetpu_compiled import compiled
+
+    path = tmp_path / "digits_edgetpu.tflite"
+    path.write_bytes(compiled(model("tiny_int8")))
+    (one,) = find(str(path), data=tmp_path).subjects
+    assert one.backend == "edgetpu"
 
 
 def test_a_file_may_be_run_by_several_backends(tmp_path: Path) -> None:
