@@ -19,9 +19,9 @@ from littoral_serve.http.messages import Response
 from littoral_serve.http.server import Limits, Server
 from littoral_serve.protocols.frames import Frames
 from littoral_serve.protocols.framing import Framed
-from littoral_serve.running.lane import Bounds, Lane
-from littoral_serve.running.live import Description, Live, Models
+from littoral_serve.running.lane import Bounds
 from littoral_serve.running.runners import InThread
+from simulators.loaded import loaded, models
 
 TENSOR = Tensor(name="x", shape=(1, 1024), dtype="float32")
 LIMITS = Limits(
@@ -62,20 +62,9 @@ class World:
 @asynccontextmanager
 async def world(path: Path, *, requests: int = 64) -> AsyncIterator[World]:
     slow = Slow()
-    told = Description(
-        model="slow",
-        release=1,
-        label="1",
-        manifest="",
-        variant="",
-        inputs=slow.inputs,
-        outputs=slow.outputs,
-    )
-    bounds = Bounds(requests=requests)
-    models = Models(keep_previous_free_bytes=0)
-    models.switch(Live(told, Lane(InThread(slow), model="slow", size=1, bounds=bounds)))
+    live = loaded(slow, InThread(slow), model="slow", bounds=Bounds(requests=requests))
     server = Server(lambda _: Response(404, b""), LIMITS)
-    factory = partial(Framed, server, Frames(models, deadline_s=20))
+    factory = partial(Framed, server, Frames(models(live), deadline_s=20))
     listener = await asyncio.get_running_loop().create_unix_server(factory, path)
     try:
         yield World(path, server, slow)

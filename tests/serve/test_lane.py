@@ -12,8 +12,8 @@ from littoral.bundle.manifest import Tensor
 from littoral.errors import BackendError
 from littoral.model.backends import Array
 from littoral_serve.running.inference import Inference
-from littoral_serve.running.lane import Bounds, Lane
-from littoral_serve.running.live import Description, Live
+from littoral_serve.running.lane import Bounds
+from littoral_serve.running.live import Live
 from littoral_serve.running.refusals import (
     InvalidArgumentError,
     LateError,
@@ -21,6 +21,7 @@ from littoral_serve.running.refusals import (
     OverloadedError,
 )
 from littoral_serve.running.runners import Done, InThread, OnLoop, Outputs, Runner
+from simulators.loaded import loaded
 
 
 class Doubling:
@@ -41,17 +42,7 @@ class Doubling:
 
 
 def _live(session: Doubling, runner: Runner, **bounds: int) -> Live:
-    told = Description(
-        model="m",
-        release=1,
-        label="1",
-        manifest="0" * 64,
-        variant="v",
-        inputs=session.inputs,
-        outputs=session.outputs,
-    )
-    size = session.inputs[0].shape[0]
-    return Live(told, Lane(runner, model="m", size=size, bounds=Bounds(**bounds)))
+    return loaded(session, runner, size=session.inputs[0].shape[0], bounds=Bounds(**bounds))
 
 
 class Asked:

@@ -15,15 +15,14 @@ import tritonclient.http as triton
 from tritonclient.http import aio
 from tritonclient.utils import InferenceServerException
 
-from littoral.bundle.manifest import Tensor
 from littoral.model import tensors
 from littoral.model.backends import Array, Session, open_session
 from littoral.wire.control import Activated
 from littoral_serve.http.messages import Later, Request, Response
 from littoral_serve.protocols.oip import OpenInference
-from littoral_serve.running.lane import Bounds, Lane
-from littoral_serve.running.live import Description, Live, Models
-from littoral_serve.running.runners import OnLoop
+from littoral_serve.running.lane import Bounds
+from littoral_serve.running.live import Models
+from simulators.loaded import Doubling, loaded, models
 from simulators.served import FIXTURES, Device, Serve, model, noise, order, serving
 
 
@@ -416,28 +415,6 @@ def test_a_failure_of_the_model_is_not_the_clients(serve: Serve) -> None:
 # Behind one's back: what no client can bring about at will
 
 
-class _Twice:
-    """A session that doubles."""
-
-    inputs = outputs = (Tensor(name="x", shape=(1, 2), dtype="float32"),)
-
-    def run(self, *inputs: Array) -> tuple[Array, ...]:
-        return (inputs[0] * 2,)
-
-
-def _live(release: int = 1, **bounds: int) -> Live:
-    told = Description(
-        model="m",
-        release=release,
-        label="1",
-        manifest="0" * 64,
-        variant="v",
-        inputs=_Twice.inputs,
-        outputs=_Twice.outputs,
-    )
-    return Live(told, Lane(OnLoop(_Twice()), model="m", size=1, bounds=Bounds(**bounds)))
-
-
 def _request(**parameters: Any) -> Request:
     one = {"name": "x", "shape": [1, 2], "datatype": "FP32", "data": [1, 2]}
     body = json.dumps({"inputs": [one], "parameters": parameters}).encode()
@@ -457,9 +434,8 @@ async def _ask(one: OpenInference, **parameters: Any) -> Response:
 
 def test_a_full_queue_is_told_to_come_again() -> None:
     async def main() -> None:
-        models, live = Models(keep_previous_free_bytes=0), _live(requests=1)
-        models.switch(live)
-        one = OpenInference(models, deadline_s=30)
+        live = loaded(Doubling(), bounds=Bounds(requests=1))
+        one = OpenInference(models(live), deadline_s=30)
         async with live.lane.alone():
             assert isinstance(one.handle(_request()), Later)
             refused = await _ask(one)
@@ -474,9 +450,8 @@ def test_a_request_that_waited_too_long_is_not_run() -> None:
     """It arrived when the clock began; a microsecond later is long ago."""
 
     async def main() -> None:
-        models, live = Models(keep_previous_free_bytes=0), _live()
-        models.switch(live)
-        one = OpenInference(models, deadline_s=1e9)
+        live = loaded(Doubling())
+        one = OpenInference(models(live), deadline_s=1e9)
         async with live.lane.alone():
             late = asyncio.ensure_future(_ask(one, timeout=1))
             in_time = asyncio.ensure_future(_ask(one))
@@ -490,12 +465,12 @@ def test_a_request_that_waited_too_long_is_not_run() -> None:
 
 def test_a_release_that_was_switched_out_is_let_go() -> None:
     async def main() -> None:
-        models = Models(keep_previous_free_bytes=2**62)
-        one = OpenInference(models, deadline_s=1e9)
-        models.switch(_live(release=1))
+        having = Models(keep_previous_free_bytes=2**62)
+        one = OpenInference(having, deadline_s=1e9)
+        having.switch(loaded(Doubling(), release=1))
         assert json.loads((await _ask(one)).body)["model_version"] == "1"
-        before = weakref.ref(models.get("m"))
-        models.switch(_live(release=2))
+        before = weakref.ref(having.get("m"))
+        having.switch(loaded(Doubling(), release=2))
         assert json.loads((await _ask(one)).body)["model_version"] == "2"
         gc.collect()
         assert before() is None

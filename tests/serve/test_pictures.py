@@ -14,9 +14,7 @@ from littoral.errors import BackendError
 from littoral.model.backends import Array, open_session
 from littoral.model.tasks import pictures as entering
 from littoral.model.tasks.labels import Labels
-from littoral_serve.running import lane
-from littoral_serve.running.lane import Lane
-from littoral_serve.running.live import Description, Live
+from littoral_serve.running.live import Live
 from littoral_serve.running.pictures import Bounds, Look, Pictures
 from littoral_serve.running.refusals import (
     InvalidArgumentError,
@@ -24,9 +22,10 @@ from littoral_serve.running.refusals import (
     LeftError,
     OverloadedError,
 )
-from littoral_serve.running.runners import InThread, OnLoop, Runner
+from littoral_serve.running.runners import InThread
 from littoral_serve.running.sights import Wish
 from simulators import detectors
+from simulators.loaded import loaded
 
 FILE = detectors.picture()
 
@@ -45,20 +44,6 @@ class Session:
         if self.fails:
             raise BackendError("the model failed")
         return (self.scores,)
-
-
-def live(session: Any, runner: Runner | None = None, **said: Any) -> Live:
-    told = Description(
-        model="m",
-        release=1,
-        label="1",
-        manifest="0" * 64,
-        variant="v",
-        inputs=session.inputs,
-        outputs=session.outputs,
-        **said,
-    )
-    return Live(told, Lane(runner or OnLoop(session), model="m", size=1, bounds=lane.Bounds()))
 
 
 class Asker:
@@ -88,7 +73,7 @@ def run(story: Callable[[], Awaitable[None]]) -> None:
 
 
 def test_an_answer_is_read_by_the_task_with_the_labels() -> None:
-    one = live(Session(0.2, 0.7), task="classification", labels=Labels(("cat", "dog")))
+    one = loaded(Session(0.2, 0.7), task="classification", labels=Labels(("cat", "dog")))
 
     async def story() -> None:
         asker = Asker(Pictures(), one)
@@ -112,7 +97,7 @@ def test_more_requests_than_may_wait_are_refused() -> None:
         return real(*args, **said)
 
     async def story() -> None:
-        asker = Asker(Pictures(Bounds(requests=2)), live(Session(1, 0)))
+        asker = Asker(Pictures(Bounds(requests=2)), loaded(Session(1, 0)))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(entering, "enter", slow)
             waiting = [asker.ask(), asker.ask()]
@@ -129,7 +114,7 @@ def test_more_requests_than_may_wait_are_refused() -> None:
 
 def test_what_waited_too_long_is_not_decoded() -> None:
     async def story() -> None:
-        look = await Asker(Pictures(), live(Session(1, 0))).ask(b"no picture", within_s=0)
+        look = await Asker(Pictures(), loaded(Session(1, 0))).ask(b"no picture", within_s=0)
         with pytest.raises(LateError):
             look.columns()
 
@@ -138,7 +123,7 @@ def test_what_waited_too_long_is_not_decoded() -> None:
 
 def test_nobody_decodes_for_a_client_that_left() -> None:
     async def story() -> None:
-        asker = Asker(Pictures(), live(Session(1, 0)))
+        asker = Asker(Pictures(), loaded(Session(1, 0)))
         done = asker.ask(b"no picture")
         asker.last.leave()
         with pytest.raises((LeftError, InvalidArgumentError)):
@@ -160,7 +145,7 @@ def test_a_client_that_leaves_takes_its_request_from_the_queue() -> None:
 
     async def story() -> None:
         session = Slow(1, 0)
-        asker = Asker(Pictures(), live(session, InThread(session)))
+        asker = Asker(Pictures(), loaded(session, InThread(session)))
         first = asker.ask()
         second = asker.ask()
         left = asker.last
@@ -178,7 +163,7 @@ def test_a_client_that_leaves_takes_its_request_from_the_queue() -> None:
 
 def test_a_failure_of_the_model_is_not_the_clients() -> None:
     async def story() -> None:
-        look = await Asker(Pictures(), live(Session(1, 0, fails=True))).ask()
+        look = await Asker(Pictures(), loaded(Session(1, 0, fails=True))).ask()
         with pytest.raises(BackendError, match="the model failed"):
             look.columns()
 
@@ -193,7 +178,7 @@ def test_outputs_that_cannot_be_the_tasks_are_the_models_failure() -> None:
             return (np.full((len(inputs), 8, 8), 999),)
 
     async def story() -> None:
-        look = await Asker(Pictures(), live(Odd())).ask()
+        look = await Asker(Pictures(), loaded(Odd())).ask()
         with pytest.raises(BackendError, match="a class of 0 to 255"):
             look.columns()
 
@@ -202,7 +187,7 @@ def test_outputs_that_cannot_be_the_tasks_are_the_models_failure() -> None:
 
 def test_many_pictures_at_once_are_bounded_by_what_they_take() -> None:
     async def story() -> None:
-        asker = Asker(Pictures(Bounds(bytes=3 * 8 * 8 * 3 * 4)), live(Session(1, 0)))
+        asker = Asker(Pictures(Bounds(bytes=3 * 8 * 8 * 3 * 4)), loaded(Session(1, 0)))
         (await asker.ask(FILE, FILE, FILE)).columns()
         with pytest.raises(InvalidArgumentError, match="expected 1 to 3 pictures at once, found 4"):
             asker.ask(FILE, FILE, FILE, FILE)
@@ -215,8 +200,8 @@ def test_a_release_that_cannot_take_pictures_says_why() -> None:
         outputs = (Tensor(name="scores", shape=(2, 2), dtype="float32"),)
 
     for one, why in (
-        (live(Wrong()), "do not share the input's batch"),
-        (live(Session(1, 0), task="keypoints"), "keypoints: expected one output"),
+        (loaded(Wrong()), "do not share the input's batch"),
+        (loaded(Session(1, 0), task="keypoints"), "keypoints: expected one output"),
     ):
         with pytest.raises(InvalidArgumentError, match=why):
             Pictures().sight(one)
@@ -225,7 +210,7 @@ def test_a_release_that_cannot_take_pictures_says_why() -> None:
 def test_no_thread_runs_before_the_first_picture() -> None:
     before = threading.active_count()
     pictures = Pictures()
-    pictures.sight(live(Session(1, 0)))
+    pictures.sight(loaded(Session(1, 0)))
     assert threading.active_count() == before
 
 
@@ -242,7 +227,7 @@ def test_an_unquantized_integer_input_takes_pixels() -> None:
             return session.run((inputs[0] / np.float32(255)).astype(np.float32))
 
     async def story() -> None:
-        look = await Asker(Pictures(), live(Whole(), labels=Labels(detectors.LABELS))).ask()
+        look = await Asker(Pictures(), loaded(Whole(), labels=Labels(detectors.LABELS))).ask()
         assert look.columns()["num_detections"].tolist() == [2]
 
     run(story)

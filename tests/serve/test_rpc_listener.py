@@ -17,9 +17,7 @@ import grpc
 import pytest
 from grpc import aio
 
-from littoral.bundle.manifest import Tensor
 from littoral.errors import BackendError, MisuseError, PortInUseError, StorageError
-from littoral.model.backends import Array
 from littoral_serve.protocols.rpc import inference_messages as messages
 from littoral_serve.protocols.rpc.answering import (
     Call,
@@ -32,8 +30,7 @@ from littoral_serve.protocols.rpc.decoding import decode
 from littoral_serve.protocols.rpc.encoding import encode
 from littoral_serve.protocols.rpc.inference_service import InferenceService
 from littoral_serve.protocols.rpc.listener import Limits, Listener
-from littoral_serve.running.lane import Bounds, Lane
-from littoral_serve.running.live import Description, Live, Models
+from littoral_serve.running.lane import Bounds
 from littoral_serve.running.refusals import (
     InvalidArgumentError,
     LateError,
@@ -42,7 +39,7 @@ from littoral_serve.running.refusals import (
     RefusalError,
     UnknownServableError,
 )
-from littoral_serve.running.runners import OnLoop
+from simulators.loaded import Doubling, loaded, models
 from simulators.served import FIXTURES, Serve, serving
 
 LIMITS = Limits(max_message_bytes=100_000, max_calls=8, keep_alive_s=30, deadline_s=20)
@@ -200,36 +197,6 @@ def test_what_fails_in_a_stream_ends_it_with_a_status() -> None:
     run(main)
 
 
-class Doubling:
-    """A model that gives back what it is given."""
-
-    inputs = (Tensor(name="x", shape=(1, 2), dtype="float32"),)
-    outputs = (Tensor(name="y", shape=(1, 2), dtype="float32"),)
-
-    def __init__(self) -> None:
-        self.runs = 0
-
-    def run(self, *inputs: Array) -> tuple[Array, ...]:
-        self.runs += 1
-        return tuple(x + x for x in inputs)
-
-
-def models(session: Doubling, *, waiting: int = 64) -> Models:
-    told = Description(
-        model="m",
-        release=1,
-        label="1",
-        manifest="0" * 64,
-        variant="v",
-        inputs=session.inputs,
-        outputs=session.outputs,
-    )
-    lane = Lane(OnLoop(session), model="m", size=1, bounds=Bounds(requests=waiting))
-    found = Models(keep_previous_free_bytes=0)
-    found.switch(Live(told, lane))
-    return found
-
-
 def request() -> bytes:
     tensor = {"name": "x", "datatype": "FP32", "shape": [1, 2]}
     raw = bytes(8)
@@ -240,7 +207,7 @@ def request() -> bytes:
 def test_a_full_queue_is_told_and_what_waits_is_answered() -> None:
     async def main() -> None:
         session = Doubling()
-        found = models(session, waiting=1)
+        found = models(loaded(session, bounds=Bounds(requests=1)))
         lane = found.get("m").lane  # type: ignore[union-attr]
         async with listening(InferenceService(found).service) as channel:
             async with lane.alone():
@@ -259,7 +226,7 @@ def test_a_full_queue_is_told_and_what_waits_is_answered() -> None:
 def test_a_call_that_is_given_up_is_not_run() -> None:
     async def main() -> None:
         session = Doubling()
-        found = models(session)
+        found = models(loaded(session))
         lane = found.get("m").lane  # type: ignore[union-attr]
         async with listening(InferenceService(found).service) as channel:
             async with lane.alone():
@@ -278,7 +245,7 @@ def test_a_call_that_is_given_up_is_not_run() -> None:
 
 def test_bytes_that_are_no_message_are_the_clients_mistake() -> None:
     async def main() -> None:
-        async with listening(InferenceService(models(Doubling())).service) as channel:
+        async with listening(InferenceService(models(loaded(Doubling()))).service) as channel:
             for data in (b"\xff", b"\x0a\x05ab", b"\x0a\x02\xff\xff"):
                 assert (await code(channel, INFER, data))[0] == "INVALID_ARGUMENT"
             assert (await code(channel, INFER, b""))[0] == "NOT_FOUND"
@@ -316,7 +283,7 @@ def test_a_unix_socket_is_for_the_group_and_a_dead_one_is_replaced(tmp_path: Pat
         path = tmp_path / "grpc.sock"
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(path))
-        service = InferenceService(models(Doubling())).service
+        service = InferenceService(models(loaded(Doubling()))).service
         async with listening(service, address=str(path)) as channel:
             assert stat.S_IMODE(path.stat().st_mode) == 0o660
             assert await ask(channel, INFER, request())
@@ -324,7 +291,7 @@ def test_a_unix_socket_is_for_the_group_and_a_dead_one_is_replaced(tmp_path: Pat
     run(main)
 
 
-def loaded(serve: Serve) -> bool:
+def has_grpc(serve: Serve) -> bool:
     return "cygrpc" in Path(f"/proc/{serve.process.pid}/maps").read_text()
 
 
@@ -332,11 +299,11 @@ def test_grpc_is_loaded_where_it_is_asked_for_only(tmp_path: Path) -> None:
     named = f"--model=m={FIXTURES}/tiny_int8.tflite"
     with serving(named) as serve:
         assert serve.ready["grpc"] is None
-        assert not loaded(serve)
+        assert not has_grpc(serve)
     path = tmp_path / "g.sock"
     with serving(named, "--grpc", str(path)) as serve:
         assert serve.ready["grpc"] == str(path)
-        assert loaded(serve)
+        assert has_grpc(serve)
         with grpc.insecure_channel(f"unix:{path}") as channel:
             check = channel.unary_unary("/grpc.health.v1.Health/Check")
             assert check(b"", timeout=20) == b"\x08\x01"
