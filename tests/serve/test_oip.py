@@ -16,21 +16,31 @@ from tritonclient.http import aio
 from tritonclient.utils import InferenceServerException
 
 from littoral.model import tensors
-from littoral.model.backends import Array, Session, open_session
+from littoral.model.backends import Array, open_session
 from littoral.wire.control import Activated
 from littoral_serve.http.messages import Later, Request, Response
 from littoral_serve.protocols.oip import OpenInference
 from littoral_serve.running.lane import Bounds
 from littoral_serve.running.live import Models
 from simulators.loaded import Doubling, loaded, models
-from simulators.served import FIXTURES, Device, Serve, model, noise, order, serving
+from simulators.served import (
+    FIXTURES,
+    Device,
+    Serve,
+    expected,
+    images,
+    model,
+    named,
+    noise,
+    order,
+    serving,
+    tiny,
+)
 
 
 @pytest.fixture(scope="module")
 def serve() -> Iterator[Serve]:
-    names = ("tiny_int8", "tiny_float", "two_int8", "picky")
-    options = [f"--model={name.replace('_', '-')}={FIXTURES / name}.tflite" for name in names]
-    with serving(*options) as running:
+    with serving(*named("tiny_int8", "tiny_float", "two_int8", "picky")) as running:
         yield running
 
 
@@ -39,21 +49,6 @@ def client(serve: Serve) -> Iterator[triton.InferenceServerClient]:
     one = triton.InferenceServerClient(serve.ready["http"])
     yield one
     one.close()
-
-
-@pytest.fixture(scope="module")
-def session() -> Session:
-    return open_session("litert", model("tiny_int8"))
-
-
-def images(count: int) -> Array:
-    return np.random.default_rng(4).random((count, 8, 8, 1), np.float32)
-
-
-def expected(session: Session, x: Array) -> Array:
-    (given,), (made,) = session.inputs, session.outputs
-    rows = [session.run(tensors.quantize(one[None], given))[0] for one in x]
-    return np.concatenate([tensors.dequantize(row, made) for row in rows])
 
 
 def tensor(x: Array, name: str = "image", kind: str = "FP32", *, binary: bool = True) -> Any:
@@ -162,14 +157,14 @@ def test_nothing_is_loaded_or_unloaded_for_a_client(client: triton.InferenceServ
 @pytest.mark.parametrize("count", [1, 300])
 @pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
 def test_answers_equal_the_runtime_to_the_last_element(
-    client: triton.InferenceServerClient, session: Session, *, count: int, binary: bool
+    client: triton.InferenceServerClient, *, count: int, binary: bool
 ) -> None:
     x = images(count)
     got = client.infer(
         "tiny-int8", [tensor(x, binary=binary)], outputs=[wanted(binary_data=binary)]
     )
     assert got.get_output("output_0")["shape"] == [count, 10]
-    assert np.array_equal(got.as_numpy("output_0"), expected(session, x))
+    assert np.array_equal(got.as_numpy("output_0"), expected(x))
 
 
 def test_all_outputs_come_in_binary_where_triton_asks_for_none(
@@ -205,21 +200,19 @@ def test_one_output_may_be_asked_for_alone(client: triton.InferenceServerClient)
     assert got.as_numpy("many") is None
 
 
-def test_the_datatype_asked_decides_what_is_seen(
-    client: triton.InferenceServerClient, session: Session
-) -> None:
-    (stored,) = noise(session.inputs, 1)[0]
+def test_the_datatype_asked_decides_what_is_seen(client: triton.InferenceServerClient) -> None:
+    (stored,) = noise(tiny().inputs, 1)[0]
     got = client.infer("tiny-int8", [tensor(stored, kind="INT8")])
     assert got.get_output("output_0")["datatype"] == "INT8"
-    assert np.array_equal(got.as_numpy("output_0"), session.run(stored)[0])
+    assert np.array_equal(got.as_numpy("output_0"), tiny().run(stored)[0])
 
 
 def test_outputs_may_be_asked_for_as_a_signature_shows_them(
-    client: triton.InferenceServerClient, session: Session
+    client: triton.InferenceServerClient,
 ) -> None:
-    (stored,) = noise(session.inputs, 1)[0]
-    (made,) = session.run(stored)
-    real = tensors.dequantize(made, session.outputs[0])
+    (stored,) = noise(tiny().inputs, 1)[0]
+    (made,) = tiny().run(stored)
+    real = tensors.dequantize(made, tiny().outputs[0])
     for name, shown in (("float", real), ("serving_default", real), ("raw", made)):
         got = client.infer(
             "tiny-int8", [tensor(stored, kind="INT8")], parameters={"signature_name": name}
@@ -229,21 +222,21 @@ def test_outputs_may_be_asked_for_as_a_signature_shows_them(
 
 
 @pytest.mark.parametrize("flat", [True, False], ids=["flat", "nested"])
-def test_json_lists_may_be_flat_or_nested(serve: Serve, session: Session, *, flat: bool) -> None:
+def test_json_lists_may_be_flat_or_nested(serve: Serve, *, flat: bool) -> None:
     x = images(3)
     reply = post(serve, asked(x, data=(x.ravel() if flat else x).tolist()))
     assert reply.headers["Content-Type"] == "application/json"
     (output,) = reply.json()["outputs"]
     assert (output["shape"], output["datatype"]) == ([3, 10], "FP32")
-    assert np.array_equal(np.array(output["data"], np.float32), expected(session, x).ravel())
+    assert np.array_equal(np.array(output["data"], np.float32), expected(x).ravel())
 
 
-def test_raw_bytes_are_the_one_input(serve: Serve, session: Session) -> None:
+def test_raw_bytes_are_the_one_input(serve: Serve) -> None:
     x = images(2)
     reply = post(serve, x.tobytes(), headers={"Inference-Header-Content-Length": "0"})
     length = int(reply.headers["Inference-Header-Content-Length"])
     assert json.loads(reply.content[:length])["outputs"][0]["shape"] == [2, 10]
-    assert reply.content[length:] == expected(session, x).tobytes()
+    assert reply.content[length:] == expected(x).tobytes()
 
 
 def test_the_id_comes_back(serve: Serve, client: triton.InferenceServerClient) -> None:
@@ -265,29 +258,27 @@ def test_a_version_is_a_release(client: triton.InferenceServerClient) -> None:
 
 @pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
 def test_the_greatest_values_come_as_classes(
-    client: triton.InferenceServerClient, session: Session, *, binary: bool
+    client: triton.InferenceServerClient, *, binary: bool
 ) -> None:
     x = images(2)
     asks = [wanted(class_count=2, binary_data=binary)]
     got = client.infer("tiny-int8", [tensor(x)], outputs=asks).as_numpy("output_0")
     assert got.shape == (2, 2)
-    for row, values in zip(got, expected(session, x), strict=True):
+    for row, values in zip(got, expected(x), strict=True):
         first, second = np.argsort(-values, kind="stable")[:2]
         texts = [one.decode() if isinstance(one, bytes) else one for one in row]
         assert texts == [f"{values[first]:f}:{first}", f"{values[second]:f}:{second}"]
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_bodies_may_come_compressed(
-    client: triton.InferenceServerClient, session: Session, coding: str
-) -> None:
+def test_bodies_may_come_compressed(client: triton.InferenceServerClient, coding: str) -> None:
     got = client.infer(
         "tiny-int8",
         [tensor(images(2))],
         request_compression_algorithm=coding,
         response_compression_algorithm=coding,
     )
-    assert np.array_equal(got.as_numpy("output_0"), expected(session, images(2)))
+    assert np.array_equal(got.as_numpy("output_0"), expected(images(2)))
 
 
 def test_what_is_no_number_is_written_as_there(serve: Serve) -> None:
@@ -300,7 +291,7 @@ def test_what_is_no_number_is_written_as_there(serve: Serve) -> None:
     assert "NaN" in reply.text
 
 
-def test_many_may_be_asked_for_at_once(serve: Serve, session: Session) -> None:
+def test_many_may_be_asked_for_at_once(serve: Serve) -> None:
     """By the client's own greenlets, and by asyncio."""
     x = images(2)
     greenlets = triton.InferenceServerClient(serve.ready["http"], concurrency=4)
@@ -315,7 +306,7 @@ def test_many_may_be_asked_for_at_once(serve: Serve, session: Session) -> None:
 
     for each in (got, asyncio.run(main())):
         assert [one.get_response()["id"] for one in each] == [f"{n}" for n in range(16)]
-        assert all(np.array_equal(one.as_numpy("output_0"), expected(session, x)) for one in each)
+        assert all(np.array_equal(one.as_numpy("output_0"), expected(x)) for one in each)
 
 
 # What is refused

@@ -11,15 +11,15 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
 from littoral.model import tensors
-from littoral.model.backends import Array, Session, open_session
-from simulators.served import FIXTURES, Device, Serve, model, serving
+from littoral.model.backends import Array
+from simulators.served import Device, Serve, expected, images, named, serving, tiny
 
 
 @pytest.fixture(scope="module")
 def serve() -> Iterator[Serve]:
-    names = ("tiny_int8", "tiny_float", "two_int8", "picky")
-    options = [f"--model={name.replace('_', '-')}={FIXTURES / name}.tflite" for name in names]
-    with serving("--grpc", "127.0.0.1:0", *options) as running:
+    with serving(
+        "--grpc", "127.0.0.1:0", *named("tiny_int8", "tiny_float", "two_int8", "picky")
+    ) as running:
         yield running
 
 
@@ -27,21 +27,6 @@ def serve() -> Iterator[Serve]:
 def client(serve: Serve) -> Iterator[Any]:
     with triton.InferenceServerClient(serve.ready["grpc"]) as one:
         yield one
-
-
-@pytest.fixture(scope="module")
-def session() -> Session:
-    return open_session("litert", model("tiny_int8"))
-
-
-def images(count: int) -> Array:
-    return np.random.default_rng(4).random((count, 8, 8, 1), np.float32)
-
-
-def expected(session: Session, x: Array) -> Array:
-    (given,), (made,) = session.inputs, session.outputs
-    rows = [session.run(tensors.quantize(one[None], given))[0] for one in x]
-    return np.concatenate([tensors.dequantize(row, made) for row in rows])
 
 
 def tensor(x: Array, name: str = "image", kind: str = "FP32") -> Any:
@@ -85,30 +70,30 @@ def test_it_tells_what_it_is_and_what_it_has(client: Any) -> None:
     assert list(config.input[0].dims) == [8, 8, 1]
 
 
-def test_answers_equal_the_runtime_to_the_last_element(client: Any, session: Session) -> None:
+def test_answers_equal_the_runtime_to_the_last_element(client: Any) -> None:
     for count in (1, 30):
         x = images(count)
         found = client.infer("tiny-int8", [tensor(x)], model_version="1", request_id="seven")
-        assert np.array_equal(found.as_numpy("output_0"), expected(session, x))
+        assert np.array_equal(found.as_numpy("output_0"), expected(x))
         told = found.get_response()
         assert (told.id, told.model_name, told.model_version) == ("seven", "tiny-int8", "1")
         assert told.outputs[0].datatype == "FP32"
 
 
-def test_the_datatype_asked_decides_what_is_seen(client: Any, session: Session) -> None:
-    stored = tensors.quantize(images(2), session.inputs[0])
+def test_the_datatype_asked_decides_what_is_seen(client: Any) -> None:
+    stored = tensors.quantize(images(2), tiny().inputs[0])
     found = client.infer("tiny-int8", [tensor(stored, kind="INT8")]).as_numpy("output_0")
     assert found.dtype == np.int8
-    assert np.array_equal(found[0], session.run(stored[:1])[0][0])
+    assert np.array_equal(found[0], tiny().run(stored[:1])[0][0])
     how = {"parameters": {"signature_name": "float"}}
     seen = client.infer("tiny-int8", [tensor(stored, kind="INT8")], **how).as_numpy("output_0")
-    assert np.array_equal(seen, expected(session, images(2)))
+    assert np.array_equal(seen, expected(images(2)))
 
 
 @pytest.mark.parametrize(("kind", "field"), [("FP32", "fp32_contents"), ("INT8", "int_contents")])
-def test_values_may_come_one_by_one(client: Any, session: Session, kind: str, field: str) -> None:
+def test_values_may_come_one_by_one(client: Any, kind: str, field: str) -> None:
     x = images(1)
-    stored = tensors.quantize(x, session.inputs[0])
+    stored = tensors.quantize(x, tiny().inputs[0])
     request = triton.service_pb2.ModelInferRequest(model_name="tiny-int8")
     one = request.inputs.add(name="image", datatype=kind, shape=[1, 8, 8, 1])
     getattr(one.contents, field).extend((x if kind == "FP32" else stored).ravel().tolist())
@@ -116,7 +101,7 @@ def test_values_may_come_one_by_one(client: Any, session: Session, kind: str, fi
     found = np.frombuffer(
         stub.ModelInfer(request).raw_output_contents[0], np.float32 if kind == "FP32" else np.int8
     )
-    want = expected(session, x)[0] if kind == "FP32" else session.run(stored)[0][0]
+    want = expected(x)[0] if kind == "FP32" else tiny().run(stored)[0][0]
     assert np.array_equal(found, want)
     if kind == "INT8":
         one.contents.int_contents[0] = 300
@@ -145,7 +130,7 @@ def test_one_output_may_be_asked_for_alone_and_as_classes(client: Any) -> None:
     assert float(value) == pytest.approx(whole.max(), abs=1e-5)
 
 
-def test_a_stream_goes_on_behind_what_went_wrong(client: Any, session: Session) -> None:
+def test_a_stream_goes_on_behind_what_went_wrong(client: Any) -> None:
     found: list[tuple[Any, Any]] = []
     client.start_stream(lambda result, error: found.append((result, error)))
     x = images(3)
@@ -154,7 +139,7 @@ def test_a_stream_goes_on_behind_what_went_wrong(client: Any, session: Session) 
     client.async_stream_infer("tiny-int8", [tensor(x)])
     client.stop_stream()
     (first, _), (_, wrong), (last, _) = found
-    assert np.array_equal(first.as_numpy("output_0"), expected(session, x))
+    assert np.array_equal(first.as_numpy("output_0"), expected(x))
     assert "Request for unknown model: 'none' is not found" in str(wrong)
     assert np.array_equal(last.as_numpy("output_0"), first.as_numpy("output_0"))
 

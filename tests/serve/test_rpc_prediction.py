@@ -9,19 +9,17 @@ import numpy as np
 import pytest
 
 from littoral.model import tensors
-from littoral.model.backends import open_session
 from littoral_serve.protocols.rpc import tensor_protos
 from littoral_serve.protocols.servables import DATA_TYPES
 from simulators import public_messages
-from simulators.served import FIXTURES, Serve, model, serving
+from simulators.served import Serve, expected, images, named, serving, tiny
 
 NAMES = ("tiny_int8", "tiny_float", "two_int8", "slope_float", "picky")
 
 
 @pytest.fixture(scope="module")
 def serve() -> Iterator[Serve]:
-    options = [f"--model={name.replace('_', '-')}={FIXTURES / name}.tflite" for name in NAMES]
-    with serving("--grpc", "127.0.0.1:0", *options) as running:
+    with serving("--grpc", "127.0.0.1:0", *named(*NAMES)) as running:
         yield running
 
 
@@ -35,17 +33,6 @@ def client(serve: Serve) -> Iterator[Any]:
             models=public["model_service_grpc"].ModelServiceStub(channel),
             **public,
         )
-
-
-def images(count: int) -> Any:
-    return np.random.default_rng(4).random((count, 8, 8, 1), np.float32)
-
-
-def scores(x: Any) -> Any:
-    session = open_session("litert", model("tiny_int8"))
-    (given,), (seen,) = session.inputs, session.outputs
-    made = [session.run(tensors.quantize(one[None], given))[0] for one in x]
-    return np.concatenate([tensors.dequantize(one, seen) for one in made])
 
 
 def tensor(x: Any, *, content: bool = True) -> Any:
@@ -95,18 +82,17 @@ def test_predictions_are_the_runtimes_in_the_field_of_their_type(
     (output,) = response.outputs.values()
     assert output.dtype == 1
     assert [dim.size for dim in output.tensor_shape.dim] == [3, 10]
-    assert np.array_equal(np.array(output.float_val, np.float32).reshape(3, 10), scores(x))
+    assert np.array_equal(np.array(output.float_val, np.float32).reshape(3, 10), expected(x))
 
 
 def test_the_raw_signature_shows_what_is_stored(client: Any) -> None:
-    session = open_session("litert", model("tiny_int8"))
-    stored = tensors.quantize(images(1), session.inputs[0])
+    stored = tensors.quantize(images(1), tiny().inputs[0])
     for content in (True, False):
         given = {"image": tensor(stored, content=content)}
         request = predict(client, "tiny-int8", given, signature_name="raw")
         (output,) = client.prediction.Predict(request, timeout=20).outputs.values()
         assert output.dtype == 6
-        assert list(output.int_val) == session.run(stored)[0][0].tolist()
+        assert list(output.int_val) == tiny().run(stored)[0][0].tolist()
 
 
 def test_one_value_stands_for_all_that_follow(client: Any) -> None:
@@ -117,7 +103,7 @@ def test_one_value_stands_for_all_that_follow(client: Any) -> None:
     x[0, 0, 0, 0] = 0.25
     request = predict(client, "tiny-int8", {"image": given})
     (output,) = client.prediction.Predict(request, timeout=20).outputs.values()
-    assert np.array_equal(np.array(output.float_val, np.float32), scores(x)[0])
+    assert np.array_equal(np.array(output.float_val, np.float32), expected(x)[0])
 
 
 def test_outputs_may_be_chosen(client: Any) -> None:
@@ -237,7 +223,7 @@ def test_examples_are_classified(client: Any) -> None:
     found = response.result.classifications
     assert [[one.label for one in row.classes] for row in found] == [list("0123456789")] * 2
     got = np.array([[one.score for one in row.classes] for row in found], np.float32)
-    assert np.array_equal(got, scores(x))
+    assert np.array_equal(got, expected(x))
 
 
 def test_context_and_bytes_are_read(client: Any) -> None:
@@ -249,7 +235,7 @@ def test_context_and_bytes_are_read(client: Any) -> None:
     held.examples.extend([example(), example()])
     found = client.prediction.Classify(request, timeout=20).result.classifications
     assert len(found) == 2
-    assert [one.score for one in found[1].classes] == scores(x)[0].tolist()
+    assert [one.score for one in found[1].classes] == expected(x)[0].tolist()
 
 
 def test_examples_are_regressed(client: Any) -> None:

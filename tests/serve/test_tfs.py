@@ -11,36 +11,25 @@ import numpy as np
 import pytest
 import requests
 
-from littoral.model import tensors
-from littoral.model.backends import Session, open_session
-from simulators.served import FIXTURES, Serve, computed_s, model, noise, serving
+from littoral.model.backends import open_session
+from simulators.served import (
+    FIXTURES,
+    Serve,
+    computed_s,
+    expected,
+    images,
+    model,
+    named,
+    noise,
+    serving,
+    tiny,
+)
 
 
 @pytest.fixture(scope="module")
 def serve() -> Iterator[Serve]:
-    names = ("tiny_int8", "tiny_float", "two_int8")
-    options = [f"--model={name.replace('_', '-')}={FIXTURES / name}.tflite" for name in names]
-    with serving(*options) as running:
+    with serving(*named("tiny_int8", "tiny_float", "two_int8")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def session() -> Session:
-    return open_session("litert", model("tiny_int8"))
-
-
-def images(count: int) -> Any:
-    return np.random.default_rng(4).random((count, 8, 8, 1), np.float32)
-
-
-def expected(session: Session, x: Any) -> Any:
-    made = [
-        tensors.dequantize(
-            session.run(tensors.quantize(one[None], session.inputs[0]))[0], session.outputs[0]
-        )
-        for one in x
-    ]
-    return np.concatenate(made)
 
 
 def post(serve: Serve, path: str, body: Any) -> requests.Response:
@@ -54,36 +43,32 @@ def error(serve: Serve, path: str, body: Any) -> str:
     return str(response.json()["error"])
 
 
-def test_rows_come_back_as_rows_equal_to_the_runtime_to_the_last_element(
-    serve: Serve, session: Session
-) -> None:
+def test_rows_come_back_as_rows_equal_to_the_runtime_to_the_last_element(serve: Serve) -> None:
     x = images(300)
     response = post(serve, "tiny-int8:predict", {"instances": x.tolist()})
     assert response.status_code == 200
     assert list(response.json()) == ["predictions"]
     got = np.array(response.json()["predictions"], np.float32)
-    assert np.array_equal(got, expected(session, x))
+    assert np.array_equal(got, expected(x))
 
 
-def test_a_column_comes_back_as_a_column(serve: Serve, session: Session) -> None:
+def test_a_column_comes_back_as_a_column(serve: Serve) -> None:
     x = images(3)
     for column in (x.tolist(), {"image": x.tolist()}):
         reply = post(serve, "tiny-int8:predict", {"inputs": column}).json()
         assert list(reply) == ["outputs"]
-        assert np.array_equal(np.array(reply["outputs"], np.float32), expected(session, x))
+        assert np.array_equal(np.array(reply["outputs"], np.float32), expected(x))
 
 
-def test_instances_may_name_their_input(serve: Serve, session: Session) -> None:
+def test_instances_may_name_their_input(serve: Serve) -> None:
     x = images(2)
     named = [{"image": one.tolist()} for one in x]
     got = post(serve, "tiny-int8:predict", {"instances": named}).json()["predictions"]
-    assert np.array_equal(np.array(got, np.float32), expected(session, x))
+    assert np.array_equal(np.array(got, np.float32), expected(x))
 
 
 @pytest.mark.parametrize("indent", [None, 1])
-def test_spaces_numbers_and_key_order_are_as_json_allows(
-    serve: Serve, session: Session, indent: int | None
-) -> None:
+def test_spaces_numbers_and_key_order_are_as_json_allows(serve: Serve, indent: int | None) -> None:
     x = np.round(images(2) * 3)
     document = {"instances": x.astype(int).tolist(), "signature_name": "serving_default"}
     data = json.dumps(document, indent=indent)
@@ -91,21 +76,21 @@ def test_spaces_numbers_and_key_order_are_as_json_allows(
         f"{serve.url}/v1/models/tiny-int8:predict", data=data.replace("1,", "1e0 ,"), timeout=20
     )
     got = np.array(response.json()["predictions"], np.float32)
-    assert np.array_equal(got, expected(session, x))
+    assert np.array_equal(got, expected(x))
 
 
-def test_the_raw_signature_shows_what_is_stored(serve: Serve, session: Session) -> None:
-    (stored,) = noise(session.inputs, 1)[0]
+def test_the_raw_signature_shows_what_is_stored(serve: Serve) -> None:
+    (stored,) = noise(tiny().inputs, 1)[0]
     body = {"signature_name": "raw", "instances": stored.tolist()}
     got = post(serve, "tiny-int8:predict", body).json()["predictions"]
-    assert got == session.run(stored)[0].tolist()
+    assert got == tiny().run(stored)[0].tolist()
     assert all(isinstance(value, int) for value in got[0])
 
 
-def test_the_float_signature_shows_reals(serve: Serve, session: Session) -> None:
+def test_the_float_signature_shows_reals(serve: Serve) -> None:
     body = {"signature_name": "float", "instances": images(1).tolist()}
     got = post(serve, "tiny-int8:predict", body).json()["predictions"]
-    assert np.array_equal(np.array(got, np.float32), expected(session, images(1)))
+    assert np.array_equal(np.array(got, np.float32), expected(images(1)))
 
 
 def test_several_inputs_and_outputs_go_by_name(serve: Serve) -> None:

@@ -10,32 +10,13 @@ import pytest
 import requests
 
 from littoral.model import tensors
-from littoral.model.backends import open_session
-from simulators.served import FIXTURES, Serve, model, serving
+from simulators.served import Serve, expected, images, named, serving, tiny
 
 
 @pytest.fixture(scope="module")
 def serve() -> Iterator[Serve]:
-    names = ("tiny_int8", "tiny_float", "two_int8", "slope_float")
-    options = [f"--model={name.replace('_', '-')}={FIXTURES / name}.tflite" for name in names]
-    with serving(*options) as running:
+    with serving(*named("tiny_int8", "tiny_float", "two_int8", "slope_float")) as running:
         yield running
-
-
-def images(count: int) -> Any:
-    return np.random.default_rng(4).random((count, 8, 8, 1), np.float32)
-
-
-def scores(x: Any) -> Any:
-    session = open_session("litert", model("tiny_int8"))
-    return np.concatenate(
-        [
-            tensors.dequantize(
-                session.run(tensors.quantize(one[None], session.inputs[0]))[0], session.outputs[0]
-            )
-            for one in x
-        ]
-    )
 
 
 def post(serve: Serve, path: str, body: Any) -> requests.Response:
@@ -55,7 +36,9 @@ def test_examples_are_classified_with_all_classes_in_the_models_order(serve: Ser
     assert [[label for label, _ in one] for one in results] == [
         list("0123456789")[: len(one)] for one in results
     ]
-    assert np.array_equal(np.array([[s for _, s in one] for one in results], np.float32), scores(x))
+    assert np.array_equal(
+        np.array([[s for _, s in one] for one in results], np.float32), expected(x)
+    )
 
 
 def test_context_is_what_all_examples_have(serve: Serve) -> None:
@@ -86,9 +69,8 @@ def test_whole_numbers_are_taken_for_floats(serve: Serve) -> None:
 
 
 def test_the_raw_signature_takes_what_is_stored_and_answers_scores(serve: Serve) -> None:
-    session = open_session("litert", model("tiny_int8"))
     (x,) = images(1)
-    stored = tensors.quantize(x[None], session.inputs[0])
+    stored = tensors.quantize(x[None], tiny().inputs[0])
     body = {"signature_name": "raw", "examples": [{"image": stored.ravel().tolist()}]}
     got = post(serve, "tiny-int8:classify", body).json()
     assert got == post(serve, "tiny-int8:classify", {"examples": flat([x])}).json()

@@ -20,8 +20,8 @@ import numpy as np
 
 from littoral import records
 from littoral.bundle.manifest import NAME, File, Manifest, Requires, Selftest, Tolerance, Variant
-from littoral.model import selftest
-from littoral.model.backends import open_session
+from littoral.model import selftest, tensors
+from littoral.model.backends import Array, Session, open_session
 from littoral.tree import Tree
 from littoral.wire import journal
 from littoral.wire.journal import Choice, Journal
@@ -51,6 +51,29 @@ def noise(specs: Any, count: int) -> list[selftest.Sample]:
         )
         for _ in range(count)
     ]
+
+
+def named(*names: str) -> list[str]:
+    """Return the options by which serve has these fixtures, with hyphens in their names."""
+    return [f"--model={name.replace('_', '-')}={FIXTURES / name}.tflite" for name in names]
+
+
+@cache
+def tiny() -> Session:
+    """Return what runs ``tiny_int8``, which most tests ask."""
+    return open_session("litert", model("tiny_int8"))
+
+
+def images(count: int) -> Array:
+    """Return the same inputs for it each time, as real numbers."""
+    return np.random.default_rng(4).random((count, 8, 8, 1), np.float32)
+
+
+def expected(x: Array) -> Array:
+    """Return what it answers to ``x``, as real numbers, when each row is asked by itself."""
+    (given,), (made,) = tiny().inputs, tiny().outputs
+    rows = [tiny().run(tensors.quantize(one[None], given))[0] for one in x]
+    return np.concatenate([tensors.dequantize(row, made) for row in rows])
 
 
 @dataclass(frozen=True)
