@@ -114,6 +114,19 @@ def test_numbers_are_asked_one_after_the_other(predict: Terminal) -> None:
     assert predict(DIGITS, "in.npy").count("score") == 3
 
 
+def test_samples_that_bring_the_right_classes_tell_how_many_are_right(predict: Terminal) -> None:
+    x = np.random.default_rng(3).normal(size=(4, 8, 8, 1)).astype(np.float32)
+    np.savez("x.npz", x=x)
+    found = predict.json(DIGITS, "x.npz")
+    assert found["accuracy"] is None
+    said = np.array([answer["classes"][0]["index"] for answer in found["answers"]])
+    said[0] = (said[0] + 1) % 10
+    np.savez("xy.npz", x=x, y=said)
+    assert predict.json(DIGITS, "xy.npz")["accuracy"] == 0.75
+    assert predict(DIGITS, "xy.npz").splitlines()[-1] == "3 of 4 are right: 75.00%"
+    assert predict.json(DIGITS, "xy.npz", "--task", "raw")["accuracy"] is None
+
+
 def test_another_task_may_be_asked_for(predict: Terminal) -> None:
     np.save("in.npy", np.zeros((8, 8, 1), np.float32))
     (answer,) = predict.json(DIGITS, "in.npy", "--task", "raw")["answers"]

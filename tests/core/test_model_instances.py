@@ -60,6 +60,41 @@ def test_json_is_what_tensorflow_serving_takes_or_a_bare_list(
     assert one.tolist() == [[1, 2], [3, 4]]
 
 
+def test_the_converters_samples_are_taken_with_what_is_right(tmp_path: Path) -> None:
+    path, x = tmp_path / "in.npz", np.ones((3, 2, 2), np.float32)
+    for y in (np.array([2, 0, 1]), np.array([[2], [0], [1]]), np.eye(3)[[2, 0, 1]]):
+        np.savez(path, x=x, y=y, labels=["a", "b", "c"])
+        assert len(instances.read(path, (IMAGE,))) == 3
+        assert instances.right(path, (IMAGE,), count=3) == [2, 0, 1]
+    np.savez(path, x=x, y=np.array([0.5, 1.5, 2.5]))  # true numbers are no classes
+    assert instances.right(path, (IMAGE,), count=3) is None
+    np.savez(path, x=x)
+    assert instances.right(path, (IMAGE,), count=3) is None
+    np.savez(path, x=x, y=np.array([1, 2]))
+    with pytest.raises(MalformedError, match=r"y: expected 3, one for each sample, found \[2\]"):
+        instances.right(path, (IMAGE,), count=3)
+
+
+def test_samples_that_are_damaged_are_told_in_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "in.npz"
+    np.savez(path, x=np.ones((3, 2, 2), np.float32))
+    whole = path.read_bytes()
+    changed = bytearray(whole)
+    changed[whole.index(b"}") + 60] ^= 0xFF
+    for data in (whole[:-30], bytes(changed)):
+        path.write_bytes(data)
+        with pytest.raises(MalformedError, match=r"in\.npz: "):
+            instances.read(path, (IMAGE,))
+
+
+def test_an_input_that_is_called_y_is_an_input(tmp_path: Path) -> None:
+    x, y = (Tensor(name=name, shape=(1, 2), dtype="float32") for name in "xy")
+    path = tmp_path / "in.npz"
+    np.savez(path, x=np.ones((2, 2)), y=np.zeros((2, 2)))
+    assert len(instances.read(path, (x, y))) == 2
+    assert instances.right(path, (x, y), count=2) is None
+
+
 def test_several_inputs_come_by_their_names(tmp_path: Path) -> None:
     path = tmp_path / "in.npz"
     np.savez(path, right=np.ones((2, 3)), left=np.zeros((2, 2)))

@@ -1,6 +1,6 @@
 """``littoral predict``: asks a model about a picture or numbers, in this process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -24,11 +24,15 @@ _PATH = click.Path(path_type=Path)
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What came of it: answers, what each run took, and the picture's size if it was one."""
+    """What came of it: answers, what each run took, and the picture's size if it was one.
+
+    ``rights`` is how many were right, where INPUT says what is.
+    """
 
     answers: "list[Answer]"
     took_ns: list[int]
     size: tuple[int, int] | None = None
+    rights: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +118,7 @@ def predict(  # noqa: PLR0917 (click's)
     wanted = Wanted(top=top, threshold=threshold, draw=draw, ends=ends)
     made = _ask(opened, how, source, wanted)
     document = _document(opened, made, task=how.task, source=source)
-    emit(document, as_json=as_json, text=_text(made.answers))
+    emit(document, as_json=as_json, text=_text(made))
 
 
 def _reading(opened: "Opened", task: Task | None, file: Path | None) -> "Reading":
@@ -150,12 +154,24 @@ def _ask(opened: "Opened", how: "Reading", source: Path, wanted: Wanted) -> Made
         return _ask_picture(opened, how, source, wanted)
     if wanted.draw is not None:
         raise MisuseError("--draw: there is no picture to draw into, INPUT is numbers")
+    given = instances.read(source, opened.inputs)
+    right = instances.right(source, opened.inputs, count=len(given))
     made = Made([], [])
-    for one in instances.read(source, opened.inputs):
+    for one in given:
         outputs, ns = _run(opened, one)
         made.answers.append(reading.read(how, outputs, most=wanted.top, least=wanted.threshold))
         made.took_ns.append(ns)
-    return made
+    return made if right is None else replace(made, rights=_rights(made.answers, right))
+
+
+def _rights(answers: "list[Answer]", right: list[int]) -> int | None:
+    """Return how many answers are right; None where they are no classes."""
+    from littoral.model.tasks.answers import Classification
+
+    found = [one.classes[0].index for one in answers if isinstance(one, Classification)]
+    if len(found) != len(right):
+        return None
+    return sum(a == b for a, b in zip(found, right, strict=True))
 
 
 def _ask_picture(opened: "Opened", how: "Reading", source: Path, wanted: Wanted) -> Made:
@@ -210,10 +226,15 @@ def _document(opened: "Opened", made: Made, *, task: Task, source: Path) -> dict
         "picture": made.size and {"width": made.size[0], "height": made.size[1]},
         "invoke_us": [round(ns / 1000, 1) for ns in made.took_ns],
         "answers": [showing.document(answer) for answer in made.answers],
+        "accuracy": None if made.rights is None else made.rights / len(made.answers),
     }
 
 
-def _text(answers: "list[Answer]") -> str:
+def _text(made: Made) -> str:
     from littoral.model.tasks import showing
 
-    return "\n\n".join(table(*showing.table(answer)) for answer in answers)
+    parts = [table(*showing.table(answer)) for answer in made.answers]
+    if made.rights is not None:
+        count = len(made.answers)
+        parts.append(f"{made.rights} of {count} are right: {made.rights / count:.2%}")
+    return "\n\n".join(parts)

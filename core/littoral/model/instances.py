@@ -1,10 +1,14 @@
 """Numbers that a person has in a file, one by one as a model takes them: .npy, .npz, JSON.
 
-Python objects are never loaded.
+An .npz may be the converter's samples: x, and beside it y, the right classes. Python objects are
+never loaded.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +21,19 @@ from littoral.model.backends import Array
 SUFFIXES: Final = (".npy", ".npz", ".json")
 _MOST_BYTES: Final = 512 * 2**20
 
+_DAMAGED: Final = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+_BESIDE: Final = {"y", "labels"}  # what samples bring beside x
+
 Instances = list[tuple[Array, ...]]  # each of them in the order of the inputs
 
 
@@ -28,26 +45,57 @@ def read(path: Path, inputs: Sequence[Tensor]) -> Instances:
         MalformedError: It holds something else.
 
     """
-    try:
+    with _errors(path):
         size = path.stat().st_size
         if size > _MOST_BYTES:
             raise MalformedError(f"{path}: expected at most {_MOST_BYTES} bytes, found {size}")
-        found = _json(path) if path.suffix == ".json" else _arrays(path)
+        found = _json(path) if path.suffix == ".json" else _arrays(path, inputs)
         return _each(found, inputs)
+
+
+def right(path: Path, inputs: Sequence[Tensor], *, count: int) -> list[int] | None:
+    """Return the right class of each of the ``count`` instances in ``path``, where it says them.
+
+    Raises as ``read``.
+    """
+    if path.suffix != ".npz":
+        return None
+    with _errors(path), np.load(path, allow_pickle=False) as held:
+        if "y" not in held.files or "y" in {spec.name for spec in inputs}:
+            return None
+        return _classes(held["y"], count)
+
+
+def _classes(y: Array, count: int) -> list[int] | None:
+    if y.ndim == 0 or len(y) != count:
+        raise ValueError(f"y: expected {count}, one for each sample, found {list(y.shape)}")
+    rows = y.reshape(count, -1)
+    if rows.shape[1] > 1 and np.isin(rows, (0, 1)).all() and (rows.sum(axis=1) == 1).all():
+        rows = rows.argmax(axis=1)[:, None]  # one hot
+    if rows.shape[1] != 1 or rows.dtype.kind not in "iu":
+        return None  # true numbers, or boxes: no classes
+    return [int(one) for one in rows[:, 0]]
+
+
+@contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as e:
         raise StorageError(f"{path}: {e.strerror or e}") from e
     except MemoryError as e:  # a .npy names a size, and there need be no such bytes behind it
         raise MalformedError(f"{path}: it holds more than there is memory") from e
-    except (ValueError, TypeError, OverflowError, RecursionError, EOFError, KeyError) as e:
+    except _DAMAGED as e:
         raise MalformedError(f"{path}: {e}") from e
 
 
-def _arrays(path: Path) -> Any:  # noqa: ANN401 (an array, or several by name)
+def _arrays(path: Path, inputs: Sequence[Tensor]) -> Any:  # noqa: ANN401 (one, or by name)
     loaded = np.load(path, allow_pickle=False)
     if isinstance(loaded, np.ndarray):
         return loaded
     with loaded:
-        return {name: loaded[name] for name in loaded.files}
+        beside = _BESIDE - {spec.name for spec in inputs} if "x" in loaded.files else set()
+        return {name: loaded[name] for name in loaded.files if name not in beside}
 
 
 def _json(path: Path) -> Any:  # noqa: ANN401
