@@ -90,10 +90,10 @@ def _errors(path: Path) -> Iterator[None]:
 
 
 def _arrays(path: Path, inputs: Sequence[Tensor]) -> Any:  # noqa: ANN401 (one, or by name)
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
+    with path.open("rb") as file:  # NumPy leaves one open that it cannot read
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
         beside = _BESIDE - {spec.name for spec in inputs} if "x" in loaded.files else set()
         return {name: loaded[name] for name in loaded.files if name not in beside}
 
