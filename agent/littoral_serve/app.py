@@ -1,32 +1,25 @@
-"""Serve as a whole: its listeners, what it loads when it starts, how it stops.
+"""Serve as a whole: what it is made of, what it loads when it starts, how it stops.
 
 A device waits for its start, so what only the agent's orders need is imported with the first.
 """
 
 import asyncio
 import gc
-import logging
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from littoral import addresses, journal_log, notify
-from littoral.errors import LittoralError, MisuseError, SettingsError
+from littoral import journal_log, notify
+from littoral.errors import MisuseError, SettingsError
 from littoral.tree import DATA, Tree
 from littoral_serve import readiness, settings
-from littoral_serve.http import sockets
 from littoral_serve.http.accepting import Refusing
-from littoral_serve.http.hosts import Hosts, is_loopback
 from littoral_serve.http.messages import Request, Response
-from littoral_serve.http.server import Limits, Server
-from littoral_serve.protocols.clients import Clients
-from littoral_serve.protocols.frames import Frames
-from littoral_serve.protocols.framing import Framed
+from littoral_serve.listening import Listening
 from littoral_serve.running import pictures
 from littoral_serve.running.lane import Bounds
 from littoral_serve.running.live import Live, Models, Resources
@@ -36,15 +29,8 @@ from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
 from littoral_serve.tpu import Tpus
 
-if TYPE_CHECKING:
-    from littoral_serve.protocols.rpc.listener import Listener
-
-_CONTROL_BODY_BYTES: Final = 1024 * 1024
-_CLOSE_S: Final = 5.0
 # A release is loaded in a thread: with Python's 5 ms, each turn of it would hold requests so long.
 _TURN_S: Final = 0.0001
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,34 +80,29 @@ def _settings(options: Options) -> Settings:
 
 
 class App:
-    """Owns the listeners. Made before the loop runs, so that what is wrong is said at once."""
+    """Owns what serve has. Made before the loop runs, so that what is wrong is said at once."""
 
     def __init__(self, options: Options, chosen: Settings) -> None:
         self._options, self._settings = options, chosen
         self._tree = None if options.data is None else Tree(options.data)
-        self._sockets = sockets.opened(chosen.http, self._tree)
-        where, port = self._sockets.address
-        self._http = addresses.join(where, port)
-        self._grpc: str | None = None
-        named, _ = addresses.split(chosen.http)
-        self._hosts = Hosts(
-            frozenset({named, where, *chosen.hosts}), numbers=not is_loopback(where)
-        )
         residents = Residents(budget_bytes=chosen.memory_bytes, pinned=chosen.pinned)
         self._models = Models(
             keep_previous_free_bytes=chosen.keep_previous_free_bytes, residents=residents
         )
-        bounds = Bounds(requests=chosen.queue_requests, bytes=chosen.queue_bytes)
+        self._listening = Listening(
+            chosen,
+            self._tree,
+            self._models,
+            pictures=_pictures(chosen),
+            orders=self._order,
+        )
         self._tpus = Tpus(chosen)
         self._resources = Resources(
             threads=chosen.threads,
-            bounds=bounds,
+            bounds=Bounds(requests=chosen.queue_requests, bytes=chosen.queue_bytes),
             residents=residents,
             engines=_engines(options.data),
             elsewhere=self._tpus,
-        )
-        self._pictures = Pictures(
-            pictures.Bounds(pixels=chosen.max_picture_pixels, requests=chosen.queue_requests)
         )
         self._timings = Timings(backlog_bytes=chosen.timings_backlog_bytes)
         self._orders: Callable[[Request], Awaitable[Response]] | None = None
@@ -133,56 +114,17 @@ class App:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        servers, listeners = await self._listen()
-        grpc = await self._listen_grpc()
-        chores = [asyncio.create_task(server.sweep()) for server in servers]
+        await self._listening.begin()
+        chores = [asyncio.create_task(sweep) for sweep in self._listening.sweeps()]
         chores.append(asyncio.create_task(self._windows()))
-        watchdog = asyncio.create_task(readiness.watchdog(listeners, chores))
+        watchdog = asyncio.create_task(readiness.watchdog(self._listening.listeners, chores))
         self._say_ready()
         await stop.wait()
         notify.tell("STOPPING=1")
-        for listener in listeners:
-            listener.close()
-        ending = [server.close(within_s=_CLOSE_S) for server in servers]
-        if grpc is not None:
-            ending.append(grpc.stop(within_s=_CLOSE_S))
-        await asyncio.gather(*ending)
+        await self._listening.end()
         await self._tpus.close()
         for chore in (*chores, watchdog):
             chore.cancel()
-
-    async def _listen(self) -> tuple[list[Server], list[asyncio.Server]]:
-        """Answer all who may come; return what their connections share, and what listens."""
-        loop, listeners = asyncio.get_running_loop(), []
-        clients = self._server(self._hosts)
-        local, control = self._server(None), self._control_server()
-        frames = Frames(self._models, deadline_s=self._settings.deadline_s)
-        # Also for the local ones: Python 3.13's create_unix_server removes the file when it
-        # ends, which is systemd's and stays.
-        for protocol, listening in (
-            (clients.protocol, self._sockets.http),
-            (partial(Framed, local, frames), self._sockets.serve),
-            (control.protocol, self._sockets.control),
-        ):
-            listeners += [await loop.create_server(protocol, sock=one) for one in listening]
-        return [clients, local, control], listeners
-
-    async def _listen_grpc(self) -> "Listener | None":
-        if not self._settings.grpc:
-            return None
-        from littoral_serve.protocols.rpc import serving
-
-        try:
-            listener, self._grpc = await serving.listen(
-                self._models, self._settings, self._pictures
-            )
-        except LittoralError as e:
-            if self._options.data is None:
-                raise
-            # A device goes on: who asks over HTTP needs none of it.
-            log.error("gRPC is not answered: %s [%s]", e, e.code)  # noqa: TRY400
-            return None
-        return listener
 
     def _load(self) -> None:
         """Load what the command line names, and what the journals call good."""
@@ -213,29 +155,9 @@ class App:
                 settings=self._settings,
                 resources=self._resources,
                 tpus=self._tpus,
-                http=self._http,
+                http=self._listening.http,
             ).handle
         return self._orders(request)
-
-    def _server(self, hosts: Hosts | None) -> Server:
-        """Return what answers clients, who name one of ``hosts``; None: any."""
-        s = self._settings
-        clients = Clients(
-            self._models, hosts=hosts, deadline_s=s.deadline_s, pictures=self._pictures
-        )
-        return Server(clients.handle, self._limits(s.max_body_bytes))
-
-    def _control_server(self) -> Server:
-        limits = self._limits(_CONTROL_BODY_BYTES)
-        return Server(self._order, limits, admit=sockets.known_peer, leaving_cancels=True)
-
-    def _limits(self, max_body_bytes: int) -> Limits:
-        return Limits(
-            max_body_bytes=max_body_bytes,
-            max_connections=self._settings.max_connections,
-            receive_timeout_s=self._settings.receive_timeout_s,
-            keep_alive_s=self._settings.keep_alive_s,
-        )
 
     async def _windows(self) -> None:
         while True:
@@ -247,7 +169,13 @@ class App:
         gc.collect()
         gc.freeze()
         releases = {one.model: one.release for one in self._models}
-        readiness.say_ready(releases, http=self._http, grpc=self._grpc, as_json=self._options.json)
+        here, as_json = self._listening, self._options.json
+        readiness.say_ready(releases, http=here.http, grpc=here.grpc, as_json=as_json)
+
+
+def _pictures(chosen: Settings) -> Pictures:
+    bounds = pictures.Bounds(pixels=chosen.max_picture_pixels, requests=chosen.queue_requests)
+    return Pictures(bounds)
 
 
 def _engines(data: Path | None) -> Path | None:
