@@ -57,6 +57,20 @@ def test_the_floor_and_bench_measure_the_same_models() -> None:
 
 
 @needs_models
+def test_movenets_mean_answer_is_its_references_but_for_a_hidden_hip() -> None:
+    """Each answer is one of many, and no two are within 0.02 everywhere; their mean is steady."""
+    found = {what: row["value"] for what, row in rows("keypoints", "--draws", "30").items()}
+    assert found["one answer: beside the model's steps, most"] < 0.01
+    assert found["reference: beside the model's steps, most"] > 0.4  # another build of the model's
+    assert found["two answers: most, half of pairs within"] > 0.012
+    for way, mean, most in (("as it comes", 0.01, 0.043), ("antialias = false", 0.0085, 0.03)):
+        assert found[f"{way}: mean answer, mean"] < mean
+        assert found[f"{way}: mean answer, most"] < most
+    assert found["built-in kernels to XNNPACK: mean answer, most"] < 0.01
+    assert found["JPEG in part to the whole: mean answer, most"] < 0.01
+
+
+@needs_models
 def test_bench_and_loadgen_ask_the_same_in_every_scenario() -> None:
     pytest.importorskip("mlperf_loadgen", reason="LoadGen has no wheel here", exc_type=ImportError)
     found = rows("loadgen", "--rounds", "1", "--seconds", "0.05")

@@ -93,7 +93,7 @@ def test_a_handwritten_nine_is_one() -> None:
 
 @shared
 def test_movenet_finds_the_joints_where_its_reference_has_them() -> None:
-    """On the same pixels LiteRT's own two sets of kernels differ by 0.016, and 0.3 in scores."""
+    """As near as this model is to itself: see docs/tasks.md, and tests/test_benchmarks.py."""
     task, found = answer("movenet_single_pose_lightning_ptq", "squat.bmp")
     assert task == "keypoints"
     assert isinstance(found, Keypoints)
@@ -102,8 +102,9 @@ def test_movenet_finds_the_joints_where_its_reference_has_them() -> None:
         PICTURES / "movenet_single_pose_lightning_ptq_reference.csv", delimiter=",", skip_header=1
     )
     off = np.abs([[p.x, p.y] for p in pose.points] - reference[:, 4:])
-    assert off.mean() < 0.02
-    assert off.max() < 0.035
+    assert off.mean() < 0.0125
+    assert (off <= 0.02).sum() >= 26  # of 34: 27 is the least that other kernels and pixels gave
+    assert off.max() < 0.06
     assert pose.score > 0.4
 
 
