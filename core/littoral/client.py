@@ -1,14 +1,15 @@
-"""Talk to a serve, NumPy in and NumPy out.
+"""Talk to a serve, NumPy in and NumPy out; pictures go in as they are.
 
 with Client("unix:///run/littoral/serve.sock") as client:
     scores = client.predict("digits", images)  # images: [n, 8, 8, 1]
+    birds = client.look("birds", "parrot.jpg")  # birds["classes"][0, 0]: "Ara macao"
 
 Over serve's Unix socket it speaks frames; over HTTP the Open Inference Protocol with binary
 tensors. What an array has to be is asked once: integers that fit become the type of the model's
 input, and real numbers never become integers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,11 +18,12 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import ArrayLike
 
-from littoral.asking.question import Array, Line, Question
-from littoral.errors import DeniedError, MisuseError
+from littoral.asking.question import Array, Line, Look, Question
+from littoral.errors import DeniedError, MisuseError, StorageError
 from littoral.wire.frames import Described, Signature, Spec
 
 Arrays = Array | dict[str, Array]
+Picture = bytes | str | Path
 
 DEFAULT: Final = "serving_default"
 
@@ -65,6 +67,36 @@ class Client:
                     raise
         known = self.describe(model, release=release)
         return self._ask(known, inputs, release, signature)
+
+    def look(
+        self,
+        model: str,
+        pictures: Picture | Sequence[Picture],
+        *,
+        release: int | None = None,
+        top: int | None = None,
+        threshold: float | None = None,
+    ) -> dict[str, Array]:
+        """Return what ``model`` sees in ``pictures``: the outputs of its task, by name.
+
+        A picture is the bytes of its file (JPEG, PNG or BMP), or the path of one. Each output has
+        a row for every picture, also where there is one. ``top``: so many classes or objects;
+        ``threshold``: none with a lower score. docs/tasks.md says which outputs there are.
+
+        Raises as ``predict``, and:
+            StorageError: A picture cannot be read.
+
+        """
+        many = [pictures] if isinstance(pictures, str | bytes | Path) else pictures
+        return self._line.look(
+            Look(
+                model=model,
+                release=release,
+                files=tuple(_file(one) for one in many),
+                top=top,
+                threshold=threshold,
+            )
+        )
 
     def describe(self, model: str, *, release: int | None = None) -> Described:
         """Return what there is to know of a release of ``model``. Raises as ``predict``."""
@@ -127,6 +159,15 @@ def _question(
     return Question(known.model, release, name, specs, arrays)
 
 
+def _file(picture: Picture) -> bytes:
+    if isinstance(picture, bytes):
+        return picture
+    try:
+        return Path(picture).read_bytes()
+    except OSError as e:
+        raise StorageError(f"{picture}: {e.strerror or e}") from e
+
+
 def _only(known: Described, signature: Signature) -> str:
     if len(signature.inputs) != 1:
         names = ", ".join(spec.name for spec in signature.inputs)
@@ -162,9 +203,13 @@ def _line(url: str, timeout_s: float) -> Line:
 
             return FrameLine(Path(parts.path), timeout_s=timeout_s)
         if parts.scheme == "http" and parts.hostname:
+            from http.client import HTTPConnection
+
             from littoral.asking.http import HttpLine
 
-            return HttpLine(parts.hostname, parts.port, timeout_s=timeout_s)
+            connection = HTTPConnection(parts.hostname, parts.port, timeout=timeout_s)
+            where = f"http://{parts.hostname}:{parts.port or 80}"
+            return HttpLine(connection, where, timeout_s=timeout_s)
     except ValueError as e:
         raise MisuseError(f"{url!r}: {e}") from e
     raise MisuseError(f"expected http://host:port or unix:///path, found {url!r}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from littoral.asking import elements
 from littoral.client import Client
 from littoral.errors import (
     BackendError,
@@ -18,6 +19,7 @@ from littoral.errors import (
     MalformedError,
     MisuseError,
     OverloadedError,
+    StorageError,
     UnreachableError,
 )
 from littoral.model import tensors
@@ -25,6 +27,7 @@ from littoral.model.backends import Array, open_session
 from littoral.wire import frames
 from littoral.wire.control import Activated
 from littoral.wire.frames import Kind, Spec
+from simulators import detectors
 from simulators.served import FIXTURES, Device, Serve, model, noise, order, serving
 
 NAMES = ("tiny_int8", "tiny_float", "two_int8")
@@ -39,6 +42,7 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Device:
 def serve(device: Device) -> Iterator[Serve]:
     options = [f"--model={name.replace('_', '-')}={FIXTURES / name}.tflite" for name in NAMES]
     device.good(device.add("digits", release=6))
+    device.good(detectors.release(device))
     with serving(f"--data={device.tree.root}", *options) as running:
         yield running
 
@@ -77,6 +81,47 @@ def test_arrays_go_in_and_come_out(client: Client) -> None:
         got += 1  # it is the caller's own
     assert client.release("tiny-int8") == 1
     assert client.release("digits") == 6
+
+
+def test_pictures_go_in_as_they_are_and_answers_come_out(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "squares.png"
+    path.write_bytes(detectors.picture())
+    for one in (path, str(path), path.read_bytes()):
+        found = client.look("squares", one)
+        assert found["num_detections"].tolist() == [2]
+        assert found["detection_classes_as_text"].tolist() == [["blue", "red"]]
+        assert found["detection_boxes"].dtype == np.float32
+        assert found["detection_boxes"][0, 1].tolist() == [0.125, 0.25, 0.5, 0.625]
+    wide = detectors.picture(1280, 1000, "JPEG")
+    found = client.look("squares", [path, wide], top=1, threshold=0.5, release=1)
+    assert found["detection_scores"].shape == (2, 1)
+    assert client.predict("tiny-int8", images(1)) is not None  # the same client asks both
+
+
+def test_pictures_that_cannot_be_taken_are_a_no(client: Client, tmp_path: Path) -> None:
+    for name, picture, why in (
+        ("squares", b"nothing", "picture"),
+        ("two-int8", detectors.picture(), "two-int8|picture|input"),
+        ("none", detectors.picture(), "none"),
+    ):
+        with pytest.raises(DeniedError, match=why):
+            client.look(name, picture)
+    with pytest.raises(StorageError, match=r"none\.jpg: No such file"):
+        client.look("squares", tmp_path / "none.jpg")
+
+
+def test_elements_are_text_or_a_files_bytes() -> None:
+    words = [b"", b"\xc3\xa4", b"red"]
+    assert elements.array("classes", elements.pack(words), [3, 1]).tolist() == [
+        [""],
+        ["ä"],
+        ["red"],
+    ]
+    assert elements.array("mask_bytes", elements.pack(words), [3]).tolist() == words
+    whole = elements.pack(words)
+    for data, shape in ((whole[:-1], [3]), (whole + b"\0", [3]), (whole, [2]), (b"\0\0", [0])):
+        with pytest.raises(ValueError, match=r"cut short|reshape"):
+            elements.array("classes", data, shape)
 
 
 def test_several_tensors_go_by_name(client: Client) -> None:

@@ -1,13 +1,13 @@
-"""Frames over serve's Unix socket: docs/frames.md."""
+"""Frames over serve's Unix socket: docs/frames.md. Pictures go there as HTTP: frames know none."""
 
 from pathlib import Path
 from typing import Final, TypeVar
 
 import numpy as np
 
-from littoral.asking.question import MOST_BYTES, Array, Question, failure
+from littoral.asking.question import MOST_BYTES, Array, Line, Look, Question, failure
 from littoral.errors import LittoralError, MalformedError, UnreachableError
-from littoral.local import FrameConnection
+from littoral.local import FrameConnection, LocalConnection
 from littoral.wire import frames
 from littoral.wire.frames import Described, Done, Kind, Refused, Spec
 
@@ -21,11 +21,13 @@ class FrameLine:
     """Keeps the heads that it sent and read, for the next question is of the same kind."""
 
     def __init__(self, path: Path, *, timeout_s: float) -> None:
+        self._path, self._timeout_s = path, timeout_s
         self._where = f"unix://{path}"
         self._connection = FrameConnection(path, timeout_s=timeout_s, most_bytes=MOST_BYTES)
         self._within_ms = max(1, int(timeout_s * 1000))
         self._asked: dict[_Key, bytes] = {}
         self._done: dict[bytes, Done] = {}
+        self._beside: Line | None = None
 
     def describe(self, model: str, release: int | None) -> Described:
         head = frames.head(frames.Describe(model=model, release=release))
@@ -43,8 +45,18 @@ class FrameLine:
             done = _keep(self._done, head, frames.read(Done, head, limit=MOST_BYTES))
         return done.release, _arrays(done, body)
 
+    def look(self, asked: Look) -> dict[str, Array]:
+        if self._beside is None:
+            from littoral.asking.http import HttpLine
+
+            connection = LocalConnection(self._path, timeout_s=self._timeout_s)
+            self._beside = HttpLine(connection, self._where, timeout_s=self._timeout_s)
+        return self._beside.look(asked)
+
     def close(self) -> None:
         self._connection.close()
+        if self._beside is not None:
+            self._beside.close()
 
     def _begin(self, asked: Question) -> bytes:
         head = frames.head(

@@ -1,18 +1,19 @@
-"""The Open Inference Protocol over HTTP, with binary tensors.
+"""The Open Inference Protocol over HTTP, with binary tensors; pictures are its BYTES.
 
 What a model takes is asked of TensorFlow Serving's metadata, which name all signatures.
 """
 
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, cast
 from urllib.parse import quote
 
 import numpy as np
 
-from littoral.asking.question import MOST_BYTES, Array, Question, failure
+from littoral.asking import elements
+from littoral.asking.question import MOST_BYTES, Array, Look, Question, failure
 from littoral.errors import LittoralError, MalformedError, UnreachableError
 from littoral.wire.datatypes import DATATYPES
 from littoral.wire.frames import Described, Dtype, Signature, Spec
@@ -25,16 +26,18 @@ _CODES: Final[Mapping[int, str]] = {
     HTTPStatus.GATEWAY_TIMEOUT: "deadline",
     HTTPStatus.INTERNAL_SERVER_ERROR: "backend",
 }
+_BYTES: Final = "BYTES"
 _HEAD_BYTES: Final = "Inference-Header-Content-Length"
 
 
 class HttpLine:
-    """One connection, kept open."""
+    """``connection``, kept open; ``where`` is for people."""
 
-    def __init__(self, host: str, port: int | None, *, timeout_s: float) -> None:
-        self._where = f"http://{host}:{port or 80}"
+    def __init__(
+        self, connection: http.client.HTTPConnection, where: str, *, timeout_s: float
+    ) -> None:
+        self._connection, self._where = connection, where
         self._timeout_us = max(1, int(timeout_s * 1e6))
-        self._connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
 
     def describe(self, model: str, release: int | None) -> Described:
         version = "" if release is None else f"/versions/{release}"
@@ -56,27 +59,34 @@ class HttpLine:
             raise MalformedError(f"{self._where}: the reply describes no model: {e!r}") from e
 
     def run(self, asked: Question) -> tuple[int, dict[str, Array]]:
-        head = json.dumps(
-            {
-                "inputs": [
-                    {
-                        "name": spec.name,
-                        "shape": spec.shape,
-                        "datatype": DATATYPES[spec.dtype],
-                        "parameters": {"binary_data_size": array.nbytes},
-                    }
-                    for spec, array in zip(asked.specs, asked.arrays, strict=True)
-                ],
-                "parameters": {
-                    "binary_data_output": True,
-                    "signature_name": asked.signature,
-                    "timeout": self._timeout_us,
-                },
-            }
-        ).encode()
-        version = "" if asked.release is None else f"/versions/{asked.release}"
-        path = f"/v2/models/{quote(asked.model, safe='')}{version}/infer"
-        body = b"".join((head, *(array.tobytes() for array in asked.arrays)))
+        inputs = [
+            _input(spec.name, spec.shape, DATATYPES[spec.dtype], array.nbytes)
+            for spec, array in zip(asked.specs, asked.arrays, strict=True)
+        ]
+        parts = [array.tobytes() for array in asked.arrays]
+        parameters = {"signature_name": asked.signature}
+        return self._infer(asked.model, asked.release, inputs, parts, parameters)
+
+    def look(self, asked: Look) -> dict[str, Array]:
+        body = elements.pack(asked.files)
+        inputs = [_input("image_bytes", [len(asked.files)], _BYTES, len(body))]
+        wish = {"top": asked.top, "threshold": asked.threshold}
+        parameters = {name: value for name, value in wish.items() if value is not None}
+        return self._infer(asked.model, asked.release, inputs, [body], parameters)[1]
+
+    def _infer(
+        self,
+        model: str,
+        release: int | None,
+        inputs: list[dict[str, Any]],
+        parts: list[bytes],
+        parameters: Mapping[str, Any],
+    ) -> tuple[int, dict[str, Array]]:
+        usual = {"binary_data_output": True, "timeout": self._timeout_us}
+        head = json.dumps({"inputs": inputs, "parameters": usual | dict(parameters)}).encode()
+        version = "" if release is None else f"/versions/{release}"
+        path = f"/v2/models/{quote(model, safe='')}{version}/infer"
+        body = b"".join((head, *parts))
         size, reply = self._ask("POST", path, body, {_HEAD_BYTES: str(len(head))})
         try:
             return _outputs(reply, len(reply) if size is None else int(size))
@@ -153,13 +163,22 @@ def _specs(told: dict[str, Any]) -> tuple[Spec, ...]:
     )
 
 
+def _input(name: str, shape: Sequence[int], datatype: str, nbytes: int) -> dict[str, Any]:
+    told = {"name": name, "shape": shape, "datatype": datatype}
+    return told | {"parameters": {"binary_data_size": nbytes}}
+
+
 def _outputs(reply: bytes, head_bytes: int) -> tuple[int, dict[str, Array]]:
     head = json.loads(reply[:head_bytes])
     found: dict[str, Array] = {}
     at = head_bytes
     for one in head["outputs"]:
-        size = one["parameters"]["binary_data_size"]
-        values = np.frombuffer(reply[at : at + size], _DTYPES[one["datatype"]])
-        found[one["name"]] = values.reshape(one["shape"]).copy()
-        at += size
+        name, shape = one["name"], one["shape"]
+        end = at + one["parameters"]["binary_data_size"]
+        if one["datatype"] == _BYTES:
+            found[name] = elements.array(name, reply[at:end], shape)
+        else:
+            values = np.frombuffer(reply[at:end], _DTYPES[one["datatype"]])
+            found[name] = values.reshape(shape).copy()
+        at = end
     return int(head["model_version"]), found

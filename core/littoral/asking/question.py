@@ -30,12 +30,27 @@ class Question:
     arrays: tuple[Array, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is asked about pictures: their files as they are, which nothing here decodes."""
+
+    model: str
+    release: int | None
+    files: tuple[bytes, ...]
+    top: int | None
+    threshold: float | None
+
+
 class Line(Protocol):
     """A way to a serve. What goes wrong is raised as a LittoralError."""
 
     def describe(self, model: str, release: int | None) -> Described: ...
     def run(self, asked: Question) -> tuple[int, dict[str, Array]]:
         """Return the release that answered, and its outputs."""
+        ...
+
+    def look(self, asked: Look) -> dict[str, Array]:
+        """Return the task's outputs, each with a row for every picture."""
         ...
 
     def close(self) -> None: ...
