@@ -147,6 +147,8 @@ def bench(  # noqa: PLR0917 (click passes by name)
 
         found = result.read(Path(target))
     else:
+        if publish:
+            _check_agent(data)
         asked = Asked(
             scenario=scenario,
             threads=_count(threads),
@@ -168,10 +170,7 @@ def bench(  # noqa: PLR0917 (click passes by name)
     if write_budget is not None:
         say(_budget(found, write_budget, margin))
     if publish:
-        from littoral_serve.bench import publishing
-
-        publishing.publish(found, data)
-        say("published: the agent tells the console")
+        say(_publish(found, data))
 
 
 def _check(
@@ -207,6 +206,13 @@ def _check_budget(target: Path, bundle: Path) -> None:
         raise MisuseError(f"--write-budget: {bundle}: expected a bundle, a folder with {NAME}")
 
 
+def _check_agent(data: Path) -> None:
+    """Refuse before the measuring what could not be published after it."""
+    from littoral_serve.bench import publishing
+
+    publishing.check(data)
+
+
 def _count(words: str) -> int | None:
     if words == "auto":
         return None
@@ -227,6 +233,13 @@ def _budget(found: Result, bundle: Path, margin: float) -> str:
 
     hardware, us = budgets.write(found, bundle, margin=margin)
     return f"{bundle}: on {hardware} its self-test may take {us:.0f} µs of CPU time (p95)"
+
+
+def _publish(found: Result, data: Path) -> str:
+    from littoral_serve.bench import publishing
+
+    publishing.publish(found, data)
+    return "published: the agent tells the console"
 
 
 def _say(words: str) -> None:

@@ -3,6 +3,8 @@
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,17 @@ from littoral_serve.bench.result import FIGURES, Result
 _ANSWER_S: Final = 10.0
 
 
+def check(data: Path) -> None:
+    """Do nothing if an agent listens at the desk of the device in ``data``.
+
+    Raises:
+        UnreachableError: None does, or it is not for this user.
+
+    """
+    with _desk(data):
+        pass
+
+
 def publish(result: Result, data: Path) -> None:
     """Tell the agent of the device in ``data`` what was measured.
 
@@ -24,20 +37,11 @@ def publish(result: Result, data: Path) -> None:
         DeniedError: It answers no: the device is nobody's.
 
     """
-    desk = Tree(data).desk
-    with tempfile.TemporaryFile() as file, socket.socket(socket.AF_UNIX) as peer:
+    with tempfile.TemporaryFile() as file, _desk(data) as peer:
         file.write(told(result).to_json())
         file.flush()
-        peer.settimeout(_ANSWER_S)
-        try:
-            peer.connect(str(desk))
-            socket.send_fds(peer, [BENCH], [file.fileno()])
-            answer = _all(peer)
-        except OSError as e:
-            raise UnreachableError(
-                f"{desk}: no agent takes it ({os.strerror(e.errno) if e.errno else e}); run it as "
-                "root, where an agent runs"
-            ) from e
+        socket.send_fds(peer, [BENCH], [file.fileno()])
+        answer = _all(peer)
     if answer == b"{}":
         return
     try:
@@ -72,6 +76,21 @@ def told(result: Result) -> Benched:
         runtime=host.runtime,
         figures=figures,
     )
+
+
+@contextmanager
+def _desk(data: Path) -> Iterator[socket.socket]:
+    desk = Tree(data).desk
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(_ANSWER_S)
+        try:
+            peer.connect(str(desk))
+            yield peer
+        except OSError as e:
+            raise UnreachableError(
+                f"{desk}: no agent takes it ({os.strerror(e.errno) if e.errno else e}); run it as "
+                "root, where an agent runs"
+            ) from e
 
 
 def _all(peer: socket.socket) -> bytes:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from littoral import door
 from littoral.bundle.manifest import Manifest
-from littoral_serve.bench import budgets, page, result
+from littoral_serve.bench import budgets, page, result, running
 from simulators.served import FIXTURES, HARDWARE, Device
 
 TINY = str(FIXTURES / "tiny_int8.tflite")
@@ -322,6 +322,14 @@ def test_a_result_is_shown_although_what_was_to_be_done_with_it_fails(
     said = capsys.readouterr()
     assert "[unreachable]" in said.err
     assert json.loads(said.out) == json.loads(whole.read_text())
+
+
+def test_what_nobody_could_be_told_of_is_not_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "run", lambda *_, **__: pytest.fail("it was measured"))
+    status, err = refused(capsys, TINY, "--publish", "--data", str(tmp_path))
+    assert (status, "no agent takes it" in err) == (1, True)
 
 
 def test_a_model_that_is_none_is_refused_in_words(
