@@ -53,6 +53,10 @@ BY: Final = {  # how many times less than a peer's
     ("Flask on waitress", "binary"): 5.0,
     ("MLServer", "JSON"): 10.0,
 }
+FLOORS: Final = (  # what no server in Python can be below
+    ("frames", "serve, frames", "asyncio alone, frames"),
+    ("binary", "serve", "asyncio alone"),
+)
 FASTER: Final = {"FastAPI": 4.0, "Flask": 4.0}  # TensorFlow Serving's JSON, 128 x 128 x 3
 
 
@@ -165,7 +169,8 @@ PLAIN: Final[dict[str, Request]] = {"binary": Tensor.plain, "TensorFlow JSON": _
 V2: Final[dict[str, Request]] = {"JSON": lambda t: t.open_inference(binary=False)}
 SERVERS: Final = (
     Server("serve, frames", OURS, _serve, {"frames": Tensor.frame}, unix=True),
-    Server("asyncio alone", OURS, _loop, {"frames": Tensor.frame}, unix=True),
+    Server("asyncio alone, frames", OURS, _loop, {"frames": Tensor.frame}, unix=True),
+    Server("asyncio alone", OURS, _script("loop.py"), BINARY),
     Server("serve", OURS, _serve, {**BINARY, "TensorFlow JSON": _tfs, **V2}),
     Server("FastAPI", _python("fastapi"), _script("fastapi_server.py"), PLAIN),
     Server("Flask", _python("flask"), _script("flask_server.py", "own"), PLAIN),
@@ -351,6 +356,10 @@ def rows(size: str, bare: Turns, found: dict[tuple[str, str], Turns]) -> Iterato
         yield {"what": f"{label}: processor", "value": over((name, way), "cpu"), "unit": "us"}
         yield {"what": f"{label}: median", "value": turns.of("median"), "unit": "us"}
         yield {"what": f"{label}: p99", "value": turns.of("p99"), "unit": "us"}
+    for way, name, alone in FLOORS:
+        if (name, way) in found and (alone, way) in found:
+            times = over((name, way), "least") / over((alone, way), "least")
+            yield {"what": f"{size}: {name}, {way}: over {alone}", "value": times, "unit": "x"}
     ours = ("serve", "binary")
     for (name, way), times in BY.items():
         if (name, way) in found and ours in found:

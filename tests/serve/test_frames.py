@@ -1,8 +1,11 @@
 """Frames over serve's Unix socket, spoken well and badly, with real models."""
 
+import asyncio
 import contextlib
+import gc
 import socket
 import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,9 @@ from littoral.model.backends import Array, open_session
 from littoral.wire import frames
 from littoral.wire.control import Activated
 from littoral.wire.frames import Describe, Described, Done, Kind, Refused, Run, Spec
+from littoral_serve.protocols.frames import Frames
+from littoral_serve.running.live import Models
+from simulators.loaded import Doubling, loaded
 from simulators.served import FIXTURES, Device, Serve, ask, model, noise, order, serving
 
 NAMES = ("tiny_int8", "tiny_float", "two_int8")
@@ -321,3 +327,28 @@ def test_a_stop_answers_and_then_closes(tmp_path_factory: pytest.TempPathFactory
         assert caller.ask(describe).kind == Kind.DESCRIBED
         serve.process.terminate()
         assert caller.closed()
+
+
+def test_a_client_that_says_nothing_more_keeps_no_release() -> None:
+    async def main() -> None:
+        having = Models(keep_previous_free_bytes=2**62)
+        answers = Frames(having, deadline_s=1e9)
+        x = np.array([[1, 2]], np.float32)
+        whole = run("m", x, specs=(Spec("x", "float32", x.shape),))
+        _, head, _, _ = frames.sizes(memoryview(whole), 0)
+        start = frames.HEADER.size
+        asked = answers.question(
+            whole[start : start + head], memoryview(whole)[start + head :], within_ms=0
+        )
+        for release in (1, 2):
+            having.switch(loaded(Doubling(), release=release))
+            for _ in range(2):
+                told: list[bytes] = []
+                answers.run(asked, 0, told.append)
+                assert told[0].endswith((x * 2).tobytes())
+        before = weakref.ref(having.get("m"))
+        having.switch(loaded(Doubling(), release=3))
+        gc.collect()
+        assert before() is None
+
+    asyncio.run(main())

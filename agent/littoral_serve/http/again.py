@@ -3,31 +3,33 @@
 Pure. Only what came in one piece, all of it there and nothing behind it, is remembered.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from littoral_serve.http.messages import Request
+from littoral_serve.http.messages import Later, Request, Response
 
 _MOST_REMEMBERED: Final = 2048  # bytes of a head
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Again:
-    """How a request began that had come in one piece."""
+    """How a request began that had come in one piece, and who answers those that begin so."""
 
     head: bytes
     size: int  # of the whole request
     method: str
     target: bytes
     headers: dict[bytes, bytes]
+    answer: Callable[[Request], Response | Later | Awaitable[Response]] | None = None
 
-    def request(self, body: bytes, *, arrived_ns: int) -> Request:
+    def request(self, data: bytes | memoryview, *, arrived_ns: int) -> Request:
         """Return a request that begins so, with another body, of as many bytes."""
         keep_alive = True
-        return Request(self.method, self.target, self.headers, body, keep_alive, arrived_ns)
+        return Request(self.method, self.target, self.headers, data, keep_alive, arrived_ns, self)
 
 
-NOTHING: Final = Again(b"", -1, "", b"", {})
+NOTHING: Final = Again(b"", -1, "", b"", {})  # nothing begins so
 
 
 def began(data: bytes, one: Request) -> Again | None:

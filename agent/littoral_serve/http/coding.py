@@ -26,7 +26,7 @@ def unpack(request: Request, *, most_bytes: int) -> Response | None:
         refusal.headers = b"Accept-Encoding: gzip, deflate\r\n"
         return refusal
     try:
-        request.body = _unpacked(request.body, _WINDOWS[coding], most_bytes)
+        request.data = _unpacked(request.body, _WINDOWS[coding], most_bytes)
     except zlib.error:
         return plain(HTTPStatus.BAD_REQUEST, f"the body is not {coding.decode()}")
     except OverflowError as e:

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from littoral_serve.http.again import Again
 
 
 @dataclass(slots=True)
@@ -11,9 +14,17 @@ class Request:
     method: str
     target: bytes  # path and query as they were sent
     headers: dict[bytes, bytes]  # names in lower case
-    body: bytes
+    data: bytes | memoryview  # a view stays as it is until the response is there
     keep_alive: bool
     arrived_ns: int  # perf_counter_ns, when the last byte had been read
+    again: "Again | None" = None  # how it began, where the one before it began so
+
+    @property
+    def body(self) -> bytes:
+        """Return ``data`` as bytes, which may be kept; from now on it is these."""
+        if not isinstance(self.data, bytes):
+            self.data = self.data.tobytes()
+        return self.data
 
 
 @dataclass(slots=True)

@@ -62,6 +62,9 @@ class Server:
 
     def answer(self, request: Request) -> Answer:
         try:
+            again = request.again
+            if again is not None and again.answer is not None:
+                return again.answer(request)
             if b"content-encoding" in request.headers:
                 refusal = coding.unpack(request, most_bytes=self.limits.max_body_bytes)
                 if refusal is not None:

@@ -6,6 +6,7 @@ kind costs a look into a dictionary. docs/frames.md says what is said.
 
 import logging
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -48,17 +49,22 @@ class Plan:
     __slots__ = (
         "_answer",
         "_shapes",
+        "batch",
         "body_bytes",
         "count",
         "layout",
         "live",
         "model",
+        "release",
         "signature",
     )
 
     def __init__(self, asked: frames.Run, live: Live, signature: Signature) -> None:
         """Raise InvalidArgumentError where the inputs are not as ``signature`` says."""
-        self.live, self.model, self.signature = live, live.model, signature
+        # Weakly: a client that says nothing more must not keep a release.
+        self.live = weakref.ref(live)
+        self.model, self.release, self.batch = live.model, live.release, live.batch
+        self.signature = signature
         places: dict[str, tuple[Spec, int]] = {}
         at = 0
         for spec in asked.inputs:
@@ -88,7 +94,7 @@ class Plan:
             )
         arrays = [np.ndarray(shape, dtype, body, at) for shape, dtype, at in self.layout]
         if self.count == LOOK:
-            self.count = count_of(arrays, self.signature.inputs, self.live.batch)
+            self.count = count_of(arrays, self.signature.inputs, self.batch)
         return arrays
 
     def answer(self, outputs: Sequence[Any]) -> bytes:
@@ -101,8 +107,7 @@ class Plan:
     def _begin(self, outputs: Sequence[Array]) -> bytes:
         views = self.signature.outputs
         specs = tuple(_spec(view, a.shape) for view, a in zip(views, outputs, strict=True))
-        live = self.live
-        head = frames.head(frames.Done(model=live.model, release=live.release, outputs=specs))
+        head = frames.head(frames.Done(model=self.model, release=self.release, outputs=specs))
         size = sum(output.nbytes for output in outputs)
         return frames.begin(Kind.DONE, head, body_bytes=size)
 
@@ -146,11 +151,12 @@ class Frames:
         try:
             start = time.perf_counter_ns()
             plan = asked.plan
-            if plan is None or plan.live is not self._models.get(plan.model):
-                plan = asked.plan = self._plan(asked.head)
-                asked.arrays = plan.arrays(asked.body)
+            live = None if plan is None else self._models.get(plan.model)
+            if plan is None or live is None or plan.live() is not live:
+                plan, live = self._plan(asked.head)
+                asked.plan, asked.arrays = plan, plan.arrays(asked.body)
             one = _Run(
-                plan.live,
+                live,
                 plan.signature,
                 asked.arrays,
                 then=_answer,
@@ -160,7 +166,7 @@ class Frames:
                 count=plan.count,
             )
             one.give, one.plan = give, plan
-            plan.live.lane.submit(one)
+            live.lane.submit(one)
         except (RefusalError, LittoralError) as e:
             asked.plan = None
             give(refused(e))
@@ -188,10 +194,12 @@ class Frames:
         )
         return frames.begin(Kind.DESCRIBED, frames.head(told))
 
-    def _plan(self, head: bytes) -> Plan:
+    def _plan(self, head: bytes) -> tuple[Plan, Live]:
         known = self._plans.get(head)
-        if known is not None and known.live is self._models.get(known.model):
-            return known
+        if known is not None:
+            running = self._models.get(known.model)
+            if running is not None and known.live() is running:
+                return known, running
         asked = frames.read(frames.Run, head)
         live = self._find(asked.model, asked.release)
         name = asked.signature or DEFAULT
@@ -205,7 +213,7 @@ class Frames:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()  # also of releases that answer no more
             self._plans[head] = plan
-        return plan
+        return plan, live
 
     def _find(self, model: str, release: int | None) -> Live:
         live = self._models.get(model)

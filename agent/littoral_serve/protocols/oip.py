@@ -6,6 +6,7 @@ its clients work unchanged. Nothing is loaded or unloaded here: that is for the 
 
 import re
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -24,7 +25,7 @@ from littoral_serve.protocols import (
     servables,
 )
 from littoral_serve.protocols.oip_plan import Face
-from littoral_serve.protocols.oip_request import InferTensors
+from littoral_serve.protocols.oip_request import InferTensors, Same
 from littoral_serve.protocols.servables import Spec
 from littoral_serve.running.inference import Inference
 from littoral_serve.running.live import Live, Models
@@ -53,6 +54,7 @@ _STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
     OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
     LateError: HTTPStatus.GATEWAY_TIMEOUT,
 }
+_VARIES: Final = {b"origin", b"content-encoding"}  # with these, more is to be done than to infer
 _MOST_KNOWN: Final = 512  # paths
 
 
@@ -126,7 +128,7 @@ class OpenInference:
         if pictures.is_picture(request):
             return self._look(request, live, face, None)
         try:
-            asked = oip_request.read(face, request.body, request.headers.get(_LENGTH))
+            asked = oip_request.read(face, request.data, request.headers.get(_LENGTH))
         except InvalidArgumentError:
             from littoral_serve.protocols import oip_pictures  # most models are sent none
 
@@ -134,6 +136,32 @@ class OpenInference:
             if brought is None:
                 raise
             return self._look(request, live, face, brought)
+        if request.again is not None and not _VARIES & request.headers.keys():
+            same = oip_request.same(asked.plan, request.data)
+            if same is not None:
+                # Weakly: a connection that says nothing more must not keep a release.
+                request.again.answer = partial(self._again, weakref.ref(live), face, same)
+        return self._run(request, live, face, asked, start_ns=start)
+
+    def _again(
+        self, known: weakref.ref[Live], face: Face, same: Same, request: Request
+    ) -> Response | Later:
+        """Infer what began as a request before it, down to its tensors."""
+        start = time.perf_counter_ns()
+        live = self._models.get(face.model)
+        asked = same.read(request.data) if live is known() else None
+        try:
+            if live is not None and asked is not None:
+                return self._run(request, live, face, asked, start_ns=start)
+        except RefusalError as e:
+            return refusal(e)
+        if request.again is not None:
+            request.again.answer = None
+        return self.handle(request)
+
+    def _run(
+        self, request: Request, live: Live, face: Face, asked: InferTensors, *, start_ns: int
+    ) -> Later:
         later = Later()
         one = Inference(
             live,
@@ -141,7 +169,7 @@ class OpenInference:
             asked.arrays,
             then=partial(_answer, later, face, asked),
             arrived_ns=request.arrived_ns,
-            start_ns=start,
+            start_ns=start_ns,
             deadline_ns=request.arrived_ns + (asked.plan.timeout_ns or self._deadline_ns),
             count=asked.plan.count,
         )

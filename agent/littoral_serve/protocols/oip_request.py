@@ -36,7 +36,34 @@ class InferTensors:
         self.plan, self.arrays, self.id = plan, arrays, id
 
 
-def read(face: Face, body: bytes, head_bytes: bytes | None) -> InferTensors:
+class Same:
+    """How a body begins, and what it then brings."""
+
+    __slots__ = ("_head", "_plan", "_views")
+
+    def __init__(self, plan: InferPlan, head: bytes) -> None:
+        self._plan, self._head = plan, head
+        self._views = [(p.shape, p.dtype, len(head) + p.start) for p in plan.places]
+
+    def read(self, body: bytes | memoryview) -> InferTensors | None:
+        """Return the tensors of a ``body`` that is as long; None if it begins otherwise."""
+        head = self._head
+        if bytes(body[: len(head)]) != head:
+            return None
+        arrays = [np.ndarray(shape, dtype, body, at) for shape, dtype, at in self._views]
+        return InferTensors(self._plan, arrays, None)
+
+
+def same(plan: InferPlan, body: bytes | memoryview) -> Same | None:
+    """Return how ``body``, of this plan, begins; None where a like one may bring other things."""
+    fixed = all(one.nbytes is not None and one.dtype.kind != "b" for one in plan.places)
+    head = bytes(body[: len(body) - plan.nbytes])
+    if not fixed or plan.id is not None or len(head) > _MOST_HEAD_BYTES or _ID.match(head):
+        return None
+    return Same(plan, head)
+
+
+def read(face: Face, body: bytes | memoryview, head_bytes: bytes | None) -> InferTensors:
     """Return what ``body`` asks; ``head_bytes``: the header that says how long its head is.
 
     Raises:
@@ -44,6 +71,7 @@ def read(face: Face, body: bytes, head_bytes: bytes | None) -> InferTensors:
 
     """
     if head_bytes is None:
+        body = bytes(body)
         most = len(face.signatures[DEFAULT].inputs)
         head, cuts = oip_data.cut(body, most=most)
         start = len(body)
@@ -51,7 +79,7 @@ def read(face: Face, body: bytes, head_bytes: bytes | None) -> InferTensors:
         start = _length(head_bytes, len(body))
         if not start:
             return _raw(face, body)
-        head, cuts = body[:start], []
+        head, cuts = bytes(body[:start]), []
     name = None
     plan = face.plans.get((head, len(cuts)))
     if plan is None:
@@ -76,7 +104,7 @@ def _length(text: bytes, most: int) -> int:
     return int(text)
 
 
-def _raw(face: Face, body: bytes) -> InferTensors:
+def _raw(face: Face, body: bytes | memoryview) -> InferTensors:
     """Read a body that is one tensor, in the view that is usual."""
     plan = face.plans.get((b"", len(body)))  # as heads are kept, of which none is empty
     if plan is None:
@@ -101,7 +129,9 @@ def _raw_plan(face: Face, nbytes: int) -> InferPlan:
     return InferPlan(signature, (Place(shape, dtype, nbytes=nbytes),), wanted, nbytes=nbytes)
 
 
-def _array(place: Place, name: str, body: bytes, start: int, cuts: Sequence[bytes]) -> Array:
+def _array(
+    place: Place, name: str, body: bytes | memoryview, start: int, cuts: Sequence[bytes]
+) -> Array:
     if place.nbytes is not None:
         array: Array = np.ndarray(place.shape, place.dtype, body, start + place.start)
         # A byte that is to be a boolean may be anything.
