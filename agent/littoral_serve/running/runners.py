@@ -101,21 +101,25 @@ class InThread:
         loop = asyncio.get_running_loop()
         weighed: asyncio.Future[tuple[Outputs, int]] = loop.create_future()
 
-        def told(made: Outputs | BackendError, took: int) -> None:
-            if weighed.done():
-                return
-            if isinstance(made, BackendError):
-                weighed.set_exception(made)
-            else:
-                weighed.set_result((made, took))
-
         def job(session: Session) -> None:
             start = time.thread_time_ns()
             made = _made(session, inputs)
-            loop.call_soon_threadsafe(told, made, time.thread_time_ns() - start)
+            loop.call_soon_threadsafe(settle, weighed, made, time.thread_time_ns() - start)
 
         self._jobs.put(job)
         return await weighed
+
+
+def settle(
+    weighed: "asyncio.Future[tuple[Outputs, int]]", made: Outputs | BackendError, took_ns: int
+) -> None:
+    """Give who weighs a release what came of it, unless they left."""
+    if weighed.done():
+        return
+    if isinstance(made, BackendError):
+        weighed.set_exception(made)
+    else:
+        weighed.set_result((made, took_ns))
 
 
 def _made(session: Session, inputs: Outputs) -> Outputs | BackendError:

@@ -14,7 +14,7 @@ from typing import Final
 from littoral import journal_log
 from littoral.errors import BackendError, BackendMissingError
 from littoral_serve.running.live import Live
-from littoral_serve.running.runners import Done, Outputs, Runner
+from littoral_serve.running.runners import Done, Outputs, Runner, settle
 from littoral_serve.tpu.model import Model
 from littoral_serve.tpu.pool import Pool
 
@@ -54,12 +54,7 @@ class OnTpu:
         weighed: asyncio.Future[tuple[Outputs, int]] = asyncio.get_running_loop().create_future()
 
         def then(made: Outputs | BackendError, _: int, ns: int) -> None:
-            if weighed.done():
-                return
-            if isinstance(made, BackendError):
-                weighed.set_exception(made)
-            else:
-                weighed.set_result((made, ns))
+            settle(weighed, made, ns)
 
         self._pool.run(self._model, inputs, then)
         return await weighed

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from littoral.errors import BackendError
 from littoral.model.backends import Array
@@ -73,6 +73,35 @@ class Service:
     streams: Mapping[str, Unary] = field(default_factory=dict)
 
 
+class Leavable(Protocol):
+    """What is under way for a client, who may leave."""
+
+    def leave(self) -> None: ...
+
+
+T = TypeVar("T", bound=Leavable)
+
+
+async def ended(begin: Callable[[Callable[[object], None]], T]) -> T:
+    """Return what ``begin`` starts, when it has called what it is given here.
+
+    Whoever is cancelled meanwhile has left it.
+    """
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end(_: object) -> None:
+        if not done.done():
+            done.set_result(None)
+
+    one = begin(end)
+    try:
+        await done
+    except asyncio.CancelledError:
+        one.leave()
+        raise
+    return one
+
+
 async def run(
     call: Call, live: Live, signature: Signature, arrays: Sequence[Array], *, start_ns: int
 ) -> Inference:
@@ -85,28 +114,21 @@ async def run(
         OverloadedError: Too much waits.
 
     """
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def end(_: Inference) -> None:
-        if not done.done():
-            done.set_result(None)
+    def begin(end: Callable[[object], None]) -> Inference:
+        one = Inference(
+            live,
+            signature,
+            arrays,
+            then=end,
+            arrived_ns=call.arrived_ns,
+            start_ns=start_ns,
+            deadline_ns=call.deadline_ns,
+        )
+        live.lane.submit(one)
+        return one
 
-    one = Inference(
-        live,
-        signature,
-        arrays,
-        then=end,
-        arrived_ns=call.arrived_ns,
-        start_ns=start_ns,
-        deadline_ns=call.deadline_ns,
-    )
-    live.lane.submit(one)
-    try:
-        await done
-    except asyncio.CancelledError:
-        one.leave()
-        raise
-    return one
+    return await ended(begin)
 
 
 async def answer(

@@ -4,8 +4,7 @@ TensorFlow's messages have them as strings under the signature ``image``, the Op
 Protocol's as an input of datatype BYTES. docs/tasks.md
 """
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +15,7 @@ from littoral_serve.protocols.oip_plan import Face
 from littoral_serve.protocols.pictures import Columns
 from littoral_serve.protocols.rpc import inference_messages as messages
 from littoral_serve.protocols.rpc import tensor_protos
-from littoral_serve.protocols.rpc.answering import Call
+from littoral_serve.protocols.rpc.answering import Call, ended
 from littoral_serve.protocols.rpc.encoding import encode
 from littoral_serve.running.live import Live
 from littoral_serve.running.pictures import INPUT, Look, Pictures
@@ -30,27 +29,20 @@ async def look(
     call: Call, pictures: Pictures, live: Live, files: Sequence[bytes], wish: Wish | None = None
 ) -> Columns:
     """Return the arrays of the answer. Raises as ``Pictures.submit`` and ``Look.columns``."""
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def end(_: Look) -> None:
-        if not done.done():
-            done.set_result(None)
+    def begin(end: Callable[[object], None]) -> Look:
+        one = Look(
+            live,
+            files,
+            then=end,
+            arrived_ns=call.arrived_ns,
+            deadline_ns=call.deadline_ns,
+            wish=wish,
+        )
+        pictures.submit(one)
+        return one
 
-    one = Look(
-        live,
-        files,
-        then=end,
-        arrived_ns=call.arrived_ns,
-        deadline_ns=call.deadline_ns,
-        wish=wish,
-    )
-    pictures.submit(one)
-    try:
-        await done
-    except asyncio.CancelledError:
-        one.leave()
-        raise
-    return one.columns()
+    return (await ended(begin)).columns()
 
 
 def files(inputs: Mapping[str, Any]) -> list[bytes]:
