@@ -1,4 +1,4 @@
-"""Runs every script of benchmarks/, shows one table, keeps it in benchmarks/results/.
+"""Runs every script of benchmarks/, shows one table, keeps a day's in benchmarks/results/.
 
     .venv/bin/python benchmarks/run.py [NAME…]
 
@@ -74,12 +74,12 @@ def main(asked: list[str]) -> int:
     scripts = [p for p in scripts if not asked or p.stem in asked]
     results = {}
     for script in scripts:
-        results[script.stem] = measure(script)
+        results[script.stem] = measure(script) | {"time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
         print("\n".join(lines(script.stem, results[script.stem])), flush=True)
-    now = datetime.now(UTC)
     RESULTS.mkdir(exist_ok=True)
-    kept = RESULTS / f"{now:%Y-%m-%d}-{platform.node() or 'here'}.json"
-    told = {"time": f"{now:%Y-%m-%dT%H:%M:%SZ}", "machine": machine(), "results": results}
+    kept = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{platform.node() or 'here'}.json"
+    before = json.loads(kept.read_text())["results"] if kept.exists() else {}
+    told = {"machine": machine(), "results": before | results}
     kept.write_text(json.dumps(told, indent=2) + "\n")
     print(f"\nkept in {kept.relative_to(HERE.parent)}")
     return 1 if any("failed" in told for told in results.values()) else 0
