@@ -124,6 +124,16 @@ def test_elements_are_text_or_a_files_bytes() -> None:
             elements.array("classes", data, shape)
 
 
+def test_what_a_model_takes_is_described_alike_both_ways(client: Client) -> None:
+    shapes = [(1, 8, 8, 1), (1, 10)]
+    for name in ("tiny-int8", "digits"):
+        told = client.describe(name)
+        assert sorted(told.signatures) == ["float", "raw", "serving_default"]
+        raw = told.signatures["raw"]
+        assert [spec.shape for spec in (*raw.inputs, *raw.outputs)] == shapes
+        assert {spec.dtype for spec in (*raw.inputs, *raw.outputs)} == {"int8"}
+
+
 def test_several_tensors_go_by_name(client: Client) -> None:
     session = open_session("litert", model("two_int8"))
     ((left, right),) = noise(session.inputs, 1)

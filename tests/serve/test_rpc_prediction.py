@@ -298,7 +298,7 @@ def test_metadata_lists_signatures_and_shapes(client: Any) -> None:
     usual = found.signature_def["serving_default"]
     assert usual.method_name == "tensorflow/serving/predict"
     image = usual.inputs["image"]
-    assert (image.dtype, [dim.size for dim in image.tensor_shape.dim]) == (1, [1, 8, 8, 1])
+    assert (image.dtype, [dim.size for dim in image.tensor_shape.dim]) == (1, [-1, 8, 8, 1])
     assert found.signature_def["raw"].inputs["image"].dtype == 6
     request.metadata_field[:] = ["other"]
     assert refused(call, request, invalid) == "Metadata field other is not supported"

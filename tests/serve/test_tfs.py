@@ -354,7 +354,8 @@ def test_metadata_lists_signatures_and_shapes(serve: Serve) -> None:
     assert usual["method_name"] == "tensorflow/serving/predict"
     image = usual["inputs"]["image"]
     assert image["dtype"] == "DT_FLOAT"
-    assert [dim["size"] for dim in image["tensor_shape"]["dim"]] == ["1", "8", "8", "1"]
+    sizes = [dim["size"] for dim in image["tensor_shape"]["dim"]]
+    assert sizes == ["-1", "8", "8", "1"], "any number of instances may come"
     assert found["raw"]["inputs"]["image"]["dtype"] == "DT_INT8"
 
 

@@ -115,7 +115,7 @@ def _tensor(view: View, batch: int | None) -> dict[str, Any]:
     told = {
         "name": view.name,
         "datatype": oip_types.datatype(view),
-        "shape": oip_types.shape(view, batch),
+        "shape": list(view.shape(batch)),
     }
     spec = view.spec
     if not spec.scale:

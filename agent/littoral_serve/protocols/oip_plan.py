@@ -182,7 +182,7 @@ def _shape(face: Face, item: Mapping[str, Any], view: View) -> tuple[int, ...]:
     shape = item.get("shape")
     if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
         raise InvalidArgumentError("Unable to parse 'shape'")
-    known = oip_types.shape(view, face.batch)
+    known = view.shape(face.batch)
     fits = len(shape) == len(known) and all(
         n == m or (m < 0 < n) for n, m in zip(shape, known, strict=True)
     )

@@ -19,12 +19,6 @@ def datatype(view: View) -> str:
     return DATATYPES[view.dtype]
 
 
-def shape(view: View, batch: int | None) -> list[int]:
-    """Return what clients are told: -1 where any number of instances may come."""
-    known = list(view.spec.shape)
-    return known if batch is None else [-1, *known[1:]]
-
-
 def choose(
     known: Mapping[str, Signature], datatypes: Sequence[str], *, model: str, name: str | None
 ) -> Signature:

@@ -25,7 +25,7 @@ def status(live: Live) -> dict[str, Any]:
 
 def metadata(live: Live, pictures: Pictures) -> dict[str, Any]:
     """Return the signatures; the last is that of pictures, where the release takes some."""
-    signatures = {name: _signature_def(one) for name, one in live.signatures.items()}
+    signatures = {name: _signature_def(one, live.batch) for name, one in live.signatures.items()}
     with contextlib.suppress(InvalidArgumentError):
         signatures[SIGNATURE] = _picture_def(pictures.sight(live).columns)
     spec = {"name": live.model, "signature_name": "", "version": str(live.release)}
@@ -35,9 +35,9 @@ def metadata(live: Live, pictures: Pictures) -> dict[str, Any]:
     }
 
 
-def _signature_def(signature: Signature) -> dict[str, Any]:
-    inputs = {view.name: _of_view(view) for view in signature.inputs}
-    return _definition(inputs, {view.name: _of_view(view) for view in signature.outputs})
+def _signature_def(signature: Signature, batch: int | None) -> dict[str, Any]:
+    inputs = {view.name: _of_view(view, batch) for view in signature.inputs}
+    return _definition(inputs, {view.name: _of_view(view, batch) for view in signature.outputs})
 
 
 def _picture_def(columns: "Sequence[Column]") -> dict[str, Any]:
@@ -54,8 +54,8 @@ def _definition(inputs: dict[str, Any], outputs: dict[str, Any]) -> dict[str, An
     }
 
 
-def _of_view(view: View) -> dict[str, Any]:
-    return _info(view.name, view.dtype, view.spec.shape)
+def _of_view(view: View, batch: int | None) -> dict[str, Any]:
+    return _info(view.name, view.dtype, view.shape(batch))
 
 
 def _info(name: str, kind: str, shape: Sequence[int]) -> dict[str, Any]:

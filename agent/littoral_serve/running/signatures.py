@@ -36,6 +36,14 @@ class View:
         """Return the shape of one element of a batch."""
         return self.spec.shape[1:]
 
+    def shape(self, batch: int | None) -> tuple[int, ...]:
+        """Return what clients are told: -1 where any number of instances may come.
+
+        ``batch`` is the release's, None where it takes as many as it has.
+        """
+        known = self.spec.shape
+        return known if batch is None else (-1, *known[1:])
+
     def stored(self, seen: Array) -> Array:
         """Return what the model is given for ``seen``. Raises ValueError for a NaN."""
         return tensors.quantize(seen, self.spec) if self.real else seen

@@ -139,17 +139,17 @@ class HttpLine:
 
 
 def _is_numbers(signature: dict[str, Any]) -> bool:
-    """Tell whether all of it are arrays of a known shape: a picture's file is none."""
+    """Tell whether all of it are arrays whose instances have a shape: a picture's file has none."""
     tensors = (*signature["inputs"].values(), *signature["outputs"].values())
     return all(
-        one["dtype"] != "DT_STRING" and all(int(dim["size"]) >= 0 for dim in _dims(one))
-        for one in tensors
+        one["dtype"] != "DT_STRING" and min(_shape(one)[1:], default=0) >= 0 for one in tensors
     )
 
 
-def _dims(told: dict[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = told["tensor_shape"].get("dim", [])
-    return found
+def _shape(told: dict[str, Any]) -> tuple[int, ...]:
+    """Return the shape for one instance, where any number may come."""
+    sizes = [int(dim["size"]) for dim in told["tensor_shape"].get("dim", [])]
+    return tuple(1 if k == 0 and size < 0 else size for k, size in enumerate(sizes))
 
 
 def _specs(told: dict[str, Any]) -> tuple[Spec, ...]:
@@ -157,7 +157,7 @@ def _specs(told: dict[str, Any]) -> tuple[Spec, ...]:
         Spec(
             name,
             cast("Dtype", _PLAIN.get(one["dtype"]) or one["dtype"].removeprefix("DT_").lower()),
-            tuple(int(dim["size"]) for dim in _dims(one)),
+            _shape(one),
         )
         for name, one in told.items()
     )

@@ -19,16 +19,16 @@ _PREDICT: Final = "tensorflow/serving/predict"
 
 def every(live: Live, pictures: Pictures) -> dict[str, Any]:
     """Return all by their names; the last is that of pictures, where the release takes some."""
-    found = {name: _signature_def(one) for name, one in live.signatures.items()}
+    found = {name: _signature_def(one, live.batch) for name, one in live.signatures.items()}
     with contextlib.suppress(InvalidArgumentError):
         found[SIGNATURE] = _picture_def(pictures.sight(live).columns)
     return found
 
 
-def _signature_def(signature: Signature) -> dict[str, Any]:
+def _signature_def(signature: Signature, batch: int | None) -> dict[str, Any]:
     return {
-        "inputs": {view.name: _tensor_info(view) for view in signature.inputs},
-        "outputs": {view.name: _tensor_info(view) for view in signature.outputs},
+        "inputs": {view.name: _tensor_info(view, batch) for view in signature.inputs},
+        "outputs": {view.name: _tensor_info(view, batch) for view in signature.outputs},
         "method_name": _PREDICT,
     }
 
@@ -41,8 +41,8 @@ def _picture_def(columns: "Sequence[Column]") -> dict[str, Any]:
     }
 
 
-def _tensor_info(view: View) -> dict[str, Any]:
-    return _info(view.name, view.dtype, view.spec.shape)
+def _tensor_info(view: View, batch: int | None) -> dict[str, Any]:
+    return _info(view.name, view.dtype, view.shape(batch))
 
 
 def _info(name: str, kind: str, shape: tuple[int, ...]) -> dict[str, Any]:
