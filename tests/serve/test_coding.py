@@ -7,12 +7,20 @@ import zlib
 import pytest
 
 from littoral_serve.http import coding
+from littoral_serve.http.bodies import Bodies
 from littoral_serve.http.messages import Request, Response
 
 
-def unpack(body: bytes, how: bytes, *, most_bytes: int = 1000) -> bytes | Response:
+def unpack(
+    body: bytes, how: bytes, *, most_bytes: int = 1000, bodies: Bodies | None = None
+) -> bytes | Response:
     request = Request("POST", b"/", {b"content-encoding": how}, body, keep_alive=True, arrived_ns=0)
-    refusal = coding.unpack(request, most_bytes=most_bytes)
+    refusal = coding.unpack(
+        request,
+        most_bytes=most_bytes,
+        bodies=bodies or Bodies(0),
+        busy=lambda _: Response(503, b""),
+    )
     return request.body if refusal is None else refusal
 
 
@@ -60,3 +68,14 @@ def test_an_unknown_coding_is_told_which_are_known() -> None:
     assert isinstance(refused, Response)
     assert refused.status == 415
     assert refused.headers == b"Accept-Encoding: gzip, deflate\r\n"
+
+
+def test_what_unpacks_to_more_than_there_is_room_for_is_told_to_come_again() -> None:
+    bodies = Bodies(1_000_000)
+    for _ in range(3):
+        assert isinstance(unpack(gzip.compress(bytes(2_000_000)), b"gzip", bodies=bodies), Response)
+        assert bodies.held == 0
+    whole = unpack(gzip.compress(bytes(1_000_000)), b"gzip", most_bytes=1_000_000, bodies=bodies)
+    assert whole == bytes(1_000_000)
+    bodies.give(1_000_000)
+    assert bodies.held == 0

@@ -5,16 +5,23 @@ it takes is dearer than the bytes that it saves.
 """
 
 import zlib
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
+from littoral_serve.http.bodies import Bodies
 from littoral_serve.http.messages import Request, Response, plain
 
 _WINDOWS: Final = {b"gzip": 31, b"x-gzip": 31, b"deflate": zlib.MAX_WBITS}
 
 
-def unpack(request: Request, *, most_bytes: int) -> Response | None:
-    """Unpack the body of ``request`` where it stands; return why it is refused instead."""
+def unpack(
+    request: Request, *, most_bytes: int, bodies: Bodies, busy: Callable[[bytes], Response]
+) -> Response | None:
+    """Unpack the body of ``request`` where it stands; return why it is refused instead.
+
+    What it holds more then is taken from ``bodies``; ``busy`` says that there is no room.
+    """
     coding = request.headers[b"content-encoding"].strip().lower()
     # Not where they stand: a connection gives the next request that begins so the same headers.
     rest = request.headers.items()
@@ -26,11 +33,14 @@ def unpack(request: Request, *, most_bytes: int) -> Response | None:
         refusal.headers = b"Accept-Encoding: gzip, deflate\r\n"
         return refusal
     try:
-        request.data = _unpacked(request.body, _WINDOWS[coding], most_bytes)
+        whole = _unpacked(request.body, _WINDOWS[coding], most_bytes)
     except zlib.error:
         return plain(HTTPStatus.BAD_REQUEST, f"the body is not {coding.decode()}")
     except OverflowError as e:
         return plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(e))
+    if not bodies.resize(len(request.body), len(whole)):
+        return busy(request.target)
+    request.data, request.again = whole, None  # the next one that begins so is packed as well
     return None
 
 

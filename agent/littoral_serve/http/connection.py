@@ -7,9 +7,9 @@ few of them. Knows no model.
 
 import asyncio
 import logging
+import sys
 import time
 from collections import deque
-from collections.abc import Awaitable
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 import httptools
 
 from littoral_serve.http.again import NOTHING, began
+from littoral_serve.http.bodies import OWN, Arriving, Wrong
 from littoral_serve.http.messages import Later, Request, Response, encode, plain
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 100
 _AT_A_TIME: Final = 16  # pipelined requests, before other connections get their turn
 _MOST_WAITING: Final = 64  # before no more is read from this connection
-_MOST_WAITING_BYTES: Final = 1024 * 1024  # of their bodies, likewise
+_MOST_WAITING_BYTES: Final = OWN  # of their bodies, likewise
 _LINGER_S: Final = 2.0  # a refused client is read on, or it would see a reset and no reason
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Connection(asyncio.BufferedProtocol):
         self._limits = server.limits
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[Request | Response] = deque()  # a Response: the last, then close
-        self._running: asyncio.Task[None] | Later | None = None
+        self._running: asyncio.Future[Response] | Later | None = None
         self._transport = cast("asyncio.Transport", None)
         self._receiving = False
         self._refused = self._ended = self._stuffed = self._scheduled = self._lingers = False
@@ -53,8 +54,8 @@ class Connection(asyncio.BufferedProtocol):
         self._mark = time.monotonic()
         self._begun = self._head_fed = 0
         self._again = NOTHING
-        self._pieces: list[bytes] = []  # of a body whose request begins so
-        self._gathered = 0
+        self._follows = False  # a request arrives that begins so
+        self._body = Arriving(server.bodies, most=self._limits.max_body_bytes)
         self._begin()
 
     # What the transport says
@@ -71,11 +72,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._server.connections.discard(self)
-        self._waiting.clear()
-        self._pieces.clear()
+        self._forget()
         self._ended = True
         if self._running is not None:
-            self._running.cancel()
+            self._running.cancel()  # what runs holds its body until it is done
         # The two hold each other: what a client sent would stay until the collector comes by.
         self._begin()
         del self._parser
@@ -86,28 +86,42 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         again = self._again
         at, size = len(again.head), again.size
-        if self._pieces:
-            self._piece(nbytes)
+        if self._follows:
+            self._piece(_ROOM[:nbytes].tobytes())
         elif not at <= nbytes <= size or self._receiving or _ROOM[:at].tobytes() != again.head:
             self.data_received(_ROOM[:nbytes].tobytes())
         elif nbytes == size:
             self._repeat(_ROOM[at:nbytes].tobytes())
         elif not self._refused:
-            self._pieces, self._gathered = [_ROOM[at:nbytes].tobytes()], nbytes
-            self._receiving = True
-            self._mark = time.monotonic()
+            self._follow(_ROOM[at:nbytes].tobytes())
 
-    def _piece(self, nbytes: int) -> None:
-        """Take a piece of a request that began as the last one."""
-        self._pieces.append(_ROOM[:nbytes].tobytes())
-        self._gathered += nbytes
-        if self._gathered < self._again.size:
-            return
-        pieces, self._pieces, self._receiving = self._pieces, [], False
-        if self._gathered == self._again.size:
-            self._repeat(b"".join(pieces))
-        else:  # the next one came along
-            self.data_received(b"".join((self._again.head, *pieces)))
+    def _follow(self, piece: bytes) -> None:
+        """Take the first piece of a request that began as the last one."""
+        self._follows = self._receiving = True
+        self._mark = time.monotonic()
+        wrong = self._body.expect(self._again.size - len(self._again.head))
+        if wrong:
+            self._turn_away(wrong, self._again.target)
+        else:
+            self._piece(piece)
+
+    def _piece(self, piece: bytes) -> None:
+        again, body = self._again, self._body
+        left = again.size - len(again.head) - body.size
+        if len(piece) > left:  # the next one came along
+            self._follows = self._receiving = False
+            whole = body.done()
+            self._server.bodies.give(len(whole))
+            self.data_received(b"".join((again.head, whole, piece)))
+        elif wrong := body.add(piece):
+            self._turn_away(wrong, again.target)
+        elif len(piece) == left:
+            self._follows = self._receiving = False
+            self._repeat(body.done())
+
+    def _turn_away(self, wrong: Wrong, target: bytes) -> None:
+        self._refuse(self._why(wrong, target))
+        self._drain()
 
     def _repeat(self, body: bytes) -> None:
         """Have the last request answered with another body: it is not parsed anew."""
@@ -120,7 +134,7 @@ class Connection(asyncio.BufferedProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        before, fresh = (self._begun, self._size), not self._receiving
+        before, fresh = (self._begun, self._body.size), not self._receiving
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -129,7 +143,7 @@ class Connection(asyncio.BufferedProtocol):
             if not self._refused:
                 self._refuse(plain(HTTPStatus.BAD_REQUEST))
         # Neither a body nor another request: a head, the names of chunks, trailers.
-        all_head = self._receiving and before == (self._begun, self._size)
+        all_head = self._receiving and before == (self._begun, self._body.size)
         self._head_fed = self._head_fed + len(data) if all_head else 0
         if self._head_fed > MAX_HEAD_BYTES and not self._refused:
             self._refuse(plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
@@ -174,15 +188,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def on_headers_complete(self) -> None:
         announced = self._headers.get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced) > self._limits.max_body_bytes:
-            self._stop(self._too_large())
+        if wrong := self._body.expect(int(announced) if announced.isdigit() else sys.maxsize):
+            self._stop(self._why(wrong, self._target))
         self._continue_due = self._headers.get(b"expect", b"").lower() == b"100-continue"
 
     def on_body(self, body: bytes) -> None:
-        self._body.append(body)
-        self._size += len(body)
-        if self._size > self._limits.max_body_bytes:
-            self._stop(self._too_large())
+        if wrong := self._body.add(body):
+            self._stop(self._why(wrong, self._target))
 
     def on_message_complete(self) -> None:
         self._receiving = self._continue_due = False
@@ -191,7 +203,7 @@ class Connection(asyncio.BufferedProtocol):
             parser.get_method().decode("ascii"),
             self._target,
             self._headers,
-            self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            self._body.done(),
             parser.should_keep_alive() and parser.get_http_version() == "1.1",
             time.perf_counter_ns(),
         )
@@ -236,8 +248,7 @@ class Connection(asyncio.BufferedProtocol):
     def _begin(self) -> None:
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
-        self._body: list[bytes] = []
-        self._size = self._count = 0
+        self._count = 0
 
     def _remember(self, data: bytes) -> None:
         """Keep how the request in ``data`` began, if it is all there, and nothing else is."""
@@ -245,13 +256,16 @@ class Connection(asyncio.BufferedProtocol):
         if isinstance(one, Request) and one.keep_alive:
             self._again = began(data, one) or self._again
 
-    def _too_large(self) -> Response:
+    def _why(self, wrong: Wrong, target: bytes) -> Response:
+        if wrong is Wrong.FULL:
+            return self._server.busy(target)
         most = self._limits.max_body_bytes
         return plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body may have at most {most} bytes")
 
     def _refuse(self, response: Response) -> None:
         self._refused = True
-        self._receiving = self._continue_due = False
+        self._receiving = self._continue_due = self._follows = False
+        self._body.drop()
         self._waiting.append(response)
 
     def _stop(self, response: Response) -> None:
@@ -295,21 +309,27 @@ class Connection(asyncio.BufferedProtocol):
                 return
             answer = answer.response
         if isinstance(answer, Response):
+            if len(item.data) > OWN:
+                self._server.bodies.give(len(item.data))
             self._finish(item, answer, out)
         else:
-            self._running = asyncio.ensure_future(self._wait(item, answer))
+            self._running = asyncio.ensure_future(answer)
+            self._running.add_done_callback(partial(self._waited, item))
 
-    async def _wait(self, request: Request, answer: Awaitable[Response]) -> None:
-        try:
-            response = await answer
-        except Exception:
-            log.exception("%s %r failed", request.method, request.target[:200])
-            response = plain(HTTPStatus.INTERNAL_SERVER_ERROR)
-        self._given(request, response)
+    def _waited(self, request: Request, done: asyncio.Future[Response]) -> None:
+        if done.cancelled():
+            self._server.bodies.give(len(request.data))
+        elif error := done.exception():
+            log.error("%s %r failed", request.method, request.target[:200], exc_info=error)
+            self._given(request, plain(HTTPStatus.INTERNAL_SERVER_ERROR))
+        else:
+            self._given(request, done.result())
 
     def _given(self, request: Request, response: Response) -> None:
         """Send the response that was awaited, and go on."""
         self._running = None
+        if len(request.data) > OWN:
+            self._server.bodies.give(len(request.data))
         if self._transport.is_closing():
             return
         out: list[bytes] = []
@@ -325,8 +345,17 @@ class Connection(asyncio.BufferedProtocol):
             self._end()
 
     def _end(self) -> None:
-        self._waiting.clear()
+        self._forget()
         self._refused = self._ended = True
+        self._follows = False
+
+    def _forget(self) -> None:
+        """Forget what waits, and what arrives."""
+        self._body.drop()
+        for one in self._waiting:
+            if isinstance(one, Request):
+                self._server.bodies.give(len(one.data))
+        self._waiting.clear()
 
     def _linger(self, out: list[bytes]) -> None:
         self._lingers = True

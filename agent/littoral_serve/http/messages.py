@@ -55,7 +55,7 @@ class Later:
         self.on_left = None
         if self._then is None:
             self.response = response
-        elif not self.left:
+        else:
             self._then(response)
 
     def then(self, callback: Callable[[Response], None]) -> None:

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Final, Protocol
 
 from littoral_serve.http import coding
+from littoral_serve.http.bodies import FULL, Bodies
 from littoral_serve.http.connection import Connection
 from littoral_serve.http.messages import Later, Request, Response, plain
 
@@ -18,6 +19,7 @@ _FAREWELL_S: Final = 1.0  # within which a client that stays sends its next requ
 Answer = Response | Later | Awaitable[Response]
 Handler = Callable[[Request], Answer]
 Admit = Callable[[asyncio.BaseTransport], Response | None]
+Busy = Callable[[bytes], Response]
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +51,15 @@ class Server:
         *,
         admit: Admit | None = None,
         leaving_cancels: bool = False,
+        bodies: Bodies | None = None,
+        busy: Busy | None = None,
     ) -> None:
         self.handler = handler
         self.limits = limits
         self.admit = admit  # why a client may not be spoken to, before it is read
         self.leaving_cancels = leaving_cancels  # what runs for a client ends when it hangs up
+        self.bodies = bodies or Bodies(limits.max_connections * limits.max_body_bytes)
+        self.busy = busy or _busy  # what a path is answered while ``bodies`` hold all they may
         self.connections: set[Peer] = set()
         self.closing = False
 
@@ -66,7 +72,10 @@ class Server:
             if again is not None and again.answer is not None:
                 return again.answer(request)
             if b"content-encoding" in request.headers:
-                refusal = coding.unpack(request, most_bytes=self.limits.max_body_bytes)
+                most = self.limits.max_body_bytes
+                refusal = coding.unpack(
+                    request, most_bytes=most, bodies=self.bodies, busy=self.busy
+                )
                 if refusal is not None:
                     return refusal
             return self.handler(request)
@@ -98,3 +107,7 @@ class Server:
             await asyncio.sleep(0.01)
         for connection in tuple(self.connections):
             connection.close()
+
+
+def _busy(_: bytes) -> Response:
+    return plain(HTTPStatus.SERVICE_UNAVAILABLE, FULL)

@@ -16,11 +16,12 @@ import numpy as np
 from littoral.errors import MalformedError, UnsupportedFormatError
 from littoral.wire import frames
 from littoral.wire.frames import HEADER, MAGIC, MAX_HEAD_BYTES, Kind
+from littoral_serve.http.bodies import FULL, OWN
 from littoral_serve.http.server import Server
 from littoral_serve.protocols.frames import DEFECT, Question
 
 _LEAST_BYTES: Final = 4096
-_KEPT_BYTES: Final = 256 * 1024  # of a buffer, from one request to the next
+_KEPT_BYTES: Final = OWN  # of a buffer, from one request to the next
 _AT_A_TIME: Final = 16  # requests that came together, before other connections get their turn
 _LINGER_S: Final = 2.0  # a refused client is read on, or it would see a reset and no reason
 
@@ -54,7 +55,9 @@ class Framed(asyncio.BufferedProtocol):
         self._lent: memoryview | None = None  # to the request that runs
         self._at = self._have = 0  # where the next frame begins, where the next byte goes
         self._need = 1  # until there something can be done
-        self._sized = False  # its header was read
+        self._sized = False  # its header was read:
+        self._frame = 0  # it has so many bytes, of which a large one gets room as it arrives
+        self._held = 0  # of a large frame, in the buffer here or in the one that is lent
         self._kind = self._head = self._within_ms = 0
         self._running: Leaving | None = None
         self._given = True
@@ -76,7 +79,9 @@ class Framed(asyncio.BufferedProtocol):
         self._server.connections.discard(self)
         self._refused = True
         if self._running is not None:
-            self._running.leave()
+            self._running.leave()  # what runs holds its buffer until it is done
+        else:
+            self._let_go()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         return self._view[self._have :] if self._have else self._view
@@ -150,6 +155,8 @@ class Framed(asyncio.BufferedProtocol):
                 self._hear()
         if not self._refused:
             self._make_room()
+        elif self._held:
+            self._let_go()
 
     def _hear(self) -> None:
         """Tell by its first byte what the client speaks."""
@@ -182,12 +189,27 @@ class Framed(asyncio.BufferedProtocol):
             self._refuse("endless", f"a body may have at most {most} bytes")
         else:
             self._kind, self._head, self._within_ms = kind, head, within_ms
-            self._need = self._at + HEADER.size + head + body
+            self._frame = HEADER.size + head + body
+            self._need = self._at + min(self._frame, OWN)
             self._sized = True
+            if not self._server.bodies.fits(self._frame):
+                self._refuse("overloaded", FULL)
+
+    def _more(self, size: int) -> None:
+        """Let ``size`` bytes of a large frame come, or all."""
+        size = min(size, self._frame)
+        if not self._server.bodies.resize(self._held, max(size, self._held)):
+            self._refuse("overloaded", FULL)
+            return
+        self._held = max(size, self._held)
+        self._need = self._at + size
 
     def _take(self) -> None:
         """Have the frame that is whole answered."""
         view, end = self._view, self._need
+        if end - self._at < self._frame:
+            self._more(2 * (end - self._at))
+            return
         begins = self._at + HEADER.size
         body = begins + self._head
         head = view[begins:body].tobytes()
@@ -257,6 +279,7 @@ class Framed(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         self._mark = time.monotonic()
         self._view, self._at, self._have = _room(_LEAST_BYTES), 0, 0
+        self._let_go()
         self._transport.write(frames.refusal(code, words))
         self._transport.write_eof()
 
@@ -271,8 +294,15 @@ class Framed(asyncio.BufferedProtocol):
             self._move(self._need - self._at)
         elif not self._have and len(self._view) > _KEPT_BYTES:
             self._view = _room(_LEAST_BYTES)
+        if self._held and self._lent is None and len(self._view) <= _KEPT_BYTES:
+            self._let_go()
         if self._have == len(self._view) or not self._reading:
             self._throttle()
+
+    def _let_go(self) -> None:
+        """Give back what was taken for a large frame."""
+        self._server.bodies.give(self._held)
+        self._held = 0
 
     def _move(self, size: int) -> None:
         """Take the bytes that are here into a new buffer, of ``size`` or more."""
