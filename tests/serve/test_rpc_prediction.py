@@ -135,6 +135,9 @@ def test_a_version_is_a_release_and_a_label_its_label(client: Any) -> None:
     request = predict(client, "tiny-int8", given, version=7)
     words = refused(call, request, missing)
     assert words == "Servable not found for request: Specific(tiny-int8, 7)"
+    request = predict(client, "tiny-int8", given, version=0)  # which no byte says
+    words = refused(call, request, missing)
+    assert words == "Servable not found for request: Specific(tiny-int8, 0)"
     words = refused(call, predict(client, "none", given), missing)
     assert words == "Servable not found for request: Latest(none)"
     request = predict(client, "tiny-int8", given, version_label="canary")
