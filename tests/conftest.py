@@ -17,6 +17,9 @@ settings.register_profile("suite", deadline=None, max_examples=60, derandomize=T
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
+# Tests import ONNX Runtime themselves, too, and it would tell its maker so.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 # A shell has what it runs in the background ignore a Ctrl-C, and so what tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -103,6 +103,7 @@ def environment(folder: Path) -> dict[str, str]:
         "TF_ENABLE_ONEDNN_OPTS": "0",  # its kernels sum in an order that depends on the processor
         "CUDA_VISIBLE_DEVICES": "-1",
         "KERAS_BACKEND": "tensorflow",
+        "ORT_DISABLE_TELEMETRY": "1",  # else ONNX Runtime tells its maker what it runs
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(folder),

@@ -1,5 +1,8 @@
 """ONNX models: what a manifest stores against what a model takes, and what is not here."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +43,23 @@ def model(
 
 def value(name: str, shape: list[Any], dtype: int = TensorProto.FLOAT) -> Any:
     return helper.make_tensor_value_info(name, dtype, shape)
+
+
+def test_the_runtime_tells_nobody_what_it_runs(tmp_path: Path) -> None:
+    """Official builds report to their maker, and begin with files in the user's cache."""
+    told = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    lines = (
+        "from pathlib import Path",
+        "from littoral.model.backends import open_session",
+        f"open_session('onnx', Path({str(FIXTURES / 'tiny_float.onnx')!r}).read_bytes())",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        env=told | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        check=False,
+    )
+    assert done.returncode == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("data", [FLOAT, QDQ], ids=["float", "qdq"])

@@ -54,9 +54,9 @@ def import_runtime(backend: str) -> str:
 
                 return f"LiteRT {ai_edge_litert.__version__}"
             case "onnx" | "cuda" | "tensorrt":
-                import onnxruntime
+                from littoral.model.backends import onnx
 
-                return f"ONNX Runtime {onnxruntime.__version__}"
+                return f"ONNX Runtime {onnx.imported().__version__}"
             case _:
                 return f"NumPy {np.__version__}"
     except ImportError as e:

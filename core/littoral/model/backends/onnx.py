@@ -46,7 +46,7 @@ def available(provider: Provider) -> str:
         BackendMissingError: It is not installed, too old, or was built without.
 
     """
-    runtime = _runtime()
+    runtime = imported()
     if _numbers(runtime.__version__) < _OLDEST:
         raise BackendMissingError(
             f"expected ONNX Runtime {'.'.join(map(str, _OLDEST))} or later, found "
@@ -113,7 +113,15 @@ def _numbers(version: str) -> tuple[int, ...]:
     return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0,)
 
 
-def _runtime() -> Any:  # noqa: ANN401
+def imported() -> Any:  # noqa: ANN401 (a module that may not be there)
+    """Return ONNX Runtime, which devices import here and nowhere else.
+
+    Raises:
+        BackendMissingError: It is not installed.
+
+    """
+    # Official builds from 1.29 on tell their maker what they run; this is read at the import.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as e:
@@ -133,7 +141,7 @@ def _errors() -> tuple[type[Exception], ...]:
 
 
 def _open(model: bytes, provider: Provider, *, threads: int, engines: Path | None) -> Any:  # noqa: ANN401
-    runtime = _runtime()
+    runtime = imported()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
