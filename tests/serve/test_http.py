@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import gc
 import gzip
+import hashlib
 import http.client
+import itertools
 import json
 import socket
 import threading
@@ -12,6 +14,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 import requests
@@ -497,3 +500,87 @@ def test_who_is_refused_is_not_asked_to_continue() -> None:
         connection.sendall(head + b"what\r\n")  # no size of a chunk
         assert everything(connection).startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert "Traceback" not in serve.stop()
+
+
+def pieces(data: bytes, random: Random) -> Iterator[bytes]:
+    match random.randrange(4):
+        case 0:
+            yield data
+        case 1:  # as Python's own client sends them
+            head, end, body = data.partition(b"\r\n\r\n")
+            yield head + end
+            yield body
+        case _:
+            ends = sorted(random.sample(range(len(data)), random.randrange(4)))
+            for start, end_ in itertools.pairwise([0, *ends, len(data)]):
+                yield data[start:end_]
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "later"])
+@pytest.mark.parametrize("seed", range(4))
+def test_however_requests_arrive_each_is_answered_by_what_it_brought(
+    seed: int, *, at_once: bool
+) -> None:
+    """In pieces and together, beginning alike or not: one that waits is not overwritten."""
+    random = Random(seed)
+
+    def digest(request: Request) -> Response:
+        return Response(200, hashlib.sha256(request.data).hexdigest().encode())
+
+    async def later(request: Request) -> Response:
+        await asyncio.sleep(random.choice((0, 0, 0.002)))
+        return digest(request)
+
+    async def main() -> None:
+        limits = Limits(
+            max_body_bytes=2**20, max_connections=9, receive_timeout_s=30, keep_alive_s=30
+        )
+        server = Server(digest if at_once else later, limits)
+        near, far = socket.socketpair()
+        await asyncio.get_running_loop().connect_accepted_socket(server.protocol, far)
+        reader, writer = await asyncio.open_connection(sock=near)
+        size = 5000
+        for _ in range(120):
+            if random.random() < 0.2:
+                size = random.choice((0, 7, 490, 5000, 49_152, 300_000))
+            bodies = [random.randbytes(size) for _ in range(random.choice((1, 1, 1, 2, 3)))]
+            for piece in pieces(b"".join(map(request, bodies)), random):
+                writer.write(piece)
+                await asyncio.sleep(random.choice((0, 0, 0.001)))
+            for body in bodies:
+                await reader.readuntil(b"\r\n\r\n")
+                assert await reader.readexactly(64) == hashlib.sha256(body).hexdigest().encode()
+        writer.close()
+        await server.close(within_s=1)
+        assert server.bodies.held == 0
+
+    asyncio.run(main())
+
+
+def test_a_client_that_sends_its_head_first_is_remembered_too() -> None:
+    """Python's own client does, and so do most that are made of it."""
+    seen: list[tuple[bool, int]] = []
+
+    def answer(request: Request) -> Response:
+        seen.append((request.again is not None, request.data[0]))
+        return Response(200, b"{}")
+
+    async def main() -> None:
+        limits = Limits(
+            max_body_bytes=2**20, max_connections=9, receive_timeout_s=9, keep_alive_s=9
+        )
+        server = Server(answer, limits)
+        listener = await asyncio.get_running_loop().create_server(server.protocol, "127.0.0.1", 0)
+        address = "http://{}:{}/".format(*listener.sockets[0].getsockname())
+
+        def ask() -> None:
+            with requests.Session() as session:
+                for k in range(4):
+                    assert session.post(address, data=bytes([k]) * 20_000, timeout=9).ok
+
+        await asyncio.to_thread(ask)
+        listener.close()
+        await server.close(within_s=1)
+
+    asyncio.run(main())
+    assert seen == [(False, 0), (True, 1), (True, 2), (True, 3)]

@@ -1,6 +1,6 @@
 """How a request began: the next one on its connection most likely begins so, and is not parsed.
 
-Pure. Only what came in one piece, all of it there and nothing behind it, is remembered.
+Pure. Only what had its head in the first piece, and nothing behind it, is remembered.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ _MOST_REMEMBERED: Final = 2048  # bytes of a head
 
 @dataclass(slots=True)
 class Again:
-    """How a request began that had come in one piece, and who answers those that begin so."""
+    """How a request began, and who answers those that begin so."""
 
     head: bytes
     size: int  # of the whole request
@@ -32,12 +32,17 @@ class Again:
 NOTHING: Final = Again(b"", -1, "", b"", {})  # nothing begins so
 
 
-def began(data: bytes, one: Request) -> Again | None:
-    """Return how ``one``, which was read in ``data``, began; None: that is not to be repeated."""
+def head_of(data: bytes) -> bytes:
+    """Return the head that ``data`` begins with; nothing where it is not all there, or long."""
+    end = data.find(b"\r\n\r\n", 0, _MOST_REMEMBERED)
+    return b"" if end < 0 else data[: end + 4]
+
+
+def began(head: bytes, one: Request, *, size: int) -> Again | None:
+    """Return how ``one`` began, of ``size`` bytes in all; None: that is not to be repeated."""
     told = one.headers.get(b"content-length", b"0")
-    start = len(data) - len(one.body)
-    if b"expect" in one.headers or told != b"%d" % len(one.body) or start > _MOST_REMEMBERED:
+    if b"expect" in one.headers or told != b"%d" % len(one.data):
         return None
-    if data[start - 4 : start] != b"\r\n\r\n" or not data.startswith(one.method.encode()):
+    if len(head) + len(one.data) != size or not head.startswith(one.method.encode()):
         return None
-    return Again(data[:start], len(data), one.method, one.target, one.headers)
+    return Again(head, size, one.method, one.target, one.headers)

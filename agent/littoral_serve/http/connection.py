@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import httptools
 
-from littoral_serve.http.again import NOTHING, began
+from littoral_serve.http.again import NOTHING, began, head_of
 from littoral_serve.http.bodies import OWN, Arriving, Wrong
 from littoral_serve.http.messages import Later, Request, Response, encode, plain
 
@@ -28,6 +28,7 @@ MAX_HEADERS: Final = 100
 _AT_A_TIME: Final = 16  # pipelined requests, before other connections get their turn
 _MOST_WAITING: Final = 64  # before no more is read from this connection
 _MOST_WAITING_BYTES: Final = OWN  # of their bodies, likewise
+_SMALL_BYTES: Final = 4096  # of a request that is copied out of what all read into
 _LINGER_S: Final = 2.0  # a refused client is read on, or it would see a reset and no reason
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,10 @@ class Connection(asyncio.BufferedProtocol):
         self._continue_due = False
         self._mark = time.monotonic()
         self._begun = self._head_fed = 0
+        self._start, self._fed = b"", 0  # the head of what is parsed, and its bytes so far
         self._again = NOTHING
+        self._place: memoryview | None = None  # for a whole request that begins so,
+        self._have = 0  # of which so much is here
         self._follows = False  # a request arrives that begins so
         self._body = Arriving(server.bodies, most=self._limits.max_body_bytes)
         self._begin()
@@ -78,15 +82,18 @@ class Connection(asyncio.BufferedProtocol):
             self._running.cancel()  # what runs holds its body until it is done
         # The two hold each other: what a client sent would stay until the collector comes by.
         self._begin()
+        self._place = None
         del self._parser
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
-        return _ROOM
+        return _ROOM if self._place is None else self._place[self._have :]
 
     def buffer_updated(self, nbytes: int) -> None:
-        again = self._again
+        again, place = self._again, self._place
         at, size = len(again.head), again.size
-        if self._follows:
+        if place is not None:
+            self._fill(place, nbytes)
+        elif self._follows:
             self._piece(_ROOM[:nbytes].tobytes())
         elif not at <= nbytes <= size or self._receiving or _ROOM[:at].tobytes() != again.head:
             self.data_received(_ROOM[:nbytes].tobytes())
@@ -94,6 +101,25 @@ class Connection(asyncio.BufferedProtocol):
             self._repeat(_ROOM[at:nbytes].tobytes())
         elif not self._refused:
             self._follow(_ROOM[at:nbytes].tobytes())
+
+    def _fill(self, place: memoryview, nbytes: int) -> None:
+        """Take a piece of a request that begins as the last one to where it stays."""
+        at = len(self._again.head)
+        if not self._have:
+            if nbytes < at or self._receiving or place[:at].tobytes() != self._again.head:
+                self._place = None
+                self.data_received(place[:nbytes].tobytes())
+                return
+            if self._refused:
+                return
+            self._receiving = True
+            self._mark = time.monotonic()
+        self._have += nbytes
+        if self._have == len(place):
+            self._have, self._receiving = 0, False
+            self._repeat(place[at:])
+            if self.busy:  # it is lent to what runs, or waits
+                self._place = memoryview(bytearray(len(place)))
 
     def _follow(self, piece: bytes) -> None:
         """Take the first piece of a request that began as the last one."""
@@ -123,12 +149,12 @@ class Connection(asyncio.BufferedProtocol):
         self._refuse(self._why(wrong, target))
         self._drain()
 
-    def _repeat(self, body: bytes) -> None:
+    def _repeat(self, data: bytes | memoryview) -> None:
         """Have the last request answered with another body: it is not parsed anew."""
         if not self._refused:
             self._mark = time.monotonic()
             now = time.perf_counter_ns()
-            self._waiting.append(self._again.request(body, arrived_ns=now))
+            self._waiting.append(self._again.request(data, arrived_ns=now))
             self._drain()
 
     def data_received(self, data: bytes) -> None:
@@ -147,8 +173,13 @@ class Connection(asyncio.BufferedProtocol):
         self._head_fed = self._head_fed + len(data) if all_head else 0
         if self._head_fed > MAX_HEAD_BYTES and not self._refused:
             self._refuse(plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
-        if fresh and not self._receiving and self._begun == before[0] + 1 and self._waiting:
-            self._remember(data)
+        if fresh:
+            self._start, self._fed = head_of(data), 0
+        self._fed += len(data)
+        if self._begun != before[0] + fresh:
+            self._start = b""
+        if not self._receiving and self._start and self._waiting:
+            self._remember()
         self._drain()
 
     def eof_received(self) -> bool:
@@ -250,11 +281,13 @@ class Connection(asyncio.BufferedProtocol):
         self._headers: dict[bytes, bytes] = {}
         self._count = 0
 
-    def _remember(self, data: bytes) -> None:
-        """Keep how the request in ``data`` began, if it is all there, and nothing else is."""
-        one = self._waiting[-1]
+    def _remember(self) -> None:
+        """Keep how the last request began, if all of it is there, and nothing else is."""
+        one, self._place = self._waiting[-1], None
         if isinstance(one, Request) and one.keep_alive:
-            self._again = began(data, one) or self._again
+            self._again = again = began(self._start, one, size=self._fed) or self._again
+            if _SMALL_BYTES < again.size <= OWN:
+                self._place = memoryview(bytearray(again.size))
 
     def _why(self, wrong: Wrong, target: bytes) -> Response:
         if wrong is Wrong.FULL:
