@@ -66,11 +66,7 @@ def main(options: Options) -> int:
 
 
 def _settings(options: Options) -> Settings:
-    file = options.settings
-    if file is None:
-        places = settings.places(options.data)
-        file = next((place for place in places if place.is_file()), None)
-    chosen = settings.load(file)
+    chosen = settings.load(options.settings or settings.found(options.data))
     http = chosen.http if options.http is None else options.http
     grpc = chosen.grpc if options.grpc is None else options.grpc
     try:

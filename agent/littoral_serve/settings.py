@@ -1,11 +1,13 @@
 """serve.toml: every setting of serve, with its default."""
 
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from littoral import addresses
+from littoral.errors import SettingsError
 from littoral.tree import DATA
 
 KiB: Final = 1024
@@ -102,6 +104,27 @@ def places(data: Path | None) -> tuple[Path, ...]:
         return ()
     own = data / "serve.toml"
     return (own, ETC) if data == DATA else (own,)
+
+
+def found(data: Path | None) -> Path | None:
+    """Return the file that is read, None where there is none.
+
+    Raises:
+        SettingsError: What is there is no file, or this process may not look: to go on without it
+            would be to serve otherwise than its owner said.
+
+    """
+    for place in places(data):
+        try:
+            if not place.is_symlink() and not place.exists():
+                continue
+            is_file = stat.S_ISREG(place.stat().st_mode)
+        except OSError as e:
+            raise SettingsError(f"{place}: {e.strerror or e}") from e
+        if not is_file:
+            raise SettingsError(f"{place}: expected a file")
+        return place
+    return None
 
 
 def load(file: Path | None) -> Settings:

@@ -45,3 +45,18 @@ def test_what_is_wrong_is_named(tmp_path: Path, line: str, words: str) -> None:
         settings.load(file)
     assert str(told.value).startswith(str(file))
     assert words in str(told.value)
+
+
+def test_what_is_there_and_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    """Serve would go on as its owner did not want it."""
+    file = tmp_path / "serve.toml"
+    assert settings.found(tmp_path) is None
+    file.mkdir()
+    with pytest.raises(SettingsError, match=r"serve\.toml: expected a file"):
+        settings.found(tmp_path)
+    file.rmdir()
+    file.symlink_to("nowhere.toml")
+    with pytest.raises(SettingsError, match="No such file"):
+        settings.found(tmp_path)
+    (tmp_path / "nowhere.toml").write_text("")
+    assert settings.found(tmp_path) == file
