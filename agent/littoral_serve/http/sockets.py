@@ -60,7 +60,8 @@ def unix(path: Path) -> socket.socket:
     if len(os.fsencode(path)) > _LONGEST_PATH:
         raise StorageError(f"{path}: a socket's path has at most {_LONGEST_PATH} bytes")
     _remove_stale(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with durable.storage_errors(path):
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o117)
     try:
         listener.bind(str(path))
@@ -148,10 +149,25 @@ def _remove_stale(path: Path) -> None:
         return
     except OSError as e:
         raise StorageError(f"{path}: {e.strerror or e}") from e
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    if _listened_on(path):
+        raise PortInUseError(str(path))
+    with durable.storage_errors(path):
+        path.unlink(missing_ok=True)
+
+
+def _listened_on(path: Path) -> bool:
+    """Tell whether some process listens on the socket ``path``.
+
+    Raises:
+        StorageError: It may be: this process may not ask.
+
+    """
+    with durable.storage_errors(path), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(0)  # who is stopped, with a full queue, is waited for without end
         try:
             probe.connect(str(path))
-        except OSError:
-            path.unlink(missing_ok=True)
-        else:
-            raise PortInUseError(str(path))
+        except BlockingIOError:
+            return True
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        return True
