@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from littoral import journal_log
-from littoral.errors import JournalError, LittoralError, MisuseError
+from littoral.errors import JournalError, LittoralError, MisuseError, StorageError
 from littoral.tree import Tree
 from littoral.wire import journal
 from littoral.wire.journal import Choice
@@ -25,7 +25,7 @@ def load(tree: Tree, *, models: Models, resources: Resources) -> Iterator[Live]:
 
         Engines(resources.engines).collect(lambda model: tree.blob(model).exists())
 
-    for path in journal.find(tree.journals):
+    for path in _journals(tree):
         try:
             good = _good(path)
             if models.running(path.stem) is not None:
@@ -42,6 +42,14 @@ def load(tree: Tree, *, models: Models, resources: Resources) -> Iterator[Live]:
             )
         else:
             yield one
+
+
+def _journals(tree: Tree) -> list[Path]:
+    try:
+        return list(journal.find(tree.journals))
+    except StorageError as e:
+        log.error("no installed model is served: %s [%s]", e, e.code)  # noqa: TRY400 (as above)
+        return []
 
 
 def _good(path: Path) -> Choice | None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from littoral import records
-from littoral.errors import DiskFullError, JournalError
+from littoral.errors import DiskFullError, JournalError, StorageError
 from littoral.wire import journal
 from littoral.wire.journal import Choice, Journal, Quarantine, State
 
@@ -111,3 +111,10 @@ def test_journals_are_found_and_what_lies_beside_them_is_not(tmp_path: Path) -> 
     for name in ("b.json", "a.json", ".a.json.123.new", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
     assert [p.name for p in journal.find(tmp_path)] == ["a.json", "b.json"]
+
+
+def test_a_folder_of_journals_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
+    assert list(journal.find(tmp_path / "none")) == []
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError):
+        list(journal.find(tmp_path / "file"))

@@ -161,5 +161,14 @@ def proven(path: Path) -> Path:
 
 
 def find(folder: Path) -> Iterator[Path]:
-    """Walk the journals in ``folder``, by the name of the model."""
-    yield from sorted(p for p in folder.glob("*.json") if not p.name.startswith("."))
+    """Walk the journals in ``folder``, by the name of the model; there need be none.
+
+    Raises:
+        StorageError: The folder cannot be read.
+
+    """
+    with durable.storage_errors(folder):
+        paths = (
+            sorted(folder.iterdir()) if folder.exists() else []
+        )  # glob() finds none without a word
+    yield from (p for p in paths if p.suffix == ".json" and not p.name.startswith("."))
