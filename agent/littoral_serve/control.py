@@ -17,10 +17,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import parse_qs
 
 from littoral import journal_log, records
-from littoral.errors import (
-    LittoralError,
-    StorageError,
-)
+from littoral.errors import DefectError, LittoralError, StorageError, UnreachableError
 from littoral.tree import Tree
 from littoral.wire.control import (
     MAX_BYTES,
@@ -89,17 +86,26 @@ class Control:
         path, _, query = request.target.decode("latin-1").partition("?")
         call = f"{request.method} {path}"
         try:
-            if call == "GET /control/timings":
-                return self._windows(query)
-            if call not in self._calls:
-                return _failure(HTTPStatus.NOT_FOUND, "usage", f"no call {call[:100]!r}")
-            return Response(HTTPStatus.OK, records.to_json(await self._calls[call](request.body)))
+            return await self._answer(call, query, request.body)
         except trying.UntriedError as e:
             return _failure(HTTPStatus.CONFLICT, e.failure.code, str(e))
         except records.RecordError as e:
             return _failure(HTTPStatus.BAD_REQUEST, "malformed", str(e))
         except LittoralError as e:
             return _failure(HTTPStatus.CONFLICT, e.code, str(e))
+        except OSError as e:  # descriptors or processes are out, which is no fault of a release
+            log.error("%s: %s", call, e)  # noqa: TRY400 (the machine's state, and no defect)
+            return _failure(HTTPStatus.SERVICE_UNAVAILABLE, UnreachableError.code, str(e))
+        except Exception as e:
+            log.exception("%s failed", call)
+            return _failure(HTTPStatus.INTERNAL_SERVER_ERROR, DefectError.code, repr(e))
+
+    async def _answer(self, call: str, query: str, body: bytes) -> Response:
+        if call == "GET /control/timings":
+            return self._windows(query)
+        if call not in self._calls:
+            return _failure(HTTPStatus.NOT_FOUND, "usage", f"no call {call[:100]!r}")
+        return Response(HTTPStatus.OK, records.to_json(await self._calls[call](body)))
 
     def _load(self, model: str, *, manifest: str, variant: str) -> Live:
         return loading.load(

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -454,3 +455,40 @@ def test_a_load_that_never_ends_ends_serve_which_starts_with_what_is_proven(
     with pytest.raises(SystemExit):
         asyncio.run(asked.handle(Request("POST", b"/control/activate", {}, body, False, 0)))  # noqa: FBT003
     assert ended == [70]
+
+
+def test_what_cannot_be_done_for_want_of_descriptors_is_no_releases_fault(
+    device: Device, serve: Serve
+) -> None:
+    """Whichever step they are out at; what the agent cannot read it takes for a bad release."""
+    release = device.add("digits")
+    pid, codes = serve.process.pid, set()
+    most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    order = {**release.order, "hardware": HARDWARE, "deadline_s": 30.0}
+    assert ask(device.tree.control, "POST", "/control/try", order)[0] == 200
+    used = max(int(fd.name) for fd in Path(f"/proc/{pid}/fd").iterdir())
+    for more in range(2, 40):
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + more, most[1]))
+        status, reply = ask(device.tree.control, "POST", "/control/try", order)
+        codes.add(reply.get("code"))
+        if status == 200:
+            break
+        assert reply["code"] in {"storage", "unreachable"}, reply
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, most)
+    assert codes == {"storage", "unreachable", None}
+    assert ask(device.tree.control, "POST", "/control/activate", release.order)[0] == 200
+
+
+def test_where_free_memory_is_not_told_only_one_release_is_held(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_MEMINFO", device.tree.root / "none")
+    models = live.Models(keep_previous_free_bytes=1)
+    first, second = (device.add("digits", release=n) for n in (1, 2))
+    for release in (first, second):
+        which = {"manifest": release.sha256, "variant": "cpu-int8"}
+        models.switch(
+            loading.load(device.tree, model="digits", **which, resources=live.Resources())
+        )
+    assert [one.release for one in models] == [2]
+    assert models.held("digits", manifest=first.sha256, variant="cpu-int8") is None

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from littoral.bundle.baseline import Baseline
 from littoral.bundle.manifest import Manifest, Task, Tensor, Variant
@@ -22,6 +22,8 @@ from littoral_serve.running.timings import Meter
 
 if TYPE_CHECKING:
     from littoral.bundle.verified import Files
+
+_MEMINFO: Final = Path("/proc/meminfo")
 
 
 class Elsewhere(Protocol):
@@ -201,7 +203,11 @@ class Models:
 
 
 def _free_bytes() -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
+    try:
+        lines = _MEMINFO.read_text().splitlines()
+    except OSError:  # it is hidden from this process: nothing is known to be free
+        return 0
+    for line in lines:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return 0
