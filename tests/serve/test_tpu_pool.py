@@ -1,9 +1,11 @@
 """TPUs that are slow, hang, fail, are pulled and plugged in again, with real children."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import signal
+import subprocess
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +16,7 @@ import pytest
 
 pytest.importorskip("ai_edge_litert")
 
-from littoral.errors import BackendError, BackendMissingError
+from littoral.errors import BackendError, BackendMissingError, StorageError
 from littoral.model import probing
 from littoral_serve.running.runners import Outputs
 from littoral_serve.tpu.jobs import LostError
@@ -46,7 +48,7 @@ def sticks(library: Path, monkeypatch: pytest.MonkeyPatch) -> Sticks:
     return found
 
 
-def model(data: bytes = COMPILED, *, folder: Path) -> Model:
+def model(data: bytes = COMPILED, *, folder: Path, open_: Callable[[], int] | None = None) -> Model:
     """Return ``data`` as a model, whose tensors are those of the probe."""
     from littoral.model import graph
 
@@ -56,7 +58,7 @@ def model(data: bytes = COMPILED, *, folder: Path) -> Model:
     ins, outs = ([read.tensors[k].spec() for k in ks] for ks in (read.inputs, read.outputs))
     return Model(
         "digits",
-        open_=lambda: os.open(path, os.O_RDONLY),
+        open_=open_ or (lambda: os.open(path, os.O_RDONLY)),
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
         inputs=tuple(ins),
@@ -66,6 +68,10 @@ def model(data: bytes = COMPILED, *, folder: Path) -> Model:
 
 def said_of(pid: int | None, name: str) -> str:
     return Path(f"/proc/{pid}/{name}").read_text()
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def run(pool: Pool, one: Model) -> Outputs | BackendError:
@@ -389,3 +395,48 @@ def test_pauses_grow(sticks: Sticks, tmp_path: Path) -> None:
         await pool.close()
 
     asyncio.run(work())
+
+
+@pytest.mark.usefixtures("sticks")
+def test_a_model_that_could_not_be_handed_over_for_now_is_loaded_later(tmp_path: Path) -> None:
+    """Descriptors may be out while a child comes: that is no reason to leave its TPU for good."""
+
+    async def work() -> None:
+        outs = [OSError(errno.EMFILE, "Too many open files")]
+
+        def opened() -> int:
+            if outs:
+                raise StorageError("model.tflite: Too many open files") from outs.pop()
+            return os.open(tmp_path / "model.tflite", os.O_RDONLY)
+
+        pool, one = Pool(limits=LIMITS), model(folder=tmp_path, open_=opened)
+        pool.add(one)
+        await until(lambda: pool.holds(one), one=one)
+        assert one.refusal is None
+        assert await ran(pool, one)
+        await pool.close()
+
+    asyncio.run(work())
+
+
+@pytest.mark.usefixtures("sticks")
+def test_a_child_that_does_not_start_leaves_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    async def work() -> None:
+        pool, one = Pool(limits=replace(LIMITS, most_pause_s=0.05)), model(folder=tmp_path)
+        before = descriptors()
+        with monkeypatch.context() as patched:
+            patched.setattr(subprocess, "Popen", refuse)
+            pool.add(one)
+            (seat,) = pool.seats
+            await until(lambda: seat.state is State.AWAY, one=one)
+            assert descriptors() == before
+        await until(lambda: pool.holds(one), one=one)
+        await pool.close()
+
+    asyncio.run(work())
+    assert "Resource temporarily unavailable" in caplog.text

@@ -3,7 +3,10 @@
 It knows no TPU. Whether one has it, and why none will, is told to whoever watches it.
 """
 
+import contextlib
+import errno
 import itertools
+import os
 from collections.abc import Callable
 from typing import Final
 
@@ -15,11 +18,14 @@ from littoral.errors import (
     LittoralError,
     MalformedError,
     NotDelegatedError,
+    StorageError,
     WrongRuntimeError,
 )
 from littoral_serve.tpu import messages
+from littoral_serve.tpu.sheet import Sheet, memory
 
 _MOST_LOSSES: Final = 3  # children that its load ended, one after the other
+_FOR_NOW: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _NUMBERS = itertools.count(1)
 _KINDS: Final[dict[str, type[LittoralError]]] = {
     kind.code: kind
@@ -34,7 +40,7 @@ _KINDS: Final[dict[str, type[LittoralError]]] = {
 
 
 class Model:
-    """``open`` returns a descriptor of its file, as often as a child comes. Raises StorageError."""
+    """``open_`` returns a descriptor of its file. Raises StorageError."""
 
     def __init__(
         self,
@@ -47,12 +53,33 @@ class Model:
         outputs: tuple[Tensor, ...],
     ) -> None:
         self.number = next(_NUMBERS)
-        self.what, self.open = what, open_
+        self.what, self._open = what, open_
         self.sha256, self.size = sha256, size
         self.inputs, self.outputs = inputs, outputs
         self.refusal: LittoralError | None = None  # why no TPU will have it
         self._watchers: list[Callable[[], None]] = []
         self._losses = 0
+
+    def hand_over(self) -> tuple[Sheet, int, int]:
+        """Return its tensors' memory, and what a child is given: its file, and that memory.
+
+        Raises:
+            StorageError: The file is not there, or this process may not read it.
+            OSError: Nothing can be opened for now.
+
+        """
+        with contextlib.ExitStack() as held:
+            fd = memory(self.inputs, self.outputs)
+            held.callback(os.close, fd)
+            sheet = Sheet(fd, self.inputs, self.outputs)
+            try:
+                file = self._open()
+            except StorageError as e:
+                if isinstance(e.__cause__, OSError) and e.__cause__.errno in _FOR_NOW:
+                    raise e.__cause__ from None
+                raise
+            held.pop_all()
+        return sheet, file, fd
 
     def load(self) -> messages.Load:
         """Return what a child is told with its file."""

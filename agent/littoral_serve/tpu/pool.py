@@ -20,7 +20,7 @@ from littoral_serve.tpu.life import Event, State
 from littoral_serve.tpu.model import Model, error_of
 from littoral_serve.tpu.orders import Answer, Lent, Limits, Order
 from littoral_serve.tpu.seat import Seat
-from littoral_serve.tpu.sheet import Sheet, memory
+from littoral_serve.tpu.sheet import Sheet
 
 _MOST_SEATS: Final = 16
 _HOPELESS: Final = frozenset({State.OFF, State.AWAY})
@@ -171,17 +171,18 @@ class Pool:
             if model.number in self._held[seat] or model.refusal is not None:
                 continue
             try:
-                file = model.open()
+                sheet, *descriptors = model.hand_over()
             except LittoralError as e:
                 model.refused(e)
                 continue
-            fd = memory(model.inputs, model.outputs)
-            sheet = Sheet(fd, model.inputs, model.outputs)
+            except OSError as e:  # descriptors or memory are out: that is not the model's fault
+                seat.leave(f"nothing can be handed over: {e}")
+                return None
             return Order(
                 say=model.load(),
                 limit_s=self._limits.load_s,
                 then=partial(self._loaded, seat, model, sheet),
-                descriptors=(file, fd),
+                descriptors=tuple(descriptors),
             )
         return None
 

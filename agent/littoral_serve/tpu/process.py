@@ -40,21 +40,15 @@ class Process:
         self._loop = asyncio.get_running_loop()
         self._heard, self._lost = heard, lost
         self._peer, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with contextlib.ExitStack() as ours, theirs:
+            ours.enter_context(self._peer)
+            err, their_err = os.pipe()
+            self._err = ours.enter_context(io.FileIO(err))
+            with io.FileIO(their_err, "w") as errors:
+                self._process = _started(seating, theirs, errors)
+            ours.pop_all()  # they are closed with it, or where it did not start
         self._peer.settimeout(0)
-        err, their_err = os.pipe()
-        with theirs, io.FileIO(their_err, "w") as errors:
-            words = [records.to_json(seating).decode(), str(os.getpid()), str(theirs.fileno())]
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", MODULE, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                pass_fds=[theirs.fileno()],
-                env=environment(),
-                start_new_session=True,
-            )
         os.set_blocking(err, False)
-        self._err = io.FileIO(err)
         self._tail = b""
         self._waiting: list[Callable[[], None]] = []
         self._loop.add_reader(self._peer, self._read)
@@ -142,6 +136,21 @@ class Process:
         if not self._err.closed:
             self._loop.remove_reader(self._err)
             self._err.close()
+
+
+def _started(
+    seating: messages.Seating, theirs: socket.socket, errors: io.FileIO
+) -> "subprocess.Popen[bytes]":
+    words = [records.to_json(seating).decode(), str(os.getpid()), str(theirs.fileno())]
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", MODULE, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=errors,
+        pass_fds=[theirs.fileno()],
+        env=environment(),
+        start_new_session=True,
+    )
 
 
 def _signal(number: int) -> str:

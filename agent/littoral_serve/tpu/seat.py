@@ -71,6 +71,11 @@ class Seat:
         for deed in deeds:
             self._do(deed)
 
+    def leave(self, why: str) -> None:
+        """Give the child up, which is ready, because of ``why``; another one comes later."""
+        self._why = why
+        self.take(Event.ENDED)
+
     async def gone(self) -> None:
         """Wait until there is no child, which must have been ended, or it cannot be."""
         if self._process is not None:
