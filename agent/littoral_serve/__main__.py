@@ -18,7 +18,7 @@ def main(argv: list[str]) -> int:
         from littoral.door import main as door
 
         return door(["serve", *argv])
-    from littoral.errors import LittoralError
+    from littoral import unforeseen
     from littoral.tree import VARIABLE
     from littoral_serve.app import Options
     from littoral_serve.app import main as serve
@@ -35,9 +35,10 @@ def main(argv: list[str]) -> int:
                 json="--json" in plain,
             )
         )
-    except LittoralError as e:
-        print(e.line, file=sys.stderr)  # noqa: T201 (this is serve's own door)
-        return e.exit_code
+    except Exception as e:  # noqa: BLE001 (as littoral.door does)
+        error = unforeseen.told(e)
+        print(error.line, file=sys.stderr)  # noqa: T201 (this is serve's own door)
+        return error.exit_code
 
 
 def _plain(argv: list[str]) -> dict[str, list[str]] | None:

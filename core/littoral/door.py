@@ -6,23 +6,16 @@ one whose packages are missing says what to install.
 """
 
 import difflib
-import errno
 import sys
 from importlib.metadata import EntryPoint, distributions
 from typing import Any, Final, NoReturn, cast
 
 import click
 
-from littoral import __version__, durable
+from littoral import __version__
 from littoral.commands.output import short_help
-from littoral.errors import (
-    DefectError,
-    DiskFullError,
-    LittoralError,
-    MissingExtraError,
-    MisuseError,
-    StorageError,
-)
+from littoral.errors import LittoralError, MissingExtraError, MisuseError
+from littoral.unforeseen import told
 
 GROUP: Final = "littoral.commands"
 _EXTRAS: Final = {
@@ -52,18 +45,6 @@ _ELSEWHERE: Final = {  # commands that this machine may do without, by the extra
     "bench": "serve",
 }
 _BARE: Final = getattr(click.exceptions, "NoArgsIsHelpError", ())  # click 8.1 has none
-_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
-_DISK: Final = {  # what a disk or its owner says of a path that a person named
-    *_FULL,
-    errno.EACCES,
-    errno.EEXIST,
-    errno.EIO,
-    errno.EISDIR,
-    errno.ENAMETOOLONG,
-    errno.ENOTDIR,
-    errno.EPERM,
-    errno.EROFS,
-}
 _SECTIONS: Final = (
     ("Host", ("convert", "compile", "inspect", "compare", "sign", "keys", "repo", "publish")),
     ("Fleet", ("console", "fleet", "simulate")),
@@ -174,21 +155,8 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as e:
         if "--debug" in args:
             raise
-        return _tell(_told(e))
+        return _tell(told(e))
     return result if isinstance(result, int) else 0
-
-
-def _told(error: Exception) -> LittoralError:
-    """Return ``error`` as one of ours: what no room foresaw is the disk's refusal or a defect."""
-    if isinstance(error, LittoralError):
-        return error
-    if not isinstance(error, OSError) or error.errno not in _DISK or error.filename is None:
-        return DefectError(error)
-    kind = DiskFullError if error.errno in _FULL else StorageError
-    do = "check the disk, and who may write there"
-    if error.errno in durable.FORBIDDEN:
-        do = durable.ASK_ROOT
-    return kind(f"{error.filename}: {error.strerror}; {do}")
 
 
 def _tell(error: LittoralError) -> int:

@@ -1,7 +1,5 @@
 """The one command: an error is one line with a code, and the exit code says whose it is."""
 
-import errno
-import os
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -175,13 +173,6 @@ def test_what_a_disk_refuses_is_no_defect(rooms: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {file}/below: Not a directory; ")
     assert done.stderr.endswith(" [storage]\n")
-
-
-@pytest.mark.parametrize(
-    ("number", "do"), [(errno.EACCES, "run it with sudo"), (errno.EIO, "disk")]
-)
-def test_who_may_not_is_told_of_sudo_and_who_may_of_the_disk(number: int, do: str) -> None:
-    assert do in door._told(OSError(number, os.strerror(number), "/var/x")).line
 
 
 def test_a_command_of_a_part_that_is_not_here_says_which_part_has_it() -> None:

@@ -224,6 +224,23 @@ def test_a_folder_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
     )
 
 
+def test_journals_that_cannot_be_read_are_told(device: Device) -> None:
+    device.tree.journals.rmdir()
+    device.tree.journals.write_text("")
+    serve = Serve("--http", "127.0.0.1:0", f"--data={device.tree.root}")
+    assert serve.ready["models"] == {}
+    told = serve.stop()
+    assert f"no installed model is served: {device.tree.journals}: Not a directory" in told
+
+
+def test_too_few_descriptors_are_one_line() -> None:
+    words = ("-c", 'ulimit -n 5; exec "$0" "$@"', sys.executable, "-m", "littoral_serve", TINY)
+    done = subprocess.run(["sh", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    said = "error: Too many open files: 'ulimit -n' says how many this process may open [storage]\n"
+    assert done.stderr.startswith(said)  # what follows is asyncio's, whose loop was half made
+
+
 def test_files_and_a_folder_go_together(device: Device) -> None:
     device.good(device.add("digits", release=3))
     with serving(f"--data={device.tree.root}", TINY) as serve:
