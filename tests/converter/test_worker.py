@@ -104,6 +104,7 @@ def test_results_do_not_depend_on_the_callers_environment(
     assert found["TF_ENABLE_ONEDNN_OPTS"] == "0"
     assert found["KERAS_BACKEND"] == "tensorflow"
     assert found["CUDA_VISIBLE_DEVICES"] == "-1"
+    assert found["ORT_DISABLE_TELEMETRY"] == "1"
     assert "TF_USE_LEGACY_KERAS" not in found
     assert found["TMPDIR"] == str(tmp_path)
     assert found["PATH"] == os.environ["PATH"]
