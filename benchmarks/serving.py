@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -198,6 +199,7 @@ class Running:
             stdout=subprocess.DEVNULL,
             stderr=(self.folder / "said").open("wb"),
             cwd=self.folder,
+            start_new_session=True,
         )
         stack.callback(self._end)
         self.address = f"127.0.0.1:{port}"
@@ -224,11 +226,11 @@ class Running:
 
     def _end(self) -> None:
         self.process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        with contextlib.suppress(ProcessLookupError):  # LitServe leaves its workers behind
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 @dataclass
