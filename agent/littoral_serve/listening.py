@@ -13,6 +13,7 @@ from littoral import addresses
 from littoral.errors import LittoralError
 from littoral.tree import Tree
 from littoral_serve.http import sockets
+from littoral_serve.http.bodies import Bodies
 from littoral_serve.http.hosts import Hosts, is_loopback
 from littoral_serve.http.server import Handler, Limits, Server
 from littoral_serve.protocols.clients import Clients
@@ -52,6 +53,7 @@ class Listening:
     ) -> None:
         self._settings, self._device = chosen, tree is not None
         self._models, self._pictures, self._orders = models, pictures, orders
+        self._bodies = Bodies(max(chosen.bodies_bytes, chosen.max_body_bytes))
         self._sockets = sockets.opened(chosen.http, tree)
         self.http = addresses.join(*self._sockets.address)
         self.grpc: str | None = None  # its address, once it is listened on
@@ -101,7 +103,7 @@ class Listening:
 
         try:
             self._rpc, self.grpc = await serving.listen(
-                self._models, self._settings, self._pictures
+                self._models, self._settings, self._bodies, self._pictures
             )
         except LittoralError as e:
             if not self._device:
@@ -123,7 +125,8 @@ class Listening:
             deadline_s=self._settings.deadline_s,
             pictures=self._pictures,
         )
-        return Server(clients.handle, self._limits(self._settings.max_body_bytes))
+        limits = self._limits(self._settings.max_body_bytes)
+        return Server(clients.handle, limits, bodies=self._bodies, busy=clients.busy)
 
     def _limits(self, max_body_bytes: int) -> Limits:
         return Limits(

@@ -3,12 +3,16 @@
 import asyncio
 import gzip
 import random
+import re
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from littoral.wire import frames
 from littoral.wire.frames import HEADER, Kind
@@ -16,6 +20,7 @@ from littoral_serve.http.bodies import OWN, Arriving, Bodies, Wrong
 from littoral_serve.http.messages import Later, Request, Response
 from littoral_serve.http.server import Answer, Limits, Server
 from littoral_serve.protocols.framing import Framed
+from simulators.served import FIXTURES, Serve, serving, wait_until
 
 MiB = 1024 * 1024
 LIMITS = Limits(max_body_bytes=2 * MiB, max_connections=99, receive_timeout_s=60, keep_alive_s=60)
@@ -222,3 +227,79 @@ def test_a_refused_frame_says_overloaded() -> None:
     kind, size, _, _ = frames.sizes(found)
     assert kind == Kind.REFUSED
     assert frames.read(frames.Refused, found[HEADER.size : HEADER.size + size]).code == "overloaded"
+
+
+# A real serve.
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Serve]:
+    (tmp_path / "serve.toml").write_text(f"bodies_bytes = {16 * MiB}\n")
+    model = f"--model=tiny={FIXTURES}/tiny_int8.tflite"
+    with serving(f"--data={tmp_path}", model) as running:
+        yield running
+
+
+def kib(serve: Serve) -> int:
+    told = Path(f"/proc/{serve.process.pid}/status").read_text()
+    return int(re.findall(r"VmRSS:\s+(\d+)", told)[0])
+
+
+def promising(way: str, serve: Serve, folder: Path) -> socket.socket:
+    """Return a client that has announced 16 MB."""
+    size = 16_000_000
+    if way == "frames":
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(str(folder / "run/serve.sock"))
+        client.sendall(frames.begin(Kind.RUN, b"{}", body_bytes=size))
+    else:
+        client = socket.create_connection(serve.address)
+        head = f"POST /v2/models/tiny/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}"
+        client.sendall(head.encode() + b"\r\n\r\n")
+    client.settimeout(0)
+    return client
+
+
+@pytest.mark.parametrize("way", ["http", "frames"])
+def test_a_hundred_slow_uploads_take_no_more_than_they_may(
+    device: Serve, tmp_path: Path, way: str
+) -> None:
+    """They bring 100 MiB together; small requests are answered meanwhile, and large ones after."""
+    small = {"instances": [[[[0.5]] * 8] * 8]}
+    url = f"{device.url}/v1/models/tiny:predict"
+    assert requests.post(url, json=small, timeout=20).ok
+    before, piece = kib(device), bytes(128 * 1024)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(promising(way, device, tmp_path)) for _ in range(100)]
+        sent = 0
+        for _ in range(8):
+            for client in clients:
+                with suppress(OSError):  # it was refused, or is not read from for now
+                    sent += client.send(piece)
+            assert requests.post(url, json=small, timeout=20).ok
+            assert kib(device) - before < 55 * 1024
+        assert sent > 50 * MiB
+
+    def comes_through() -> bool:
+        large = requests.post(url, data=bytes(15_000_000), timeout=20)
+        assert large.status_code in (400, 429)  # that is no JSON; or there is no room yet
+        return large.status_code == 400
+
+    wait_until(comes_through)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/v1/models/tiny:predict", 429), ("/v2/models/tiny/infer", 503)]
+)
+def test_who_finds_no_room_is_told_in_the_protocols_words(
+    device: Serve, path: str, status: int
+) -> None:
+    before = kib(device)
+    with promising("http", device, Path()) as client:
+        client.settimeout(20)
+        client.sendall(bytes(14_000_000))
+        wait_until(lambda: kib(device) - before > 13_000)  # all of it was read
+        reply = requests.post(device.url + path, data=bytes(4 * MiB), timeout=20)
+    assert reply.status_code == status
+    assert "try again later" in reply.json()["error"]
+    assert (reply.headers.get("Retry-After") == "1") == (status == 503)

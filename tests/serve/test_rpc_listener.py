@@ -42,7 +42,9 @@ from littoral_serve.running.refusals import (
 from simulators.loaded import Doubling, loaded, models
 from simulators.served import FIXTURES, Serve, serving
 
-LIMITS = Limits(max_message_bytes=100_000, max_calls=8, keep_alive_s=30, deadline_s=20)
+LIMITS = Limits(
+    max_message_bytes=100_000, max_calls=8, receive_timeout_s=30, keep_alive_s=30, deadline_s=20
+)
 INFER = "inference.GRPCInferenceService/ModelInfer"
 
 
@@ -154,7 +156,9 @@ def test_more_calls_than_may_run_are_told_to_come_again() -> None:
             await go.wait()
             return b"done"
 
-        limits = Limits(max_message_bytes=9, max_calls=2, keep_alive_s=30, deadline_s=20)
+        limits = Limits(
+            max_message_bytes=9, max_calls=2, receive_timeout_s=30, keep_alive_s=30, deadline_s=20
+        )
         async with listening(Service("s", {"Wait": wait}), limits=limits) as channel:
             held = [asyncio.ensure_future(ask(channel, "s/Wait")) for _ in range(2)]
             for _ in held:

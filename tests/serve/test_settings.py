@@ -27,6 +27,7 @@ def test_a_file_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
         ("threads = 0", "'threads' should be from 1 to 256"),
         ("threads = 99999", "'threads' should be from 1 to 256"),
         ("timings_backlog_bytes = -5", "'timings_backlog_bytes' should be at least 0"),
+        ("bodies_bytes = -1", "'bodies_bytes' should be at least 0"),
         ("queue_bytes = -1", "'queue_bytes' should be at least 0"),
         ('http = "8501"', "'http': expected HOST:PORT, as 127.0.0.1:8080, found '8501'"),
         ('http = "x:99999"', "'http': expected HOST:PORT"),

@@ -23,17 +23,17 @@ class Bodies:
     """What the bodies of all connections take from ``most`` bytes. All happens on the loop."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self.held = 0
 
     def fits(self, size: int) -> bool:
         """Tell whether a body of ``size`` could come now: one that could not need not be sent."""
-        return self.held + _shared(size) <= self._most
+        return self.held + _shared(size) <= self.most
 
     def resize(self, before: int, after: int) -> bool:
         """Let a body hold ``after`` bytes where it held ``before``, unless that is too many."""
         more = _shared(after) - _shared(before)
-        if more > 0 and self.held + more > self._most:
+        if more > 0 and self.held + more > self.most:
             return False
         self.held += more
         return True

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Final
 
+from littoral_serve.http.bodies import FULL
 from littoral_serve.http.hosts import Hosts
 from littoral_serve.http.messages import Later, Request, Response, plain
 from littoral_serve.http.server import Answer
@@ -41,6 +42,14 @@ class Clients:
             return origins.preflight(origin)
         answer = self._answer(request)
         return answer if origin is None else origins.shared(answer, origin)
+
+    def busy(self, target: bytes) -> Response:
+        """Return what is told to who sends a large body while there is no room for it."""
+        if target[:4].lower() == b"/v1/":
+            return failure(HTTPStatus.TOO_MANY_REQUESTS, FULL)
+        refusal = failure(HTTPStatus.SERVICE_UNAVAILABLE, FULL)
+        refusal.headers = b"Retry-After: 1\r\n"
+        return refusal
 
     def _answer(self, request: Request) -> Response | Later:
         match request.target[:4].lower():

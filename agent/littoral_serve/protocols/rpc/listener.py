@@ -19,8 +19,10 @@ from grpc import aio
 from littoral import addresses
 from littoral.errors import LittoralError, PortInUseError
 from littoral_serve.http import sockets
+from littoral_serve.http.bodies import Bodies
 from littoral_serve.protocols.rpc.answering import STATUS, Call, Service, Unary
 from littoral_serve.protocols.rpc.decoding import WireError
+from littoral_serve.protocols.rpc.intake import CROWDED, Intake, Refused
 from littoral_serve.running.refusals import RefusalError
 
 _LOOK_S: Final = 1.0
@@ -34,11 +36,9 @@ log = logging.getLogger(__name__)
 class Limits:
     max_message_bytes: int
     max_calls: int  # at once; those beyond are told to come again
+    receive_timeout_s: float  # for the message of a call, but not for those of a stream
     keep_alive_s: float  # for a connection on which nothing is asked
     deadline_s: float  # for a call that names none
-
-
-_Refused = tuple[grpc.StatusCode, str]
 
 
 class Listener:
@@ -48,8 +48,13 @@ class Listener:
     told. So it is looked after, and begun anew.
     """
 
-    def __init__(self, services: Iterable[Service], limits: Limits) -> None:
+    def __init__(
+        self, services: Iterable[Service], limits: Limits, bodies: Bodies | None = None
+    ) -> None:
         self._limits, self._services = limits, tuple(services)
+        most = limits.max_message_bytes
+        self._bodies = bodies or Bodies(limits.max_calls * most)
+        self._intake = Intake(self._bodies, most_bytes=most, within_s=limits.receive_timeout_s)
         self._address = ""
         self._chore: asyncio.Task[None] | None = None
         self._server = self._made()
@@ -68,7 +73,8 @@ class Listener:
         for service in self._services:
             handlers: dict[str, Any] = {}
             for name, unary in service.unary.items():
-                handlers[name] = grpc.unary_unary_rpc_method_handler(self._unary(unary))
+                # As a stream of one: a message that is not asked for stays with its client.
+                handlers[name] = grpc.stream_unary_rpc_method_handler(self._unary(unary))
             for name, stream in service.streams.items():
                 handlers[name] = grpc.stream_stream_rpc_method_handler(self._stream(stream))
             handler = grpc.method_handlers_generic_handler(service.name, handlers)
@@ -108,6 +114,7 @@ class Listener:
         """Begin anew, for ever, where nobody listens any more."""
         while True:
             await asyncio.sleep(_LOOK_S)
+            await self._intake.sweep()
             if await self._listens():
                 continue
             log.error("gRPC: the library's server on %s ended; another begins", self._address)
@@ -151,8 +158,15 @@ class Listener:
         return Call(data, now, now + int(left_s * _NS))
 
     def _unary(self, answer: Unary) -> Any:  # noqa: ANN401
-        async def handle(data: bytes, context: Any) -> bytes:  # noqa: ANN401
-            made = await self._answer(answer, self._call(data, context))
+        async def handle(_: Any, context: Any) -> bytes:  # noqa: ANN401
+            data = await self._intake.read(context)
+            if not isinstance(data, bytes):
+                return await _abort(context, data)
+            size = len(data)
+            try:
+                made = await self._answer(answer, self._call(data, context))
+            finally:
+                self._bodies.give(size)
             # A call that is aborted holds its frames, and they hold it, until the collector comes.
             del data
             return made if isinstance(made, bytes) else await _abort(context, made)
@@ -162,13 +176,19 @@ class Listener:
     def _stream(self, answer: Unary) -> Any:  # noqa: ANN401
         async def handle(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:  # noqa: ANN401
             async for data in requests:
-                made = await self._answer(answer, self._call(data, context))
+                size = len(data)
+                made: bytes | Refused = CROWDED
+                if self._bodies.resize(0, size):
+                    try:
+                        made = await self._answer(answer, self._call(data, context))
+                    finally:
+                        self._bodies.give(size)
                 del data
                 yield made if isinstance(made, bytes) else await _abort(context, made)
 
         return handle
 
-    async def _answer(self, answer: Unary, call: Call) -> "bytes | _Refused":
+    async def _answer(self, answer: Unary, call: Call) -> bytes | Refused:
         try:
             return await answer(call)
         except _SAID as e:
@@ -178,7 +198,7 @@ class Listener:
             return grpc.StatusCode.INTERNAL, "a defect of this server: its log says more"
 
 
-async def _abort(context: Any, why: "_Refused") -> bytes:  # noqa: ANN401
+async def _abort(context: Any, why: Refused) -> bytes:  # noqa: ANN401
     never: bytes = await context.abort(*why)
     return never
 

@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 from littoral.errors import MissingExtraError
+from littoral_serve.http.bodies import Bodies
 from littoral_serve.protocols.rpc.health import Health
 from littoral_serve.protocols.rpc.inference_service import InferenceService
 from littoral_serve.protocols.rpc.model_service import ModelService
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 async def listen(
-    models: Models, chosen: Settings, pictures: Pictures | None = None
+    models: Models, chosen: Settings, bodies: Bodies, pictures: Pictures | None = None
 ) -> "tuple[Listener, str]":
     """Return a listener on ``chosen.grpc``, and the address that it has.
 
@@ -41,8 +42,9 @@ async def listen(
     limits = Limits(
         max_message_bytes=chosen.max_body_bytes,
         max_calls=chosen.max_connections,
+        receive_timeout_s=chosen.receive_timeout_s,
         keep_alive_s=chosen.keep_alive_s,
         deadline_s=chosen.deadline_s,
     )
-    listener = Listener([*services, Health(services).service], limits)
+    listener = Listener([*services, Health(services).service], limits, bodies)
     return listener, await listener.start(chosen.grpc)

@@ -1,0 +1,101 @@
+"""Whose messages are read: a message's size is known only when all of it is there.
+
+So no more are read at a time than there is room for, were each as large as it may be; the others
+are left with their clients by HTTP/2's flow control. Small ones are there when they are asked
+for. Where others wait, who takes long makes room, and the last who came is the next: many slow
+clients keep each other waiting, and not those that are fast.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import grpc
+from grpc import aio
+
+from littoral_serve.http.bodies import FULL, Bodies
+
+_PATIENCE_S: Final = 1.0  # with who is slow, where others wait
+
+Refused = tuple[grpc.StatusCode, str]
+
+CROWDED: Final = (grpc.StatusCode.RESOURCE_EXHAUSTED, FULL)
+_SLOW: Final = (grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not arrive in time")
+_NOTHING: Final = (grpc.StatusCode.INVALID_ARGUMENT, "there is no message")
+
+
+class Intake:
+    """Reads the messages of unary calls. All of it happens on the loop."""
+
+    def __init__(
+        self,
+        bodies: Bodies,
+        *,
+        most_bytes: int,
+        within_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._bodies, self._clock = bodies, clock
+        self._free = max(2, bodies.most // most_bytes)  # so many more may be read
+        self._within_s = within_s
+        self._reading: dict[Any, float] = {}  # whose, and since when
+        self._waiting: dict[asyncio.Future[Refused | None], float] = {}  # for their turn, likewise
+
+    async def read(self, context: Any) -> bytes | Refused:  # noqa: ANN401 (gRPC has no types)
+        """Return the message, which ``bodies`` hold until it is given back, or why not."""
+        if self._free:
+            self._free -= 1
+        elif refused := await self._turn():
+            return refused
+        self._reading[context] = self._clock()
+        try:
+            data = await context.read()
+        finally:
+            del self._reading[context]
+            self._leave()
+        if data is aio.EOF:
+            return _NOTHING
+        return data if self._bodies.resize(0, len(data)) else CROWDED
+
+    async def sweep(self) -> None:
+        """Refuse who takes too long: to be called every second."""
+        now = self._clock()
+        for turn, since in tuple(self._waiting.items()):
+            if now - since > self._within_s:
+                del self._waiting[turn]
+                if not turn.done():
+                    turn.set_result(CROWDED)
+        for context, since in tuple(self._reading.items()):
+            if now - since > self._within_s:
+                await _end(context, _SLOW)
+            elif self._waiting and now - since > _PATIENCE_S:
+                await _end(context, CROWDED)
+
+    async def _turn(self) -> Refused | None:
+        """Wait for a place; return why there is none."""
+        turn: asyncio.Future[Refused | None] = asyncio.get_running_loop().create_future()
+        self._waiting[turn] = self._clock()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            self._waiting.pop(turn, None)
+            if not turn.cancelled() and turn.result() is None:
+                self._leave()  # it was given the place that it does not need any more
+            raise
+
+    def _leave(self) -> None:
+        """Give the place to who came last."""
+        while self._waiting:
+            turn, _ = self._waiting.popitem()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
+async def _end(context: Any, why: Refused) -> None:  # noqa: ANN401
+    """End a call whose message is being read: whoever reads it is told by an exception."""
+    with contextlib.suppress(Exception):  # it may just have ended, which is said in many ways
+        await context.abort(*why)

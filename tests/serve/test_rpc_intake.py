@@ -1,0 +1,199 @@
+"""Messages that are read over gRPC: few at a time, and never the slow before the fast."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import grpc
+from grpc import aio
+
+from faults.protocols_made import _http2, _string
+from littoral_serve.http.bodies import OWN, Bodies
+from littoral_serve.protocols.rpc.answering import Call, Service
+from littoral_serve.protocols.rpc.intake import Intake
+from littoral_serve.protocols.rpc.listener import Limits, Listener
+
+MiB = 1024 * 1024
+
+
+def run(main: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
+class Client:
+    """A call whose message comes when it is told to."""
+
+    def __init__(self) -> None:
+        self.message: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self.asked = False
+        self.ended: grpc.StatusCode | None = None
+
+    async def read(self) -> object:
+        self.asked = True
+        return await self.message
+
+    async def abort(self, code: grpc.StatusCode, _: str) -> None:
+        self.ended = code
+        self.message.set_exception(aio.AbortError())
+        raise aio.AbortError
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def intake(clock: Clock | None = None) -> tuple[Intake, Bodies]:
+    bodies = Bodies(3 * MiB)
+    return Intake(bodies, most_bytes=MiB, within_s=30, clock=clock or Clock()), bodies
+
+
+async def begun(here: Intake, count: int) -> tuple[list[Client], list[asyncio.Task[Any]]]:
+    clients = [Client() for _ in range(count)]
+    tasks = [asyncio.create_task(here.read(client)) for client in clients]
+    await asyncio.sleep(0)
+    return clients, tasks
+
+
+def test_as_many_are_read_as_there_would_be_room_for_and_the_last_is_the_next() -> None:
+    async def main() -> None:
+        here, bodies = intake()
+        clients, tasks = await begun(here, 6)
+        assert [one.asked for one in clients] == [True] * 3 + [False] * 3
+        clients[1].message.set_result(b"x" * MiB)
+        assert await tasks[1] == b"x" * MiB
+        assert bodies.held == MiB - OWN
+        await asyncio.sleep(0)
+        assert [one.asked for one in clients] == [True] * 3 + [False, False, True]
+        clients[0].message.set_result(aio.EOF)
+        assert (await tasks[0])[0] is grpc.StatusCode.INVALID_ARGUMENT
+        for one in (*clients[2:], *clients[3:5]):
+            if not one.message.done():
+                one.message.set_result(b"")
+        assert [await task for task in tasks[2:]] == [b""] * 4
+
+    run(main)
+
+
+def test_who_is_slow_makes_room_where_others_wait() -> None:
+    async def main() -> None:
+        clock = Clock()
+        here, _ = intake(clock)
+        slow, tasks = await begun(here, 3)
+        clock.now = 20
+        await here.sweep()
+        assert [one.ended for one in slow] == [None] * 3
+        (late,), (waits,) = await begun(here, 1)
+        assert not late.asked
+        await here.sweep()
+        assert slow[0].ended is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await asyncio.sleep(0)
+        late.message.set_result(b"in time")
+        assert await waits == b"in time"
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    run(main)
+
+
+def test_who_never_sends_is_told_and_so_is_who_waits_for_them() -> None:
+    async def main() -> None:
+        clock = Clock()
+        here, _ = intake(clock)
+        slow, tasks = await begun(here, 4)
+        clock.now = 31
+        await here.sweep()
+        assert (await tasks[3])[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert {one.ended for one in slow[:3]} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+        await asyncio.gather(*tasks, return_exceptions=True)
+        _, again = await begun(here, 3)
+        assert here._free == 0
+        for task in again:
+            task.cancel()
+
+    run(main)
+
+
+def test_a_place_is_not_lost_with_who_leaves() -> None:
+    async def main() -> None:
+        here, _ = intake()
+        clients, tasks = await begun(here, 6)
+        tasks[5].cancel()  # it waits
+        clients[0].message.set_result(b"")  # so the fifth is next,
+        await tasks[0]
+        tasks[4].cancel()  # and leaves before it hears of it
+        tasks[1].cancel()  # while it is read
+        await asyncio.gather(*tasks[:2], *tasks[4:], return_exceptions=True)
+        assert clients[3].asked
+        for one in (clients[2], clients[3]):
+            one.message.set_result(b"")
+        await asyncio.gather(*tasks[2:4])
+        assert (here._free, here._waiting, here._reading) == (3, {}, {})
+
+    run(main)
+
+
+def test_what_there_is_no_room_for_is_refused() -> None:
+    async def main() -> None:
+        here, bodies = intake()
+        assert bodies.resize(0, 3 * MiB)
+        clients, tasks = await begun(here, 2)
+        clients[0].message.set_result(bytes(MiB))
+        clients[1].message.set_result(bytes(OWN))
+        assert (await tasks[0])[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await tasks[1] == bytes(OWN)
+        assert bodies.held == 3 * MiB - OWN
+
+    run(main)
+
+
+def beginning(size: int) -> bytes:
+    """Return a call's head, and the first bytes of a message of ``size``."""
+    fields = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": "/s/Size",
+        ":authority": "localhost",
+        "te": "trailers",
+        "content-type": "application/grpc",
+    }
+    head = b"".join(b"\x00" + _string(name) + _string(value) for name, value in fields.items())
+    frames = _http2(4, 0, 0, b"") + _http2(1, 4, 1, head)
+    first = struct.pack(">BI", 0, size) + bytes(1000)
+    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frames + _http2(0, 0, 1, first)
+
+
+def test_slow_clients_do_not_keep_a_fast_one_from_its_answer() -> None:
+    async def size(call: Call) -> bytes:
+        return b"%d" % len(call.data)
+
+    async def main() -> None:
+        limits = Limits(
+            max_message_bytes=MiB,
+            max_calls=64,
+            receive_timeout_s=60,
+            keep_alive_s=60,
+            deadline_s=60,
+        )
+        bodies = Bodies(3 * MiB)
+        listener = Listener([Service("s", {"Size": size})], limits, bodies)
+        bound = await listener.start("127.0.0.1:0")
+        host, _, port = bound.rpartition(":")
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(listener.stop, within_s=0)
+            for _ in range(40):
+                slow = stack.enter_context(socket.create_connection((host, int(port))))
+                slow.sendall(beginning(MiB))
+            while len(listener._intake._waiting) < 37:  # noqa: ASYNC110 (it has no event)
+                await asyncio.sleep(0)
+            channel = await stack.enter_async_context(aio.insecure_channel(bound))
+            ask = channel.unary_unary("/s/Size")
+            assert await ask(bytes(10)) == b"10"
+            assert await ask(bytes(MiB - 10)) == b"1048566"
+        assert bodies.held == 0
+
+    run(main)
