@@ -14,7 +14,10 @@ pytest.importorskip("httptools")
 
 from littoral.errors import BackendMissingError, CrashError, NotDelegatedError
 from littoral.model.backends import open_session
-from littoral_serve.tpu import looking
+from littoral_serve.running import named
+from littoral_serve.running.live import Resources
+from littoral_serve.settings import Settings
+from littoral_serve.tpu import Tpus, looking
 from littoral_serve.tpu.orders import Limits
 from patience import patient
 from simulators import edgetpu
@@ -79,8 +82,9 @@ def test_it_tells_the_tensors_as_the_runtime_does(
 
 
 def test_a_library_that_ends_its_process_does_not_end_this_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LD_LIBRARY_PATH", str(edgetpu.build(tmp_path, "CRASHES", "OLD_ABI")))
-    with pytest.raises(CrashError, match="ended the process that loaded it"):
-        looking.look(COMPILED, (), limits=Limits())
+    resources = Resources(elsewhere=Tpus(Settings()))
+    with pytest.raises(CrashError, match=f"{file}: it ended the process that loaded it"):
+        named.load("digits", file, resources=resources)

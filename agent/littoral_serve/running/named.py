@@ -13,6 +13,8 @@ from littoral.bundle.verified import Files
 from littoral.errors import (
     BackendError,
     BackendMissingError,
+    CrashError,
+    DeadlineError,
     MalformedError,
     MisuseError,
     NotDelegatedError,
@@ -58,6 +60,7 @@ def load(model: str, path: Path, *, resources: Resources, names: Path | None = N
         StorageError: It cannot be read.
         HashError, MalformedError: A bundle is not as its manifest says, or not for this machine.
         BackendError: The runtime refuses it.
+        CrashError, DeadlineError: An Edge TPU's library does not survive it, or does not end.
 
     """
     try:
@@ -74,7 +77,7 @@ def load(model: str, path: Path, *, resources: Resources, names: Path | None = N
         if path.is_dir():
             return _bundle(model, path, resources)
         return _file(model, path, names, resources)
-    except BackendError as e:
+    except (BackendError, CrashError, DeadlineError) as e:
         raise type(e)(f"{path}: {e}") from e
 
 
