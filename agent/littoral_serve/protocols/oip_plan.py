@@ -69,7 +69,7 @@ class InferPlan:
         self.timeout_ns, self.id = timeout_ns, id
         # All that is wanted is binary: then all replies have one head, once there was one.
         self.whole = all(one.binary and not one.classes for one in wanted)
-        self.reply: bytes | None = None
+        self.reply: tuple[bytes, bytes] | None = None  # its head, and the header of that
 
 
 class Face:

@@ -25,16 +25,18 @@ def write(face: Face, asked: InferTensors, outputs: Sequence[Array]) -> Response
     if not plan.whole:
         return _mixed(face, asked, outputs)
     arrays: list[Any] = [outputs[wanted.at] for wanted in plan.wanted]
-    head = plan.reply
-    if head is None:
+    if plan.reply is None:
         items = [
             _item(plan, wanted, array.shape, array.nbytes)
             for wanted, array in zip(plan.wanted, arrays, strict=True)
         ]
-        head = plan.reply = orjson.dumps(_head(face, items))
+        told = orjson.dumps(_head(face, items))
+        plan.reply = told, _LENGTH % len(told)
+    head, length = plan.reply
     if asked.id is not None:
         head = b'{"id":%s,%s' % (orjson.dumps(asked.id), head[1:])
-    return Response(HTTPStatus.OK, b"".join((head, *arrays)), _BINARY, _LENGTH % len(head))
+        length = _LENGTH % len(head)
+    return Response(HTTPStatus.OK, b"".join((head, *arrays)), _BINARY, length)
 
 
 def classes(array: Array, most: int, labels: Sequence[str]) -> list[bytes]:
