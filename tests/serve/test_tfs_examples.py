@@ -60,6 +60,12 @@ def test_bytes_are_an_inputs_elements(serve: Serve) -> None:
         assert got == post(serve, "tiny-int8:classify", {"examples": flat([x])}).json()
 
 
+def test_half_a_character_is_no_fault_of_ours(serve: Serve) -> None:
+    """JSON can say it, and UTF-8 cannot."""
+    response = post(serve, "tiny-int8:classify", {"examples": [{"image": "\ud800"}]})
+    assert response.status_code == 400
+
+
 def test_whole_numbers_are_taken_for_floats(serve: Serve) -> None:
     ones = [1] * 63 + [0.5]
     mixed = post(serve, "tiny-int8:classify", {"examples": [{"image": ones}]})

@@ -148,7 +148,7 @@ def unpacked(data: bytes) -> Iterator[bytes]:
     at = 0
     while at < len(data):
         end = at + 4 + (struct.unpack_from("<I", data, at)[0] if at + 4 <= len(data) else 0)
-        if end > len(data) or at + 4 > len(data):
+        if end > len(data):
             raise InvalidArgumentError("BYTES: an element is longer than what is left of the data")
         yield data[at + 4 : end]
         at = end

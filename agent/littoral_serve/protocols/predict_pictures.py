@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import orjson
 
 from littoral.model.backends import Array
@@ -64,6 +63,7 @@ def write(columns: Columns, form: Form) -> bytes:
         reply = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
     else:
         reply = values
+    # What is no number becomes null there: no picture's answer means infinity.
     return orjson.dumps({"predictions" if rows else "outputs": reply})
 
 
@@ -87,14 +87,7 @@ def _file(item: Any) -> bytes:  # noqa: ANN401
 def _values(name: str, array: Array) -> list[Any]:
     if array.dtype != object:
         whole: list[Any] = array.tolist()
-        return _finite(whole) if array.dtype.kind == "f" and not np.isfinite(array).all() else whole
+        return whole
     if name.endswith("_bytes"):
         return [{"b64": base64.b64encode(one).decode()} for one in array]
     return [[text.decode() for text in row] for row in array]
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401
-    """Return null for what is no number: no picture's answer means infinity."""
-    if isinstance(value, list):
-        return [_finite(one) for one in value]
-    return value if abs(value) < float("inf") else None
