@@ -1,6 +1,8 @@
 """A device whose words are absurd, and well-formed, keeps nobody from looking at the fleet."""
 
 import http
+import time
+from dataclasses import replace
 
 import pytest
 import requests
@@ -13,7 +15,18 @@ from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator
 MOST = 2**53 - 1  # the greatest number that a message may say
 LONG = "ä<blink>\u202e\n" * 500
 PAGES = ("", "devices", "devices/{}", "rollouts", "rollouts/{}", "history", "telemetry", "releases")
-RECORDS = ("devices", "devices/{}", "rollouts", "rollouts/{}", "fleet", "alarms", "history")
+RECORDS = (
+    "devices",
+    "devices/{}",
+    "rollouts",
+    "rollouts/{}",
+    "fleet",
+    "alarms",
+    "history",
+    "telemetry",
+    "telemetry/boards",
+    "telemetry/drift",
+)
 BOARD = Board(
     model=LONG,
     boot=LONG,
@@ -75,19 +88,38 @@ def test_whatever_a_device_says_every_page_and_every_record_can_be_had(
     device.post(status=status)
     for time_ms in (0, 1_000, MOST):
         device.post(*reports(device, time_ms), status=status)
+    assert wrong_with(console, device.name, rollout) == []
+
+
+def test_telemetry_of_what_nobody_could_measure_is_not_kept(console: ConsoleProcess) -> None:
+    """The sums of two series are merged into one that is too great to be read again."""
+    device = DeviceSimulator(console, "absurd-sums")
+    rollout = console.push("digits:1", to=device.name)
+    device.post(status=device.status(RUNNING["early"]))
+    now_ms = int(time.time() * 1000)
+    for sequence, stage in enumerate(("invoke", "classes", "confidence"), 1):
+        said = device.telemetry((1.0,) * 200, start_ms=now_ms, sequence=sequence, stage=stage)
+        (series,) = said.series
+        series.sketch.sum = 2.0**62
+        device.post(telemetry=[replace(said, series=(series, series))])
+    assert wrong_with(console, device.name, rollout) == []
+
+
+def wrong_with(console: ConsoleProcess, device: str, rollout: int) -> list[object]:
+    """Return the pages and the records that cannot be had."""
     session = requests.Session()
     url = console.ready["http"]
     session.post(f"{url}/login", data={"username": "admin", "password": PASSWORD})
     wrong: list[object] = []
     for path in PAGES:
-        where = path.format(rollout if "rollouts" in path else device.name)
+        where = path.format(rollout if "rollouts" in path else device)
         found = session.get(f"{url}/{where}", timeout=30)
         if found.status_code != http.HTTPStatus.OK or "/login" in found.url:
             wrong.append((where, found.status_code))
         assert "<blink>" not in found.text
     for path in RECORDS:
         try:
-            console.rest.get(path.format(rollout if "rollouts" in path else device.name))
+            console.rest.get(path.format(rollout if "rollouts" in path else device))
         except LittoralError as e:
             wrong.append((path, e))
-    assert wrong == []
+    return wrong
