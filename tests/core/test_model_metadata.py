@@ -6,7 +6,9 @@ import zipfile
 import pytest
 
 pytest.importorskip("flatbuffers")
-schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+pytest.importorskip("ai_edge_litert")
+
+from ai_edge_litert import schema_py_generated as schema
 
 from littoral.model import metadata
 from littoral_converter.targets import tflite_metadata
