@@ -115,7 +115,7 @@ class _Batch:
                 )
             case Telemetry():
                 if self._first(one.said.key):
-                    storing.telemetry(self._connection, one.said)
+                    storing.telemetry(self._connection, one.said, now_ms=self._now_ms)
         if not one.replayed and one.channel != CARRIED:
             self._seen.add(one.device)
 

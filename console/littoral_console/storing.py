@@ -23,6 +23,7 @@ _NO_UPDATE: Final[dict[str, Any]] = {
 }
 _DETAIL: Final = 2000
 _FIGURES: Final = 64
+_FIGURE: Final = 32  # characters of its name
 _RUNTIMES: Final = 16
 
 
@@ -51,9 +52,12 @@ def report(connection: Connection, said: Report, *, now_ms: int) -> bool:
     return first
 
 
-def telemetry(connection: Connection, said: Telemetry) -> None:
-    """Keep the sketches of one window, the errors in it, and how the board was."""
-    key = {**_key(said.key), "start_ms": whole(said.start_ms)}
+def telemetry(connection: Connection, said: Telemetry, *, now_ms: int) -> None:
+    """Keep the sketches of one window, the errors in it, and how the board was.
+
+    What was measured is past: else a clock that is ahead makes its windows the newest for ever.
+    """
+    key = {**_key(said.key), "start_ms": min(whole(said.start_ms), now_ms)}
     sketches: dict[tuple[str, int, str, str], Sketch] = {}
     for s in said.series:
         named = (s.model, s.release, s.variant, s.stage)
@@ -80,7 +84,7 @@ def telemetry(connection: Connection, said: Telemetry) -> None:
     if failed:
         connection.execute(insert(t.model_errors), failed)
     if said.board is not None:
-        ends_ms = whole(said.start_ms + duration_ms)
+        ends_ms = min(whole(said.start_ms + duration_ms), now_ms)
         row = {**key, "ends_ms": ends_ms, "figures": said.board.encode()}
         connection.execute(insert(t.board_windows), row)
 
@@ -159,7 +163,7 @@ def _update(u: Update, *, detail: str) -> dict[str, Any]:
         "running": whole(u.running),
         "code": u.code and u.code[:32],
         "detail": (u.detail or detail)[:_DETAIL],
-        "figures": dict(list(u.figures.items())[:_FIGURES]),
+        "figures": _figures(u.figures),
     }
 
 
@@ -168,8 +172,12 @@ def _benched(found: Benched) -> dict[str, Any]:
         "model": found.model,
         "release": whole(found.release),
         "detail": _benched_words(found)[:_DETAIL],
-        "figures": dict(list(found.figures.items())[:_FIGURES]),
+        "figures": _figures(found.figures),
     }
+
+
+def _figures(said: dict[str, float]) -> dict[str, float]:
+    return {name[:_FIGURE]: value for name, value in list(said.items())[:_FIGURES]}
 
 
 def _benched_words(found: Benched) -> str:

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from littoral.errors import LittoralError
-from littoral.wire.board import Board
+from littoral.wire.board import Board, BoardWindow
 from littoral.wire.messages import Report, Running, Update
 from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator
 
@@ -103,6 +103,35 @@ def test_telemetry_of_what_nobody_could_measure_is_not_kept(console: ConsoleProc
         series.sketch.sum = 2.0**62
         device.post(telemetry=[replace(said, series=(series, series))])
     assert wrong_with(console, device.name, rollout) == []
+
+
+def test_telemetry_of_the_future_is_of_now(console: ConsoleProcess) -> None:
+    """Of a clock that ran ahead for a while, and for as long as nothing newer could be seen."""
+    device = DeviceSimulator(console, "absurd-future")
+    early, late = (
+        replace(
+            device.telemetry((value,), start_ms=start_ms, sequence=sequence),
+            board=BoardWindow(samples=1, uptime_s=60.0 * sequence),
+        )
+        for sequence, value, start_ms in (
+            (1, 9.0, MOST - 60_000),
+            (2, 5.0, int(time.time() * 1000) + 1),
+        )
+    )
+    device.post(telemetry=[early])
+    device.post(telemetry=[late])
+    shown = console.rest.get(f"telemetry/series?to=id={device.name}&step_s=60")
+    assert all(0 < one["start_ms"] < (time.time() + 60) * 1000 for one in shown)
+    (newest,) = console.rest.get(f"telemetry/boards?to=id={device.name}&step_s=86400")
+    assert newest["window"]["uptime_s"] == 120.0
+
+
+def test_what_a_device_calls_its_figures_is_cut(console: ConsoleProcess) -> None:
+    device = DeviceSimulator(console, "absurd-figures")
+    said = device.report("refused", figures={"x" * 50_000: 1.0})
+    device.post(said)
+    (found,) = console.rest.get(f"history?device={device.name}")
+    assert [len(name) for name in found["figures"]] == [32]
 
 
 def wrong_with(console: ConsoleProcess, device: str, rollout: int) -> list[object]:
