@@ -25,6 +25,7 @@ from littoral_serve.running.lane import Bounds
 from littoral_serve.running.live import Live, Models, Resources
 from littoral_serve.running.memory import Residents
 from littoral_serve.running.pictures import Pictures
+from littoral_serve.running.slack import Slack
 from littoral_serve.running.timings import Timings
 from littoral_serve.settings import Settings
 from littoral_serve.tpu import Tpus
@@ -156,8 +157,10 @@ class App:
         return self._orders(request)
 
     async def _windows(self) -> None:
+        slack = Slack()
         while True:
             await asyncio.sleep(self._settings.window_s)
+            slack.look()
             self._timings.close_window(meter for one in self._models for meter in one.meters)
 
     def _say_ready(self) -> None:

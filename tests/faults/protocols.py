@@ -28,7 +28,7 @@ from patience import patient
 from simulators.served import FIXTURES
 
 RUNS: Final = 100_000
-MOST_KIB: Final = 16 * 1024  # that serve may grow: the library of gRPC keeps what long headers took
+MOST_KIB: Final = 16 * 1024  # that serve may grow: the library of gRPC keeps some of who is cut off
 _SETTLED: Final = 1000  # inputs, after which its memory is looked at
 _EVERY: Final = 100  # inputs, after which a good request is sent
 _WAIT_S: Final = 20.0
@@ -88,7 +88,8 @@ class World:
 def world() -> Iterator[World]:
     with in_memory("protocols") as folder:
         (folder / "data").mkdir()
-        (folder / "data/serve.toml").write_text("max_body_bytes = 300_000\nkeep_alive_s = 5.0\n")
+        chosen = "max_body_bytes = 300_000\nkeep_alive_s = 5.0\nwindow_s = 5.0\n"
+        (folder / "data/serve.toml").write_text(chosen)
         names = ("tiny_float", "tiny_int8")
         models = [f"--model={name.replace('_', '-')}={FIXTURES / name}.tflite" for name in names]
         log = folder / "log"
