@@ -59,6 +59,7 @@ class Listening:
         self.grpc: str | None = None  # its address, once it is listened on
         self.listeners: list[asyncio.Server] = []
         self._servers: list[Server] = []
+        self._ending = False
         self._rpc: Listener | None = None
 
     async def begin(self) -> None:
@@ -90,7 +91,8 @@ class Listening:
         return [server.sweep() for server in self._servers]
 
     async def end(self) -> None:
-        """Listen no more, and answer what was begun."""
+        """Listen no more, and answer what was begun. Who asks is told that serve is not ready."""
+        self._ending = True
         for listener in self.listeners:
             listener.close()
         ending = [server.close(within_s=_CLOSE_S) for server in self._servers]
@@ -124,6 +126,7 @@ class Listening:
             hosts=hosts,
             deadline_s=self._settings.deadline_s,
             pictures=self._pictures,
+            ready=lambda: not self._ending,
         )
         limits = self._limits(self._settings.max_body_bytes)
         return Server(clients.handle, limits, bodies=self._bodies, busy=clients.busy)

@@ -234,8 +234,9 @@ def test_journals_that_cannot_be_read_are_told(device: Device) -> None:
 
 
 def test_too_few_descriptors_are_one_line() -> None:
-    words = ("-c", 'ulimit -n 5; exec "$0" "$@"', sys.executable, "-m", "littoral_serve", TINY)
-    done = subprocess.run(["sh", *words], capture_output=True, text=True, check=False)
+    limited = ["sh", "-c", 'ulimit -n 5; exec "$0" "$@"', sys.executable, "-m", "littoral_serve"]
+    words = [*limited, TINY, "--http=127.0.0.1:0"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     said = "error: Too many open files: 'ulimit -n' says how many this process may open [storage]\n"
     assert done.stderr.startswith(said)  # what follows is asyncio's, whose loop was half made
@@ -280,6 +281,22 @@ def test_systemd_is_told_ready_alive_and_stopping(tmp_path: Path) -> None:
         with contextlib.suppress(TimeoutError):
             while (last := listener.recv(100)) != b"STOPPING=1":
                 assert last == b"WATCHDOG=1"
+
+
+def test_who_asks_while_serve_ends_is_told_that_it_is_not_ready(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(20)
+        told = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with serving(TINY, environment=told) as serve, requests.Session() as session:
+            url = f"{serve.url}/v2/health/ready"
+            assert session.get(url, timeout=20).status_code == 200
+            serve.process.terminate()
+            while listener.recv(100) != b"STOPPING=1":
+                pass
+            reply = session.get(url, timeout=20)  # on the connection that it has
+            assert (reply.status_code, reply.json()) == (503, {"live": True, "ready": False})
+            assert serve.process.wait(20) == 0
 
 
 LISTENING = """

@@ -1,5 +1,6 @@
 """What clients may ask, by path. Nothing here loads or unloads: that is for the agent alone."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -26,11 +27,14 @@ class Clients:
         hosts: Hosts | None,
         deadline_s: float,
         pictures: Pictures | None = None,
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self._models = models
         pictures = pictures or Pictures()
         self._tensorflow = TensorFlowServing(models, deadline_s=deadline_s, pictures=pictures)
-        self._inference = OpenInference(models, deadline_s=deadline_s, pictures=pictures)
+        self._inference = OpenInference(
+            models, deadline_s=deadline_s, pictures=pictures, ready=ready
+        )
         self._hosts = hosts
 
     def handle(self, request: Request) -> Answer:

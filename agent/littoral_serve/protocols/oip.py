@@ -46,6 +46,7 @@ _OF_MODEL: Final = re.compile(
 )
 _ORDER: Final = re.compile(r"/v2/repository(?:/[^/]+)?/models/[^/]+/(?:load|unload)")
 _INDEX: Final = re.compile(r"/v2/repository(?:/[^/]+)?/index")
+_READY: Final = "/v2/health/ready"
 _KEPT: Final = "open inference"
 _LENGTH: Final = b"inference-header-content-length"
 _STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
@@ -62,16 +63,21 @@ class OpenInference:
     """Answers requests under ``/v2``."""
 
     def __init__(
-        self, models: Models, *, deadline_s: float, pictures: Pictures | None = None
+        self,
+        models: Models,
+        *,
+        deadline_s: float,
+        pictures: Pictures | None = None,
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._models = models
+        self._models, self._ready = models, ready
         self._pictures = pictures or Pictures()
         self._deadline_ns = int(deadline_s * 1e9)
         self._infers: dict[bytes, Spec] = {}  # by paths that were read before
         self._pages: Mapping[str, Callable[[], Any]] = {
             "/v2": oip_about.server,
             "/v2/health/live": lambda: {"live": True},
-            "/v2/health/ready": lambda: {"live": True, "ready": True},
+            _READY: lambda: {"live": True, "ready": ready()},
             "/v2/models": lambda: {"models": [live.model for live in models]},
             "/v2/models/stats": lambda: oip_about.statistics(models),
         }
@@ -88,7 +94,9 @@ class OpenInference:
     def _route(self, request: Request) -> Response | Later:
         path = request.target.decode("latin-1").partition("?")[0].rstrip("/")
         if path in self._pages:
-            return _told(request, self._pages[path])
+            ends = path == _READY and not self._ready()
+            status = HTTPStatus.SERVICE_UNAVAILABLE if ends else HTTPStatus.OK
+            return _told(request, self._pages[path], status=status)
         if found := _OF_MODEL.fullmatch(path):
             spec = Spec(unquote(found[1]), _version(found[2]))
             if found[3] == "infer":
@@ -229,10 +237,16 @@ def failure(status: HTTPStatus, message: str) -> Response:
     return Response(status, orjson.dumps({"error": message.encode(errors="replace").decode()}))
 
 
-def _told(request: Request, page: Callable[[], Any], *, method: str = "GET") -> Response:
+def _told(
+    request: Request,
+    page: Callable[[], Any],
+    *,
+    method: str = "GET",
+    status: HTTPStatus = HTTPStatus.OK,
+) -> Response:
     if request.method not in (method, "HEAD"):
         return _wrong_method(method)
-    return Response(HTTPStatus.OK, orjson.dumps(page()))
+    return Response(status, orjson.dumps(page()))
 
 
 def _version(digits: str | None) -> int | None:
