@@ -254,6 +254,24 @@ def test_a_body_that_is_announced_too_large_is_not_waited_for(serve: Serve) -> N
     assert b"100 Continue" not in data
 
 
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (request(bytes(10), path="/v3/x"), "Not Found"),
+        (request(bytes(200_000)), "a body may have at most 100000 bytes"),
+        (request(head="Content-Encoding: br\r\n"), "bodies come as gzip or deflate"),
+        (b"POST / HTTP/1.1\r\nHost localhost\r\n\r\n", "Bad Request"),
+        (b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", "is not a name of this server"),
+    ],
+    ids=["path", "size", "coding", "head", "host"],
+)
+def test_whatever_is_wrong_is_told_as_json(serve: Serve, data: bytes, words: str) -> None:
+    """As clients of TensorFlow Serving and of Triton read it."""
+    head, _, body = said(serve, data).partition(b"\r\n\r\n")
+    assert b"Content-Type: application/json" in head
+    assert words in json.loads(body)["error"]
+
+
 def test_a_client_that_sends_too_much_still_hears_why(serve: Serve) -> None:
     response = requests.post(serve.url + PATH, data=b"x" * 5_000_000, timeout=20)
     assert response.status_code == 413

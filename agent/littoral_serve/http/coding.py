@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Final
 
 from littoral_serve.http.bodies import Bodies
-from littoral_serve.http.messages import Request, Response, plain
+from littoral_serve.http.messages import Request, Response, failure
 
 _WINDOWS: Final = {b"gzip": 31, b"x-gzip": 31, b"deflate": zlib.MAX_WBITS}
 
@@ -29,15 +29,15 @@ def unpack(
     if coding == b"identity":
         return None
     if coding not in _WINDOWS:
-        refusal = plain(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "bodies come as gzip or deflate")
+        refusal = failure(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "bodies come as gzip or deflate")
         refusal.headers = b"Accept-Encoding: gzip, deflate\r\n"
         return refusal
     try:
         whole = _unpacked(request.body, _WINDOWS[coding], most_bytes)
     except zlib.error:
-        return plain(HTTPStatus.BAD_REQUEST, f"the body is not {coding.decode()}")
+        return failure(HTTPStatus.BAD_REQUEST, f"the body is not {coding.decode()}")
     except OverflowError as e:
-        return plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(e))
+        return failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(e))
     if not bodies.resize(len(request.body), len(whole)):
         return busy(request.target)
     request.data, request.again = whole, None  # the next one that begins so is packed as well

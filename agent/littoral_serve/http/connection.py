@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
 
 from littoral_serve.http.bodies import OWN
-from littoral_serve.http.messages import Later, Request, Response, encode, plain
+from littoral_serve.http.messages import Later, Request, Response, encode, failure
 from littoral_serve.http.reading import Reading
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         refusal = self._server.admit(transport) if self._server.admit else None
         if len(self._server.connections) >= self._limits.max_connections:
-            refusal = plain(HTTPStatus.SERVICE_UNAVAILABLE)
+            refusal = failure(HTTPStatus.SERVICE_UNAVAILABLE)
         self._server.connections.add(self)
         if refusal:
             self._reading.refuse(refusal)
@@ -119,7 +119,7 @@ class Connection(asyncio.BufferedProtocol):
         elif self._running is not None:
             pass
         elif self._reading.receiving and slow:
-            self._reading.refuse(plain(HTTPStatus.REQUEST_TIMEOUT))
+            self._reading.refuse(failure(HTTPStatus.REQUEST_TIMEOUT))
             self._drain()
         elif not self._reading.receiving and waited > self._limits.keep_alive_s:
             self._transport.close()
@@ -177,7 +177,7 @@ class Connection(asyncio.BufferedProtocol):
             self._server.bodies.give(len(request.data))
         elif error := done.exception():
             log.error("%s %r failed", request.method, request.target[:200], exc_info=error)
-            self._given(request, plain(HTTPStatus.INTERNAL_SERVER_ERROR))
+            self._given(request, failure(HTTPStatus.INTERNAL_SERVER_ERROR))
         else:
             self._given(request, done.result())
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+import orjson
+
 if TYPE_CHECKING:
     from littoral_serve.http.again import Again
 
@@ -69,9 +71,9 @@ class Later:
             self.on_left()
 
 
-def plain(status: HTTPStatus, text: str = "") -> Response:
-    """Return a response for what is wrong with the HTTP itself."""
-    return Response(status, f"{text or status.phrase}\n".encode(), b"text/plain; charset=utf-8")
+def failure(status: HTTPStatus, text: str = "") -> Response:
+    """Return a response for what is wrong with the HTTP itself: an error as all clients read it."""
+    return Response(status, orjson.dumps({"error": text or status.phrase}))
 
 
 _HEAD: Final = b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n"

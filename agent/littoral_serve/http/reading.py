@@ -15,7 +15,7 @@ import httptools
 
 from littoral_serve.http.again import NOTHING, began, head_of
 from littoral_serve.http.bodies import OWN, Arriving, Bodies, Wrong
-from littoral_serve.http.messages import Request, Response, plain
+from littoral_serve.http.messages import Request, Response, failure
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 100
@@ -88,15 +88,15 @@ class Reading:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self.refuse(plain(HTTPStatus.BAD_REQUEST, "no other protocol is spoken here"))
+            self.refuse(failure(HTTPStatus.BAD_REQUEST, "no other protocol is spoken here"))
         except httptools.HttpParserError:
             if not self.deaf:
-                self.refuse(plain(HTTPStatus.BAD_REQUEST))
+                self.refuse(failure(HTTPStatus.BAD_REQUEST))
         # Neither a body nor another request: a head, the names of chunks, trailers.
         all_head = self.receiving and before == (self._begun, self._body.size)
         self._head_fed = self._head_fed + len(data) if all_head else 0
         if self._head_fed > MAX_HEAD_BYTES and not self.deaf:
-            self.refuse(plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+            self.refuse(failure(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
         if fresh:
             self._start, self._fed = head_of(data), 0
         self._fed += len(data)
@@ -142,11 +142,11 @@ class Reading:
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         if name == b"host" and name in self._headers:
-            self._stop(plain(HTTPStatus.BAD_REQUEST))
+            self._stop(failure(HTTPStatus.BAD_REQUEST))
         self._headers[name] = value
         self._count += 1
         if self._count > MAX_HEADERS:
-            self._stop(plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+            self._stop(failure(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
 
     def on_headers_complete(self) -> None:
         announced = self._headers.get(b"content-length", b"0")
@@ -241,7 +241,7 @@ class Reading:
         if wrong is Wrong.FULL:
             return self._busy(target)
         too_large, most = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._most
-        return plain(too_large, f"a body may have at most {most} bytes")
+        return failure(too_large, f"a body may have at most {most} bytes")
 
     def _stop(self, response: Response) -> None:
         """Refuse from within a callback: what httptools still holds is not looked at."""

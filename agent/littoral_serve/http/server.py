@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from littoral_serve.http import coding
 from littoral_serve.http.bodies import FULL, Bodies
 from littoral_serve.http.connection import Connection
-from littoral_serve.http.messages import Later, Request, Response, plain
+from littoral_serve.http.messages import Later, Request, Response, failure
 
 _SWEEP_S: Final = 1.0
 _FAREWELL_S: Final = 1.0  # within which a client that stays sends its next request
@@ -81,7 +81,7 @@ class Server:
             return self.handler(request)
         except Exception:
             log.exception("%s %r failed", request.method, request.target[:200])
-            return plain(HTTPStatus.INTERNAL_SERVER_ERROR)
+            return failure(HTTPStatus.INTERNAL_SERVER_ERROR)
 
     async def sweep(self) -> None:
         """Close, for ever, the connections of clients that are too slow."""
@@ -110,4 +110,4 @@ class Server:
 
 
 def _busy(_: bytes) -> Response:
-    return plain(HTTPStatus.SERVICE_UNAVAILABLE, FULL)
+    return failure(HTTPStatus.SERVICE_UNAVAILABLE, FULL)

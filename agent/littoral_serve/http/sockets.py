@@ -14,7 +14,7 @@ from typing import Final
 from littoral import addresses, durable
 from littoral.errors import MisuseError, PortInUseError, StorageError
 from littoral.tree import Tree
-from littoral_serve.http.messages import Response, plain
+from littoral_serve.http.messages import Response, failure
 
 _BACKLOG: Final = 512
 _FIRST_INHERITED: Final = 3
@@ -138,7 +138,7 @@ def known_peer(transport: BaseTransport) -> Response | None:
     _, uid, gid = struct.unpack("3i", data)
     if uid in (0, os.geteuid()) or gid == os.getegid():
         return None
-    return plain(HTTPStatus.FORBIDDEN, "this socket is for the agent")
+    return failure(HTTPStatus.FORBIDDEN, "this socket is for the agent")
 
 
 def _remove_stale(path: Path) -> None:

@@ -6,11 +6,11 @@ from typing import Final
 
 from littoral_serve.http.bodies import FULL
 from littoral_serve.http.hosts import Hosts
-from littoral_serve.http.messages import Later, Request, Response, plain
+from littoral_serve.http.messages import Later, Request, Response, failure
 from littoral_serve.http.server import Answer
 from littoral_serve.protocols import origins
 from littoral_serve.protocols.oip import OpenInference
-from littoral_serve.protocols.tfs import TensorFlowServing, failure
+from littoral_serve.protocols.tfs import TensorFlowServing
 from littoral_serve.running.live import Models
 from littoral_serve.running.pictures import Pictures
 
@@ -64,11 +64,11 @@ class Clients:
             case _ if request.target.partition(b"?")[0] in _METRICS:
                 return self._metrics(request)
             case _:
-                return plain(HTTPStatus.NOT_FOUND)
+                return failure(HTTPStatus.NOT_FOUND)
 
     def _metrics(self, request: Request) -> Response:
         from littoral_serve.protocols import metrics  # not every device is looked at
 
         if request.method not in ("GET", "HEAD"):
-            return plain(HTTPStatus.METHOD_NOT_ALLOWED)
+            return failure(HTTPStatus.METHOD_NOT_ALLOWED)
         return Response(HTTPStatus.OK, metrics.text(self._models), metrics.KIND)
