@@ -143,9 +143,9 @@ def bench(  # noqa: PLR0917 (click passes by name)
 
     _check(Path(target), sweep=sweep, other=other, html=html, write_budget=write_budget)
     if Path(target).suffix == ".json" and Path(target).is_file():
-        from littoral_serve.bench import result
+        from littoral_serve.bench import reading
 
-        found = result.read(Path(target))
+        found = reading.read(Path(target))
     else:
         if publish:
             _check_agent(data)

@@ -4,21 +4,21 @@ docs/bench.md says how each figure comes about. Nothing here measures or judges.
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Literal
 
-from littoral import records
-from littoral.durable import storage_errors
-from littoral.errors import MalformedError, UnsupportedFormatError
 from littoral.wire.board import Spread
 
 FORMAT: Final = 1
-MAX_BYTES: Final = 8 * 2**20
 FIGURES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}
 
 Scenario = Literal["single-stream", "multi-stream", "offline", "server"]
 SCENARIOS: Final[tuple[Scenario, ...]] = ("single-stream", "multi-stream", "server", "offline")
 Interval = tuple[float | None, ...]  # its two ends; None: this run is too short to tell
+
+
+def _check_ends(interval: Interval) -> None:
+    if len(interval) != 2:  # noqa: PLR2004
+        raise ValueError(f"ci95: expected two ends, found {len(interval)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,10 @@ class Latency:
     most: float
     ci95: dict[str, Interval]  # by figure
     independent: int  # as many independent values the run was worth, at its median
+
+    def __post_init__(self) -> None:
+        for interval in self.ci95.values():
+            _check_ends(interval)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +163,9 @@ class Ratio:
     value: float
     ci95: Interval
 
+    def __post_init__(self) -> None:
+        _check_ends(self.ci95)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
@@ -227,23 +234,3 @@ class Result:
     course: tuple[Slice, ...] = ()
     sketch: str = ""  # base64 of the Sketch of all latencies
     host: Host
-
-
-def read(path: Path) -> Result:
-    """Return the result in ``path``, as ``--json`` printed it.
-
-    Raises:
-        MalformedError: It is none.
-        StorageError: It is not there.
-
-    """
-    with storage_errors(path), path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    try:
-        value = records.parse_json(data, limit=MAX_BYTES)
-        found = value.get("format") if isinstance(value, dict) else None
-        if type(found) is int and found != FORMAT:
-            raise UnsupportedFormatError(str(path), found=found, known=FORMAT)
-        return records.fill(Result, value)
-    except records.RecordError as e:
-        raise MalformedError(f"{path}: expected a result of bench: {e}") from e

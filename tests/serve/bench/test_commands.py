@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from littoral import door
 from littoral.bundle.manifest import Manifest
-from littoral_serve.bench import budgets, page, result, running
+from littoral_serve.bench import budgets, page, reading, running
 from simulators.served import FIXTURES, HARDWARE, Device
 
 TINY = str(FIXTURES / "tiny_int8.tflite")
@@ -193,7 +193,7 @@ def test_a_page_needs_nothing_else_and_shows_all_of_it(whole: Path, tmp_path: Pa
 
 
 def test_a_name_with_markup_stays_a_name(whole: Path) -> None:
-    told = result.read(whole)
+    told = reading.read(whole)
     text = page.render(replace(told, target="<b>x</b>", operators=(), operators_note="<i>note"))
     assert "<b>x" not in text
     assert "<i>note" not in text
@@ -207,7 +207,7 @@ def test_a_page_fits_a_telephone(whole: Path, tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright
 
     file = tmp_path / "page.html"
-    file.write_text(page.render(result.read(whole)))
+    file.write_text(page.render(reading.read(whole)))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:

@@ -13,7 +13,7 @@ from littoral import door
 from littoral.errors import DeniedError, MalformedError, UnreachableError
 from littoral.tree import Tree
 from littoral.wire.messages import BENCH, Benched
-from littoral_serve.bench import publishing, result
+from littoral_serve.bench import publishing, reading
 from simulators.served import FIXTURES
 
 
@@ -46,7 +46,7 @@ def handed(tmp_path: Path, file: Path, answer: bytes) -> tuple[bytes, Benched]:
         agent = threading.Thread(target=take)
         agent.start()
         try:
-            publishing.publish(result.read(file), tmp_path)
+            publishing.publish(reading.read(file), tmp_path)
         finally:
             agent.join()
     return given[0][0], Benched.from_json(given[0][1])
@@ -73,4 +73,4 @@ def test_a_device_that_is_nobodys_says_so(tmp_path: Path, file: Path) -> None:
 
 def test_where_no_agent_runs_it_is_told(tmp_path: Path, file: Path) -> None:
     with pytest.raises(UnreachableError, match="where an agent runs"):
-        publishing.publish(result.read(file), tmp_path)
+        publishing.publish(reading.read(file), tmp_path)
