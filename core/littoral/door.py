@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn, cast
 import click
 
 from littoral import __version__
-from littoral.commands.output import short_help
+from littoral.commands.output import printable, short_help
 from littoral.errors import LittoralError, MissingExtraError, MisuseError
 from littoral.unforeseen import told
 
@@ -160,5 +160,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _tell(error: LittoralError) -> int:
-    click.echo(error.line, err=True)
+    click.echo(printable(error.line), err=True)
     return error.exit_code

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from littoral.commands.output import emit
+from littoral.commands.output import emit, printable
 
 
 @dataclass(frozen=True)
@@ -32,3 +32,9 @@ def test_a_key_is_there_also_where_nothing_is_known(capsys: pytest.CaptureFixtur
             "code": None,
         }
     }
+
+
+def test_a_name_tells_the_terminal_nothing() -> None:
+    """Of an operator in a model from anywhere: it could change the window's title, or a line."""
+    said = printable("\x1b[32mok\x1b[0m\tCONV\x1b]0;pwn\x07\x1b[2J\n\x9b1mnext\rline\n")
+    assert said == "\x1b[32mok\x1b[0m\tCONV\ufffd]0;pwn\ufffd\ufffd[2J\n\ufffd1mnext\ufffdline\n"

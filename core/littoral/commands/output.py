@@ -1,6 +1,7 @@
 """How a command of any room prints: a JSON object for programs, lines and tables for people."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -8,6 +9,8 @@ import click
 
 from littoral import records
 
+# Controls but the tab, the line's end, and what begins a colour.
+_UNPRINTABLE: Final = re.compile(r"\x1b(?!\[[\d;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
 JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
@@ -28,7 +31,15 @@ def short_help(command: click.Command) -> str:
 
 def emit(value: object, *, as_json: bool, text: str) -> None:
     """Print ``value`` as one JSON object, or ``text``. What is None is there, as null."""
-    click.echo(records.to_json(_whole(value)).decode() if as_json else text)
+    click.echo(records.to_json(_whole(value)).decode() if as_json else printable(text))
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without what tells a terminal more than lines and colours.
+
+    Names of operators, classes and files are in it, which come from anywhere.
+    """
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _whole(value: object) -> object:
