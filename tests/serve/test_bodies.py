@@ -207,6 +207,40 @@ def test_whatever_clients_do_all_is_given_back(way: str, seed: int) -> None:
     asyncio.run(lives())
 
 
+@pytest.mark.parametrize("way", ["http", "frames"])
+def test_what_was_answered_is_given_back_while_its_client_stays(way: str) -> None:
+    """Also where a request begins as the one before it, and the next one comes with its end."""
+    if way == "http":
+        head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {MiB}\r\n\r\n".encode()
+        one, answer = head + bytes(MiB), b"\r\n\r\n{}"
+    else:
+        one, answer = frames.begin(Kind.RUN, b"{}", body_bytes=MiB) + bytes(MiB), b"\x8fL\x01\x81"
+
+    async def talk() -> None:
+        here = Scene(0)
+        near, far = socket.socketpair()
+        near.settimeout(0)
+        loop = asyncio.get_running_loop()
+        asked = Server(lambda _: Response(200, b"{}"), LIMITS, bodies=here.bodies)
+        await loop.connect_accepted_socket(
+            asked.protocol if way == "http" else lambda: Framed(here.server, here), far
+        )
+        for count in (1, 2, 3):
+            sending = asyncio.create_task(loop.sock_sendall(near, one * count))
+            found = b""
+            async with asyncio.timeout(20):
+                while found.count(answer) < count:
+                    here.pay(1)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(0.01):
+                            found += await loop.sock_recv(near, 1000)
+            await sending
+            assert here.bodies.held == 0
+        near.close()
+
+    asyncio.run(talk())
+
+
 def test_a_refused_frame_says_overloaded() -> None:
     async def told() -> bytes:
         here = Scene(0)
