@@ -30,6 +30,8 @@ def told(error: Exception) -> LittoralError:
         return error
     if isinstance(error, OSError) and error.errno in _OUT:
         return StorageError(f"{error.strerror}: 'ulimit -n' says how many this process may open")
+    if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
+        return DiskFullError("no space left where this prints to, or writes; free some")
     if not isinstance(error, OSError) or error.errno not in _DISK or error.filename is None:
         return DefectError(error)
     kind = DiskFullError if error.errno in _FULL else StorageError

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,20 @@ def test_another_task_may_be_asked_for(predict: Terminal) -> None:
 
 
 @pytest.mark.skipif(not CAT.is_file(), reason="needs the shared models and pictures")
+def test_a_full_disk_leaves_the_picture_that_was_drawn_before(
+    predict: Terminal, small_disk: Path
+) -> None:
+    seen = small_disk / "seen.png"
+    predict(*BARE, "--draw", str(seen))
+    before = seen.read_bytes()
+    with suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4096))
+    said = predict(*BARE, "--draw", str(seen), code=1)
+    assert "[disk-full]" in said
+    assert seen.read_bytes() == before
+
+
 def test_a_cat_is_a_cat_of_so_many_pixels_and_drawn_so(predict: Terminal) -> None:
     labels = str(CAT.with_name("imagenet_labels.txt"))
     model = str(MODELS / "mobilenet_v2_1.0_224_quant.tflite")

@@ -1,11 +1,13 @@
 """``littoral predict``: asks a model about a picture or numbers, in this process."""
 
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from littoral import durable
 from littoral.bundle.manifest import Task
 from littoral.commands.kinds import Finite
 from littoral.commands.output import JSON, emit, table
@@ -110,7 +112,8 @@ def predict(  # noqa: PLR0917 (click's)
     if ends is not None and ends[0] == ends[1]:
         raise MisuseError("--range: expected two different numbers")
     if not source.is_file():
-        raise MisuseError(f"no input {source}: there is no such file")
+        what = "expected a file" if source.exists() else "there is no such file"
+        raise MisuseError(f"no input {source}: {what}")
     if draw is not None and draw.exists() and draw.samefile(source):
         raise MisuseError("--draw: expected another file than INPUT, which would be lost")
     opened = open_model(model, data=data, variant=variant, threads=threads)
@@ -204,14 +207,15 @@ def _run(opened: "Opened", instance: Any) -> Any:  # noqa: ANN401 (arrays: numpy
 
 
 def _save(picture: "Image", path: Path) -> None:
+    drawn = io.BytesIO()
+    drawn.name = str(path)  # by which the kind of picture is told
     try:
-        picture.save(path)
-    except OSError as e:
-        raise StorageError(f"{path}: {e.strerror or e}") from e
-    except (ValueError, KeyError) as e:
+        picture.save(drawn)
+    except (OSError, ValueError, KeyError) as e:
         raise MisuseError(
             f"--draw: expected a name that ends with .png or .jpg, found {path}"
         ) from e
+    durable.replace(path, drawn.getvalue(), mode=0o644)
 
 
 def _document(opened: "Opened", made: Made, *, task: Task, source: Path) -> dict[str, Any]:
