@@ -7,7 +7,6 @@ from typing import Any, Final, get_args
 import click
 
 from littoral import durable
-from littoral.bundle.manifest import NAME
 from littoral.commands.kinds import Finite
 from littoral.commands.output import JSON, emit
 from littoral.errors import MisuseError
@@ -139,9 +138,9 @@ def bench(  # noqa: PLR0917 (click passes by name)
     TARGET is a .tflite, an .onnx, a bundle, the name of an installed model, or a result that
     --json printed before.
     """
-    from littoral_serve.bench import running, showing
+    from littoral_serve.bench import refusing, running, showing
 
-    _check(Path(target), sweep=sweep, other=other, html=html, write_budget=write_budget)
+    refusing.check(Path(target), sweep=sweep, other=other, html=html, write_budget=write_budget)
     if Path(target).suffix == ".json" and Path(target).is_file():
         from littoral_serve.bench import reading
 
@@ -171,39 +170,6 @@ def bench(  # noqa: PLR0917 (click passes by name)
         say(_budget(found, write_budget, margin))
     if publish:
         say(_publish(found, data))
-
-
-def _check(
-    target: Path,
-    *,
-    sweep: bool,
-    other: str | None,
-    html: Path | None,
-    write_budget: Path | None,
-) -> None:
-    """Refuse before the measuring what could not be done with it. Raises MisuseError."""
-    if sweep and other is not None:
-        raise MisuseError("--sweep and --compare are two questions; ask them one after the other")
-    if html is not None:
-        _check_page(html)
-    if write_budget is not None:
-        _check_budget(target, write_budget)
-
-
-def _check_page(html: Path) -> None:
-    """Refuse before the measuring what could not be written after it, or would replace a model."""
-    if html.suffix not in {".html", ".htm"}:
-        raise MisuseError(f"--html: expected a name that ends with .html, found {html}")
-    if html.is_dir() or not html.parent.is_dir():
-        raise MisuseError(f"--html: {html}: expected a file, in a folder that is there")
-
-
-def _check_budget(target: Path, bundle: Path) -> None:
-    """Refuse before the measuring what could not be written after it."""
-    if target.is_file() and target.suffix != ".json":
-        raise MisuseError(f"--write-budget: expected a bundle to measure, found the file {target}")
-    if not (bundle / NAME).is_file():
-        raise MisuseError(f"--write-budget: {bundle}: expected a bundle, a folder with {NAME}")
 
 
 def _check_agent(data: Path) -> None:

@@ -342,6 +342,16 @@ def test_a_model_that_is_none_is_refused_in_words(
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "words", [("{}", "--compare", TINY), (TINY, "--compare", "{}"), ("{}", "--sweep")]
+)
+def test_a_result_is_not_measured_again(
+    whole: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    status, err = refused(capsys, *(word.format(whole) for word in words))
+    assert (status, "expected a model to be measured" in err) == (2, True)
+
+
 def test_a_result_of_nobodys_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "x.json"
     file.write_text('{"format": 1}')

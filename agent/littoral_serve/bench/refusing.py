@@ -1,0 +1,49 @@
+"""What is asked of bench in vain: refused before the measuring, which takes its time."""
+
+from pathlib import Path
+
+from littoral.bundle.manifest import NAME
+from littoral.errors import MisuseError
+
+
+def check(
+    target: Path,
+    *,
+    sweep: bool,
+    other: str | None,
+    html: Path | None,
+    write_budget: Path | None,
+) -> None:
+    """Refuse before the measuring what could not be done with it. Raises MisuseError."""
+    if sweep and other is not None:
+        raise MisuseError("--sweep and --compare are two questions; ask them one after the other")
+    if sweep or other is not None:
+        _check_model(target)
+    if other is not None:
+        _check_model(Path(other))
+    if html is not None:
+        _check_page(html)
+    if write_budget is not None:
+        _check_budget(target, write_budget)
+
+
+def _check_model(path: Path) -> None:
+    """Refuse what would be measured, and is a result."""
+    if path.suffix == ".json" and path.is_file():
+        raise MisuseError(f"{path}: expected a model to be measured, found a file of a result")
+
+
+def _check_page(html: Path) -> None:
+    """Refuse before the measuring what could not be written after it, or would replace a model."""
+    if html.suffix not in {".html", ".htm"}:
+        raise MisuseError(f"--html: expected a name that ends with .html, found {html}")
+    if html.is_dir() or not html.parent.is_dir():
+        raise MisuseError(f"--html: {html}: expected a file, in a folder that is there")
+
+
+def _check_budget(target: Path, bundle: Path) -> None:
+    """Refuse before the measuring what could not be written after it."""
+    if target.is_file() and target.suffix != ".json":
+        raise MisuseError(f"--write-budget: expected a bundle to measure, found the file {target}")
+    if not (bundle / NAME).is_file():
+        raise MisuseError(f"--write-budget: {bundle}: expected a bundle, a folder with {NAME}")
