@@ -1,13 +1,17 @@
 """Messages that are read over gRPC: few at a time, and never the slow before the fast."""
 
 import asyncio
+import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from grpc import aio
 
 from faults.protocols_made import _http2, _string
@@ -15,6 +19,7 @@ from littoral_serve.http.bodies import OWN, Bodies
 from littoral_serve.protocols.rpc.answering import Call, Service
 from littoral_serve.protocols.rpc.intake import Intake
 from littoral_serve.protocols.rpc.listener import Limits, Listener
+from simulators.served import FIXTURES, serving
 
 MiB = 1024 * 1024
 
@@ -197,3 +202,30 @@ def test_slow_clients_do_not_keep_a_fast_one_from_its_answer() -> None:
         assert bodies.held == 0
 
     run(main)
+
+
+def test_many_large_messages_are_not_all_here_at_once(tmp_path: Path) -> None:
+    """They have 96 MiB together."""
+    chosen = tmp_path / "serve.toml"
+    chosen.write_text(f"bodies_bytes = {8 * MiB}\nmax_body_bytes = {4 * MiB}\n")
+    words = ("--grpc=127.0.0.1:0", f"--settings={chosen}")
+    with serving(f"--model=tiny={FIXTURES}/tiny_int8.tflite", *words) as serve:
+        address = serve.ready["grpc"]
+
+        def ask(message: bytes) -> str:
+            alone = [("grpc.use_local_subchannel_pool", 1)]
+            with grpc.insecure_channel(address, options=alone) as channel:
+                with pytest.raises(grpc.RpcError) as told:
+                    channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(message)
+                return str(told.value.code().name)
+
+        def most_kib() -> int:
+            told = Path(f"/proc/{serve.process.pid}/status").read_text()
+            return int(re.findall(r"VmHWM:\s+(\d+)", told)[0])
+
+        ask(b"x")
+        before = most_kib()
+        with ThreadPoolExecutor(24) as clients:
+            found = set(clients.map(ask, [bytes(4 * MiB - 100)] * 24))
+        assert found <= {"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"}
+        assert most_kib() - before < 45 * 1024

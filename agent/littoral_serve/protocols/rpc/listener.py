@@ -66,6 +66,8 @@ class Listener:
                 ("grpc.max_receive_message_length", limits.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.max_connection_idle_ms", int(limits.keep_alive_s * 1000)),
+                # Else each message that is not asked for may have some MiB on their way here.
+                ("grpc.http2.bdp_probe", 0),
                 ("grpc.so_reuseport", 0),  # else two of us would share a port, unawares
             ],
             maximum_concurrent_rpcs=limits.max_calls,
