@@ -1,7 +1,10 @@
 """Names that a model's own file brings, as TFLite Metadata."""
 
 import io
+import struct
+import tracemalloc
 import zipfile
+from typing import Any
 
 import pytest
 
@@ -30,9 +33,13 @@ def told(labels: str | None = "names.txt") -> bytes:
         input=About(name="x"),
         output=About(name="y", labels=labels),
     )
+    return bearing(tflite_metadata.encode(about))
+
+
+def bearing(about: bytes) -> bytes:
     made = schema.ModelT.InitFromPackedBuf(model("tiny_int8"), 0)
     buffer, named = schema.BufferT(), schema.MetadataT()
-    buffer.data = list(tflite_metadata.encode(about))
+    buffer.data = list(about)
     made.buffers.append(buffer)
     named.name, named.buffer = tflite_metadata.NAME.decode(), len(made.buffers) - 1
     made.metadata = [*(made.metadata or []), named]
@@ -77,3 +84,77 @@ def test_an_archive_that_becomes_gigabytes_is_not_unpacked() -> None:
     with zipfile.ZipFile(held, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("names.txt", b"x" * 32 * 2**20)
     assert len(metadata.labels_of(held.getvalue())) == 0
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["bzip2", "lzma"])
+def test_what_no_writer_of_metadata_packs_so_is_not_unpacked(kind: int) -> None:
+    """Ten kilobytes of it would take a gigabyte, and what is damaged ends in errors of its own."""
+    held = io.BytesIO(told())
+    with zipfile.ZipFile(held, "a", kind) as archive, archive.open("names.txt", "w") as file:
+        for _ in range(12):
+            file.write(bytes(2**20))
+    data = held.getvalue()
+    tracemalloc.start()
+    try:
+        assert len(metadata.labels_of(data)) == 0
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
+    for at in range(len(told()), len(data), 13):
+        assert len(metadata.labels_of(data[:at] + b"\xff" + data[at + 1 :])) == 0
+
+
+def test_an_archive_that_lists_names_without_end_is_not_read() -> None:
+    count = 200_000
+    entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, *[0] * 7, 1, *[0] * 6) + b"a"
+    listed = entry * count
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count % 2**16, count % 2**16, len(listed), 0, 0)
+    data = told() + listed + end
+    assert len(zipfile.ZipFile(io.BytesIO(data)).infolist()) == count
+    tracemalloc.start()
+    try:
+        assert len(metadata.labels_of(data)) == 0
+        assert tracemalloc.get_traced_memory()[1] < 2 * metadata._MOST_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_names_lie_behind_a_large_model_too() -> None:
+    plain = told()
+    large = zipped(plain + bytes(9 * 2**20), names="\n".join(NAMES))
+    assert metadata.labels_of(large).names == NAMES
+
+
+def endless(many: int) -> bytes:
+    """Return metadata of so many graphs, each of so many outputs, and so on: all are the same."""
+    made, tables, places = bytearray(b"\0\0\0\0M001"), [], []
+    for field in (3, 3, 6, -1):  # the graphs, their outputs, the files of those; and nothing
+        rows = struct.pack("<HH", 6 + 2 * field, 8) + bytes(2 * max(field, 0)) + b"\4\0"
+        rows += bytes(-len(rows) % 4)
+        tables.append(len(made) + len(rows))
+        made += rows + struct.pack("<iII", len(rows), 4, many)
+        places.append(len(made))
+        made += bytes(4 * many)
+    for place, table in zip(places, tables[1:], strict=False):
+        for here in range(place, place + 4 * many, 4):
+            struct.pack_into("<I", made, here, table - here)
+    struct.pack_into("<I", made, 0, tables[0])
+    return bytes(made)
+
+
+def test_what_is_named_again_and_again_is_looked_at_some_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Entries may lead to the same table: some kilobytes say a thousand million files."""
+    looked = 0
+    number = metadata.Table.number
+
+    def counted(table: metadata.Table, field: int, kind: str) -> Any:
+        nonlocal looked
+        looked += 1
+        assert looked < 10**6
+        return number(table, field, kind)
+
+    monkeypatch.setattr(metadata.Table, "number", counted)
+    assert len(metadata.labels_of(zipped(bearing(endless(1000)), others="zero"))) == 0
+    assert looked > 10_000  # or nothing was tried

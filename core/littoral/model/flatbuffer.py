@@ -31,6 +31,14 @@ class Table:
         at = self._find(field)
         return _string(self.data, at) if at else b""
 
+    def says(self, field: int, text: bytes) -> bool:
+        """Tell whether ``text`` is what a blob holds, however much that says it holds."""
+        at = self._find(field)
+        start = _follow(self.data, at) if at else 0
+        if not at or unpack("<I", self.data, start) != len(text):
+            return False
+        return self.data[start + 4 : start + 4 + len(text)] == text
+
     def length(self, field: int) -> int:
         at = self._find(field)
         found = int(unpack("<I", self.data, _follow(self.data, at))) if at else 0
@@ -45,6 +53,14 @@ class Table:
     def tables(self, field: int) -> Iterator["Table"]:
         for place in self._places(field, most=len(self.data)):
             yield Table(self.data, _follow(self.data, place))
+
+    def table(self, field: int, index: int) -> "Table":
+        """Return one of its tables. Raises IndexError where they are fewer."""
+        at = self._find(field)
+        start = _follow(self.data, at) if at else 0
+        if not at or index >= unpack("<I", self.data, start):
+            raise IndexError(index)
+        return Table(self.data, _follow(self.data, start + 4 + 4 * index))
 
     def _places(self, field: int, *, most: int) -> Iterator[int]:
         at = self._find(field)
