@@ -151,7 +151,8 @@ def _question(
     if given.keys() != {spec.name for spec in signature.inputs}:
         want, got = sorted(spec.name for spec in signature.inputs), sorted(given)
         raise DeniedError(f"{known.model}: expected the inputs {want}, found {got}")
-    arrays = tuple(_fit(given[spec.name], spec) for spec in signature.inputs)
+    reals = "float" if "float" in known.signatures else None
+    arrays = tuple(_fit(given[spec.name], spec, reals) for spec in signature.inputs)
     specs = tuple(
         Spec(spec.name, spec.dtype, array.shape)
         for spec, array in zip(signature.inputs, arrays, strict=True)
@@ -175,8 +176,11 @@ def _only(known: Described, signature: Signature) -> str:
     return signature.inputs[0].name
 
 
-def _fit(value: ArrayLike, spec: Spec) -> Array:
-    """Return ``value`` in the type of ``spec``, where no number becomes another."""
+def _fit(value: ArrayLike, spec: Spec, reals: str | None) -> Array:
+    """Return ``value`` in the type of ``spec``, where no number becomes another.
+
+    ``reals`` is the signature that takes real numbers, where there is one.
+    """
     array = np.asarray(value)
     want = np.dtype(spec.dtype)
     if array.dtype != want:
@@ -186,13 +190,22 @@ def _fit(value: ArrayLike, spec: Spec) -> Array:
         elif want.kind in "iu" and array.dtype.kind in "iu" and _holds(want, array):
             array = array.astype(want)
         else:
-            raise DeniedError(f"{spec.name}: expected {want}, found {array.dtype}")
+            hint = ""
+            if reals is not None and array.dtype.kind == "f":
+                hint = f"; signature={reals!r} takes real numbers"
+            raise DeniedError(f"{spec.name}: expected {want}, found {_shown(array)}{hint}")
     return array if array.flags.c_contiguous else array.copy(order="C")
 
 
 def _holds(want: np.dtype[Any], array: Array) -> bool:
     most = np.iinfo(want)
     return not array.size or (most.min <= int(array.min()) and int(array.max()) <= most.max)
+
+
+def _shown(array: Array) -> str:
+    if array.dtype.kind not in "iu" or not array.size:
+        return str(array.dtype)
+    return f"{array.dtype} from {array.min()} to {array.max()}"
 
 
 def _line(url: str, timeout_s: float) -> Line:

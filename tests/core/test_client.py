@@ -159,6 +159,10 @@ def test_numbers_become_what_the_model_takes_and_no_other_number(client: Client)
     for odd in (ints + 100, ints - 200, ints.astype(float), ints.astype(str), ints > 5):
         with pytest.raises(DeniedError, match="expected int8, found"):
             client.predict("tiny-int8", odd, signature="raw")
+    with pytest.raises(DeniedError, match=r"found int64 from 100 to 163$"):
+        client.predict("tiny-int8", ints + 100, signature="raw")
+    with pytest.raises(DeniedError, match="found float64; signature='float' takes real numbers"):
+        client.predict("tiny-int8", ints.astype(float), signature="raw")
     for odd in (ints.astype(str), ints * 1j):
         with pytest.raises(DeniedError, match="expected float32, found"):
             client.predict("tiny-float", odd)
@@ -221,7 +225,7 @@ def test_a_server_that_is_restarted_is_found_again(
         client = Client(serve.url if way == "http" else f"unix://{data}/run/serve.sock")
         assert client.release("tiny") == 1
         serve.kill()
-        with pytest.raises(UnreachableError, match="is it running"):
+        with pytest.raises(UnreachableError, match=": Connection refused; is it running"):
             client.release("tiny")
         with serving(*options, "--http", serve.ready["http"]) as again:
             client.predict("tiny", images())
@@ -258,6 +262,13 @@ def test_another_http_server_is_not_believed(reply: bytes) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(reply)
     url = answering(socket.AF_INET, ("127.0.0.1", 0), lambda _: head + reply)
     with pytest.raises(MalformedError):
+        asked(url)
+
+
+def test_what_speaks_no_http_is_no_server_that_is_away() -> None:
+    settings = b"\0\0\x18\4\0\0\0\0\0\0\4\0@\0\0\0\5"  # how an HTTP/2 server begins
+    url = answering(socket.AF_INET, ("127.0.0.1", 0), lambda _: settings + b"\r\n")
+    with pytest.raises(UnreachableError, match="speaks no HTTP; is it serve's gRPC"):
         asked(url)
 
 

@@ -5,8 +5,16 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from littoral.asking.question import MOST_BYTES, Array, Line, Look, Question, failure
-from littoral.errors import LittoralError, MalformedError, UnreachableError
+from littoral.asking.question import (
+    MOST_BYTES,
+    Array,
+    Line,
+    Look,
+    Question,
+    failure,
+    unreachable,
+)
+from littoral.errors import LittoralError, MalformedError
 from littoral.local import FrameConnection, LocalConnection
 from littoral.wire import frames
 from littoral.wire.frames import Described, Done, Kind, Refused, Spec
@@ -74,7 +82,7 @@ class FrameLine:
         try:
             kind, head, body = self._connection.ask(*parts)
         except OSError as e:
-            raise UnreachableError(f"{self._where}: {e!r}; is it running?") from e
+            raise unreachable(self._where, e) from e
         except LittoralError as e:
             raise MalformedError(f"{self._where}: {e}") from e
         if kind == wanted:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from littoral.asking import elements
-from littoral.asking.question import MOST_BYTES, Array, Look, Question, failure
+from littoral.asking.question import MOST_BYTES, Array, Look, Question, failure, unreachable
 from littoral.errors import LittoralError, MalformedError, UnreachableError
 from littoral.wire.datatypes import DATATYPES
 from littoral.wire.frames import Described, Dtype, Signature, Spec
@@ -113,9 +113,14 @@ class HttpLine:
                 self._connection.close()
                 response = self._once(*asked)
             reply = response.read(MOST_BYTES + 1)
-        except (OSError, http.client.HTTPException) as e:
+        except OSError as e:
             self._connection.close()
-            raise UnreachableError(f"{self._where}: {e!r}; is it running?") from e
+            raise unreachable(self._where, e) from e
+        except http.client.HTTPException as e:
+            self._connection.close()
+            raise UnreachableError(
+                f"{self._where}: what answers there speaks no HTTP; is it serve's gRPC?"
+            ) from e
         if len(reply) > MOST_BYTES:
             self._connection.close()
             raise MalformedError(f"{self._where}: the reply has more than {MOST_BYTES} bytes")

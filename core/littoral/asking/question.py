@@ -11,6 +11,7 @@ from littoral.errors import (
     DeniedError,
     LittoralError,
     OverloadedError,
+    UnreachableError,
 )
 from littoral.wire.frames import Described, Spec
 
@@ -54,6 +55,11 @@ class Line(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def unreachable(where: str, error: OSError) -> UnreachableError:
+    """Return what it means that nobody answers at ``where``."""
+    return UnreachableError(f"{where}: {error.strerror or error}; is it running?")
 
 
 def failure(code: str, words: str) -> LittoralError:
