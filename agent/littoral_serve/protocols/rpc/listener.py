@@ -19,7 +19,7 @@ from grpc import aio
 from littoral import addresses
 from littoral.errors import LittoralError, PortInUseError
 from littoral_serve.http import sockets
-from littoral_serve.http.bodies import Bodies
+from littoral_serve.http.bodies import OWN, Bodies
 from littoral_serve.protocols.rpc.answering import STATUS, Call, Service, Unary
 from littoral_serve.protocols.rpc.decoding import WireError
 from littoral_serve.protocols.rpc.intake import CROWDED, Intake, Refused
@@ -68,6 +68,7 @@ class Listener:
                 ("grpc.max_connection_idle_ms", int(limits.keep_alive_s * 1000)),
                 # Else each message that is not asked for may have some MiB on their way here.
                 ("grpc.http2.bdp_probe", 0),
+                ("grpc.http2.lookahead_bytes", OWN),
                 ("grpc.so_reuseport", 0),  # else two of us would share a port, unawares
             ],
             maximum_concurrent_rpcs=limits.max_calls,
