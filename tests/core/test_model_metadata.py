@@ -14,6 +14,7 @@ pytest.importorskip("ai_edge_litert")
 from ai_edge_litert import schema_py_generated as schema
 
 from littoral.model import metadata
+from littoral.model.flatbuffer import Table
 from littoral_converter.targets import tflite_metadata
 from littoral_converter.targets.tflite_metadata import About, Model
 from simulators.edgetpu_compiled import packed
@@ -147,14 +148,14 @@ def test_what_is_named_again_and_again_is_looked_at_some_times(
 ) -> None:
     """Entries may lead to the same table: some kilobytes say a thousand million files."""
     looked = 0
-    number = metadata.Table.number
+    number = Table.number
 
-    def counted(table: metadata.Table, field: int, kind: str) -> Any:
+    def counted(table: Table, field: int, kind: str) -> Any:
         nonlocal looked
         looked += 1
         assert looked < 10**6
         return number(table, field, kind)
 
-    monkeypatch.setattr(metadata.Table, "number", counted)
+    monkeypatch.setattr(Table, "number", counted)
     assert len(metadata.labels_of(zipped(bearing(endless(1000)), others="zero"))) == 0
     assert looked > 10_000  # or nothing was tried

@@ -7,6 +7,7 @@ somebody wants to know are read here. Nothing is loaded into anything.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from littoral.errors import MalformedError
@@ -20,6 +21,7 @@ _MIN_RUNTIME, _EXECUTABLES, _COMPILER = 0, 1, 4
 _PARAMETERS, _CHIP, _TYPE, _TOKEN = 6, 10, 13, 14
 # Of TFLite's Model, OperatorCode, SubGraph and Operator.
 _CODES, _SUBGRAPHS, _CUSTOM_CODE, _OPERATORS, _OPCODE, _OPTIONS = 1, 2, 1, 3, 0, 5
+_LEAST_BYTES: Final = 8  # of an operator
 _CACHED: Final = 1  # the executable that fills the cache; the others stream what they need
 _MAP, _STRING, _BLOB = 9, 5, 25  # a FlexBuffer's types
 
@@ -94,11 +96,12 @@ def _package(data: bytes) -> Package:
 def _options(model: bytes) -> Iterator[bytes]:
     """Yield the custom options of each operator that was compiled."""
     root = Table.root(model)
-    names = [code.blob(_CUSTOM_CODE) for code in root.tables(_CODES)]
-    for graph in root.tables(_SUBGRAPHS):
-        for operator in graph.tables(_OPERATORS):
-            if names[operator.number(_OPCODE, "<I")] == OPERATOR.encode():
-                yield operator.blob(_OPTIONS)
+    ours = [code.says(_CUSTOM_CODE, OPERATOR.encode()) for code in root.tables(_CODES)]
+    operators = (one for graph in root.tables(_SUBGRAPHS) for one in graph.tables(_OPERATORS))
+    # A hostile file may name the same ones again and again: no more have bytes of their own.
+    for operator in islice(operators, len(model) // _LEAST_BYTES):
+        if ours[operator.number(_OPCODE, "<I")]:
+            yield operator.blob(_OPTIONS)
 
 
 def _entry(data: bytes) -> bytes:
