@@ -143,12 +143,19 @@ def test_a_bundles_files_are_those_of_its_manifest(device: Device, tmp_path: Pat
         named.load("digits", folder, resources=Resources())
 
 
-def test_a_files_classes_are_named_by_another_file(tmp_path: Path) -> None:
+def test_a_files_classes_are_named_by_another_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     names = tmp_path / "labels_digits.txt"
     for text in ("nil\none\n", "0  nil\n1  one\n"):
         names.write_text(text)
         (live,) = named.load_all([f"digits={INT8},labels={names}"], resources=Resources())
         assert live.description.labels.names == ("nil", "one")
+        assert caplog.messages == ["digits: 2 names for 10 classes: are they this model's?"]
+        caplog.clear()
+    names.write_text("\n".join("abcdefghij"))
+    named.load_all([f"digits={INT8},labels={names}"], resources=Resources())
+    assert not caplog.messages
     (live,) = named.load_all([f"digits={INT8}"], resources=Resources())
     assert len(live.description.labels) == 0
 
@@ -164,7 +171,9 @@ def test_a_file_may_bring_its_labels_itself() -> None:
     ("text", "why"),
     [
         ("digits", "expected NAME=PATH"),
-        (f"digits={INT8},labels=", "Is a directory|expected a file"),
+        ("digits=", "expected NAME=PATH, found 'digits='"),
+        (f"digits={INT8},labels=", "expected labels=FILE"),
+        (f"digits={INT8},labels={INT8}", "tflite: labels: expected UTF-8 text"),
         (f"digits={INT8},labels=none.txt", "none.txt: No such file"),
         (f"digits={FIXTURES},labels=none.txt", "expected a bundle"),
     ],

@@ -40,11 +40,13 @@ def load_all(texts: Sequence[str], *, resources: Resources) -> list[Live]:
     found: dict[str, Live] = {}
     for text in texts:
         name, equals, rest = text.partition("=")
-        if not equals:
+        if not equals or not rest:
             raise MisuseError(f"--model: expected NAME=PATH, found {text!r}")
         if name in found:
             raise MisuseError(f"--model: expected each name once, found {name!r} again")
         path, labelled, file = rest.rpartition(_LABELS)
+        if labelled and not file:
+            raise MisuseError(f"--model: expected labels=FILE, found {text!r}")
         names = Path(file) if labelled else None
         found[name] = load(name, Path(path if labelled else rest), names=names, resources=resources)
     return list(found.values())
@@ -76,9 +78,12 @@ def load(model: str, path: Path, *, resources: Resources, names: Path | None = N
     try:
         if path.is_dir():
             return _bundle(model, path, resources)
-        return _file(model, path, names, resources)
+        live = _file(model, path, names, resources)
     except (BackendError, CrashError, DeadlineError) as e:
         raise type(e)(f"{path}: {e}") from e
+    if names is not None:
+        _check_count(live.description)
+    return live
 
 
 def _bundle(model: str, folder: Path, resources: Resources) -> Live:
@@ -135,4 +140,18 @@ def _labels(model: bytes, file: Path | None) -> Labels:
     """Return what classes are called: as ``file`` says, else as the model itself does."""
     if file is None:
         return metadata.labels_of(model)
-    return labels.read(verified.whole(file, most=labels.MAX_BYTES), numbered=True)
+    data = verified.whole(file, most=labels.MAX_BYTES)
+    try:
+        return labels.read(data, numbered=True)
+    except MalformedError as e:
+        raise MalformedError(f"{file}: {e}") from e
+
+
+def _check_count(told: Description) -> None:
+    """Say it where there are more names than classes, or fewer: they are another model's."""
+    if len(told.outputs) == 1 and len(told.outputs[0].shape) == 2:  # noqa: PLR2004 (batch, class)
+        names, classes = len(told.labels), told.outputs[0].shape[1]
+        if names != classes:
+            log.warning(
+                "%s: %d names for %d classes: are they this model's?", told.model, names, classes
+            )

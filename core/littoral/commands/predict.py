@@ -134,6 +134,8 @@ def _reading(opened: "Opened", task: Task | None, file: Path | None) -> "Reading
                 known = labels.read(names.read(labels.MAX_BYTES + 1), numbered=True)
         except OSError as e:
             raise StorageError(f"{file}: {e.strerror or e}") from e
+        except MalformedError as e:
+            raise MalformedError(f"{file}: {e}") from e
     try:
         side = pictures.entry(opened.inputs).side
     except MalformedError:  # numbers go in, and no anchors are asked for
