@@ -295,12 +295,30 @@ def test_a_body_that_grows_too_large_in_chunks_is_refused(serve: Serve) -> None:
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 404),
         (b"GET /v1/models/tiny HTTP/1.1\r\n\r\n", 403),
         (b"GET /v1/models/tiny HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n\r\n", 400),
+        (request(head="Origin: http://evil.example\r\nOrigin: http://localhost\r\n"), 400),
         (CHUNKED + b"2\r\n{}\r\n0\r\nA: " + b"b" * 300_000, 431),
         (CHUNKED + b"2;" + b"b" * 300_000, 431),
     ],
 )
 def test_what_is_no_request_is_refused(serve: Serve, data: bytes, expected: int) -> None:
     assert status(said(serve, data)) == expected
+
+
+def test_blanks_around_a_value_are_no_part_of_it(serve: Serve) -> None:
+    """HTTP allows them: a length with one behind it was a body too large, such a host foreign."""
+    for name in (b"Content-Length", b"Host"):
+        head, end, body = request().partition(b"\r\n\r\n")
+        lines = [b"%s \t" % one if one.startswith(name) else one for one in head.split(b"\r\n")]
+        assert status(said(serve, b"\r\n".join(lines) + end + body)) == 200, name
+
+
+def test_what_comes_behind_a_body_says_nothing_of_its_request(serve: Serve) -> None:
+    """Nobody between would look there: neither who may call, nor how the body is packed."""
+    data = b"%x\r\n%s\r\n0\r\n" % (len(ONE), ONE)
+    packed = said(serve, CHUNKED + data + b"Content-Encoding: br\r\nHost: x\r\n\r\n")
+    assert status(packed) == 200
+    nameless = CHUNKED.replace(b"Host: localhost\r\n", b"")
+    assert status(said(serve, nameless + data + b"Host: localhost\r\n\r\n")) == 403
 
 
 def test_what_was_asked_before_a_mistake_is_answered(serve: Serve) -> None:

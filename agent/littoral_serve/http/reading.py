@@ -4,7 +4,6 @@ httptools parses; what begins as the last request did is not parsed anew. Knows 
 no answer but that refusal.
 """
 
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -141,16 +140,16 @@ class Reading:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
-        if name == b"host" and name in self._headers:
+        if name in self._named and name in (b"host", b"origin"):
             self._stop(failure(HTTPStatus.BAD_REQUEST))
-        self._headers[name] = value
+        self._named[name] = value.rstrip(b" \t")
         self._count += 1
         if self._count > MAX_HEADERS:
             self._stop(failure(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
 
     def on_headers_complete(self) -> None:
-        announced = self._headers.get(b"content-length", b"0")
-        if wrong := self._body.expect(int(announced) if announced.isdigit() else sys.maxsize):
+        self._named = {}  # what comes behind a body says nothing of how that is read, or by whom
+        if wrong := self._body.expect(int(self._headers.get(b"content-length", 0))):
             self._stop(self._why(wrong, self._target))
         self.continue_due = self._headers.get(b"expect", b"").lower() == b"100-continue"
 
@@ -174,9 +173,9 @@ class Reading:
             self.deaf = True
 
     def _begin(self) -> None:
-        self._target = b""
+        self._target, self._count = b"", 0
         self._headers: dict[bytes, bytes] = {}
-        self._count = 0
+        self._named = self._headers
 
     def _fill(self, place: memoryview, nbytes: int) -> bool:
         """Take a piece of a request that begins as the last one to where it stays."""
