@@ -332,7 +332,7 @@ def test_other_methods_and_paths_are_refused(serve: Serve) -> None:
         "Malformed request: PUT /v1/models/tiny-int8:predict",
     )
     response = requests.get(f"{serve.url}/control/state", timeout=20)
-    assert (response.status_code, response.text) == (404, "Not Found\n")
+    assert (response.status_code, response.json()) == (404, {"error": "Not Found"})
 
 
 def test_status_says_available(serve: Serve) -> None:
