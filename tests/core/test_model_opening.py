@@ -120,7 +120,10 @@ def test_a_variant_of_a_bare_file_is_a_misuse(tmp_path: Path) -> None:
 def test_a_file_that_is_no_model_is_refused_by_the_runtime(tmp_path: Path) -> None:
     path = tmp_path / "model.tflite"
     path.write_bytes(b"nothing")
-    with pytest.raises(BackendError, match="LiteRT refuses"):
+    with pytest.raises(BackendError, match=r"model\.tflite: LiteRT refuses .* it is no TFLite"):
+        opening.open_model(str(path), data=tmp_path)
+    path.write_bytes((FIXTURES / "tiny_int8.tflite").read_bytes()[:900])
+    with pytest.raises(BackendError, match="the file is damaged or cut short"):
         opening.open_model(str(path), data=tmp_path)
 
 

@@ -104,6 +104,8 @@ def _bare(path: Path, *, threads: int) -> Opened:
         from littoral.model.backends.edgetpu import needed
 
         raise BackendMissingError(f"{path}: {needed(e)}") from e
+    except BackendError as e:
+        raise type(e)(f"{path}: {e}") from e
     return Opened(
         session=session,
         model=path.stem,

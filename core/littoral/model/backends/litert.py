@@ -21,6 +21,7 @@ _REMEMBERING = frozenset(
         "UNIDIRECTIONAL_SEQUENCE_RNN",
     }
 )
+_IDENTIFIER = b"TFL3"  # at the fifth byte of a .tflite
 _DTYPES = get_args(Tensor.__annotations__["dtype"])
 
 
@@ -31,8 +32,8 @@ def missing(error: ImportError) -> BackendMissingError:
     )
 
 
-def refused(error: Exception) -> BackendError:
-    """Return what it means that LiteRT does not take a model."""
+def refused(error: Exception, model: bytes = b"") -> BackendError:
+    """Return what it means that LiteRT does not take ``model``."""
     from littoral.model.compiled import OPERATOR
 
     words = " ".join(str(error).split())
@@ -41,6 +42,8 @@ def refused(error: Exception) -> BackendError:
             "it was compiled for an Edge TPU, and the processor is to run it; take the file that "
             "it was compiled from, or for the TPU a bundle that holds both"
         )
+    elif "valid Flatbuffer" in words and model[4:8] == _IDENTIFIER:
+        words = "the file is damaged or cut short"
     elif "valid Flatbuffer" in words:
         words = "it is no TFLite; 'littoral convert' makes that of other models"
     return BackendError(f"LiteRT refuses this model: {words}")
@@ -62,7 +65,7 @@ class LiteRTSession:
             ins, outs = interpreter.get_input_details(), interpreter.get_output_details()
             names = _signature_names(interpreter)
         except (ValueError, RuntimeError) as e:
-            raise refused(e) from e
+            raise refused(e, model) from e
         self._interpreter = interpreter
         self._in = tuple(int(d["index"]) for d in ins)
         self._out = tuple(int(d["index"]) for d in outs)
