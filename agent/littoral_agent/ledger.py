@@ -124,8 +124,8 @@ def _patiently(read: Callable[[], T]) -> T:
     for pause_s in PATIENCE_S:
         try:
             return read()
-        except (OSError, JournalError) as e:
-            if isinstance(e, JournalError) and not isinstance(e.__cause__, OSError):
+        except (OSError, StorageError) as e:
+            if isinstance(e, StorageError) and not isinstance(e.__cause__, OSError):
                 raise
             log.warning("reading it again in %.1f s: %s [%s]", pause_s, e, StorageError.code)
             time.sleep(pause_s)
