@@ -31,8 +31,9 @@ def loaded(
     **said: Any,
 ) -> Live:
     """Return a release of the model ``m`` that runs ``session`` in batches of ``size``."""
-    about: dict[str, Any] = {"model": "m", "release": 1, "label": "1", "variant": "v", **said}
-    told = Description(manifest="0" * 64, inputs=session.inputs, outputs=session.outputs, **about)
+    usual = {"model": "m", "release": 1, "label": "1", "manifest": "0" * 64, "variant": "v"}
+    about: dict[str, Any] = {**usual, **said}
+    told = Description(inputs=session.inputs, outputs=session.outputs, **about)
     lane = Lane(runner or OnLoop(session), model=told.model, size=size, bounds=bounds or Bounds())
     return Live(told, lane)
 
