@@ -148,7 +148,8 @@ class Reading:
             self._stop(failure(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
 
     def on_headers_complete(self) -> None:
-        self._named = {}  # what comes behind a body says nothing of how that is read, or by whom
+        # What comes behind a body says nothing of how that is read, or by whom.
+        self._named: dict[bytes, bytes] = {}
         if wrong := self._body.expect(int(self._headers.get(b"content-length", 0))):
             self._stop(self._why(wrong, self._target))
         self.continue_due = self._headers.get(b"expect", b"").lower() == b"100-continue"
