@@ -227,6 +227,7 @@ def bomb() -> bytes:
         (b"GIF89a nothing", "expected a picture (JPEG, PNG, BMP), found none"),
         (b"", "found none"),
         (SQUARES[: len(SQUARES) // 2], "damaged or cut short"),
+        (SQUARES.translate(None, b"\0\r\n"), "only its beginning is one (curl: --data-binary"),
         (bomb(), "expected at most 2000000 pixels"),
     ],
 )
@@ -241,8 +242,11 @@ def test_who_forgets_to_say_that_it_is_a_picture_is_told(serve: Serve) -> None:
     path = "/v1/models/squares:predict"
     reply = post(serve, path, SQUARES, kind="application/x-www-form-urlencoded")
     assert reply.json()["error"].endswith("this is a picture: say so, Content-Type: image/jpeg")
-    reply = post(serve, path, {"instances": [b64(SQUARES)]})
-    assert reply.json()["error"].endswith('a picture goes with "signature_name": "image"')
+    for instance in (b64(SQUARES), {"image_bytes": b64(SQUARES)}):
+        reply = post(serve, path, {"instances": [instance]})
+        assert reply.json()["error"].endswith('a picture goes with "signature_name": "image"')
+    reply = requests.post(serve.url + path, files={"file": SQUARES}, timeout=patient(20))
+    assert reply.json()["error"].endswith("(curl: --data-binary, not -F)")
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ _WORDS: Final = {  # of Python's decoder, as RapidJSON says it
     "Invalid control character at": "Invalid encoding in string.",
 }
 _PICTURES: Final = (b"\xff\xd8\xff", b"\x89PNG", b"BM")  # how their files begin
+_PART: Final = b"content-disposition: form-data"  # at the beginning of each part of a form
+_FIRST: Final = 512  # bytes
 _TYPES: Final = {
     type(None): "Null",
     dict: "Object",
@@ -47,11 +49,21 @@ def parse(body: bytes) -> dict[str, Any]:
     except RecursionError as e:
         raise InvalidArgumentError("JSON Parse error: too deeply nested") from e
     except ValueError as e:
-        more = "; this is a picture: say so, Content-Type: image/jpeg" if is_picture(body) else ""
-        raise InvalidArgumentError(f"JSON Parse error: Invalid value. at offset: 0{more}") from e
+        raise InvalidArgumentError(
+            f"JSON Parse error: Invalid value. at offset: 0{_hint(body)}"
+        ) from e
     if not isinstance(document, dict):
         raise InvalidArgumentError(f"{shown(document)} Is not object")
     return document
+
+
+def _hint(body: bytes) -> str:
+    """Return what is to be done about bytes that are no text."""
+    if is_picture(body):
+        return "; this is a picture: say so, Content-Type: image/jpeg"
+    if body.startswith(b"--") and _PART in body[:_FIRST].lower():
+        return "; this is a form: a picture's file is the whole body (curl: --data-binary, not -F)"
+    return ""
 
 
 def signature_name(document: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from littoral.model.backends import Array
 from littoral_serve.protocols import predict_values
 from littoral_serve.protocols.json_document import is_base64, quoted, shown, signature_name
 from littoral_serve.protocols.predict_values import shape_text
+from littoral_serve.running.pictures import INPUT
 from littoral_serve.running.refusals import InvalidArgumentError
 from littoral_serve.running.signatures import DEFAULT, Signature, View
 
@@ -101,7 +102,10 @@ def _item(item: Any, at: int, signature: Signature, *, named: bool) -> dict[str,
     for name, value in item.items():
         try:
             if name not in views:
-                raise InvalidArgumentError(f"JSON object: does not have named input: {name}")  # noqa: TRY301
+                more = '; a picture goes with "signature_name": "image"' if name == INPUT else ""
+                raise InvalidArgumentError(  # noqa: TRY301
+                    f"JSON object: does not have named input: {name}{more}"
+                )
             made[name] = _instance(value, views[name])
         except InvalidArgumentError as e:
             raise InvalidArgumentError(

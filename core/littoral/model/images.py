@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KINDS: Final = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF", "PPM")
 MAX_BYTES: Final = 256 * 2**20
 MAX_PIXELS: Final = 100_000_000
+_BEGINNINGS: Final = (b"\xff\xd8\xff", b"\x89PNG")
 _BROKEN: Final = (  # what Pillow's decoders raise on files that are damaged
     OSError,
     SyntaxError,
@@ -73,6 +74,10 @@ def decode(
             opened.load()
             return ImageOps.exif_transpose(_eight_bits(opened))
     except UnidentifiedImageError as e:
+        if data.startswith(_BEGINNINGS):
+            raise MalformedError(
+                "the picture is damaged: only its beginning is one (curl: --data-binary, not -d)"
+            ) from e
         raise MalformedError(f"expected a picture ({', '.join(kinds)}), found none") from e
     except Image.DecompressionBombError as e:
         raise MalformedError(f"expected at most {most_pixels} pixels: {e}") from e
