@@ -206,12 +206,14 @@ def _machine(result: Result) -> str:
         ("inputs", result.inputs),
         ("warm-up", f"{result.warm_up.count:,} inferences, {result.warm_up.seconds:.1f} s"),
         ("memory", ", ".join(f"{name} {words.size(count)}" for name, count in steps)),
-        ("MLPerf's figure", f"{result.metric}: {result.metric_value:,.3f} {result.metric_unit}"),
+        ("MLPerf's figure", words.metric(result)),
     ]
     if held.temperature_c is not None:
-        rows.append(("temperature", f"{held.temperature_c.low:g} … {held.temperature_c.high:g} °C"))
+        told = words.spread(held.temperature_c.low, held.temperature_c.high, "°C")
+        rows.append(("temperature", told))
     if held.frequency_mhz is not None:
-        rows.append(("frequency", f"{held.frequency_mhz.low:g} … {held.frequency_mhz.high:g} MHz"))
+        told = words.spread(held.frequency_mhz.low, held.frequency_mhz.high, "MHz")
+        rows.append(("frequency", told))
     if held.power_w is not None:
         rows.append(("power", f"{held.power_w.mean:.2f} W, {held.energy_mj or 0:.3g} mJ a sample"))
     rows.append(("throttled", f"at {held.throttled} of {held.samples} looks"))

@@ -66,12 +66,7 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     unit = "samples" if result.scenario in {"offline", "multi-stream"} else "queries"
     measured = f"({result.count:,} queries in {result.duration_s:.1f} s)"
     yield "throughput", f"{words.digits(result.throughput_per_s)} {unit}/s {measured}"
-    value = (
-        words.time(result.metric_value)
-        if result.metric_unit == "µs"
-        else f"{words.digits(result.metric_value)} {result.metric_unit}"
-    )
-    yield "MLPerf's figure", f"{result.metric}: {value}"
+    yield "MLPerf's figure", words.metric(result)
     yield "load", f"{result.load_ms:.1f} ms, first inference {result.first_ms:.2f} ms"
     stable = "stable" if result.warm_up.stable else "not stable"
     yield "warm-up", f"{result.warm_up.seconds:.1f} s, {stable}"

@@ -31,6 +31,16 @@ def size(count: int | None) -> str:
     return "?" if count is None else f"{count / 2**20:.1f} MiB"
 
 
+def metric(result: Result) -> str:
+    """Return MLPerf's figure: its name, and the value."""
+    value, unit = result.metric_value, result.metric_unit
+    return f"{result.metric}: {time(value) if unit == 'µs' else f'{digits(value)} {unit}'}"
+
+
+def spread(low: float, high: float, unit: str) -> str:
+    return f"{low:g} {unit}" if low == high else f"{low:g} … {high:g} {unit}"
+
+
 def interval(ends: Interval) -> str:
     low, high = ends
     return f"{time(low)} … {time(high)}"
@@ -68,11 +78,12 @@ def doubts(result: Result) -> list[str]:
         told.append(f"the machine was busy when it began: load {held.load:g}")
     if result.host.governor not in {None, "performance"}:
         told.append(f"the processor's clock is governed by {result.host.governor!r}")
-    if not result.settings and result.scenario != "server":
+    if not result.settings:
         told += _beyond(result)
-    high = result.latency_us.ci95["p99"][1]
-    if high is None:
-        told.append("the run is too short to bound p99: measure longer")
+    figures = ("p50", "p90", "p95", "p99")  # a run of ten seconds seldom bounds p99.9
+    unbounded = [name for name in figures if result.latency_us.ci95[name][1] is None]
+    if unbounded:
+        told.append(f"the run is too short to bound {unbounded[0]}: measure longer")
     asked = result.asked_per_s
     if asked is not None and result.throughput_per_s < 0.9 * asked:
         told.append(f"it cannot keep up with {asked:,.0f} queries a second: the queue grew")
@@ -81,8 +92,10 @@ def doubts(result: Result) -> list[str]:
 
 def _beyond(result: Result) -> list[str]:
     told = []
-    if result.limit_us is not None and result.latency_us.p95 > result.limit_us:
-        told.append(f"p95 is beyond the limit of {time(result.limit_us)}")
+    name = "p99" if result.scenario == "server" else "p95"
+    if result.limit_us is not None and getattr(result.latency_us, name) > result.limit_us:
+        shorter = ", which shorter runs at this rate kept" if result.searched else ""
+        told.append(f"{name} is beyond the limit of {time(result.limit_us)}{shorter}")
     most = result.limit_bytes
     if most is not None and (result.rss_bytes is None or result.rss_bytes > most):
         told.append(f"memory is beyond the limit of {size(most)}")

@@ -14,6 +14,7 @@ from littoral_serve.bench.result import (
     Memory,
     Operator,
     Result,
+    Searched,
     Setting,
     WarmUp,
 )
@@ -96,6 +97,8 @@ def board(**changes: Any) -> dict[str, Any]:
     return {"conditions": replace(CALM.conditions, **changes)}
 
 
+SHORT = CALM.latency_us.ci95 | dict.fromkeys(("p90", "p95", "p99"), (99.0, None))
+SEARCHED = (Searched(per_s=9.0, p99=98.0, kept=True),)
 OPEN = {**CALM.latency_us.ci95, "p99": (99.0, None)}
 
 
@@ -108,6 +111,12 @@ OPEN = {**CALM.latency_us.ci95, "p99": (99.0, None)}
         (board(load=4.0), "the machine was busy when it began: load 4"),
         ({"host": replace(CALM.host, governor="ondemand")}, "governed by 'ondemand'"),
         (latency(ci95=OPEN), "the run is too short to bound p99"),
+        (latency(ci95=SHORT), "the run is too short to bound p90"),
+        ({"scenario": "server", "limit_us": 99.0}, "p99 is beyond the limit of 99.0 µs"),
+        (
+            {"scenario": "server", "limit_us": 99.0, "searched": SEARCHED},
+            "p99 is beyond the limit of 99.0 µs, which shorter runs at this rate kept",
+        ),
         ({"limit_us": 99.0}, "p95 is beyond the limit of 99.0 µs"),
         ({"limit_bytes": 2**20}, "memory is beyond the limit of 1.0 MiB"),
         ({"limit_bytes": 2**30, "rss_bytes": None}, "memory is beyond the limit of 1024.0 MiB"),
@@ -122,15 +131,22 @@ def test_each_reason_to_doubt_is_told_by_itself(changes: dict[str, Any], said: s
 @pytest.mark.parametrize(
     "changes",
     [
-        # What a sweep found stands in its table, and a server's limit is that of its search.
+        # What a sweep found stands in its table.
         {"settings": (Setting(backend="litert", threads=1),), "limit_us": 99.0},
-        {"scenario": "server", "limit_us": 99.0},
         {"host": replace(CALM.host, governor=None)},
         board(load=None),
     ],
 )
 def test_what_is_told_elsewhere_or_is_not_known_is_no_doubt(changes: dict[str, Any]) -> None:
     assert words.doubts(replace(CALM, **changes)) == []
+
+
+def test_a_figure_is_told_as_times_are() -> None:
+    assert words.metric(replace(CALM, metric_value=16_038.843)) == "p90 of the latency: 16.0 ms"
+    rate = replace(CALM, metric="throughput", metric_value=137.21, metric_unit="samples/s")
+    assert words.metric(rate) == "throughput: 137 samples/s"
+    assert words.spread(2600.0, 2600.0, "MHz") == "2600 MHz"
+    assert words.spread(40.5, 51.0, "°C") == "40.5 … 51 °C"
 
 
 def test_operators_are_summed_by_kind_the_dearest_first() -> None:
