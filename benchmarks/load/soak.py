@@ -28,13 +28,14 @@ _SETTLED: Final = 0.05  # of all requests, after which its memory is what it is
 
 def soak(requests: int) -> dict[str, Any]:
     """Return what was asked, and what serve took for it."""
-    ways = {"frames": Tensor.frame, **SERVERS[2].asked}
+    serve = next(one for one in SERVERS if one.name == "serve")
+    ways = {"frames": Tensor.frame, **serve.asked}
     ways.pop("JSON")
     done, errors, first = 0, 0, 0
     told: list[tuple[int, int]] = []
     begun = time.monotonic()
     with contextlib.ExitStack() as stack:
-        running = Running(SERVERS[2], MODEL, stack)
+        running = Running(serve, MODEL, stack)
         local = f"unix:{running.folder / 'data/run/serve.sock'}"
         tensor = tensor_of(MODEL)
         asked = []
