@@ -72,7 +72,10 @@ class Inference:
         self.deadline_ns, self.left = deadline_ns, False
         views = signature.inputs
         try:
-            self.stored = tuple([view.stored(a) for view, a in zip(views, arrays, strict=True)])
+            if signature.takes_stored and len(arrays) == len(views):
+                self.stored = tuple(arrays)
+            else:
+                self.stored = tuple([view.stored(a) for view, a in zip(views, arrays, strict=True)])
         except ValueError as e:
             raise InvalidArgumentError(str(e)) from e
         self.count = count_of(self.stored, views, live.batch) if count == LOOK else count
@@ -136,6 +139,8 @@ class Inference:
         stored: Sequence[Array] = self._made[0]
         if len(self._made) > 1:
             stored = [np.concatenate(parts) for parts in zip(*self._made, strict=True)]
+        if self.signature.gives_stored:
+            return list(stored)
         return [v.seen(a) for v, a in zip(self.signature.outputs, stored, strict=True)]
 
     def answered(self, *, postprocess_ns: int) -> None:

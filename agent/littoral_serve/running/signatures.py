@@ -58,6 +58,16 @@ class Signature:
     inputs: tuple[View, ...]
     outputs: tuple[View, ...]
 
+    @cached_property
+    def takes_stored(self) -> bool:
+        """Return whether all inputs are seen as the model stores them."""
+        return not any(view.real for view in self.inputs)
+
+    @cached_property
+    def gives_stored(self) -> bool:
+        """Return whether all outputs are seen as the model stores them."""
+        return not any(view.real for view in self.outputs)
+
 
 def signatures(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Mapping[str, Signature]:
     """Return the signatures of a model by name."""
