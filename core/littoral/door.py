@@ -6,6 +6,7 @@ one whose packages are missing says what to install.
 """
 
 import difflib
+import io
 import sys
 from importlib.metadata import EntryPoint, distributions
 from typing import Any, Final, NoReturn, cast
@@ -137,6 +138,8 @@ def littoral(*, debug: bool) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return 0 for done, 1 for a failure that was reported, 2 for a misuse."""
     args = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of Latin-1 has no ellipsis
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         result: Any = littoral.main(args=args, prog_name="littoral", standalone_mode=False)
     except click.exceptions.Exit as e:

@@ -1,5 +1,6 @@
 """The one command: an error is one line with a code, and the exit code says whose it is."""
 
+import io
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from littoral import __version__, door
+from littoral.commands.output import emit
 from patience import patient
 
 ROOM = '''
@@ -211,3 +213,14 @@ def test_a_shell_that_asks_for_more_words_hears_no_error(rooms: Path) -> None:
         },
     )
     assert done.stderr == ""
+
+
+def test_what_a_terminal_has_no_letters_for_is_written_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", out)
+    assert door.main(["--version"]) == 0
+    emit({"name": "…"}, as_json=True, text="")
+    out.flush()
+    assert out.buffer.getvalue().endswith(b'{"name":"\\u2026"}\n')
