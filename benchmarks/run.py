@@ -71,6 +71,10 @@ def _processor() -> str:
 
 def main(asked: list[str]) -> int:
     scripts = [p for p in sorted(HERE.glob("*.py")) if p != Path(__file__)]
+    known = [p.stem for p in scripts]
+    if unknown := [name for name in asked if name not in known]:
+        print(f"error: no benchmark {unknown[0]!r}; there are: {', '.join(known)}", file=sys.stderr)
+        return 2
     scripts = [p for p in scripts if not asked or p.stem in asked]
     results = {}
     for script in scripts:

@@ -32,6 +32,18 @@ def rows(script: str, *words: str) -> dict[str, Any]:
     return {row["what"]: row for row in told["rows"]}
 
 
+def test_a_benchmark_that_there_is_not_is_no_day_without_figures() -> None:
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "run.py"), "swop"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=patient(30),
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no benchmark 'swop'; there are: applications, " in done.stderr
+
+
 def test_a_crowd_that_fetches_is_done_in_the_consoles_eyes() -> None:
     found = rows(
         "fetching", "--devices", "12", "--bytes", "300000", "--mbit", "0", "--processes", "2"

@@ -35,6 +35,8 @@ class Asked:
             raise MisuseError(f"--threads: expected auto, or 1 to {_MOST_THREADS}")
         if not 1 <= self.samples <= 1024:  # noqa: PLR2004 (nobody asks so many at once)
             raise MisuseError("--samples: expected 1 to 1024")
+        if self.samples != SAMPLES and self.scenario != "multi-stream":
+            raise MisuseError("--samples is for --scenario multi-stream")
         if self.rate is not None and self.scenario != "server":
             raise MisuseError("--rate is for --scenario server")
         if self.rate is not None and not _RATES[0] <= self.rate <= _RATES[1]:

@@ -290,6 +290,8 @@ def test_what_cannot_be_asked_is_one_line(
         ("--memory-limit", "inf"),
         ("--memory-limit", "nan"),
         ("--margin", "nan"),
+        ("--rate", "5"),
+        ("--samples", "4"),
         ("--scenario", "server", "--rate", "inf"),
         ("--scenario", "server", "--rate", "1e-300"),
         ("--html", "/proc/nowhere/page.html"),
