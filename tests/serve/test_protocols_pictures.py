@@ -239,9 +239,9 @@ def test_what_is_no_picture_is_the_clients_mistake(serve: Serve, body: bytes, wh
 
 
 def test_who_forgets_to_say_that_it_is_a_picture_is_told(serve: Serve) -> None:
-    path = "/v1/models/squares:predict"
-    reply = post(serve, path, SQUARES, kind="application/x-www-form-urlencoded")
-    assert reply.json()["error"].endswith("this is a picture: say so, Content-Type: image/jpeg")
+    for path in ("/v2/models/squares/infer", "/v1/models/squares:predict"):
+        reply = post(serve, path, SQUARES, kind="application/x-www-form-urlencoded")
+        assert reply.json()["error"].endswith("this is a picture: say so, Content-Type: image/jpeg")
     for instance in (b64(SQUARES), {"image_bytes": b64(SQUARES)}):
         reply = post(serve, path, {"instances": [instance]})
         assert reply.json()["error"].endswith('a picture goes with "signature_name": "image"')

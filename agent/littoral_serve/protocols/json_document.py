@@ -50,14 +50,14 @@ def parse(body: bytes) -> dict[str, Any]:
         raise InvalidArgumentError("JSON Parse error: too deeply nested") from e
     except ValueError as e:
         raise InvalidArgumentError(
-            f"JSON Parse error: Invalid value. at offset: 0{_hint(body)}"
+            f"JSON Parse error: Invalid value. at offset: 0{hint(body)}"
         ) from e
     if not isinstance(document, dict):
         raise InvalidArgumentError(f"{shown(document)} Is not object")
     return document
 
 
-def _hint(body: bytes) -> str:
+def hint(body: bytes) -> str:
     """Return what is to be done about bytes that are no text."""
     if is_picture(body):
         return "; this is a picture: say so, Content-Type: image/jpeg"

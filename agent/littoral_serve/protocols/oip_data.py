@@ -17,6 +17,7 @@ import orjson
 from littoral.model.backends import Array
 from littoral.wire.datatypes import DATATYPES
 from littoral_serve.protocols import numbers
+from littoral_serve.protocols.json_document import hint
 from littoral_serve.running.refusals import InvalidArgumentError
 
 _DATA: Final = re.compile(rb'"data"\s*:\s*(?=\[)')
@@ -94,6 +95,10 @@ def from_value(value: Any, shape: tuple[int, ...], dtype: str, *, name: str) -> 
 def _loads(text: bytes) -> Any:  # noqa: ANN401
     try:
         return json.loads(text)
+    except UnicodeDecodeError as e:
+        raise InvalidArgumentError(
+            f"failed to parse the request JSON buffer: it is no text{hint(text)}"
+        ) from e
     except (ValueError, RecursionError) as e:
         raise InvalidArgumentError(f"failed to parse the request JSON buffer: {e}") from e
 
