@@ -14,8 +14,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
 
 from littoral_serve.http.bodies import OWN
+from littoral_serve.http.incoming import Incoming
 from littoral_serve.http.messages import Later, Request, Response, encode, failure
-from littoral_serve.http.reading import Reading
 
 if TYPE_CHECKING:
     from littoral_serve.http.server import Server
@@ -39,7 +39,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", None)
         self._ended = self._stuffed = self._scheduled = self._lingers = self._paused = False
         self._mark = time.monotonic()
-        self._reading = Reading(
+        self._incoming = Incoming(
             self._waiting,
             bodies=server.bodies,
             most_body_bytes=self._limits.max_body_bytes,
@@ -55,7 +55,7 @@ class Connection(asyncio.BufferedProtocol):
             refusal = failure(HTTPStatus.SERVICE_UNAVAILABLE)
         self._server.connections.add(self)
         if refusal:
-            self._reading.refuse(refusal)
+            self._incoming.refuse(refusal)
             self._drain()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
@@ -64,25 +64,25 @@ class Connection(asyncio.BufferedProtocol):
         self._ended = True
         if self._running is not None:
             self._running.cancel()  # what runs holds its body until it is done
-        self._reading.end()
+        self._incoming.end()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
-        return self._reading.room()
+        return self._incoming.room()
 
     def buffer_updated(self, nbytes: int) -> None:
-        if self._reading.took(nbytes):
+        if self._incoming.took(nbytes):
             self._drain()
-            if self._reading.filled and self.busy:  # what runs, or waits, lies there
-                self._reading.leave()
+            if self._incoming.filled and self.busy:  # what runs, or waits, lies there
+                self._incoming.leave()
 
     def data_received(self, data: bytes) -> None:
         """Take what came before this was the transport's protocol."""
-        if self._reading.parsed(data):
+        if self._incoming.parsed(data):
             self._drain()
 
     def eof_received(self) -> bool:
         self._ended = True
-        self._reading.deafen()
+        self._incoming.deafen()
         if self._server.leaving_cancels:
             return False
         return self.busy  # True: the client reads on, so it gets what it asked for
@@ -104,7 +104,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def check(self, now: float) -> None:
         """Close this connection if its client took too long."""
-        waited = now - max(self._mark, self._reading.mark)
+        waited = now - max(self._mark, self._incoming.mark)
         slow = waited > self._limits.receive_timeout_s
         if self._lingers:
             if waited > _LINGER_S:
@@ -118,10 +118,10 @@ class Connection(asyncio.BufferedProtocol):
                 self._transport.abort()
         elif self._running is not None:
             pass
-        elif self._reading.receiving and slow:
-            self._reading.refuse(failure(HTTPStatus.REQUEST_TIMEOUT))
+        elif self._incoming.receiving and slow:
+            self._incoming.refuse(failure(HTTPStatus.REQUEST_TIMEOUT))
             self._drain()
-        elif not self._reading.receiving and waited > self._limits.keep_alive_s:
+        elif not self._incoming.receiving and waited > self._limits.keep_alive_s:
             self._transport.close()
 
     def close(self) -> None:
@@ -140,8 +140,8 @@ class Connection(asyncio.BufferedProtocol):
                 break
             turns -= 1
             self._next(out)
-        if self._reading.continue_due and not self.busy:
-            self._reading.continue_due = False
+        if self._incoming.continue_due and not self.busy:
+            self._incoming.continue_due = False
             out.append(b"HTTP/1.1 100 Continue\r\n\r\n")
         if out:
             self._mark = time.monotonic()
@@ -203,11 +203,11 @@ class Connection(asyncio.BufferedProtocol):
     def _end(self) -> None:
         self._forget()
         self._ended = True
-        self._reading.deafen()
+        self._incoming.deafen()
 
     def _forget(self) -> None:
         """Forget what waits, and what arrives."""
-        self._reading.drop()
+        self._incoming.drop()
         for one in self._waiting:
             if isinstance(one, Request):
                 self._server.bodies.give(len(one.data))

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from littoral_serve.http.bodies import OWN, Bodies
+from littoral_serve.http.incoming import Incoming
 from littoral_serve.http.messages import Request, Response, failure
-from littoral_serve.http.reading import Reading
 
 MOST = 2 * OWN
 SIZES = (
@@ -37,13 +37,13 @@ def message(kind: Kind, number: int, *, chunked: bool = False) -> tuple[bytes, b
 
 
 class Client:
-    """Sends to a Reading as a transport would; what it finds is answered, or waits."""
+    """Sends to an Incoming as a transport would; what it finds is answered, or waits."""
 
     def __init__(self, *, most: int = 100 * MOST) -> None:
         self.found: deque[Request | Response] = deque()
         self.bodies = Bodies(most)
         self.heard: list[tuple[bytes, bytes]] = []
-        self.reading = Reading(
+        self.incoming = Incoming(
             self.found,
             bodies=self.bodies,
             most_body_bytes=MOST,
@@ -55,15 +55,15 @@ class Client:
     ) -> None:
         at = 0
         while at < len(data):
-            room = self.reading.room()
+            room = self.incoming.room()
             size = min(len(room), next(pieces), len(data) - at)
             room[:size] = data[at : at + size]
             at += size
-            if self.reading.took(size):
+            if self.incoming.took(size):
                 if not next(waits):
                     self.answer()
-                if self.reading.filled and self.found:
-                    self.reading.leave()
+                if self.incoming.filled and self.found:
+                    self.incoming.leave()
 
     def answer(self) -> None:
         while self.found:
@@ -108,7 +108,7 @@ def test_requests_are_what_was_sent_however_it_came(
     client.answer()
     assert client.heard == wanted
     assert client.bodies.held == 0
-    assert not client.reading.receiving
+    assert not client.incoming.receiving
 
 
 @given(
@@ -124,7 +124,7 @@ def test_what_is_not_whole_is_given_back(
     cut = again[: int(part * (len(again) - 1))]
     client.send(again * before + cut, itertools.cycle(pieces), itertools.cycle([False]))
     assert len(client.heard) == before
-    client.reading.drop()
+    client.incoming.drop()
     assert client.bodies.held == 0
 
 
@@ -141,8 +141,8 @@ def test_what_there_is_no_room_for_is_refused_and_is_the_last(before: int) -> No
     assert len(client.found) == 1
     assert isinstance(refusal, Response)
     assert refusal.status == HTTPStatus.SERVICE_UNAVAILABLE
-    assert client.reading.deaf
-    assert not client.reading.receiving
+    assert client.incoming.deaf
+    assert not client.incoming.receiving
     client.bodies.give(2 * OWN)
     assert client.bodies.held == 0
 
@@ -171,7 +171,7 @@ def test_whoever_waits_to_be_told_to_go_on_is_told_each_time() -> None:
     head = b"POST /x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
     client.send(head + b"abc", at_once, now)
     client.send(head, at_once, now)
-    assert client.reading.continue_due
+    assert client.incoming.continue_due
     client.send(b"def", at_once, now)
     assert [body for _, body in client.heard] == [b"abc", b"def"]
 
@@ -182,6 +182,6 @@ def test_a_client_that_took_too_long_holds_nothing_any_more(before: int) -> None
     pieces = itertools.cycle([OWN])
     client.send(large * before + large[: OWN + 5000], pieces, itertools.cycle([False]))
     assert client.bodies.held > 0
-    client.reading.refuse(failure(HTTPStatus.REQUEST_TIMEOUT))
+    client.incoming.refuse(failure(HTTPStatus.REQUEST_TIMEOUT))
     assert client.bodies.held == 0
-    assert not client.reading.receiving
+    assert not client.incoming.receiving

@@ -24,7 +24,7 @@ _SMALL_BYTES: Final = 4096  # of a request that is copied out of what all read i
 _ROOM: Final = memoryview(bytearray(256 * 1024))
 
 
-class Reading:
+class Incoming:
     """``found`` gets the requests in their order; a Response there is the last that is said.
 
     ``busy``: what a path is answered while ``bodies`` hold all they may. ``on_``: for httptools.
