@@ -72,3 +72,18 @@ def test_a_timeout_comes_in_microseconds_and_0_is_none() -> None:
     assert read(parameters={"timeout": 3}).timeout_ns == 3000
     assert read(parameters={"timeout": 0}).timeout_ns is None
     assert read().timeout_ns is None
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"), [(None, "float32"), ("float", "float32"), ("raw", "int8")]
+)
+def test_inputs_of_several_views_leave_the_outputs_to_the_signature(
+    name: str | None, seen: str
+) -> None:
+    stored = [Tensor(name=n, shape=(1, 2), dtype="int8", scale=0.5, zero_point=1) for n in "aby"]
+    face = Face("m", 1, signatures(stored[:2], stored[2:]), 1)
+    b = one("b", datatype="INT8", parameters={"binary_data_size": 2})
+    parameters = {} if name is None else {"signature_name": name}
+    plan = oip_plan.read(face, {"inputs": [one("a"), b], "parameters": parameters}, cuts=0)
+    assert [view.dtype for view in plan.signature.inputs] == ["float32", "int8"]
+    assert [view.dtype for view in plan.signature.outputs] == [seen]
