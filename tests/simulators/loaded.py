@@ -26,11 +26,11 @@ def loaded(
     session: Session,
     runner: Runner | None = None,
     *,
-    size: int = 1,
+    size: int | None = 1,
     bounds: Bounds | None = None,
     **said: Any,
 ) -> Live:
-    """Return a release of the model ``m`` that runs ``session`` in batches of ``size``."""
+    """Return a release of the model ``m``, run in batches of ``size``; None: it takes none."""
     usual = {"model": "m", "release": 1, "label": "1", "manifest": "0" * 64, "variant": "v"}
     about: dict[str, Any] = {**usual, **said}
     told = Description(inputs=session.inputs, outputs=session.outputs, **about)
