@@ -85,6 +85,18 @@ def test_classes_are_listed_within_the_picture() -> None:
     assert changed(Classification(classes=classes)).any()
 
 
+def test_a_long_name_is_written_smaller_before_it_is_cut() -> None:
+    def size(label: str) -> tuple[int, int]:
+        answer = Classification(classes=(Class(index=1, label=label, score=0.5),))
+        drawn = np.asarray(drawing.draw(Image.new("RGB", (600, 1800)), answer))
+        rows, columns = np.nonzero(drawn.any(axis=2))
+        return int(rows.max()), int(columns.max())
+
+    (short, _), (long, right) = size("cat"), size("Coracias caudatus (Lilac-breasted Roller)")
+    assert long < short
+    assert right < 599
+
+
 def test_a_small_picture_is_enlarged_so_that_labels_do_not_hide_it() -> None:
     small = Image.new("L", (28, 28))
     answer = Classification(classes=(Class(index=9, label="9", score=1.0),))

@@ -87,8 +87,7 @@ class _Canvas:
         self._pen = ImageDraw.Draw(image)
         self._size = np.array([image.width, image.height], np.float64)
         self._line = max(2, round(max(image.size) / 200))
-        self._font = _font(max(_LEAST_TEXT, round(math.sqrt(image.width * image.height) / 30)))
-        _, self._top, _, self._bottom = self._pen.textbbox((0, 0), "Éy", font=self._font)
+        self._letters(max(_LEAST_TEXT, round(math.sqrt(image.width * image.height) / 30)))
 
     def box(self, box: Box, colour_: Colour, name: str) -> None:
         left, top = self._at(box.left, box.top)
@@ -127,7 +126,11 @@ class _Canvas:
             self.box(pose.box, colour_, f"{pose.score:.2f}")
 
     def list(self, rows: Sequence[tuple[str, Colour]]) -> None:
-        """Write ``rows`` under one another, at the top left."""
+        """Write ``rows`` under one another, at the top left; smaller where one is too long."""
+        room = self.image.width - 4 * self._line
+        widest = max((self._width(_plain(text, self._font)) for text, _ in rows), default=0)
+        if widest > room:
+            self._letters(max(_LEAST_TEXT, math.floor(self._pixels * room / widest)))
         y = self._line
         for text, colour_ in rows:
             if y < self.image.height:
@@ -139,7 +142,7 @@ class _Canvas:
         words = _plain(text, self._font)
         width = self._width(words) + 2 * pad
         while width > self.image.width and len(words) > 1:
-            words = words[:-1]
+            words = _plain(f"{words[:-2]}…", self._font)
             width = self._width(words) + 2 * pad
         height = round(self._bottom - self._top) + 2 * pad
         x = max(0, min(at[0], self.image.width - width))
@@ -148,6 +151,11 @@ class _Canvas:
         ink = (0, 0, 0) if _light(colour_) else (255, 255, 255)
         self._pen.text((x + pad, y + pad - self._top), words, fill=ink, font=self._font)
         return y + height + 2
+
+    def _letters(self, pixels: int) -> None:
+        self._pixels = pixels
+        self._font = _font(pixels)
+        _, self._top, _, self._bottom = self._pen.textbbox((0, 0), "Éy", font=self._font)
 
     def _width(self, words: str) -> int:
         return round(self._pen.textlength(words, font=self._font))
