@@ -139,3 +139,16 @@ def test_a_request_of_many_instances_counts_them() -> None:
     one.answered(queue=0, preprocess=0, postprocess=0, instances=300)
     assert (one.requests, one.instances) == (1, 300)
     assert one.last_ms >= before_ms
+
+
+def test_a_clock_that_is_set_makes_no_window_last_for_years(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timings, one = Timings(backlog_bytes=10_000), meter()
+    timings.watch(one)
+    clock = time.time
+    for years in (30, -30):
+        monkeypatch.setattr(time, "time", lambda: clock() + years * 365 * 86400)  # noqa: B023
+        work(one)
+        timings.close_window([one])
+    assert all(1 <= window["duration_ms"] < 60_000 for window in fetched(timings))

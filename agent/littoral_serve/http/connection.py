@@ -229,7 +229,8 @@ class Connection(asyncio.BufferedProtocol):
     def _much_waits(self) -> bool:
         if len(self._waiting) >= _MOST_WAITING:
             return True
-        return sum(len(one.body) for one in self._waiting) >= _MOST_WAITING_BYTES
+        held = (len(one.data) for one in self._waiting if isinstance(one, Request))
+        return sum(held) >= _MOST_WAITING_BYTES
 
     def _throttle(self) -> None:
         if self._transport.is_closing():

@@ -129,7 +129,7 @@ class Timings:
         self._size = 0
         self._most = backlog_bytes
         self._sequence = 0
-        self._start = time.time()
+        self._start, self._since = time.time(), time.monotonic()
 
     def watch(self, meter: Meter) -> None:
         """Let ``meter`` be part of the windows from now on."""
@@ -141,6 +141,8 @@ class Timings:
         A window in which nothing happened leaves no trace.
         """
         start, self._start = self._start, time.time()
+        now = time.monotonic()  # a clock that is set in between makes no window last for years
+        lasted_s, self._since = now - self._since, now
         errors: dict[str, int] = {}
         timings: list[Timing] = []
         for meter in self._meters:
@@ -151,16 +153,18 @@ class Timings:
             timings += found
         self._meters = list(running)
         if timings or errors:
-            self._keep(start, errors, timings)
+            self._keep(start, lasted_s, errors, timings)
 
-    def _keep(self, start: float, errors: dict[str, int], timings: "list[Timing]") -> None:
+    def _keep(
+        self, start: float, lasted_s: float, errors: dict[str, int], timings: "list[Timing]"
+    ) -> None:
         from littoral.wire.control import Window
 
         self._sequence += 1
         window = Window(
             sequence=self._sequence,
             start_ms=int(start * 1000),
-            duration_ms=max(1, int((self._start - start) * 1000)),
+            duration_ms=max(1, int(lasted_s * 1000)),
             errors=errors,
             timings=tuple(timings),
         )
