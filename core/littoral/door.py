@@ -151,7 +151,11 @@ def main(argv: list[str] | None = None) -> int:
         click.echo(e.format_message(), err=True)
         return MisuseError.exit_code
     except click.ClickException as e:
-        where = e.ctx.command_path if isinstance(e, click.UsageError) and e.ctx else "littoral"
+        where = "littoral"
+        if isinstance(e, click.UsageError) and e.ctx:
+            where = e.ctx.command_path
+        elif args and args[0] in _found():  # an option without its value comes without its command
+            where = f"littoral {args[0]}"
         words = " ".join(e.format_message().split()).rstrip(".")
         click.echo(f"error: {words}; see '{where} --help' [{MisuseError.code}]", err=True)
         return MisuseError.exit_code

@@ -18,7 +18,8 @@ import click
 from littoral.errors import DeniedError
 
 @click.command()
-def hello():
+@click.option("--to")
+def hello(to):
     """Say hello."""
     click.echo("hello")
 
@@ -121,6 +122,7 @@ def test_debug_shows_where_an_error_was_raised(rooms: Path, command: str) -> Non
         (["hello", "--loud"], "No such option"),
         (["--loud"], "No such option"),
         (["hello", "you"], "unexpected extra argument"),
+        (["hello", "--to"], "'--to' requires an argument; see 'littoral hello --help'"),
     ],
 )
 def test_a_misuse_is_one_line_and_exits_2(rooms: Path, args: list[str], words: str) -> None:

@@ -27,7 +27,9 @@ def read(path: Path) -> Result:
         data = file.read(_MAX_BYTES + 1)
     try:
         value = records.parse_json(data, limit=_MAX_BYTES)
-        found = value.get("format") if isinstance(value, dict) else None
+        if not isinstance(value, dict) or "format" not in value:
+            raise ValueError("what 'littoral bench --json' printed; this is another file")  # noqa: TRY301
+        found = value["format"]
         if type(found) is int and found != FORMAT:
             raise UnsupportedFormatError(str(path), found=found, known=FORMAT)
         _check_numbers(value)

@@ -358,6 +358,8 @@ def test_a_result_of_nobodys_is_refused(tmp_path: Path, capsys: pytest.CaptureFi
     file = tmp_path / "x.json"
     file.write_text('{"format": 1}')
     assert "expected a result of bench" in refused(capsys, str(file))[1]
+    file.write_text('{"instances": [[1]]}')
+    assert "printed; this is another file" in refused(capsys, str(file))[1]
     file.write_text('{"format": 99}')
     assert "unsupported-format" in refused(capsys, str(file))[1]
 
