@@ -20,7 +20,7 @@ from faults.tally import Tally
 _TRACING = ("kills", "errors", "whole", "crash", "fsyncs")
 _OTHERS = (
     "models", "models-whole", "attacks", "mutants", "encodings", "network", "conversions",
-    "protocols",
+    "protocols", "repeats",
 )  # fmt: skip
 _WHOLE = ("crash", "fsyncs")  # nothing is chosen: all of it is tried
 
@@ -100,11 +100,8 @@ def _harness(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
 
             with conversions.sources() as honest:
                 yield from conversions.run(honest, conversions.Aim(runs=runs, seed=seed))
-        case "protocols":
-            from faults import protocols
-
-            with protocols.world() as serve:
-                yield from protocols.run(serve, protocols.Aim(runs=runs, seed=seed))
+        case "protocols" | "repeats":
+            yield from _clients(name, runs, seed)
         case "models":
             from faults import hostile
 
@@ -119,6 +116,16 @@ def _harness(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
 
             with shore() as coast:
                 yield from whole.run(coast, whole.Aim(runs=runs, seed=seed))
+
+
+def _clients(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
+    from faults import protocols, repeats
+
+    if name == "repeats":
+        yield from repeats.run(repeats.Aim(runs=runs, seed=seed))
+        return
+    with protocols.world() as serve:
+        yield from protocols.run(serve, protocols.Aim(runs=runs, seed=seed))
 
 
 def _traced(name: str, runs: int | None, seed: int) -> Iterator[Tally]:
