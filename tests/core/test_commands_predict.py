@@ -211,7 +211,7 @@ def test_a_compiled_file_runs_on_a_tpu_or_says_what_to_do(predict: Terminal) -> 
         ((DIGITS, "squares.png", "--task", "raw", "--draw", "x.png"), 2, "nothing to draw"),
         ((*BARE, "--draw", "x.doc"), 2, "found x.doc"),
         ((*BARE, "--draw", "./squares.png"), 2, "another file than INPUT"),
-        (("finder.tflite", "squares.png", "--labels", "/dev/zero"), 1, "zero: labels: expected at"),
+        (("finder.tflite", "squares.png", "--labels", "/dev/zero"), 1, "zero: expected a file"),
         ((*BARE, "--draw", "none/x.png"), 1, "none/x.png: No such file"),
         (("finder.tflite", "squares.png", "--labels", "squares.png"), 1, "png: labels: expected"),
         (("finder.tflite", "squares.png", "--labels", "no.txt"), 1, "no.txt: No such file"),

@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from littoral.errors import MalformedError
+from littoral.errors import MalformedError, StorageError
 from littoral.model.tasks import labels
 
 
@@ -30,3 +32,20 @@ def test_numbers_alone_are_names() -> None:
 def test_what_names_nothing_or_too_much_is_refused(data: bytes) -> None:
     with pytest.raises(MalformedError, match="labels: expected"):
         labels.read(data)
+
+
+def test_a_file_that_somebody_names_is_named_in_what_is_wrong_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "names.txt"
+    file.write_text("1 one\n0 nil\n")
+    assert labels.of_file(file).names == ("nil", "one")
+    file.write_bytes(b"\xff")
+    with pytest.raises(MalformedError, match=r"names\.txt: labels: expected UTF-8"):
+        labels.of_file(file)
+    with pytest.raises(StorageError, match="expected a file"):
+        labels.of_file(tmp_path)
+
+
+def test_names_of_another_model_are_told() -> None:
+    known = labels.Labels(("nil", "one"))
+    assert labels.doubt(known, 2) is None
+    assert labels.doubt(known, 10) == "2 names for 10 classes: are they this model's?"

@@ -138,20 +138,12 @@ def _file(model: str, path: Path, names: Path | None, resources: Resources) -> L
 
 def _labels(model: bytes, file: Path | None) -> Labels:
     """Return what classes are called: as ``file`` says, else as the model itself does."""
-    if file is None:
-        return metadata.labels_of(model)
-    data = verified.whole(file, most=labels.MAX_BYTES)
-    try:
-        return labels.read(data, numbered=True)
-    except MalformedError as e:
-        raise MalformedError(f"{file}: {e}") from e
+    return metadata.labels_of(model) if file is None else labels.of_file(file)
 
 
 def _check_count(told: Description) -> None:
     """Say it where there are more names than classes, or fewer: they are another model's."""
-    if len(told.outputs) == 1 and len(told.outputs[0].shape) == 2:  # noqa: PLR2004 (batch, class)
-        names, classes = len(told.labels), told.outputs[0].shape[1]
-        if names != classes:
-            log.warning(
-                "%s: %d names for %d classes: are they this model's?", told.model, names, classes
-            )
+    if len(told.outputs) != 1 or len(told.outputs[0].shape) != 2:  # noqa: PLR2004 (batch, class)
+        return
+    if doubt := labels.doubt(told.labels, told.outputs[0].shape[1]):
+        log.warning("%s: %s", told.model, doubt)

@@ -127,15 +127,7 @@ def predict(  # noqa: PLR0917 (click's)
 def _reading(opened: "Opened", task: Task | None, file: Path | None) -> "Reading":
     from littoral.model.tasks import labels, pictures, reading
 
-    known = opened.labels
-    if file is not None:
-        try:
-            with file.open("rb") as names:
-                known = labels.read(names.read(labels.MAX_BYTES + 1), numbered=True)
-        except OSError as e:
-            raise StorageError(f"{file}: {e.strerror or e}") from e
-        except MalformedError as e:
-            raise MalformedError(f"{file}: {e}") from e
+    known = opened.labels if file is None else labels.of_file(file)
     try:
         side = pictures.entry(opened.inputs).side
     except MalformedError:  # numbers go in, and no anchors are asked for
@@ -144,10 +136,8 @@ def _reading(opened: "Opened", task: Task | None, file: Path | None) -> "Reading
     how = reading.Reading(task=chosen, outputs=opened.outputs, labels=known, side=side)
     reading.check(how)
     classes = how.outputs[0].shape[-1] if chosen == "classification" else 0
-    if known and classes and len(known) != classes:
-        click.echo(
-            f"warning: {len(known)} names for {classes} classes: are they this model's?", err=True
-        )
+    if known and classes and (doubt := labels.doubt(known, classes)):
+        click.echo(f"warning: {doubt}", err=True)
     return how
 
 

@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
+from littoral.bundle import verified
 from littoral.bundle.manifest import Manifest
 from littoral.errors import MalformedError
 
@@ -60,6 +62,28 @@ def of(manifest: Manifest, read_file: Callable[[str], bytes]) -> Labels:
 
     """
     return NONE if manifest.labels is None else read(read_file(manifest.labels))
+
+
+def of_file(path: Path) -> Labels:
+    """Return the names in a file that somebody names: with numbers before them, or without.
+
+    Raises:
+        StorageError: It cannot be read.
+        MalformedError: It is not text, or names nothing, or too much.
+
+    """
+    data = verified.whole(path, most=MAX_BYTES)
+    try:
+        return read(data, numbered=True)
+    except MalformedError as e:
+        raise MalformedError(f"{path}: {e}") from e
+
+
+def doubt(known: Labels, classes: int) -> str | None:
+    """Return what is to be said where they seem to be those of a model with other classes."""
+    if len(known) == classes:
+        return None
+    return f"{len(known)} names for {classes} classes: are they this model's?"
 
 
 NONE: Final = Labels()
