@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from littoral import durable
-from littoral.bundle import manifest
+from littoral.bundle import manifest, verified
 from littoral.bundle.manifest import Manifest
 from littoral.errors import MisuseError
 from littoral_serve.bench.result import Result
@@ -35,8 +35,7 @@ def write(result: Result, bundle: Path, *, margin: float = MARGIN) -> tuple[str,
     if found.code is not None and found.code != "latency":
         raise MisuseError(f"its self-test failed there: {found.detail} [{found.code}]")
     path = bundle / manifest.NAME
-    with durable.storage_errors(path), path.open("rb") as file:
-        told = Manifest.from_json(file.read(manifest.MAX_BYTES + 1))
+    told = Manifest.from_json(verified.whole(path, most=manifest.MAX_BYTES))
     held = {told.files[variant.files[0]].sha256 for variant in told.variants}
     if found.model != told.model or found.file not in held:
         raise MisuseError(

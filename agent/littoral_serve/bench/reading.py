@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from littoral import records
-from littoral.durable import storage_errors
+from littoral.bundle import verified
 from littoral.errors import MalformedError, UnsupportedFormatError
 from littoral.wire.sketch import Sketch
 from littoral_serve.bench.result import FORMAT, Result
@@ -23,8 +23,7 @@ def read(path: Path) -> Result:
         StorageError: It is not there.
 
     """
-    with storage_errors(path), path.open("rb") as file:
-        data = file.read(_MAX_BYTES + 1)
+    data = verified.whole(path, most=_MAX_BYTES)
     try:
         value = records.parse_json(data, limit=_MAX_BYTES)
         if not isinstance(value, dict) or "format" not in value:
