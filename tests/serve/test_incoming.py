@@ -13,16 +13,8 @@ from littoral_serve.http.incoming import Incoming
 from littoral_serve.http.messages import Request, Response, failure
 
 MOST = 2 * OWN
-SIZES = (
-    0,
-    3,
-    3,
-    4200,
-    4200,
-    70_000,
-    OWN + 9000,
-    OWN + 9000,
-)  # by kind: what is parsed, what is received in place …
+# By kind: what is copied, what is received where it stays, what is more than a connection's own.
+SIZES = (0, 3, 3, 4200, 4200, 70_000, OWN + 9000, OWN + 9000)
 Kind = int
 
 

@@ -168,7 +168,6 @@ def find(folder: Path) -> Iterator[Path]:
 
     """
     with durable.storage_errors(folder):
-        paths = (
-            sorted(folder.iterdir()) if folder.exists() else []
-        )  # glob() finds none without a word
+        # glob() would find none, and say nothing, where it may not look.
+        paths = sorted(folder.iterdir()) if folder.exists() else []
     yield from (p for p in paths if p.suffix == ".json" and not p.name.startswith("."))
