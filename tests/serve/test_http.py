@@ -19,6 +19,7 @@ from random import Random
 import pytest
 import requests
 
+from littoral_serve.http.connection import Connection
 from littoral_serve.http.messages import Later, Request, Response
 from littoral_serve.http.server import Limits, Server
 from patience import patient
@@ -352,6 +353,33 @@ def test_a_client_that_stops_in_the_middle_is_timed_out(serve: Serve) -> None:
         start = time.monotonic()
         assert status(everything(connection)) == 408
     assert 0.9 < time.monotonic() - start < patient(6)
+
+
+def test_who_left_before_being_refused_is_no_defect() -> None:
+    """What is written to it resets the connection, so that nothing is left to be shut down."""
+    told: list[object] = []
+
+    async def main() -> None:
+        limits = Limits(max_body_bytes=9, max_connections=0, receive_timeout_s=9, keep_alive_s=9)
+        server = Server(lambda _: Response(200, b"{}"), limits)
+        over = asyncio.Event()
+
+        class Seen(Connection):
+            def connection_lost(self, exc: Exception | None) -> None:
+                super().connection_lost(exc)
+                over.set()
+
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context))
+        listener = await loop.create_server(lambda: Seen(server), "127.0.0.1", 0)
+        # It has left before the loop looks.
+        socket.create_connection(listener.sockets[0].getsockname()).close()
+        async with asyncio.timeout(20):
+            await over.wait()
+        listener.close()
+
+    asyncio.run(main())
+    assert not told
 
 
 def test_a_silent_connection_is_closed(serve: Serve) -> None:

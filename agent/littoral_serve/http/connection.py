@@ -6,6 +6,7 @@ few of them. Knows no model, and nothing of how a request is read.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -218,7 +219,8 @@ class Connection(asyncio.BufferedProtocol):
         self._mark = time.monotonic()
         self._transport.write(b"".join(out))
         out.clear()
-        self._transport.write_eof()
+        with contextlib.suppress(OSError):  # who has left and is written to resets the connection
+            self._transport.write_eof()
 
     def _later(self) -> None:
         if not self._scheduled:
