@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from littoral.asking import elements
+from littoral.asking.http import column
 from littoral.client import Client
 from littoral.errors import (
     BackendError,
@@ -24,7 +24,7 @@ from littoral.errors import (
 )
 from littoral.model import tensors
 from littoral.model.backends import Array, open_session
-from littoral.wire import frames
+from littoral.wire import elements, frames
 from littoral.wire.control import Activated
 from littoral.wire.frames import Kind, Spec
 from simulators import detectors
@@ -112,16 +112,12 @@ def test_pictures_that_cannot_be_taken_are_a_no(client: Client, tmp_path: Path) 
 
 def test_elements_are_text_or_a_files_bytes() -> None:
     words = [b"", b"\xc3\xa4", b"red"]
-    assert elements.array("classes", elements.pack(words), [3, 1]).tolist() == [
-        [""],
-        ["ä"],
-        ["red"],
-    ]
-    assert elements.array("mask_bytes", elements.pack(words), [3]).tolist() == words
     whole = elements.pack(words)
+    assert column("classes", whole, [3, 1]).tolist() == [[""], ["ä"], ["red"]]
+    assert column("mask_bytes", whole, [3]).tolist() == words
     for data, shape in ((whole[:-1], [3]), (whole + b"\0", [3]), (whole, [2]), (b"\0\0", [0])):
-        with pytest.raises(ValueError, match=r"cut short|reshape"):
-            elements.array("classes", data, shape)
+        with pytest.raises(ValueError, match=r"longer than|reshape"):
+            column("classes", data, shape)
 
 
 def test_what_a_model_takes_is_described_alike_both_ways(client: Client) -> None:

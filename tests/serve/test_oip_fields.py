@@ -41,3 +41,14 @@ def test_what_is_not_said_is_what_it_mostly_is() -> None:
 def test_parameters_are_an_object(value: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"^Unable to parse 'parameters'$"):
         fields.parameters({"parameters": value})
+
+
+def test_a_timeout_comes_in_microseconds_and_0_is_none() -> None:
+    assert fields.timeout_ns({"timeout": 3}) == 3000
+    assert fields.timeout_ns({"timeout": 0}) is fields.timeout_ns({}) is None
+
+
+def test_a_request_may_have_a_name() -> None:
+    assert (fields.name({"id": "mine"}), fields.name({})) == ("mine", None)
+    with pytest.raises(InvalidArgumentError, match="'id'"):
+        fields.name({"id": 1})

@@ -46,5 +46,15 @@ def number(where: Mapping[str, Any], key: str) -> int:
     return value
 
 
+def timeout_ns(where: Mapping[str, Any]) -> int | None:
+    """Return what a client waits at most, by its ``timeout`` in µs; None where it says none."""
+    return number(where, "timeout") * 1000 or None
+
+
+def name(where: Mapping[str, Any]) -> str | None:
+    """Return what a client calls its request, if it names it."""
+    return text(where, "id") if "id" in where else None
+
+
 def _unreadable(key: str) -> InvalidArgumentError:
     return InvalidArgumentError(f"Unable to parse '{key}'")

@@ -5,7 +5,6 @@ task's: docs/tasks.md. A model's tensors are never BYTES, so the datatype decide
 """
 
 import base64
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,9 +14,11 @@ import numpy as np
 import orjson
 
 from littoral.model.backends import Array
+from littoral.wire import elements
 from littoral.wire.datatypes import DATATYPES
 from littoral_serve.http.messages import Response
-from littoral_serve.protocols import oip_data, oip_fields, oip_types, pictures
+from littoral_serve.protocols import oip_data, oip_types, pictures
+from littoral_serve.protocols import oip_fields as fields
 from littoral_serve.protocols.oip_plan import Face
 from littoral_serve.protocols.pictures import Columns
 from littoral_serve.running.refusals import InvalidArgumentError
@@ -25,7 +26,6 @@ from littoral_serve.running.sights import Wish
 
 _BINARY: Final = b"application/octet-stream"
 _LENGTH: Final = b"Inference-Header-Content-Length: %d\r\n"
-_MOST_TIMEOUT_US: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,7 @@ def read(body: bytes, head_bytes: bytes | None) -> InferPictures | None:
     if b'"BYTES"' not in head:
         return None
     document = oip_data.document(head)
-    inputs = document.get("inputs")
-    if not isinstance(inputs, list) or not all(isinstance(one, dict) for one in inputs):
-        raise InvalidArgumentError("Unable to parse 'inputs'")
+    inputs = fields.objects(document, "inputs")
     if oip_types.BYTES not in [one.get("datatype") for one in inputs]:
         return None
     return from_head(document, list(_files(inputs[0], body[length:])))
@@ -71,20 +69,15 @@ def from_head(document: Mapping[str, Any], files: list[bytes]) -> InferPictures:
         raise InvalidArgumentError(
             f"unexpected shape for pictures: expected [{len(files)}], as many as there are"
         )
-    parameters = oip_fields.parameters(document)
-    binary = parameters.get("binary_data_output") is True
-    name, timeout = document.get("id"), parameters.get("timeout")
-    if not (timeout is None or (type(timeout) is int and 0 <= timeout < _MOST_TIMEOUT_US)):
-        raise InvalidArgumentError("Unable to parse 'timeout'")
-    if not isinstance(name, str | None):
-        raise InvalidArgumentError("Unable to parse 'id'")
+    parameters = fields.parameters(document)
+    binary = fields.flag(parameters, "binary_data_output")
     return InferPictures(
         files,
         pictures.wished(parameters),
         _wanted(document, binary=binary),
         binary,
-        name,
-        timeout * 1000 if timeout else None,
+        fields.name(document),
+        fields.timeout_ns(parameters),
     )
 
 
@@ -140,22 +133,19 @@ def raw(array: Array) -> bytes:
     """Return the elements in binary; of text each stands behind its length."""
     if array.dtype != object:
         return np.ascontiguousarray(array).tobytes()
-    return b"".join(struct.pack("<I", len(one)) + one for one in array.reshape(-1))
+    return elements.pack(array.reshape(-1))
 
 
-def unpacked(data: bytes) -> Iterator[bytes]:
-    """Walk the elements in ``data``. Raises InvalidArgumentError."""
-    at = 0
-    while at < len(data):
-        end = at + 4 + (struct.unpack_from("<I", data, at)[0] if at + 4 <= len(data) else 0)
-        if end > len(data):
-            raise InvalidArgumentError("BYTES: an element is longer than what is left of the data")
-        yield data[at + 4 : end]
-        at = end
+def unpacked(data: bytes) -> list[bytes]:
+    """Return the elements in ``data``. Raises InvalidArgumentError."""
+    try:
+        return [*elements.unpack(data)]
+    except ValueError as e:
+        raise InvalidArgumentError(str(e)) from e
 
 
 def _files(item: Mapping[str, Any], behind: bytes) -> Iterator[bytes]:
-    size = oip_fields.parameters(item).get("binary_data_size")
+    size = fields.parameters(item).get("binary_data_size")
     if size is not None:
         if size != len(behind):
             raise InvalidArgumentError(
@@ -175,17 +165,14 @@ def _files(item: Mapping[str, Any], behind: bytes) -> Iterator[bytes]:
 
 
 def _wanted(document: Mapping[str, Any], *, binary: bool) -> dict[str, bool] | None:
-    outputs = document.get("outputs")
-    if not outputs:
+    if not document.get("outputs"):
         return None
-    if not isinstance(outputs, list):
-        raise InvalidArgumentError("Unable to parse 'outputs'")
-    found = {}
-    for item in outputs:
-        if not isinstance(item, dict) or not isinstance(item.get("name"), str):
-            raise InvalidArgumentError("Unable to parse 'outputs'")
-        found[item["name"]] = bool(oip_fields.parameters(item).get("binary_data", binary))
-    return found
+    return {
+        fields.text(item, "name"): fields.flag(
+            fields.parameters(item), "binary_data", default=binary
+        )
+        for item in fields.objects(document, "outputs")
+    }
 
 
 def _listed(name: str, array: Array) -> Any:  # noqa: ANN401

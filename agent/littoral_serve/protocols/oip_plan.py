@@ -120,8 +120,8 @@ def read(face: Face, document: Mapping[str, Any], *, cuts: int) -> InferPlan:
         tuple(places[view.name] for view in views),
         _wanted(face, document, signature, binary=fields.flag(parameters, "binary_data_output")),
         nbytes=start,
-        timeout_ns=_timeout_ns(parameters),
-        id=fields.text(document, "id") if "id" in document else None,
+        timeout_ns=fields.timeout_ns(parameters),
+        id=fields.name(document),
     )
 
 
@@ -216,8 +216,3 @@ def _wanted(
             classes=fields.number(parameters, "classification"),
         )
     return tuple(found.values())
-
-
-def _timeout_ns(parameters: Mapping[str, Any]) -> int | None:
-    timeout_us = fields.number(parameters, "timeout")
-    return timeout_us * 1000 or None  # 0 is none

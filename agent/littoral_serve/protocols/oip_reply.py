@@ -1,7 +1,6 @@
 """What a release answered, as the Open Inference Protocol sends it: JSON, binary, or labels."""
 
 import json
-import struct
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -10,6 +9,7 @@ import numpy as np
 import orjson
 
 from littoral.model.backends import Array
+from littoral.wire import elements
 from littoral_serve.http.messages import Response
 from littoral_serve.protocols import oip_types
 from littoral_serve.protocols.oip_plan import Face, InferPlan, Wanted
@@ -93,7 +93,7 @@ def labelled(
     found = [classes(row, wanted.classes, face.labels) for row in rows]
     shape = [len(found[0])] if face.batch is None else [len(found), len(found[0])]
     texts = [text for row in found for text in row]
-    packed = b"".join(struct.pack("<I", len(text)) + text for text in texts)
+    packed = elements.pack(texts)
     item = _item(plan, wanted, shape, len(packed)) | {"datatype": oip_types.BYTES}
     return item, packed if wanted.binary else [text.decode() for text in texts]
 

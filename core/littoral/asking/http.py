@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from littoral.asking import elements
 from littoral.asking.question import MOST_BYTES, Array, Look, Question, failure, unreachable
 from littoral.errors import LittoralError, MalformedError, UnreachableError
+from littoral.wire import elements
 from littoral.wire.datatypes import DATATYPES
 from littoral.wire.frames import Described, Dtype, Signature, Spec
 
@@ -181,9 +181,25 @@ def _outputs(reply: bytes, head_bytes: int) -> tuple[int, dict[str, Array]]:
         name, shape = one["name"], one["shape"]
         end = at + one["parameters"]["binary_data_size"]
         if one["datatype"] == _BYTES:
-            found[name] = elements.array(name, reply[at:end], shape)
+            found[name] = column(name, reply[at:end], shape)
         else:
             values = np.frombuffer(reply[at:end], _DTYPES[one["datatype"]])
             found[name] = values.reshape(shape).copy()
         at = end
     return int(head["model_version"]), found
+
+
+def column(name: str, data: bytes, shape: Sequence[int]) -> Array:
+    """Return elements as text, those of a name that ends in ``_bytes`` as bytes.
+
+    Raises:
+        ValueError: They are cut short, are not as many, or no text.
+
+    """
+    found = [*elements.unpack(data)]
+    if name.endswith("_bytes"):
+        made = np.empty(len(found), object)
+        made[:] = found
+    else:
+        made = np.array([one.decode() for one in found], str)
+    return made.reshape(shape)
