@@ -7,7 +7,7 @@
 # make check   format, lint, types, architecture
 # make torch   adds PyTorch, for the tests of its way in
 # make judges  adds MediaPipe and TensorFlow.js, for the tests of phones and browsers
-# make bench   every script of benchmarks/
+# make bench   every script of benchmarks/         make bench ARGS=swap
 # make peers   the servers that benchmarks/serving.py compares serve with
 # make docs    writes the generated parts of docs/ anew, and the packages' settings
 
