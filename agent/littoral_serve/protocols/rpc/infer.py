@@ -14,6 +14,7 @@ from littoral.model.backends import Array
 from littoral.wire.datatypes import DATATYPES
 from littoral_serve.protocols import oip_plan, oip_reply, oip_types
 from littoral_serve.protocols.oip_plan import Face, InferPlan, Wanted
+from littoral_serve.protocols.rpc import heads
 from littoral_serve.protocols.rpc import inference_messages as messages
 from littoral_serve.protocols.rpc.decoding import joined
 from littoral_serve.protocols.rpc.encoding import encode
@@ -45,37 +46,24 @@ def read(face: Face, request: Mapping[str, Any]) -> tuple[InferPlan, list[Array]
             strict=True,
         )
     )
-    document = {
-        "id": request.get("id", ""),
-        "parameters": {**_parameters(request), "binary_data_output": True},
-        "inputs": [
-            {
-                "name": one.get("name", ""),
-                "datatype": one.get("datatype", ""),
-                "shape": one.get("shape", []),
-                "parameters": {
-                    **_parameters(one),
-                    "binary_data_size": memoryview(data[one.get("name", "")]).nbytes,
-                },
-            }
-            for one in inputs
-        ],
-        "outputs": [
-            {"name": one.get("name", ""), "parameters": _parameters(one)}
-            for one in request.get("outputs", [])
-        ],
-    }
-    plan = oip_plan.read(face, document, cuts=0)
+    told = [
+        {
+            "name": one.get("name", ""),
+            "datatype": one.get("datatype", ""),
+            "shape": one.get("shape", []),
+            "parameters": {
+                **heads.parameters(one),
+                "binary_data_size": memoryview(data[one.get("name", "")]).nbytes,
+            },
+        }
+        for one in inputs
+    ]
+    plan = oip_plan.read(face, heads.head(request, told), cuts=0)
     views = plan.signature.inputs
     return plan, [
         _array(data[view.name], view, place.shape)
         for view, place in zip(views, plan.places, strict=True)
     ]
-
-
-def _parameters(where: Mapping[str, Any]) -> dict[str, Any]:
-    held = where.get("parameters", {})
-    return {name: next(iter(value.values()), None) for name, value in held.items()}
 
 
 def _data(face: Face, inputs: Sequence[Mapping[str, Any]], raw: Sequence[Any]) -> list[Any]:

@@ -13,8 +13,8 @@ from littoral.model.backends import Array
 from littoral_serve.protocols import oip_pictures, oip_types, pictures
 from littoral_serve.protocols.oip_plan import Face
 from littoral_serve.protocols.pictures import Columns
+from littoral_serve.protocols.rpc import heads, tensor_protos
 from littoral_serve.protocols.rpc import inference_messages as messages
-from littoral_serve.protocols.rpc import tensor_protos
 from littoral_serve.protocols.rpc.answering import Call, ended
 from littoral_serve.protocols.rpc.encoding import encode
 from littoral_serve.running.live import Live
@@ -91,17 +91,9 @@ def read(request: Mapping[str, Any]) -> oip_pictures.InferPictures | None:
         return None
     raw = request.get("raw_input_contents", [])
     contents = [bytes(x) for one in inputs for x in _contents(one)]
-    document = {
-        "id": request.get("id", ""),
-        "parameters": {**_parameters(request), "binary_data_output": True},
-        "inputs": [{**one, "shape": list(one.get("shape", []))} for one in inputs],
-        "outputs": [
-            {"name": one.get("name", ""), "parameters": _parameters(one)}
-            for one in request.get("outputs", [])
-        ],
-    }
-    found = list(oip_pictures.unpacked(bytes(raw[0]))) if len(raw) == 1 else contents
-    return oip_pictures.from_head(document, found)
+    told = [{**one, "shape": list(one.get("shape", []))} for one in inputs]
+    found = oip_pictures.unpacked(bytes(raw[0])) if len(raw) == 1 else contents
+    return oip_pictures.from_head(heads.head(request, told), found)
 
 
 def inferred(face: Face, given: oip_pictures.InferPictures, columns: Columns) -> bytes:
@@ -121,11 +113,6 @@ def inferred(face: Face, given: oip_pictures.InferPictures, columns: Columns) ->
 def _contents(one: Mapping[str, Any]) -> Sequence[Any]:
     found: Sequence[Any] = one.get("contents", {}).get("bytes_contents", ())
     return found
-
-
-def _parameters(where: Mapping[str, Any]) -> dict[str, Any]:
-    held = where.get("parameters", {})
-    return {name: next(iter(value.values()), None) for name, value in held.items()}
 
 
 def _proto(array: Array) -> dict[str, Any]:
