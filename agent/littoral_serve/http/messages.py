@@ -72,8 +72,10 @@ class Later:
 
 
 def failure(status: HTTPStatus, text: str = "") -> Response:
-    """Return a response for what is wrong with the HTTP itself: an error as all clients read it."""
-    return Response(status, orjson.dumps({"error": text or status.phrase}))
+    """Return an error as clients of either protocol read it; without a ``text``, HTTP's word."""
+    # It may quote half a character, which JSON can say and UTF-8 cannot.
+    words = text.encode(errors="replace").decode() or status.phrase
+    return Response(status, orjson.dumps({"error": words}))
 
 
 _HEAD: Final = b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n"

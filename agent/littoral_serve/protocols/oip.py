@@ -16,7 +16,7 @@ from urllib.parse import unquote
 import orjson
 
 from littoral.errors import BackendError
-from littoral_serve.http.messages import Later, Request, Response
+from littoral_serve.http.messages import Later, Request, Response, failure
 from littoral_serve.protocols import (
     oip_about,
     oip_reply,
@@ -230,11 +230,6 @@ def refusal(error: RefusalError | BackendError) -> Response:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers = b"Retry-After: 1\r\n"
     return response
-
-
-def failure(status: HTTPStatus, message: str) -> Response:
-    # It may quote half a character, which JSON can say and UTF-8 cannot.
-    return Response(status, orjson.dumps({"error": message.encode(errors="replace").decode()}))
 
 
 def _told(
