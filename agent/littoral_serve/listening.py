@@ -129,7 +129,7 @@ class Listening:
             ready=lambda: not self._ending,
         )
         limits = self._limits(self._settings.max_body_bytes)
-        return Server(clients.handle, limits, bodies=self._bodies, busy=clients.busy)
+        return Server(clients.handle, limits, bodies=self._bodies, full=clients.full)
 
     def _limits(self, max_body_bytes: int) -> Limits:
         return Limits(

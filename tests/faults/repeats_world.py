@@ -108,7 +108,7 @@ class World:
     def __init__(self) -> None:
         self.models: Models = models(*_lives())
         clients = Clients(self.models, hosts=Hosts(frozenset()), deadline_s=1e6)
-        self.server = Server(clients.handle, _LIMITS, bodies=Bodies(_MOST), busy=clients.busy)
+        self.server = Server(clients.handle, _LIMITS, bodies=Bodies(_MOST), full=clients.full)
         self._filled = 0
         self.renew()
 

@@ -19,7 +19,7 @@ def unpack(
         request,
         most_bytes=most_bytes,
         bodies=bodies or Bodies(0),
-        busy=lambda _: Response(503, b""),
+        full=lambda _: Response(503, b""),
     )
     return request.body if refusal is None else refusal
 

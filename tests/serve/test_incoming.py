@@ -39,7 +39,7 @@ class Client:
             self.found,
             bodies=self.bodies,
             most_body_bytes=MOST,
-            busy=lambda _: failure(HTTPStatus.SERVICE_UNAVAILABLE),
+            full=lambda _: failure(HTTPStatus.SERVICE_UNAVAILABLE),
         )
 
     def send(

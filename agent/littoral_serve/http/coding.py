@@ -16,11 +16,11 @@ _WINDOWS: Final = {b"gzip": 31, b"x-gzip": 31, b"deflate": zlib.MAX_WBITS}
 
 
 def unpack(
-    request: Request, *, most_bytes: int, bodies: Bodies, busy: Callable[[bytes], Response]
+    request: Request, *, most_bytes: int, bodies: Bodies, full: Callable[[bytes], Response]
 ) -> Response | None:
     """Unpack the body of ``request`` where it stands; return why it is refused instead.
 
-    What it holds more then is taken from ``bodies``; ``busy`` says that there is no room.
+    What it holds more then is taken from ``bodies``; ``full`` says that there is no room.
     """
     coding = request.headers[b"content-encoding"].strip().lower()
     # Not where they stand: a connection gives the next request that begins so the same headers.
@@ -39,7 +39,7 @@ def unpack(
     except OverflowError as e:
         return failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(e))
     if not bodies.resize(len(request.body), len(whole)):
-        return busy(request.target)
+        return full(request.target)
     request.data, request.again = whole, None  # the next one that begins so is packed as well
     return None
 

@@ -44,7 +44,7 @@ class Connection(asyncio.BufferedProtocol):
             self._waiting,
             bodies=server.bodies,
             most_body_bytes=self._limits.max_body_bytes,
-            busy=server.busy,
+            full=server.full,
         )
 
     # What the transport says

@@ -27,7 +27,7 @@ _ROOM: Final = memoryview(bytearray(256 * 1024))
 class Incoming:
     """``found`` gets the requests in their order; a Response there is the last that is said.
 
-    ``busy``: what a path is answered while ``bodies`` hold all they may. ``on_``: for httptools.
+    ``full``: what a path is answered while ``bodies`` hold all they may. ``on_``: for httptools.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class Incoming:
         *,
         bodies: Bodies,
         most_body_bytes: int,
-        busy: Callable[[bytes], Response],
+        full: Callable[[bytes], Response],
     ) -> None:
-        self._found, self._bodies, self._busy = found, bodies, busy
+        self._found, self._bodies, self._full = found, bodies, full
         self._most = most_body_bytes
         self.deaf = False  # what still comes is not looked at
         self.receiving = False  # a request has begun, and is not whole
@@ -239,7 +239,7 @@ class Incoming:
 
     def _why(self, wrong: Wrong, target: bytes) -> Response:
         if wrong is Wrong.FULL:
-            return self._busy(target)
+            return self._full(target)
         too_large, most = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, self._most
         return failure(too_large, f"a body may have at most {most} bytes")
 

@@ -19,7 +19,7 @@ _FAREWELL_S: Final = 1.0  # within which a client that stays sends its next requ
 Answer = Response | Later | Awaitable[Response]
 Handler = Callable[[Request], Answer]
 Admit = Callable[[asyncio.BaseTransport], Response | None]
-Busy = Callable[[bytes], Response]
+Full = Callable[[bytes], Response]
 
 log = logging.getLogger(__name__)
 
@@ -52,14 +52,14 @@ class Server:
         admit: Admit | None = None,
         leaving_cancels: bool = False,
         bodies: Bodies | None = None,
-        busy: Busy | None = None,
+        full: Full | None = None,
     ) -> None:
         self.handler = handler
         self.limits = limits
         self.admit = admit  # why a client may not be spoken to, before it is read
         self.leaving_cancels = leaving_cancels  # what runs for a client ends when it hangs up
         self.bodies = bodies or Bodies(limits.max_connections * limits.max_body_bytes)
-        self.busy = busy or _busy  # what a path is answered while ``bodies`` hold all they may
+        self.full = full or _full  # what a path is answered while ``bodies`` hold all they may
         self.connections: set[Peer] = set()
         self.closing = False
 
@@ -74,7 +74,7 @@ class Server:
             if b"content-encoding" in request.headers:
                 most = self.limits.max_body_bytes
                 refusal = coding.unpack(
-                    request, most_bytes=most, bodies=self.bodies, busy=self.busy
+                    request, most_bytes=most, bodies=self.bodies, full=self.full
                 )
                 if refusal is not None:
                     return refusal
@@ -109,5 +109,5 @@ class Server:
             connection.close()
 
 
-def _busy(_: bytes) -> Response:
+def _full(_: bytes) -> Response:
     return failure(HTTPStatus.SERVICE_UNAVAILABLE, FULL)

@@ -47,7 +47,7 @@ class Clients:
         answer = self._answer(request)
         return answer if origin is None else origins.shared(answer, origin)
 
-    def busy(self, target: bytes) -> Response:
+    def full(self, target: bytes) -> Response:
         """Return what is told to who sends a large body while there is no room for it."""
         if target[:4].lower() == b"/v1/":
             return failure(HTTPStatus.TOO_MANY_REQUESTS, FULL)
