@@ -37,6 +37,13 @@ def test_arrays_keep_their_type_and_jsons_numbers_are_real(tmp_path: Path) -> No
     assert stored.dtype == np.int8
     ((real,),) = read(tmp_path, [[1, 2], [3, 4]])
     assert real.dtype == np.float32
+    picture = Tensor(name="image", shape=(1, 2), dtype="uint8", scale=0.5, zero_point=3)
+    ((pixels,),) = read(tmp_path, [[0, 255]], picture)
+    assert pixels.dtype == np.uint8
+    ((grey,),) = read(tmp_path, [[0, 0.5]], picture)
+    assert grey.dtype.kind == "f"
+    with pytest.raises(MalformedError, match="from 0 to 255"):
+        read(tmp_path, [[0, 256]], picture)
     plain = Tensor(name="rows", shape=(1, 2), dtype="int32")
     ((rows,),) = read(tmp_path, [[1, 2]], plain)
     assert rows.dtype.kind == "i"

@@ -128,13 +128,20 @@ def _batched(value: Any, spec: Tensor) -> Array:  # noqa: ANN401
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{spec.name}: expected numbers, found {array.dtype}")
     if not isinstance(value, np.ndarray) and array.dtype.kind in "iu" and spec.scale:
-        array = array.astype(np.float32)  # JSON knows no types: its numbers are real ones
+        # JSON knows no types. As serve has it: a picture's bytes are stored, all else is real.
+        array = _bytes(array, spec) if spec.dtype == "uint8" else array.astype(np.float32)
     wanted = spec.shape[1:]
     if array.shape == wanted:
         return array[None]
     if array.shape[1:] == wanted and array.ndim and len(array):
         return array
     raise ValueError(f"{spec.name}: expected {list(wanted)} or several, found {list(array.shape)}")
+
+
+def _bytes(array: Array, spec: Tensor) -> Array:
+    if array.size and not 0 <= array.min() <= array.max() <= 255:  # noqa: PLR2004 (of a byte)
+        raise ValueError(f"{spec.name}: expected whole numbers from 0 to 255, or real ones")
+    return array.astype(np.uint8)
 
 
 def _names(inputs: Sequence[Tensor]) -> str:
