@@ -314,11 +314,11 @@ def _grpc(rng: random.Random) -> tuple[str, bytes]:
     if family == "headers":
         fields += rng.choices(FIELDS, k=2)
         rng.shuffle(fields)
-    block = b"".join(b"\x00" + _string(name) + _string(value) for name, value in fields)
+    block = b"".join(b"\x00" + http2_string(name) + http2_string(value) for name, value in fields)
     parts = [
-        _http2(4, 0, 0, b""),
-        _http2(1, 4, 1, block),
-        _http2(0, 1, 1, prefix + message),
+        http2_frame(4, 0, 0, b""),
+        http2_frame(1, 4, 1, block),
+        http2_frame(0, 1, 1, prefix + message),
     ]
     if family == "http2":
         for _ in range(rng.randint(1, 3)):
@@ -328,7 +328,7 @@ def _grpc(rng: random.Random) -> tuple[str, bytes]:
                 rng.choice((0, 1, 2, 3, 2**31 - 1)),
             )
             payload = rng.randbytes(rng.choice((0, 1, 4, 6, 8, 9, 200, 16_385)))
-            parts.insert(rng.randrange(len(parts) + 1), _http2(kind, flags, stream, payload))
+            parts.insert(rng.randrange(len(parts) + 1), http2_frame(kind, flags, stream, payload))
     return family, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"".join(parts)
 
 
@@ -344,11 +344,11 @@ FIELDS: Final = (
 )
 
 
-def _http2(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+def http2_frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return len(payload).to_bytes(3, "big") + struct.pack(">BBI", kind, flags, stream) + payload
 
 
-def _string(text: str) -> bytes:
+def http2_string(text: str) -> bytes:
     """Return a string of HPACK's, not compressed."""
     data = text.encode("latin-1")
     if len(data) < 127:

@@ -436,8 +436,7 @@ def test_memory_does_not_grow_with_requests_and_switches(device: Device) -> None
                 assert ask(device.tree.control, "POST", "/control/activate", order)[0] == 200
                 url = f"{serve.url}/v1/models/digits:predict"
                 assert session.post(url, json=document, timeout=20).status_code == 200
-            status = Path(f"/proc/{serve.process.pid}/status").read_text()
-            resident.append(int(status.split("VmRSS:")[1].split()[0]))
+            resident.append(serve.kib())
         assert resident[-1] - resident[0] < 2048, resident
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import random
-import re
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -274,11 +273,6 @@ def device(tmp_path: Path) -> Iterator[Serve]:
         yield running
 
 
-def kib(serve: Serve) -> int:
-    told = Path(f"/proc/{serve.process.pid}/status").read_text()
-    return int(re.findall(r"VmRSS:\s+(\d+)", told)[0])
-
-
 def promising(way: str, serve: Serve, folder: Path) -> socket.socket:
     """Return a client that has announced 16 MB."""
     size = 16_000_000
@@ -302,7 +296,7 @@ def test_a_hundred_slow_uploads_take_no_more_than_they_may(
     small = {"instances": [[[[0.5]] * 8] * 8]}
     url = f"{device.url}/v1/models/tiny:predict"
     assert requests.post(url, json=small, timeout=20).ok
-    before, piece = kib(device), bytes(128 * 1024)
+    before, piece = device.kib(), bytes(128 * 1024)
     with ExitStack() as stack:
         clients = [stack.enter_context(promising(way, device, tmp_path)) for _ in range(100)]
         sent = 0
@@ -311,7 +305,7 @@ def test_a_hundred_slow_uploads_take_no_more_than_they_may(
                 with suppress(OSError):  # it was refused, or is not read from for now
                     sent += client.send(piece)
             assert requests.post(url, json=small, timeout=20).ok
-            assert kib(device) - before < 55 * 1024
+            assert device.kib() - before < 55 * 1024
         assert sent > 50 * MiB
 
     def comes_through() -> bool:
@@ -328,11 +322,11 @@ def test_a_hundred_slow_uploads_take_no_more_than_they_may(
 def test_who_finds_no_room_is_told_in_the_protocols_words(
     device: Serve, path: str, status: int
 ) -> None:
-    before = kib(device)
+    before = device.kib()
     with promising("http", device, Path()) as client:
         client.settimeout(20)
         client.sendall(bytes(14_000_000))
-        wait_until(lambda: kib(device) - before > 13_000)  # all of it was read
+        wait_until(lambda: device.kib() - before > 13_000)  # all of it was read
         reply = requests.post(device.url + path, data=bytes(4 * MiB), timeout=20)
     assert reply.status_code == status
     assert "try again later" in reply.json()["error"]

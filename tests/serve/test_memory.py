@@ -27,15 +27,10 @@ def test_two_releases_and_large_requests_fit_into_the_figure(tmp_path: Path) -> 
     assert len(json.dumps(bodies[0])) > 200_000
     with serving(f"--data={device.tree.root}") as serve:
         order(device, "activate", Activated, two.order)
-        before = resident_mib(serve.process.pid)
+        before = serve.kib() / 1024
         for k in range(200):
             body = bodies[k % len(bodies)]
             assert ask(device.tree.serve, "POST", "/v1/models/m:predict", body)[0] == 200
-        after = resident_mib(serve.process.pid)
+        after = serve.kib() / 1024
     assert after <= MOST_MIB
     assert after - before <= MOST_GROWTH_MIB
-
-
-def resident_mib(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1024

@@ -1,7 +1,6 @@
 """Messages that are read over gRPC: few at a time, and never the slow before the fast."""
 
 import asyncio
-import re
 import socket
 import struct
 from collections.abc import Awaitable, Callable
@@ -14,7 +13,7 @@ import grpc
 import pytest
 from grpc import aio
 
-from faults.protocols_made import _http2, _string
+from faults.protocols_made import http2_frame, http2_string
 from littoral_serve.http.bodies import OWN, Bodies
 from littoral_serve.protocols.rpc.answering import Call, Service
 from littoral_serve.protocols.rpc.intake import Intake
@@ -166,10 +165,12 @@ def beginning(size: int) -> bytes:
         "te": "trailers",
         "content-type": "application/grpc",
     }
-    head = b"".join(b"\x00" + _string(name) + _string(value) for name, value in fields.items())
-    frames = _http2(4, 0, 0, b"") + _http2(1, 4, 1, head)
+    head = b"".join(
+        b"\x00" + http2_string(name) + http2_string(value) for name, value in fields.items()
+    )
+    frames = http2_frame(4, 0, 0, b"") + http2_frame(1, 4, 1, head)
     first = struct.pack(">BI", 0, size) + bytes(1000)
-    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frames + _http2(0, 0, 1, first)
+    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frames + http2_frame(0, 0, 1, first)
 
 
 def test_slow_clients_do_not_keep_a_fast_one_from_its_answer() -> None:
@@ -219,13 +220,9 @@ def test_many_large_messages_are_not_all_here_at_once(tmp_path: Path) -> None:
                     channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")(message)
                 return str(told.value.code().name)
 
-        def most_kib() -> int:
-            told = Path(f"/proc/{serve.process.pid}/status").read_text()
-            return int(re.findall(r"VmHWM:\s+(\d+)", told)[0])
-
         ask(b"x")
-        before = most_kib()
+        before = serve.kib("VmHWM")
         with ThreadPoolExecutor(24) as clients:
             found = set(clients.map(ask, [bytes(4 * MiB - 100)] * 24))
         assert found <= {"INVALID_ARGUMENT", "RESOURCE_EXHAUSTED"}
-        assert most_kib() - before < 45 * 1024
+        assert serve.kib("VmHWM") - before < 45 * 1024

@@ -207,6 +207,11 @@ class Serve:
         host, _, port = self.ready["http"].rpartition(":")
         return host, int(port)
 
+    def kib(self, what: str = "VmRSS") -> int:
+        """Return how much memory it has, or by another word of the kernel's."""
+        told = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(told.partition(f"{what}:")[2].split()[0])
+
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
