@@ -44,7 +44,7 @@ class Settings:
     edgetpu_invoke_s: float = 5.0  # for one inference: an Edge TPU that takes longer is lost
     delegates: tuple[str, ...] = ()  # others that variants name: "teflon=/usr/lib/libteflon.so"
     max_body_bytes: int = 16 * MiB
-    bodies_bytes: int = 64 * MiB  # of all bodies together, from their arrival to their answer
+    bodies_bytes: int = 64 * MiB  # of all bodies together, until answered; max_body_bytes at least
     max_picture_pixels: int = 25_000_000  # of one that a client sends; decoded, each takes 3 bytes
     max_connections: int = 128
     receive_timeout_s: float = 30.0  # for one whole request, and for a client that does not read

@@ -205,7 +205,7 @@ class Framed(asyncio.BufferedProtocol):
         self._need = self._at + size
 
     def _take(self) -> None:
-        """Have the frame that is whole answered."""
+        """Have the frame that is whole answered; or more come of a large one."""
         view, end = self._view, self._need
         if end - self._at < self._frame:
             self._more(2 * (end - self._at))
