@@ -7,8 +7,7 @@ task's: docs/tasks.md. A model's tensors are never BYTES, so the datatype decide
 import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import orjson
@@ -17,15 +16,12 @@ from littoral.model.backends import Array
 from littoral.wire import elements
 from littoral.wire.datatypes import DATATYPES
 from littoral_serve.http.messages import Response
-from littoral_serve.protocols import oip_data, oip_types, pictures
+from littoral_serve.protocols import oip_data, oip_reply, oip_types, pictures
 from littoral_serve.protocols import oip_fields as fields
 from littoral_serve.protocols.oip_plan import Face
 from littoral_serve.protocols.pictures import Columns
 from littoral_serve.running.refusals import InvalidArgumentError
 from littoral_serve.running.sights import Wish
-
-_BINARY: Final = b"application/octet-stream"
-_LENGTH: Final = b"Inference-Header-Content-Length: %d\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +97,7 @@ def write(face: Face, asked: InferPictures | None, columns: Columns) -> Response
     if asked is not None and asked.id is not None:
         document = {"id": asked.id, **document}
     head = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-    if not parts:
-        return Response(HTTPStatus.OK, head)
-    return Response(HTTPStatus.OK, b"".join((head, *parts)), _BINARY, _LENGTH % len(head))
+    return oip_reply.sent(head, parts)
 
 
 def wanted(face: Face, asked: InferPictures | None, columns: Columns) -> Mapping[str, bool]:

@@ -39,6 +39,13 @@ def write(face: Face, asked: InferTensors, outputs: Sequence[Array]) -> Response
     return Response(HTTPStatus.OK, b"".join((head, *arrays)), _BINARY, length)
 
 
+def sent(head: bytes, parts: Sequence[Any]) -> Response:
+    """Return a reply of ``head``, which is JSON, and ``parts``, which are binary, if there are."""
+    if not parts:
+        return Response(HTTPStatus.OK, head)
+    return Response(HTTPStatus.OK, b"".join((head, *parts)), _BINARY, _LENGTH % len(head))
+
+
 def classes(array: Array, most: int, labels: Sequence[str]) -> list[bytes]:
     """Return the greatest values, at most so many, each as ``value:index:label``."""
     flat = array.ravel()
@@ -80,9 +87,7 @@ def _mixed(face: Face, asked: InferTensors, outputs: Sequence[Array]) -> Respons
         head = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     else:
         head = json.dumps(document, default=_listed).encode()  # writes NaN and Infinity
-    if not parts:
-        return Response(HTTPStatus.OK, head)
-    return Response(HTTPStatus.OK, b"".join((head, *parts)), _BINARY, _LENGTH % len(head))
+    return sent(head, parts)
 
 
 def labelled(
