@@ -60,3 +60,10 @@ def test_a_timeout_comes_in_microseconds_and_0_is_none() -> None:
     assert binary(head(parameters={"timeout": 3})).timeout_ns == 3000
     assert binary(head(parameters={"timeout": 0})).timeout_ns is None
     assert binary(head()).timeout_ns is None
+
+
+@pytest.mark.parametrize("said", [b"9" * 5000, b"0" * 5000, b"999", b"x", b"", b"-1"])
+def test_a_length_of_the_head_that_is_none_is_the_clients_mistake(said: bytes) -> None:
+    """Also one of more digits than Python turns into a number."""
+    with pytest.raises(InvalidArgumentError, match="inference header size should be in range"):
+        oip_pictures.read(head() + PACKED, said)

@@ -16,7 +16,7 @@ from littoral.model.backends import Array
 from littoral.wire import elements
 from littoral.wire.datatypes import DATATYPES
 from littoral_serve.http.messages import Response
-from littoral_serve.protocols import oip_data, oip_reply, oip_types, pictures
+from littoral_serve.protocols import oip_data, oip_reply, oip_request, oip_types, pictures
 from littoral_serve.protocols import oip_fields as fields
 from littoral_serve.protocols.oip_plan import Face
 from littoral_serve.protocols.pictures import Columns
@@ -45,7 +45,7 @@ def read(body: bytes, head_bytes: bytes | None) -> InferPictures | None:
     """
     length = len(body)
     if head_bytes is not None:
-        length = int(head_bytes) if head_bytes.isdigit() else 0
+        length = oip_request.head_length(head_bytes, length)
     head = body[:length]
     if b'"BYTES"' not in head:
         return None

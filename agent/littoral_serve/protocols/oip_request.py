@@ -76,7 +76,7 @@ def read(face: Face, body: bytes | memoryview, head_bytes: bytes | None) -> Infe
         head, cuts = oip_data.cut(body, most=most)
         start = len(body)
     else:
-        start = _length(head_bytes, len(body))
+        start = head_length(head_bytes, len(body))
         if not start:
             return _raw(face, body)
         head, cuts = bytes(body[:start]), []
@@ -95,7 +95,8 @@ def read(face: Face, body: bytes | memoryview, head_bytes: bytes | None) -> Infe
     return InferTensors(plan, arrays, plan.id if name is None else name)
 
 
-def _length(text: bytes, most: int) -> int:
+def head_length(text: bytes, most: int) -> int:
+    """Return how long ``text`` says the head is. Raises InvalidArgumentError."""
     if not text.isdigit() or len(text) > len(str(most)) or int(text) > most:
         raise InvalidArgumentError(
             "inference header size should be in range (0, "
