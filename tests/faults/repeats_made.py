@@ -11,12 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from faults.repeats_wrong import wrong
 
-Deed = Literal["", "switch", "shape", "remove", "slow", "stuff", "fill", "close"]
-_DEEDS: Final[tuple[Deed, ...]] = ("switch", "shape", "remove", "slow", "stuff", "fill", "close")
+Deed = Literal["", "switch", "shape", "remove", "slow", "stuff", "fill", "close", "leave", "lose"]
+_DEEDS: Final[tuple[Deed, ...]] = get_args(Deed)[1:]
 _INFER: Final = "/v2/models/{}/infer"
 _LENGTH: Final = "Inference-Header-Content-Length"
 _INSTANCES: Final = (1, 1, 1, 2, 20)

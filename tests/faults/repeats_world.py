@@ -23,7 +23,7 @@ _MOST: Final = 700_000  # bytes of all bodies
 _LIMITS: Final = Limits(
     max_body_bytes=400_000, max_connections=99, receive_timeout_s=30, keep_alive_s=75
 )
-_TURNS: Final = 2000  # of the loop, after which what runs will not end
+_TURNS: Final = 20_000  # of the loop, which a request of a thousand instances needs some of
 
 
 class _Sums:
@@ -115,6 +115,7 @@ class World:
     def renew(self) -> None:
         self.wire, self.connection = _Wire(), Connection(self.server)
         self.connection.connection_made(self.wire)
+        self._left = False  # the client says nothing more
 
     def do(self, deed: Deed, number: int) -> None:
         match deed:
@@ -134,13 +135,19 @@ class World:
                 self._filled += most
             case "close":
                 self.server.closing = True
+            case "leave":  # it goes on to listen
+                self._left = True
+                if not self.connection.eof_received():
+                    self.wire.close()
+            case "lose":
+                self._lose()
             case _:
                 pass
 
     def hear(self, piece: bytes) -> Iterator[bytes]:
         """Take what the client says, or as much as is read; yield it as it was taken."""
         left = memoryview(piece)
-        while left and not self.wire.over:
+        while left and not (self.wire.over or self._left):
             room = self.connection.get_buffer(-1)
             part, left = left[: len(room)], left[len(room) :]
             room[: len(part)] = part
@@ -150,7 +157,7 @@ class World:
 
     def parse(self, piece: bytes) -> None:
         """Take what the client says as what came before the connection was there."""
-        if piece and not self.wire.over:
+        if piece and not (self.wire.over or self._left):
             self.connection.data_received(piece)
 
     async def answer(self, whole: bytes) -> bytes:
@@ -158,7 +165,7 @@ class World:
         self.renew()
         _ = [*self.hear(whole)]
         await self.rest()
-        self.connection.connection_lost(None)
+        self._lose()
         return bytes(self.wire.heard)
 
     async def rest(self) -> list[str]:
@@ -169,8 +176,13 @@ class World:
                 return []
         return ["hang: what it was asked is never answered"]
 
+    def _lose(self) -> None:
+        if self.connection in self.server.connections:
+            self.wire.close()
+            self.connection.connection_lost(None)
+
     def end(self) -> list[str]:
-        self.connection.connection_lost(None)
+        self._lose()
         self.server.bodies.held -= self._filled
         held = self.server.bodies.held
         return [f"leak: {held} bytes"] if held else []
