@@ -17,13 +17,7 @@ import orjson
 
 from littoral.errors import BackendError
 from littoral_serve.http.messages import Later, Request, Response, failure
-from littoral_serve.protocols import (
-    oip_about,
-    oip_reply,
-    oip_request,
-    pictures,
-    servables,
-)
+from littoral_serve.protocols import oip_about, oip_reply, oip_request, pictures, servables
 from littoral_serve.protocols.oip_plan import Face
 from littoral_serve.protocols.oip_request import InferTensors, Same
 from littoral_serve.protocols.servables import Spec
