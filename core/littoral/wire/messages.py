@@ -121,7 +121,7 @@ class Benched(Message):
     board: str  # what the board calls itself, else its processor
     hardware: str | None = None  # as manifests call it
     runtime: str
-    figures: dict[str, float]  # p50_us, p90_us, p99_us, throughput, load_ms, rss_bytes …
+    figures: dict[str, float]  # p50_us, p90_us, …, rss_bytes: at most 64, of 32 characters each
 
     def __post_init__(self) -> None:
         if self.model is not None:

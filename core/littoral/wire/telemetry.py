@@ -40,7 +40,7 @@ class Telemetry:
     """One window: of models about 100 bytes a series, of the board about 30."""
 
     key: Key
-    start_ms: int
+    start_ms: int  # a console takes what is later than its arrival as of then
     duration_ms: int
     series: tuple[Series, ...]
     errors: dict[str, int] = field(default_factory=dict)  # by "model/release"
