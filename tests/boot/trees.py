@@ -19,7 +19,8 @@ _MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 # What every Debian that is installed has, and minbase has not.
 _DEBIAN: Final = ("dbus", "init", "iproute2", "libpam-systemd", "procps", "sudo", "udev")
 # What apt installs in the machines: with littoral's packages, and to give them another time.
-_WANTED: Final = ("mosquitto", "libfaketime", "python3", "python3-numpy", "python3-pil", "tzdata")
+_PYTHON: Final = ("python3", "python3-grpcio", "python3-numpy", "python3-pil")
+_WANTED: Final = ("mosquitto", "libfaketime", *_PYTHON, "tzdata")
 
 
 class CannotError(Exception):

@@ -7,6 +7,7 @@ would ask for is in its environment.
 
 import json
 import re
+import shlex
 import shutil
 from typing import Any, Final
 
@@ -18,9 +19,16 @@ from stage import UnmetError, expect, wait_for
 
 PAGE: Final = ROOT / "docs/install.md"
 # By the title that they stand below. Packages are built before; accelerators are not here.
-TYPED: Final = ("A console", "A device", "Upgrade, downgrade, remove")
+TYPED: Final = ("A console", "A device", "gRPC", "Upgrade, downgrade, remove")
 LEFT_OUT: Final = ("Build the packages", "An accelerator")
 NAME: Final = "both"
+# With Debian's grpcio, which is not the one of the test-suite.
+ASK: Final = """
+import grpc
+channel = grpc.insecure_channel("127.0.0.1:8500")
+call = channel.unary_unary("/inference.GRPCInferenceService/ServerLive")
+print(call(b"", timeout=60, wait_for_ready=True).hex())
+"""
 
 
 def blocks() -> dict[str, list[str]]:
@@ -54,6 +62,9 @@ def install_page(world: World) -> dict[str, Any]:
     broker = machine.sh("pgrep -u littoral-console -c mosquitto", check=False).strip()
     said = machine.journal("-u", "littoral-console")
     expect(broker == "1", "a broker below the console's unit", said[-600:])
+    typed(machine, page["gRPC"][0], words)
+    live = machine.sh(f"python3 -c {shlex.quote(ASK)}", within_s=120)
+    expect(live.strip() == "0801", "serve to say by gRPC that it lives", live)
     newer = world.packages["newer"]
     shutil.copy(newer, machine.root / "root")
     words["littoral-agent_NEW_arm64.deb"] = newer.name
