@@ -11,10 +11,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from mmap import PAGESIZE
-from pathlib import Path
 from typing import Final
 
+from littoral.resident import resident_bytes
 from littoral_console.loop import Turns
 
 EVERY_S: Final = 0.02
@@ -121,7 +120,7 @@ class Load:
         yield from _head("devices_sent_bytes", "counter", "Bytes of all bodies for devices.")
         yield f"littoral_console_devices_sent_bytes_total {self.devices_bytes}"
         yield from _head("resident_bytes", "gauge", "Memory of this process.")
-        yield f"littoral_console_resident_bytes {_resident_bytes()}"
+        yield f"littoral_console_resident_bytes {resident_bytes() or 0}"
         yield from _head("cpu_seconds", "counter", "Processor time of this process.")
         yield f"littoral_console_cpu_seconds_total {time.process_time():.3f}"
 
@@ -130,8 +129,3 @@ def _head(name: str, kind: str, words: str) -> tuple[str, str]:
     suffix = "_total" if kind == "counter" else ""
     name = f"littoral_console_{name}{suffix}"
     return f"# HELP {name} {words}", f"# TYPE {name} {kind}"
-
-
-def _resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * PAGESIZE

@@ -17,7 +17,7 @@ from typing import IO, Any, Final
 from littoral import records
 from littoral.children import die_with_parent
 from littoral.errors import DiskFullError, LittoralError
-from littoral.model.selftest import peak_bytes
+from littoral.resident import peak_bytes
 from littoral_converter.worker import Progress, Say
 
 _MAX_JOB_BYTES = 16 * 1024 * 1024

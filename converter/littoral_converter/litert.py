@@ -16,6 +16,7 @@ from littoral.errors import ConversionError
 from littoral.model import selftest, tensors
 from littoral.model.backends import Session, open_session
 from littoral.model.selftest import Figures
+from littoral.resident import resident_bytes
 from littoral_converter.worker import Progress, Say
 
 _EVERY = 32  # samples between two words about progress
@@ -82,7 +83,7 @@ def prove(job: Prove, *, say: Say) -> Figures:
 
     """
     say(Progress(stage="running the self-test"))
-    before = selftest.resident_bytes()
+    before = resident_bytes()
     session = open_session("litert", job.model.read_bytes())
     inputs = selftest.unpack(job.inputs.read_bytes(), session.inputs, count=job.count)
     golden = selftest.unpack(job.outputs.read_bytes(), session.outputs, count=job.count)

@@ -153,7 +153,7 @@ def test_a_gigabyte_is_read_in_little_memory(tmp_path: Path) -> None:
         "import sys\nfrom pathlib import Path\nfrom littoral_converter import data\n"
         "from littoral_converter.samples.asked import Asked\n"
         "found = data.read(Path(sys.argv[1]), Asked(most=8), into=Path(sys.argv[2]))\n"
-        "from littoral.model.selftest import peak_bytes\nprint(len(found), peak_bytes() // 2**20)"
+        "from littoral.resident import peak_bytes\nprint(len(found), peak_bytes() // 2**20)"
     )
     command = [sys.executable, "-c", script, str(path), str(tmp_path / "read.npy")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=patient(60))

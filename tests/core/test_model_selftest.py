@@ -12,6 +12,7 @@ from littoral.errors import LatencyError, MalformedError, MemoryBudgetError, Out
 from littoral.model import selftest
 from littoral.model.backends import open_session
 from littoral.model.selftest import Figures
+from littoral.resident import resident_bytes
 from patience import patient
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -75,7 +76,7 @@ def test_a_nan_that_was_not_promised_is_infinitely_wrong() -> None:
 
 
 def test_measure_runs_the_real_model() -> None:
-    before = selftest.resident_bytes()
+    before = resident_bytes()
     session = open_session("litert", (FIXTURES / "tiny_int8.tflite").read_bytes())
     rng = np.random.default_rng(1)
     inputs = [(rng.integers(-128, 128, (1, 8, 8, 1)).astype(np.int8),) for _ in range(4)]

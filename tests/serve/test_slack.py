@@ -31,18 +31,19 @@ def test_what_has_grown_is_given_back_and_what_has_not_is_left_alone() -> None:
 
 BURST = """
 import ctypes
-from littoral_serve.running.slack import Slack, _resident
+from littoral.resident import resident_bytes
+from littoral_serve.running.slack import Slack
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-slack, before = Slack(), _resident()
+slack, before = Slack(), resident_bytes()
 blocks = [libc.malloc(60_000) for _ in range(800)]
 for block in blocks:
     ctypes.memset(block, 1, 60_000)
 for block in blocks[:-1]:
     libc.free(block)
-freed = _resident()
+freed = resident_bytes()
 slack.look()
-print(freed - before, _resident() - before)
+print(freed - before, resident_bytes() - before)
 """
 
 
@@ -52,3 +53,9 @@ def test_a_burst_leaves_nothing_behind() -> None:
     kept, left = map(int, done.stdout.split())  # in a process of its own, whose heap is small
     assert kept > 30 * MiB
     assert left < 8 * MiB
+
+
+def test_where_proc_does_not_tell_nothing_is_done() -> None:
+    given: list[None] = []
+    Slack(resident=lambda: None, give_back=lambda: given.append(None)).look()
+    assert not given

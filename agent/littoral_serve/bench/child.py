@@ -21,6 +21,7 @@ from littoral.children import die_with_parent
 from littoral.errors import LittoralError, MisuseError
 from littoral.model import selftest
 from littoral.model.backends import Session, open_session, open_variant
+from littoral.resident import peak_bytes, resident_bytes
 from littoral_serve.bench import feeding, operators, scenarios, warming
 from littoral_serve.bench.orders import MAX_BYTES, Answer, Loaded, Order, Setup, Warmed
 from littoral_serve.bench.result import Memory
@@ -75,15 +76,15 @@ class Measuring:
 
     def _load(self) -> Loaded:
         setup = self._setup
-        memory = Memory(before=selftest.resident_bytes())
+        memory = Memory(before=resident_bytes())
         start = time.perf_counter()
         runtime = feeding.import_runtime(setup.backend)
         runtime_s = time.perf_counter() - start
-        memory = replace(memory, runtime=selftest.resident_bytes())
+        memory = replace(memory, runtime=resident_bytes())
         start = time.perf_counter()
         session = self._open()
         load_s = time.perf_counter() - start
-        memory = replace(memory, loaded=selftest.resident_bytes())
+        memory = replace(memory, loaded=resident_bytes())
         self._inputs, kind = feeding.inputs(session.inputs, self._told, setup.golden, read=_read)
         start = time.perf_counter()
         session.run(*self._inputs[0])
@@ -114,11 +115,11 @@ class Measuring:
         gc.disable()
         told = warming.warm(lambda: self._closed(block), most_s=order.seconds)
         held = self._memory
-        steady = selftest.resident_bytes()
+        steady = resident_bytes()
         added = None
         if steady is not None and held.runtime is not None:
             added = max(0, steady - held.runtime)
-        memory = replace(held, steady=steady, peak=selftest.peak_bytes(), model=added)
+        memory = replace(held, steady=steady, peak=peak_bytes(), model=added)
         return Warmed(warm_up=told, memory=memory)
 
     def _closed(self, order: Order) -> Times:

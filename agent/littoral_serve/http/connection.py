@@ -166,8 +166,7 @@ class Connection(asyncio.BufferedProtocol):
                 return
             answer = answer.response
         if isinstance(answer, Response):
-            if len(item.data) > OWN:
-                self._server.bodies.give(len(item.data))
+            self._server.bodies.give(len(item.data))
             self._finish(item, answer, out)
         else:
             self._running = asyncio.ensure_future(answer)
@@ -185,8 +184,7 @@ class Connection(asyncio.BufferedProtocol):
     def _given(self, request: Request, response: Response) -> None:
         """Send the response that was awaited, and go on."""
         self._running = None
-        if len(request.data) > OWN:
-            self._server.bodies.give(len(request.data))
+        self._server.bodies.give(len(request.data))
         if self._transport.is_closing():
             return
         out: list[bytes] = []

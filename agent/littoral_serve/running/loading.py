@@ -20,6 +20,7 @@ from littoral.bundle.verified import Files
 from littoral.errors import BackendError, LittoralError
 from littoral.model.backends import Session, backend_for, open_variant
 from littoral.model.tasks import labels
+from littoral.resident import resident_bytes
 from littoral.tree import Tree
 from littoral_serve.running import threads
 from littoral_serve.running.lane import Lane
@@ -192,8 +193,6 @@ def _opened(source: Source, asked: threads.Threads, rest_s: float) -> tuple[thre
 
 def _weighed(source: Source, asked: threads.Threads, rest_s: float) -> tuple[threads.Opened, int]:
     """Return it warm, and about how many bytes it took."""
-    from littoral.model.selftest import resident_bytes  # where nothing is bounded, it is not needed
-
     before = resident_bytes() or 0
     found, least = _opened(source, asked, rest_s)
     return found, max(least, (resident_bytes() or 0) - before)

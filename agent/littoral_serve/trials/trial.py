@@ -67,6 +67,7 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
     """
     from littoral.bundle import verified
     from littoral.model import selftest
+    from littoral.resident import resident_bytes
     from littoral_serve.running import threads
     from littoral_serve.running.loading import match_specs
     from littoral_serve.trials import golden
@@ -80,7 +81,7 @@ def prove(order: Order, files: Sequence[int]) -> Tried:
         manifest, variant, lambda name: verified.file_in(next(left), manifest, name)
     )
     data = verified.file_in(model, manifest, variant.files[0])
-    before = selftest.resident_bytes()
+    before = resident_bytes()
     try:
         session = _opened(manifest, variant, data, order, engines=engines)
         match_specs(session, manifest.inputs, manifest.outputs)

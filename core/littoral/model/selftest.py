@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -23,6 +22,7 @@ from littoral.errors import (
 )
 from littoral.model import tensors
 from littoral.model.backends.base import Array, Session
+from littoral.resident import peak_bytes
 from littoral.wire.control import Tried
 
 Sample = tuple[Array, ...]
@@ -183,26 +183,6 @@ def verdict(figures: Figures, selftest: Selftest, *, hardware: str) -> Tried:
         max_abs=figures.max_abs if math.isfinite(figures.max_abs) else None,
         top1=figures.top1,
     )
-
-
-def resident_bytes() -> int | None:
-    """Return how much memory this process has now; None where /proc does not tell."""
-    return _status("VmRSS")
-
-
-def peak_bytes() -> int | None:
-    """Return the most memory this process ever had; None where /proc does not tell."""
-    return _status("VmHWM")
-
-
-def _status(key: str) -> int | None:
-    # Not getrusage: its ru_maxrss begins with what the parent had before the exec.
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    found = (line.split()[1] for line in lines if line.startswith(f"{key}:"))
-    return next((int(kib) * 1024 for kib in found), None)
 
 
 def _elements(spec: Tensor) -> int:
