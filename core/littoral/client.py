@@ -99,7 +99,10 @@ class Client:
         )
 
     def describe(self, model: str, *, release: int | None = None) -> Described:
-        """Return what there is to know of a release of ``model``. Raises as ``predict``."""
+        """Return what there is to know of a release of ``model``. Raises as ``predict``.
+
+        A shape begins with -1 where any number of instances may come.
+        """
         known = self._line.describe(model, release)
         self._known[model, release] = known
         return known

@@ -121,7 +121,7 @@ def test_elements_are_text_or_a_files_bytes() -> None:
 
 
 def test_what_a_model_takes_is_described_alike_both_ways(client: Client) -> None:
-    shapes = [(1, 8, 8, 1), (1, 10)]
+    shapes = [(-1, 8, 8, 1), (-1, 10)]  # any number, as metadata say it
     for name in ("tiny-int8", "digits"):
         told = client.describe(name)
         assert sorted(told.signatures) == ["float", "raw", "serving_default"]
@@ -288,6 +288,21 @@ def told(kind: Kind, record: object, body: bytes = b"") -> bytes:
 
 def done(*outputs: Spec, body: bytes = b"") -> bytes:
     return told(Kind.DONE, frames.Done(model="m", release=1, outputs=outputs), body)
+
+
+@pytest.mark.parametrize(
+    ("takes", "gives", "described"),
+    [((4, 3), (4,), (-1, 3)), ((1, 3), (4,), (1, 3)), ((), (), ()), ((3,), (), (3,))],
+)
+def test_any_number_may_come_where_all_tensors_have_a_row_for_each(
+    takes: tuple[int, ...], gives: tuple[int, ...], described: tuple[int, ...], tmp_path: Path
+) -> None:
+    x, y = Spec("x", "float32", takes), Spec("y", "float32", gives)
+    signatures = {"raw": frames.Signature(inputs=(x,), outputs=(y,))}
+    reply = told(Kind.DESCRIBED, DESCRIBED | {"signatures": signatures})
+    with Client(answering(socket.AF_UNIX, str(tmp_path / "s"), lambda _: reply)) as client:
+        (found,) = client.describe("m").signatures["raw"].inputs
+    assert found.shape == described
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Frames over serve's Unix socket: docs/frames.md. Pictures go there as HTTP: frames know none."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -11,13 +12,14 @@ from littoral.asking.question import (
     Line,
     Look,
     Question,
+    Shown,
     failure,
     unreachable,
 )
 from littoral.errors import LittoralError, MalformedError
 from littoral.local import FrameConnection, LocalConnection
 from littoral.wire import frames
-from littoral.wire.frames import Described, Done, Kind, Refused, Spec
+from littoral.wire.frames import Described, Done, Kind, Refused, Signature, Spec
 
 _MOST_KEPT: Final = 64  # heads of questions, and of answers
 K = TypeVar("K")
@@ -40,7 +42,9 @@ class FrameLine:
     def describe(self, model: str, release: int | None) -> Described:
         head = frames.head(frames.Describe(model=model, release=release))
         found, _ = self._answer(Kind.DESCRIBED, frames.begin(Kind.DESCRIBE, head))
-        return frames.read(Described, found, limit=MOST_BYTES)
+        told = frames.read(Described, found, limit=MOST_BYTES)
+        shown = {name: _shown(one) for name, one in told.signatures.items()}
+        return replace(told, signatures=shown)
 
     def run(self, asked: Question) -> tuple[int, dict[str, Array]]:
         key = asked.model, asked.release, asked.signature, asked.specs
@@ -91,6 +95,22 @@ class FrameLine:
             raise MalformedError(f"{self._where}: expected a frame of {wanted:d}, found {kind}")
         refused = frames.read(Refused, head, limit=MOST_BYTES)
         raise failure(refused.code, f"{self._where}: {refused.error}")
+
+
+def _shown(signature: Signature) -> Signature:
+    """Return it as all protocols tell it: frames tell the model's own first dimension.
+
+    serve cuts and fills where all tensors share that one, and takes any number there.
+    """
+    firsts = {spec.shape[:1] for spec in (*signature.inputs, *signature.outputs)}
+    any_number = len(firsts) == 1 and () not in firsts
+
+    def shown(spec: Spec) -> Spec:
+        return Shown(spec.name, spec.dtype, (-1, *spec.shape[1:]) if any_number else spec.shape)
+
+    return Signature(
+        inputs=tuple(map(shown, signature.inputs)), outputs=tuple(map(shown, signature.outputs))
+    )
 
 
 def _keep(kept: dict[K, V], key: K, value: V) -> V:

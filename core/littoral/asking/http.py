@@ -12,7 +12,15 @@ from urllib.parse import quote
 
 import numpy as np
 
-from littoral.asking.question import MOST_BYTES, Array, Look, Question, failure, unreachable
+from littoral.asking.question import (
+    MOST_BYTES,
+    Array,
+    Look,
+    Question,
+    Shown,
+    failure,
+    unreachable,
+)
 from littoral.errors import LittoralError, MalformedError, UnreachableError
 from littoral.wire import elements
 from littoral.wire.datatypes import DATATYPES
@@ -152,14 +160,12 @@ def _is_numbers(signature: dict[str, Any]) -> bool:
 
 
 def _shape(told: dict[str, Any]) -> tuple[int, ...]:
-    """Return the shape for one instance, where any number may come."""
-    sizes = [int(dim["size"]) for dim in told["tensor_shape"].get("dim", [])]
-    return tuple(1 if k == 0 and size < 0 else size for k, size in enumerate(sizes))
+    return tuple(int(dim["size"]) for dim in told["tensor_shape"].get("dim", []))
 
 
 def _specs(told: dict[str, Any]) -> tuple[Spec, ...]:
     return tuple(
-        Spec(
+        Shown(
             name,
             cast("Dtype", _PLAIN.get(one["dtype"]) or one["dtype"].removeprefix("DT_").lower()),
             _shape(one),

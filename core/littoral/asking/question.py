@@ -20,6 +20,15 @@ Array = NDArray[Any]
 MOST_BYTES: Final = 256 * 1024 * 1024  # of an answer
 
 
+class Shown(Spec):
+    """A tensor as a release is described: its first dimension is -1 where any number may come."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        """Refuse nothing: it says what may be sent, and is never sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked, with arrays that are as the model's signature has them."""
@@ -45,7 +54,10 @@ class Look:
 class Line(Protocol):
     """A way to a serve. What goes wrong is raised as a LittoralError."""
 
-    def describe(self, model: str, release: int | None) -> Described: ...
+    def describe(self, model: str, release: int | None) -> Described:
+        """Return what is told of a release; its signatures hold ``Shown``."""
+        ...
+
     def run(self, asked: Question) -> tuple[int, dict[str, Array]]:
         """Return the release that answered, and its outputs."""
         ...
