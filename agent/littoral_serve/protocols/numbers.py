@@ -1,8 +1,9 @@
 """Lists of numbers in JSON, into arrays, without making the lists. Knows no protocol.
 
 The brackets and commas of a list are compared with those that its shape demands, and what is
-left is one flat list of numbers, read a piece at a time. What does not fit is not explained
-here: whoever asked then takes a slow way, which knows what is wrong and where.
+left is one flat list of numbers, read a piece at a time; pixels are weighed where they are. What
+does not fit is not explained here: whoever asked then takes a slow way, which knows what is wrong
+and where.
 """
 
 import struct
@@ -15,6 +16,7 @@ import numpy as np
 import orjson
 
 from littoral.model.backends import Array
+from littoral_serve.protocols import octets
 
 _NUMBER: Final = b"0123456789-+.eE \t\r\n"
 _SPACES: Final = bytes.maketrans(b"[]", b"  ")  # not nothing: [1]2 must not become 12
@@ -26,6 +28,9 @@ def read(text: bytes, instance: tuple[int, ...], dtype: str) -> Array | None:
     """Return the list ``text`` of elements of the shape ``instance``; None: the slow way tells."""
     if dtype not in _CODES and dtype != "uint8":
         return None
+    pixels = None if dtype == "int8" else octets.read(text, instance)
+    if pixels is not None:
+        return pixels.astype(dtype, copy=False).reshape(-1, *instance)
     count = _count(text, instance) if instance else _flat_count(text)
     if count is None:
         return None
