@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -283,19 +284,29 @@ def test_systemd_is_told_ready_alive_and_stopping(tmp_path: Path) -> None:
                 assert last == b"WATCHDOG=1"
 
 
-def test_who_asks_while_serve_ends_is_told_that_it_is_not_ready(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("health/ready", {"live": True, "ready": False}),
+        ("models/tiny/ready", {"name": "tiny", "ready": False}),
+        ("models/tiny/versions/1/ready", {"name": "tiny", "ready": False}),
+    ],
+)
+def test_who_asks_while_serve_ends_is_told_that_it_is_not_ready(
+    tmp_path: Path, path: str, told: dict[str, Any]
+) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
         listener.settimeout(20)
-        told = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
-        with serving(TINY, environment=told) as serve, requests.Session() as session:
-            url = f"{serve.url}/v2/health/ready"
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with serving(TINY, environment=environment) as serve, requests.Session() as session:
+            url = f"{serve.url}/v2/{path}"
             assert session.get(url, timeout=20).status_code == 200
             serve.process.terminate()
             while listener.recv(100) != b"STOPPING=1":
                 pass
             reply = session.get(url, timeout=20)  # on the connection that it has
-            assert (reply.status_code, reply.json()) == (503, {"live": True, "ready": False})
+            assert (reply.status_code, reply.json()) == (503, told)
             assert serve.process.wait(20) == 0
 
 

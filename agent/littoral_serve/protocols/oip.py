@@ -40,7 +40,6 @@ _OF_MODEL: Final = re.compile(
 )
 _ORDER: Final = re.compile(r"/v2/repository(?:/[^/]+)?/models/[^/]+/(?:load|unload)")
 _INDEX: Final = re.compile(r"/v2/repository(?:/[^/]+)?/index")
-_READY: Final = "/v2/health/ready"
 _KEPT: Final = "open inference"
 _LENGTH: Final = b"inference-header-content-length"
 _STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
@@ -71,7 +70,7 @@ class OpenInference:
         self._pages: Mapping[str, Callable[[], Any]] = {
             "/v2": oip_about.server,
             "/v2/health/live": lambda: {"live": True},
-            _READY: lambda: {"live": True, "ready": ready()},
+            "/v2/health/ready": lambda: {"live": True, "ready": ready()},
             "/v2/models": lambda: {"models": [live.model for live in models]},
             "/v2/models/stats": lambda: oip_about.statistics(models),
         }
@@ -88,9 +87,7 @@ class OpenInference:
     def _route(self, request: Request) -> Response | Later:
         path = request.target.decode("latin-1").partition("?")[0].rstrip("/")
         if path in self._pages:
-            ends = path == _READY and not self._ready()
-            status = HTTPStatus.SERVICE_UNAVAILABLE if ends else HTTPStatus.OK
-            return _told(request, self._pages[path], status=status)
+            return _told(request, self._pages[path])
         if found := _OF_MODEL.fullmatch(path):
             spec = Spec(unquote(found[1]), _version(found[2]))
             if found[3] == "infer":
@@ -115,7 +112,7 @@ class OpenInference:
         live = oip_about.find(self._models, spec.model, spec.version)
         match what:
             case "ready":
-                return {"name": live.model, "ready": True}
+                return {"name": live.model, "ready": self._ready()}
             case "config":
                 return oip_about.configuration(live)
             case "stats":
@@ -226,16 +223,14 @@ def refusal(error: RefusalError | BackendError) -> Response:
     return response
 
 
-def _told(
-    request: Request,
-    page: Callable[[], Any],
-    *,
-    method: str = "GET",
-    status: HTTPStatus = HTTPStatus.OK,
-) -> Response:
+def _told(request: Request, page: Callable[[], Any], *, method: str = "GET") -> Response:
     if request.method not in (method, "HEAD"):
         return _wrong_method(method)
-    return Response(status, orjson.dumps(page()))
+    told = page()
+    # Who asks whether this is ready may look at the status alone.
+    ends = isinstance(told, dict) and told.get("ready") is False
+    status = HTTPStatus.SERVICE_UNAVAILABLE if ends else HTTPStatus.OK
+    return Response(status, orjson.dumps(told))
 
 
 def _version(digits: str | None) -> int | None:
