@@ -6,7 +6,7 @@ import random
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -316,18 +316,30 @@ def test_a_hundred_slow_uploads_take_no_more_than_they_may(
     wait_until(comes_through)
 
 
-@pytest.mark.parametrize(
-    ("path", "status"), [("/v1/models/tiny:predict", 429), ("/v2/models/tiny/infer", 503)]
-)
-def test_who_finds_no_room_is_told_in_the_protocols_words(
-    device: Serve, path: str, status: int
-) -> None:
-    before = device.kib()
-    with promising("http", device, Path()) as client:
+@contextmanager
+def crowded(serve: Serve) -> Iterator[None]:
+    """Have a client hold most of what there is."""
+    before = serve.kib()
+    with promising("http", serve, Path()) as client:
         client.settimeout(20)
         client.sendall(bytes(14_000_000))
-        wait_until(lambda: device.kib() - before > 13_000)  # all of it was read
+        wait_until(lambda: serve.kib() - before > 13_000)  # all of it was read
+        yield
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "laid_out"),
+    [
+        ("/v1/models/tiny:predict", 429, '{\n    "error": "'),
+        ("/v2/models/tiny/infer", 503, '{"error":"'),
+    ],
+)
+def test_who_finds_no_room_is_told_in_the_protocols_words(
+    device: Serve, path: str, status: int, laid_out: str
+) -> None:
+    with crowded(device):
         reply = requests.post(device.url + path, data=bytes(4 * MiB), timeout=20)
     assert reply.status_code == status
     assert "try again later" in reply.json()["error"]
+    assert reply.text.startswith(laid_out)
     assert (reply.headers.get("Retry-After") == "1") == (status == 503)

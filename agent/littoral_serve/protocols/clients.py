@@ -8,7 +8,7 @@ from littoral_serve.http.bodies import FULL
 from littoral_serve.http.hosts import Hosts
 from littoral_serve.http.messages import Later, Request, Response, failure
 from littoral_serve.http.server import Answer
-from littoral_serve.protocols import origins
+from littoral_serve.protocols import oip, origins, tfs
 from littoral_serve.protocols.oip import OpenInference
 from littoral_serve.protocols.tfs import TensorFlowServing
 from littoral_serve.running.live import Models
@@ -50,10 +50,8 @@ class Clients:
     def full(self, target: bytes) -> Response:
         """Return what is told to who sends a large body while there is no room for it."""
         if target[:4].lower() == b"/v1/":
-            return failure(HTTPStatus.TOO_MANY_REQUESTS, FULL)
-        refusal = failure(HTTPStatus.SERVICE_UNAVAILABLE, FULL)
-        refusal.headers = b"Retry-After: 1\r\n"
-        return refusal
+            return tfs.failure(HTTPStatus.TOO_MANY_REQUESTS, FULL)
+        return oip.overloaded(FULL)
 
     def _answer(self, request: Request) -> Response | Later:
         match request.target[:4].lower():

@@ -45,7 +45,6 @@ _LENGTH: Final = b"inference-header-content-length"
 _STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
     InvalidArgumentError: HTTPStatus.BAD_REQUEST,
     UnknownServableError: HTTPStatus.NOT_FOUND,
-    OverloadedError: HTTPStatus.SERVICE_UNAVAILABLE,
     LateError: HTTPStatus.GATEWAY_TIMEOUT,
 }
 _VARIES: Final = {b"origin", b"content-encoding"}  # with these, more is to be done than to infer
@@ -216,10 +215,15 @@ def _answer(later: Later, face: Face, asked: InferTensors, one: Inference) -> No
 
 def refusal(error: RefusalError | BackendError) -> Response:
     """Return ``error`` with the status that Triton gives it."""
-    status = _STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
-    response = failure(status, str(error))
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        response.headers = b"Retry-After: 1\r\n"
+    if isinstance(error, OverloadedError):
+        return overloaded(str(error))
+    return failure(_STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR), str(error))
+
+
+def overloaded(text: str) -> Response:
+    """Return why there is too much to do now, in a moment maybe not."""
+    response = failure(HTTPStatus.SERVICE_UNAVAILABLE, text)
+    response.headers = b"Retry-After: 1\r\n"
     return response
 
 
