@@ -124,6 +124,7 @@ class Listening:
         clients = Clients(
             self._models,
             hosts=hosts,
+            bodies=self._bodies,
             deadline_s=self._settings.deadline_s,
             pictures=self._pictures,
             ready=lambda: not self._ending,

@@ -107,8 +107,9 @@ class World:
 
     def __init__(self) -> None:
         self.models: Models = models(*_lives())
-        clients = Clients(self.models, hosts=Hosts(frozenset()), deadline_s=1e6)
-        self.server = Server(clients.handle, _LIMITS, bodies=Bodies(_MOST), full=clients.full)
+        bodies = Bodies(_MOST)
+        clients = Clients(self.models, hosts=Hosts(frozenset()), bodies=bodies, deadline_s=1e6)
+        self.server = Server(clients.handle, _LIMITS, bodies=bodies, full=clients.full)
         self._filled = 0
         self.renew()
 

@@ -60,6 +60,20 @@ def test_what_cannot_fit_need_not_be_sent() -> None:
     assert body.expect(MiB) is None
 
 
+def test_each_body_that_there_is_no_room_for_is_counted_once() -> None:
+    bodies = Bodies(MiB)
+    announced, grown = (Arriving(bodies, most=4 * MiB) for _ in range(2))
+    assert announced.expect(2 * MiB) is Wrong.FULL
+    assert bodies.refused == 1
+    assert grown.add(bytes(MiB)) is None
+    assert grown.add(bytes(MiB)) is Wrong.FULL
+    assert bodies.refused == 2
+    assert announced.expect(4 * MiB + 1) is Wrong.LARGE
+    grown.drop()
+    assert announced.expect(MiB) is None
+    assert bodies.refused == 2
+
+
 # Random clients. Whatever they do, and whenever they leave, nothing stays taken.
 
 
@@ -343,3 +357,18 @@ def test_who_finds_no_room_is_told_in_the_protocols_words(
     assert "try again later" in reply.json()["error"]
     assert reply.text.startswith(laid_out)
     assert (reply.headers.get("Retry-After") == "1") == (status == 503)
+
+
+def test_who_finds_no_room_is_counted_whichever_way_they_came(
+    device: Serve, tmp_path: Path
+) -> None:
+    def told() -> str:
+        return requests.get(f"{device.url}/metrics", timeout=20).text
+
+    assert "littoral_bodies_refused_total 0\n" in told()
+    with crowded(device):
+        for way in ("http", "frames"):
+            with promising(way, device, tmp_path) as client:
+                client.settimeout(20)
+                assert client.recv(1)
+    assert "littoral_bodies_refused_total 2\n" in told()

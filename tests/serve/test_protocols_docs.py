@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from littoral_serve.http.bodies import Bodies
 from littoral_serve.protocols import metrics
 
 PAGE = (Path(__file__).parents[2] / "docs/protocols.md").read_text()
@@ -29,7 +30,7 @@ def test_what_holds_a_row_is_there(file: str, name: str) -> None:
 
 
 def test_each_metric_is_told() -> None:
-    families = re.findall(r"^# TYPE (\w+)", metrics.text([]).decode(), re.MULTILINE)
+    families = re.findall(r"^# TYPE (\w+)", metrics.text([], Bodies(0)).decode(), re.MULTILINE)
     ours = [name for name in families if name.startswith("littoral_")]
     assert ours
     assert [name for name in ours if f"`{name}`" not in PAGE] == []

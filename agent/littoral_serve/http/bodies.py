@@ -25,15 +25,20 @@ class Bodies:
     def __init__(self, most: int) -> None:
         self.most = most
         self.held = 0
+        self.refused = 0  # how many bodies there was no room for
 
     def fits(self, size: int) -> bool:
-        """Tell whether a body of ``size`` could come now: one that could not need not be sent."""
-        return self.held + _shared(size) <= self.most
+        """Tell whether a body of ``size`` could come now: one that could not is refused unsent."""
+        if self.held + _shared(size) <= self.most:
+            return True
+        self.refused += 1
+        return False
 
     def resize(self, before: int, after: int) -> bool:
-        """Let a body hold ``after`` bytes where it held ``before``, unless that is too many."""
+        """Let a body hold ``after`` bytes where it held ``before``, or refuse it."""
         more = _shared(after) - _shared(before)
         if more > 0 and self.held + more > self.most:
+            self.refused += 1
             return False
         self.held += more
         return True

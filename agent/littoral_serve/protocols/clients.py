@@ -4,7 +4,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
-from littoral_serve.http.bodies import FULL
+from littoral_serve.http.bodies import FULL, Bodies
 from littoral_serve.http.hosts import Hosts
 from littoral_serve.http.messages import Later, Request, Response, failure
 from littoral_serve.http.server import Answer
@@ -25,11 +25,12 @@ class Clients:
         models: Models,
         *,
         hosts: Hosts | None,
+        bodies: Bodies,
         deadline_s: float,
         pictures: Pictures | None = None,
         ready: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._models = models
+        self._models, self._bodies = models, bodies
         pictures = pictures or Pictures()
         self._tensorflow = TensorFlowServing(models, deadline_s=deadline_s, pictures=pictures)
         self._inference = OpenInference(
@@ -69,4 +70,4 @@ class Clients:
 
         if request.method not in ("GET", "HEAD"):
             return failure(HTTPStatus.METHOD_NOT_ALLOWED)
-        return Response(HTTPStatus.OK, metrics.text(self._models), metrics.KIND)
+        return Response(HTTPStatus.OK, metrics.text(self._models, self._bodies), metrics.KIND)

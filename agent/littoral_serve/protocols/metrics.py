@@ -14,6 +14,7 @@ from typing import Final
 from littoral import __version__
 from littoral.wire.sketch import SCALE, Sketch
 from littoral.wire.stages import STAGES
+from littoral_serve.http.bodies import Bodies
 from littoral_serve.running.live import Live
 
 KIND: Final = b"text/plain; version=0.0.4; charset=utf-8"
@@ -26,13 +27,12 @@ _ESCAPED: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _Sample = tuple[str, str, float]  # what follows the family's name, labels, value
 
 
-def text(lives: Iterable[Live]) -> bytes:
+def text(lives: Iterable[Live], bodies: Bodies) -> bytes:
     """Return all families of metrics, of the releases that answer and of this process."""
-    found = list(lives)
-    return "".join(_families(found)).encode()
+    return "".join(_families(list(lives), bodies)).encode()
 
 
-def _families(lives: list[Live]) -> Iterator[str]:
+def _families(lives: list[Live], bodies: Bodies) -> Iterator[str]:
     names = [
         _labels(model=live.model, release=live.release, variant=live.variant) for live in lives
     ]
@@ -54,6 +54,12 @@ def _families(lives: list[Live]) -> Iterator[str]:
         "histogram",
         "How long each stage of a request took.",
         _stages(names, lives),
+    )
+    yield _family(
+        "littoral_bodies_refused_total",
+        "counter",
+        "Bodies that there was no room for: all together held as much as they may.",
+        [("", "", bodies.refused)],
     )
     yield from _process()
 
