@@ -115,17 +115,45 @@ def test_numbers_are_asked_one_after_the_other(predict: Terminal) -> None:
     assert predict(DIGITS, "in.npy").count("score") == 3
 
 
-def test_samples_that_bring_the_right_classes_tell_how_many_are_right(predict: Terminal) -> None:
+def test_samples_that_bring_the_true_classes_tell_which_answers_are_right(
+    predict: Terminal,
+) -> None:
     x = np.random.default_rng(3).normal(size=(4, 8, 8, 1)).astype(np.float32)
     np.savez("x.npz", x=x)
     found = predict.json(DIGITS, "x.npz")
     assert found["accuracy"] is None
+    assert not any("true" in answer for answer in found["answers"])
     said = np.array([answer["classes"][0]["index"] for answer in found["answers"]])
     said[0] = (said[0] + 1) % 10
     np.savez("xy.npz", x=x, y=said)
-    assert predict.json(DIGITS, "xy.npz")["accuracy"] == 0.75
-    assert predict(DIGITS, "xy.npz").splitlines()[-1] == "3 of 4 are right: 75.00%"
-    assert predict.json(DIGITS, "xy.npz", "--task", "raw")["accuracy"] is None
+    found = predict.json(DIGITS, "xy.npz")
+    assert found["accuracy"] == 0.75
+    assert [answer["true"]["index"] for answer in found["answers"]] == said.tolist()
+    out = predict(DIGITS, "xy.npz").splitlines()
+    told = [line for line in out if line.startswith(("right", "wrong"))]
+    assert told == [f"wrong: it is {said[0]}", "right", "right", "right"]
+    assert out[-1] == "3 of 4 are right: 75.00%"
+    raw = predict.json(DIGITS, "xy.npz", "--task", "raw")
+    assert raw["accuracy"] is None
+    assert "true" not in raw["answers"][0]
+
+
+def test_samples_name_their_classes_where_nobody_else_does(predict: Terminal) -> None:
+    x = np.zeros((1, 8, 8, 1), np.float32)
+    named = np.array([f"digit {k}" for k in range(10)])
+    np.savez("xy.npz", x=x, y=[7], labels=named)
+    (answer,) = predict.json(DIGITS, "xy.npz")["answers"]
+    assert answer["classes"][0]["label"] == f"digit {answer['classes'][0]['index']}"
+    assert answer["true"] == {"index": 7, "label": "digit 7"}
+    Path("names.txt").write_text("".join(f"my {k}\n" for k in range(10)))
+    (answer,) = predict.json(DIGITS, "xy.npz", "--labels", "names.txt")["answers"]
+    assert answer["true"]["label"] == "my 7"
+
+
+def test_classes_that_the_model_does_not_have_are_told(predict: Terminal) -> None:
+    np.savez("xy.npz", x=np.zeros((2, 8, 8, 1), np.float32), y=[1, 10])
+    err = predict(DIGITS, "xy.npz", code=1)
+    assert "xy.npz: y: expected classes from 0 to 9, found 10 [malformed]" in err
 
 
 def test_another_task_may_be_asked_for(predict: Terminal) -> None:

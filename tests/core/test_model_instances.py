@@ -72,14 +72,44 @@ def test_the_converters_samples_are_taken_with_what_is_right(tmp_path: Path) -> 
     for y in (np.array([2, 0, 1]), np.array([[2], [0], [1]]), np.eye(3)[[2, 0, 1]]):
         np.savez(path, x=x, y=y, labels=["a", "b", "c"])
         assert len(instances.read(path, (IMAGE,))) == 3
-        assert instances.right(path, (IMAGE,), count=3) == [2, 0, 1]
+        assert instances.true(path, (IMAGE,), count=3) == [2, 0, 1]
     np.savez(path, x=x, y=np.array([0.5, 1.5, 2.5]))  # true numbers are no classes
-    assert instances.right(path, (IMAGE,), count=3) is None
+    assert instances.true(path, (IMAGE,), count=3) is None
     np.savez(path, x=x)
-    assert instances.right(path, (IMAGE,), count=3) is None
+    assert instances.true(path, (IMAGE,), count=3) is None
     np.savez(path, x=x, y=np.array([1, 2]))
     with pytest.raises(MalformedError, match=r"y: expected 3, one for each sample, found \[2\]"):
-        instances.right(path, (IMAGE,), count=3)
+        instances.true(path, (IMAGE,), count=3)
+
+
+def test_labels_beside_x_name_the_classes(tmp_path: Path) -> None:
+    path, x = tmp_path / "in.npz", np.ones((3, 2, 2), np.float32)
+    np.savez(path, x=x, labels=["a", "b\nb"])
+    assert instances.names(path, (IMAGE,)).names == ("a", "b\nb")
+    np.savez(path, x=x)
+    assert len(instances.names(path, (IMAGE,))) == 0
+    assert len(instances.names(tmp_path / "in.npy", (IMAGE,))) == 0
+    np.savez(path, x=x, labels=[1, 2])
+    with pytest.raises(MalformedError, match="labels: expected texts, found int64"):
+        instances.names(path, (IMAGE,))
+
+
+def test_arrays_that_nothing_takes_are_told(tmp_path: Path) -> None:
+    path, x = tmp_path / "in.npz", np.ones((3, 2, 2), np.float32)
+    for more in ({"images": x, "y": [1, 2, 3]}, {"x_test": x, "y_test": [1]}, {"x": x, "z": x}):
+        np.savez(path, **more)
+        said = f"expected image, or x with y and labels beside it, found {', '.join(more)}"
+        with pytest.raises(MalformedError, match=said):
+            instances.read(path, (IMAGE,))
+    np.savez(path)
+    with pytest.raises(MalformedError, match="found none"):
+        instances.read(path, (IMAGE,))
+    np.savez(path, y=x)  # one array may have any name, and is what is asked
+    assert len(instances.read(path, (IMAGE,))) == 3
+    assert instances.true(path, (IMAGE,), count=3) is None
+    np.savez(path, x=x, y=["a", "b", "c"])
+    with pytest.raises(MalformedError, match="y: expected whole numbers, found <U1"):
+        instances.true(path, (IMAGE,), count=3)
 
 
 def test_samples_that_are_damaged_are_told_in_a_line(tmp_path: Path) -> None:
@@ -99,7 +129,7 @@ def test_an_input_that_is_called_y_is_an_input(tmp_path: Path) -> None:
     path = tmp_path / "in.npz"
     np.savez(path, x=np.ones((2, 2)), y=np.zeros((2, 2)))
     assert len(instances.read(path, (x, y))) == 2
-    assert instances.right(path, (x, y), count=2) is None
+    assert instances.true(path, (x, y), count=2) is None
 
 
 def test_several_inputs_come_by_their_names(tmp_path: Path) -> None:

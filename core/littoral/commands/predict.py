@@ -9,8 +9,10 @@ import click
 
 from littoral import durable
 from littoral.bundle.manifest import Task
+from littoral.commands import predicted
 from littoral.commands.kinds import Finite
-from littoral.commands.output import JSON, emit, table
+from littoral.commands.output import JSON, emit
+from littoral.commands.predicted import Made
 from littoral.errors import MalformedError, MisuseError, StorageError
 from littoral.tree import DATA, VARIABLE
 
@@ -18,23 +20,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from littoral.model.opening import Opened
-    from littoral.model.tasks.answers import Answer
+    from littoral.model.tasks.labels import Labels
     from littoral.model.tasks.reading import Reading
 
 _PATH = click.Path(path_type=Path)
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What came of it: answers, what each run took, and the picture's size if it was one.
-
-    ``rights`` is how many were right, where INPUT says what is.
-    """
-
-    answers: "list[Answer]"
-    took_ns: list[int]
-    size: tuple[int, int] | None = None
-    rights: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +53,7 @@ class Wanted:
 @click.option(
     "--labels",
     type=_PATH,
-    help="The names of the classes: text, one a line. Default: what MODEL brings.",
+    help="The names of the classes: text, one a line. Default: what MODEL brings, or INPUT.",
 )
 @click.option(
     "--task", type=click.Choice(get_args(Task)), help="What kind of answer the model gives."
@@ -117,17 +106,26 @@ def predict(  # noqa: PLR0917 (click's)
     if draw is not None and draw.exists() and draw.samefile(source):
         raise MisuseError("--draw: expected another file than INPUT, which would be lost")
     opened = open_model(model, data=data, variant=variant, threads=threads)
-    how = _reading(opened, task, labels)
+    how = _reading(opened, task, _labels(opened, labels, source))
     wanted = Wanted(top=top, threshold=threshold, draw=draw, ends=ends)
     made = _ask(opened, how, source, wanted)
-    document = _document(opened, made, task=how.task, source=source)
-    emit(document, as_json=as_json, text=_text(made))
+    document = predicted.document(opened, made, how, source=source)
+    emit(document, as_json=as_json, text=predicted.text(made, how))
 
 
-def _reading(opened: "Opened", task: Task | None, file: Path | None) -> "Reading":
+def _labels(opened: "Opened", file: Path | None, source: Path) -> "Labels":
+    """Return what classes are called: as somebody says, else the model, else the samples."""
+    from littoral.model import instances
+    from littoral.model.tasks import labels
+
+    if file is not None:
+        return labels.of_file(file)
+    return opened.labels or instances.names(source, opened.inputs)
+
+
+def _reading(opened: "Opened", task: Task | None, known: "Labels") -> "Reading":
     from littoral.model.tasks import labels, pictures, reading
 
-    known = opened.labels if file is None else labels.of_file(file)
     try:
         side = pictures.entry(opened.inputs).side
     except MalformedError:  # numbers go in, and no anchors are asked for
@@ -150,23 +148,18 @@ def _ask(opened: "Opened", how: "Reading", source: Path, wanted: Wanted) -> Made
     if wanted.draw is not None:
         raise MisuseError("--draw: there is no picture to draw into, INPUT is numbers")
     given = instances.read(source, opened.inputs)
-    right = instances.right(source, opened.inputs, count=len(given))
+    true = instances.true(source, opened.inputs, count=len(given))
     made = Made([], [])
     for one in given:
         outputs, ns = _run(opened, one)
         made.answers.append(reading.read(how, outputs, most=wanted.top, least=wanted.threshold))
         made.took_ns.append(ns)
-    return made if right is None else replace(made, rights=_rights(made.answers, right))
-
-
-def _rights(answers: "list[Answer]", right: list[int]) -> int | None:
-    """Return how many answers are right; None where they are no classes."""
-    from littoral.model.tasks.answers import Classification
-
-    found = [one.classes[0].index for one in answers if isinstance(one, Classification)]
-    if len(found) != len(right):
-        return None
-    return sum(a == b for a, b in zip(found, right, strict=True))
+    if true is None or how.task != "classification":
+        return made
+    most = how.outputs[0].shape[-1] - 1
+    if odd := [k for k in true if not 0 <= k <= most]:
+        raise MalformedError(f"{source}: y: expected classes from 0 to {most}, found {odd[0]}")
+    return replace(made, true=true)
 
 
 def _ask_picture(opened: "Opened", how: "Reading", source: Path, wanted: Wanted) -> Made:
@@ -208,29 +201,3 @@ def _save(picture: "Image", path: Path) -> None:
             f"--draw: expected a name that ends with .png or .jpg, found {path}"
         ) from e
     durable.replace(path, drawn.getvalue(), mode=0o644)
-
-
-def _document(opened: "Opened", made: Made, *, task: Task, source: Path) -> dict[str, Any]:
-    from littoral.model.tasks import showing
-
-    return {
-        "model": opened.model,
-        "release": opened.release,
-        "variant": opened.variant,
-        "task": task,
-        "input": str(source),
-        "picture": made.size and {"width": made.size[0], "height": made.size[1]},
-        "invoke_us": [round(ns / 1000, 1) for ns in made.took_ns],
-        "answers": [showing.document(answer) for answer in made.answers],
-        "accuracy": None if made.rights is None else made.rights / len(made.answers),
-    }
-
-
-def _text(made: Made) -> str:
-    from littoral.model.tasks import showing
-
-    parts = [table(*showing.table(answer)) for answer in made.answers]
-    if made.rights is not None:
-        count = len(made.answers)
-        parts.append(f"{made.rights} of {count} are right: {made.rights / count:.2%}")
-    return "\n\n".join(parts)

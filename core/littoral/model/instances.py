@@ -1,7 +1,7 @@
 """Numbers that a person has in a file, one by one as a model takes them: .npy, .npz, JSON.
 
-An .npz may be the converter's samples: x, and beside it y, the right classes. Python objects are
-never loaded.
+An .npz may be the converter's samples: x, and beside it y, the true classes, and labels, their
+names. Python objects are never loaded.
 """
 
 import json
@@ -17,6 +17,8 @@ import numpy as np
 from littoral.bundle.manifest import Tensor
 from littoral.errors import MalformedError, StorageError
 from littoral.model.backends import Array
+from littoral.model.tasks import labels
+from littoral.model.tasks.labels import Labels
 
 SUFFIXES: Final = (".npy", ".npz", ".json")
 _MOST_BYTES: Final = 512 * 2**20
@@ -53,17 +55,34 @@ def read(path: Path, inputs: Sequence[Tensor]) -> Instances:
         return _each(found, inputs)
 
 
-def right(path: Path, inputs: Sequence[Tensor], *, count: int) -> list[int] | None:
-    """Return the right class of each of the ``count`` instances in ``path``, where it says them.
+def true(path: Path, inputs: Sequence[Tensor], *, count: int) -> list[int] | None:
+    """Return the true class of each of the ``count`` instances in ``path``, where it says them.
 
     Raises as ``read``.
     """
-    if path.suffix != ".npz":
+    with _errors(path):
+        y = _beside(path, "y", inputs)
+        return None if y is None else _classes(y, count)
+
+
+def names(path: Path, inputs: Sequence[Tensor]) -> Labels:
+    """Return what ``path`` says that classes are called. Raises as ``read``."""
+    with _errors(path):
+        found = _beside(path, "labels", inputs)
+        if found is None:
+            return labels.NONE
+        if found.ndim != 1 or found.dtype.kind != "U":
+            raise ValueError(f"labels: expected texts, found {found.dtype} {list(found.shape)}")
+        return Labels(tuple(found.tolist()))
+
+
+def _beside(path: Path, name: str, inputs: Sequence[Tensor]) -> Array | None:
+    """Return what samples bring beside x, unless it is what an input is called."""
+    if path.suffix != ".npz" or name in {spec.name for spec in inputs}:
         return None
-    with _errors(path), np.load(path, allow_pickle=False) as held:
-        if "y" not in held.files or "y" in {spec.name for spec in inputs}:
-            return None
-        return _classes(held["y"], count)
+    with np.load(path, allow_pickle=False) as held:
+        found: Array | None = held[name] if {"x", name} <= {*held.files} else None
+        return found
 
 
 def _classes(y: Array, count: int) -> list[int] | None:
@@ -72,7 +91,9 @@ def _classes(y: Array, count: int) -> list[int] | None:
     rows = y.reshape(count, -1)
     if rows.shape[1] > 1 and np.isin(rows, (0, 1)).all() and (rows.sum(axis=1) == 1).all():
         rows = rows.argmax(axis=1)[:, None]  # one hot
-    if rows.shape[1] != 1 or rows.dtype.kind not in "iu":
+    if rows.dtype.kind not in "iuf":
+        raise ValueError(f"y: expected whole numbers, found {rows.dtype}")
+    if rows.shape[1] != 1 or rows.dtype.kind == "f":
         return None  # true numbers, or boxes: no classes
     return [int(one) for one in rows[:, 0]]
 
@@ -95,7 +116,11 @@ def _arrays(path: Path, inputs: Sequence[Tensor]) -> Any:  # noqa: ANN401 (one, 
         if isinstance(loaded, np.ndarray):
             return loaded
         beside = _BESIDE - {spec.name for spec in inputs} if "x" in loaded.files else set()
-        return {name: loaded[name] for name in loaded.files if name not in beside}
+        found = {name: loaded[name] for name in loaded.files if name not in beside}
+        if len(inputs) == 1 and len(found) != 1:
+            held, name = ", ".join(loaded.files) or "none", inputs[0].name
+            raise ValueError(f"expected {name}, or x with y and labels beside it, found {held}")
+        return found
 
 
 def _json(path: Path) -> Any:  # noqa: ANN401

@@ -1,0 +1,68 @@
+"""What came of ``littoral predict``, for programs and for people. Runs nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from littoral.commands.output import table
+
+if TYPE_CHECKING:  # a command imports what it needs when it runs
+    from littoral.model.opening import Opened
+    from littoral.model.tasks.answers import Answer
+    from littoral.model.tasks.reading import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Answers, what each run took, and the picture's size if it was one.
+
+    ``true``: the class that each is, where INPUT says it and the answers are classes.
+    """
+
+    answers: "list[Answer]"
+    took_ns: list[int]
+    size: tuple[int, int] | None = None
+    true: list[int] | None = None
+
+
+def document(opened: "Opened", made: Made, how: "Reading", *, source: Path) -> dict[str, Any]:
+    from littoral.model.tasks import showing
+
+    answers = [showing.document(answer) for answer in made.answers]
+    for answer, k in zip(answers, made.true or (), strict=False):
+        answer["true"] = {"index": k, "label": how.labels[k]}
+    rights = _rights(made)
+    return {
+        "model": opened.model,
+        "release": opened.release,
+        "variant": opened.variant,
+        "task": how.task,
+        "input": str(source),
+        "picture": made.size and {"width": made.size[0], "height": made.size[1]},
+        "invoke_us": [round(ns / 1000, 1) for ns in made.took_ns],
+        "answers": answers,
+        "accuracy": sum(rights) / len(rights) if rights else None,
+    }
+
+
+def text(made: Made, how: "Reading") -> str:
+    from littoral.model.tasks import showing
+
+    parts = [table(*showing.table(answer)) for answer in made.answers]
+    rights = _rights(made)
+    for at, (right, k) in enumerate(zip(rights, made.true or (), strict=True)):
+        parts[at] += "\nright" if right else f"\nwrong: it is {how.labels[k]}"
+    if rights:
+        count, of = sum(rights), len(rights)
+        parts.append(f"{count} of {of} are right: {count / of:.2%}")
+    return "\n\n".join(parts)
+
+
+def _rights(made: Made) -> list[bool]:
+    """Return of each answer whether it is right; of none where nobody says what is."""
+    from littoral.model.tasks.answers import Classification
+
+    return [
+        isinstance(answer, Classification) and answer.classes[0].index == k
+        for answer, k in zip(made.answers, made.true or (), strict=False)
+    ]
