@@ -254,6 +254,41 @@ def test_what_was_answered_is_given_back_while_its_client_stays(way: str) -> Non
     asyncio.run(talk())
 
 
+@pytest.mark.parametrize(("lacks", "statuses"), [(0, [200] * 5), (1, [200, 200, 503])])
+def test_who_pipelines_large_requests_needs_room_for_three(lacks: int, statuses: list[int]) -> None:
+    """One runs, one waits, one is announced; what was taken in is answered in any case."""
+
+    async def talk() -> list[int]:
+        running: list[Later] = []
+
+        def answer(_: Request) -> Later:
+            running.append(Later())
+            return running[-1]
+
+        bodies = Bodies(3 * (MiB - OWN) - lacks)
+        near, far = socket.socketpair()
+        near.settimeout(0)
+        loop = asyncio.get_running_loop()
+        protocol = Server(answer, LIMITS, bodies=bodies).protocol
+        await loop.connect_accepted_socket(protocol, far)
+        head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {MiB}\r\n\r\n".encode()
+        sending = asyncio.create_task(loop.sock_sendall(near, (head + bytes(MiB)) * 5))
+        found = b""
+        async with asyncio.timeout(20):
+            while found.count(b"HTTP/1.1") < len(statuses):
+                for _ in range(200):  # as much comes as is read
+                    await asyncio.sleep(0)
+                while running:
+                    running.pop().give(Response(200, b"{}"))
+                with suppress(BlockingIOError):
+                    found += near.recv(10_000)
+        sending.cancel()
+        near.close()
+        return [int(line[:3]) for line in found.split(b"HTTP/1.1 ")[1:]]
+
+    assert asyncio.run(talk()) == statuses
+
+
 def test_a_refused_frame_says_overloaded() -> None:
     async def told() -> bytes:
         here = Scene(0)
