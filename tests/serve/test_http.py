@@ -448,6 +448,31 @@ def test_a_foreign_page_is_refused(serve: Serve, origin: str, expected: int) -> 
     assert response.status_code == expected
 
 
+@pytest.mark.parametrize("named", ["http://localhost", "HTTPS://Board.example:8501"])
+@pytest.mark.parametrize("host", ["localhost", "evil.example"])
+def test_a_target_may_name_the_server_as_a_proxy_is_told_it(
+    serve: Serve, named: str, host: str
+) -> None:
+    """Whom it names counts, and not the Host; each time, on a connection that goes on."""
+    ours = request(path=named + PATH).replace(b"localhost\r\n", b"%s\r\n" % host.encode())
+    with connect(serve) as connection:
+        for _ in range(3):
+            connection.sendall(ours)
+            assert b"predictions" in replies(connection, 1)[0]
+        connection.sendall(request(path=f"http://evil.example{PATH}"))
+        connection.shutdown(socket.SHUT_WR)
+        foreign = everything(connection)
+    assert status(foreign) == 403
+    assert b"Host 'evil.example' is not a name of this server" in foreign
+
+
+def test_a_target_that_names_nobody_or_two_is_not_found(serve: Serve) -> None:
+    for target in ("http:///v2", "http://localhost:80@evil.example/v2", "ftp://localhost/v2"):
+        assert status(said(serve, request(path=target))) == 404
+    nameless = f"GET http://localhost{PATH} HTTP/1.1\r\n\r\n".encode()
+    assert status(said(serve, nameless)) == 403
+
+
 def test_more_connections_than_allowed_are_told_so(serve: Serve) -> None:
     with contextlib.ExitStack() as held:
         for _ in range(40):

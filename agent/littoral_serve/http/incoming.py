@@ -15,6 +15,7 @@ import httptools
 from littoral_serve.http.again import NOTHING, began, head_of
 from littoral_serve.http.bodies import OWN, Arriving, Bodies, Wrong
 from littoral_serve.http.messages import Request, Response, failure
+from littoral_serve.http.targets import origin_form
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 100
@@ -150,6 +151,7 @@ class Incoming:
     def on_headers_complete(self) -> None:
         # What comes behind a body says nothing of how that is read, or by whom.
         self._named: dict[bytes, bytes] = {}
+        self._target: bytes = origin_form(self._target, self._headers)
         if wrong := self._body.expect(int(self._headers.get(b"content-length", 0))):
             self._stop(self._why(wrong, self._target))
         self.continue_due = self._headers.get(b"expect", b"").lower() == b"100-continue"
