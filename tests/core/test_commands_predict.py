@@ -101,6 +101,23 @@ def test_names_that_are_not_the_models_own_are_told(
     assert "warning: 3 names for 10 classes" in capsys.readouterr().err
 
 
+KWS = CAT.parents[2] / "models/mlperf_tiny/kws_ref_model_int8.tflite"
+
+
+@pytest.mark.skipif(not KWS.is_file(), reason="needs the shared models and pictures")
+def test_a_picture_for_a_model_that_may_hear_is_answered_with_a_warning(
+    predict: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["predict", str(KWS), "squares.png"]
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert "warning: the model takes 49 by 10 numbers" in err
+    assert out.startswith("score")
+    assert main([*words, "--range", "0", "1"]) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert "score" in predict(DIGITS, "squares.png")
+
+
 def test_threshold_and_top_ask_for_fewer(predict: Terminal) -> None:
     assert predict.json(*BARE, "--threshold", "0.995")["answers"] == [{"objects": []}]
     (answer,) = predict.json(*BARE, "--top", "1")["answers"]

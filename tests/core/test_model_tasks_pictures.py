@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from littoral.bundle.manifest import Tensor
+from littoral.bundle.manifest import Task, Tensor
 from littoral.bundle.preprocessing import Preprocessing
 from littoral.errors import MalformedError
 from littoral.model import tensors
@@ -54,6 +54,29 @@ def test_inputs_for_pictures_are_known_by_their_shape(
 def test_other_inputs_take_no_picture(inputs: tuple[Tensor, ...]) -> None:
     with pytest.raises(MalformedError, match="picture is for"):
         pictures.entry(inputs)
+
+
+SAID = Preprocessing(range=(0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("tensor", "task", "said"),
+    [
+        (spec(49, 10, 1), "classification", "takes 49 by 10 numbers"),
+        (spec(1, 49, 10), "raw", "takes 49 by 10 numbers"),
+        (spec(128, 9), "embedding", "takes 128 by 9 numbers"),
+        (spec(28, 28, 1), "classification", None),
+        (spec(49, 10, 3), "classification", None),
+        (spec(49, 10, 1, preprocessing=SAID), "classification", None),
+        (spec(49, 10, 1), "keypoints", None),
+    ],
+)
+def test_what_may_be_a_sounds_input_is_doubted(
+    tensor: Tensor, task: Task, said: str | None
+) -> None:
+    pictures.entry((tensor,))
+    doubt = pictures.doubt((tensor,), task)
+    assert doubt is None if said is None else said in str(doubt)
 
 
 @pytest.mark.parametrize(

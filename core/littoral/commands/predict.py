@@ -167,6 +167,8 @@ def _ask_picture(opened: "Opened", how: "Reading", source: Path, wanted: Wanted)
     from littoral.model.tasks import drawing, pictures, reading
 
     into = pictures.entry(opened.inputs, ends=wanted.ends)
+    if wanted.ends is None and (doubt := pictures.doubt(opened.inputs, how.task)):
+        click.echo(f"warning: {doubt}", err=True)
     try:
         data = source.read_bytes()
         entered = pictures.enter(data, into)

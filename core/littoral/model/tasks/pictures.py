@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from littoral.bundle.manifest import Tensor
+from littoral.bundle.manifest import Task, Tensor
 from littoral.bundle.preprocessing import Preprocessing
 from littoral.errors import MalformedError
 from littoral.model import images, tensors
@@ -17,6 +17,7 @@ from littoral.model.place import Place
 
 KINDS: Final = ("JPEG", "PNG", "BMP")  # that clients may send: each is a decoder more in serve
 _DEPTHS: Final = (1, 3)
+_SEEING: Final[tuple[Task, ...]] = ("detection", "segmentation", "keypoints")  # only pictures
 _GAP: Final = 2  # a JPEG is decoded to so many times the input's size at least
 _SINGLE: Final = "nearest"  # looks at single pixels, which a smaller decoding does not have
 
@@ -72,6 +73,25 @@ def entry(inputs: tuple[Tensor, ...], *, ends: tuple[float, float] | None = None
             f"{list(spec.shape)}"
         )
     return Entry(side=(height, width), depth=depth, layout=layout, wanted=wanted)
+
+
+def doubt(inputs: tuple[Tensor, ...], task: Task) -> str | None:
+    """Return what is to be said where an input that pictures enter may be for something else.
+
+    A sound's spectrum, or a sensor's values over time, has the shape of a grey picture; a grey
+    picture's input is square as a rule, and whoever had it converted may have said how it enters.
+    """
+    spec = inputs[0]
+    found = _shaped(spec)
+    if found is None or spec.preprocessing is not None or task in _SEEING:
+        return None
+    _, height, width, depth = found
+    if depth != 1 or height == width:
+        return None
+    return (
+        f"the model takes {height} by {width} numbers, and nothing says that they are a picture's: "
+        "is it one for sound, or a sensor?"
+    )
 
 
 def enter(
