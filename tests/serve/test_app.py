@@ -22,6 +22,7 @@ from littoral.wire import journal
 from littoral.wire.control import Serving
 from littoral.wire.journal import Journal, State
 from littoral_serve import app, readiness, settings
+from littoral_serve.listening import Listening
 from littoral_serve.settings import Settings
 from patience import patient
 from simulators.served import (
@@ -241,6 +242,24 @@ def test_too_few_descriptors_are_one_line() -> None:
     assert done.returncode == 1
     said = "error: Too many open files: 'ulimit -n' says how many this process may open [storage]\n"
     assert done.stderr.startswith(said)  # what follows is asyncio's, whose loop was half made
+
+
+def test_all_is_loaded_before_anybody_is_answered(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks while serve starts waits: a model of this device would be unknown to them."""
+    device.good(device.add("digits"))
+    loaded: list[str] = []
+
+    async def begin(here: Listening) -> None:
+        loaded.extend(one.model for one in here._models)
+        raise TimeoutError
+
+    monkeypatch.setattr(Listening, "begin", begin)
+    options = app.Options(data=device.tree.root, models=(FILE,))
+    with pytest.raises(TimeoutError):
+        asyncio.run(app.App(options, Settings(http="127.0.0.1:0")).run())
+    assert loaded == ["tiny", "digits"]
 
 
 def test_files_and_a_folder_go_together(device: Device) -> None:
