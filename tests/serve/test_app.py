@@ -253,6 +253,9 @@ def test_all_is_loaded_before_anybody_is_answered(
 
     async def begin(here: Listening) -> None:
         loaded.extend(one.model for one in here._models)
+        held = here._sockets
+        for one in (*held.http, *held.serve, *held.control):
+            one.close()
         raise TimeoutError
 
     monkeypatch.setattr(Listening, "begin", begin)
