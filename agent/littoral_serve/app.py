@@ -128,7 +128,8 @@ class App:
         if self._options.models:
             from littoral_serve.running import named
 
-            for one in named.load_all(self._options.models, resources=self._resources):
+            words, device = self._options.models, self._tree is not None
+            for one in named.load_all(words, resources=self._resources, device=device):
                 self._switch(one)
         if self._tree is not None:
             from littoral_serve import installed

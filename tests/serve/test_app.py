@@ -146,7 +146,7 @@ def test_a_port_in_use_is_one_line() -> None:
     ("words", "status", "line"),
     [
         (["--model", "tiny"], 2, "error: --model: expected NAME=PATH, found 'tiny' [usage]"),
-        (["--model", "A=x"], 2, "error: model: expected 1 to 64 of a-z, 0-9 and '-', found 'A'"),
+        (["--model", "a.b=x"], 2, "error: --model: expected a name of 1 to 64 letters, digits, "),
         (["--model", "a=/none"], 1, "error: /none: No such file or directory [storage]"),
         (
             ["--model", FILE, "--model", FILE],
@@ -168,6 +168,26 @@ def test_a_mistake_is_one_line(module: str, words: list[str], status: int, line:
     (told,) = [found for found in done.stderr.splitlines() if not found.startswith("INFO")]
     assert line in told
     assert told.endswith("]")
+
+
+def test_a_model_moves_from_tensorflow_serving_with_its_name(device: Device) -> None:
+    name = "half_plus_Two"
+    file = FILE.partition("=")[2]
+    with serving(f"--model={name}={file}") as serve:
+        assert serve.ready["models"] == {name: 1}
+        zeros = {"instances": [[[[0.0]] * 8] * 8]}
+        for path in (f"v1/models/{name}:predict", f"v1/models/{name}/versions/1:predict"):
+            reply = requests.post(f"{serve.url}/{path}", json=zeros, timeout=20)
+            assert len(reply.json()["predictions"][0]) == 10
+        for path in (f"v1/models/{name}/metadata", f"v2/models/{name}", f"v2/models/{name}/ready"):
+            assert requests.get(f"{serve.url}/{path}", timeout=20).status_code == 200
+        assert f'model="{name}"' in requests.get(f"{serve.url}/metrics", timeout=20).text
+        assert requests.get(f"{serve.url}/v1/models/half-plus-two", timeout=20).status_code == 404
+    done = run(
+        "--data", str(device.tree.root), "--http", "127.0.0.1:0", "--model", f"{name}={file}"
+    )
+    assert done.returncode == 2
+    assert "as 'half-plus-two' is [usage]" in done.stderr
 
 
 def test_with_nothing_to_serve_it_says_what_there_could_be(

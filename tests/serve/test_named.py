@@ -183,6 +183,31 @@ def test_what_is_wrong_with_a_models_words_is_said(text: str, why: str) -> None:
         named.load_all([text], resources=Resources())
 
 
+@pytest.mark.parametrize("name", ["half_plus_two", "ResNet50", "digits", "a" * 64])
+def test_a_file_has_the_name_that_it_has_at_tensorflow_serving(name: str) -> None:
+    (live,) = named.load_all([f"{name}={INT8}"], resources=Resources())
+    assert live.model == name
+
+
+@pytest.mark.parametrize("name", ["../digits", "a/b", "a:b", "a.b", "ä", "", "a" * 65, "a\n"])
+def test_what_no_path_can_say_is_no_name(name: str) -> None:
+    with pytest.raises(MisuseError, match="1 to 64 letters, digits, '_' and '-', found "):
+        named.load_all([f"{name}={INT8}"], resources=Resources())
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("half_plus_two", "half-plus-two"), ("ResNet.50", "resnet-50"), ("a" * 65, "a" * 64)],
+)
+def test_beside_a_devices_models_a_name_is_of_the_fleets_kind(name: str, nearest: str) -> None:
+    """What is counted of it goes to the console, which refuses a batch with another name in it."""
+    said = f"1 to 64 of a-z, 0-9 and '-', found '{name}': beside --data, .*, as '{nearest}' is"
+    with pytest.raises(MisuseError, match=said):
+        named.load_all([f"{name}={INT8}"], resources=Resources(), device=True)
+    (live,) = named.load_all([f"{nearest}={INT8}"], resources=Resources(), device=True)
+    assert live.model == nearest
+
+
 def test_a_bundle_has_its_own_labels(device: Device, tmp_path: Path) -> None:
     folder = bundle(device, tmp_path / "out", device.add("digits"))
     with pytest.raises(MisuseError, match=r"labels=x\.txt: are for a model's file"):
@@ -190,8 +215,6 @@ def test_a_bundle_has_its_own_labels(device: Device, tmp_path: Path) -> None:
 
 
 def test_what_is_named_badly_or_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(MisuseError, match="model: expected"):
-        named.load("../digits", INT8, resources=Resources())
     with pytest.raises(StorageError, match="No such file"):
         named.load("digits", tmp_path / "none.tflite", resources=Resources())
     os.mkfifo(tmp_path / "pipe.tflite")

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -28,14 +29,17 @@ from littoral_serve.running.live import Description, Live, Resources
 from littoral_serve.running.loading import Source, bring, of_manifest
 
 _LABELS: Final = ",labels="
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # of TensorFlow Serving's, too
+_NO_ID: Final = re.compile(r"[^a-z0-9-]")
 
 log = logging.getLogger(__name__)
 
 
-def load_all(texts: Sequence[str], *, resources: Resources) -> list[Live]:
+def load_all(texts: Sequence[str], *, resources: Resources, device: bool = False) -> list[Live]:
     """Return what each ``NAME=PATH[,labels=FILE]`` names, loaded; raises as ``load``.
 
-    All are loaded before one begins: an Edge TPU is one process's at a time.
+    All are loaded before one begins: an Edge TPU is one process's at a time. ``device``: an agent
+    reports what is counted of them to its fleet, which knows models by names of its own kind.
     """
     found: dict[str, Live] = {}
     for text in texts:
@@ -44,6 +48,7 @@ def load_all(texts: Sequence[str], *, resources: Resources) -> list[Live]:
             raise MisuseError(f"--model: expected NAME=PATH, found {text!r}")
         if name in found:
             raise MisuseError(f"--model: expected each name once, found {name!r} again")
+        _check(name, device=device)
         path, labelled, file = rest.rpartition(_LABELS)
         if labelled and not file:
             raise MisuseError(f"--model: expected labels=FILE, found {text!r}")
@@ -52,23 +57,33 @@ def load_all(texts: Sequence[str], *, resources: Resources) -> list[Live]:
     return list(found.values())
 
 
+def _check(name: str, *, device: bool) -> None:
+    if not device and not _NAME.fullmatch(name):
+        raise MisuseError(
+            f"--model: expected a name of 1 to 64 letters, digits, '_' and '-', found {name!r}"
+        )
+    if device:
+        try:
+            check_id("--model", name)
+        except ValueError as e:
+            nearest = _NO_ID.sub("-", name.lower())[:64]
+            like = f", as {nearest!r} is" if nearest else ""
+            raise MisuseError(f"{e}: beside --data, a name is of the fleet's kind{like}") from e
+
+
 def load(model: str, path: Path, *, resources: Resources, names: Path | None = None) -> Live:
     """Return what ``path`` holds as ``model``: a .tflite or .onnx file, or a bundle's folder.
 
     ``names`` is a file of a bare model's labels; without it, those count that it brings itself.
 
     Raises:
-        MisuseError: ``model`` is no name, or ``path`` a folder that is no bundle.
+        MisuseError: ``path`` is a folder that is no bundle.
         StorageError: It cannot be read.
         HashError, MalformedError: A bundle is not as its manifest says, or not for this machine.
         BackendError: The runtime refuses it.
         CrashError, DeadlineError: An Edge TPU's library does not survive it, or does not end.
 
     """
-    try:
-        check_id("model", model)
-    except ValueError as e:
-        raise MisuseError(str(e)) from e
     if path.is_dir() and not (path / NAME).is_file():
         raise MisuseError(
             f"{path}: expected a bundle, a folder with {NAME}: 'littoral convert' makes one"
