@@ -5,7 +5,7 @@ What it tells is what HTTP's side tells. Knows no gRPC.
 
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -41,17 +41,23 @@ _FORMATS: Final = {"FORMAT_NONE": 0, "FORMAT_NHWC": 1, "FORMAT_NCHW": 2}
 class InferenceService:
     """Answers with the models it is given."""
 
-    def __init__(self, models: Models, pictures: Pictures | None = None) -> None:
-        self._models = models
+    def __init__(
+        self,
+        models: Models,
+        pictures: Pictures | None = None,
+        *,
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._models, self._ready = models, ready
         self._pictures = pictures or Pictures()
         self._faces: weakref.WeakKeyDictionary[Live, Face] = weakref.WeakKeyDictionary()
         self.service = Service(
             "inference.GRPCInferenceService",
             {
-                "ServerLive": partial(_always, messages.SERVER_LIVE_RESPONSE, {"live": True}),
-                "ServerReady": partial(_always, messages.SERVER_READY_RESPONSE, {"ready": True}),
+                "ServerLive": _live,
+                "ServerReady": self.server_ready,
                 "ServerMetadata": self.server,
-                "ModelReady": self.ready,
+                "ModelReady": self.model_ready,
                 "ModelMetadata": self.metadata,
                 "ModelConfig": self.configuration,
                 "ModelInfer": self.infer,
@@ -66,13 +72,16 @@ class InferenceService:
     async def server(self, _: Call) -> bytes:
         return encode(messages.SERVER_METADATA_RESPONSE, oip_about.server())
 
-    async def ready(self, call: Call) -> bytes:
+    async def server_ready(self, _: Call) -> bytes:
+        return encode(messages.SERVER_READY_RESPONSE, {"ready": self._ready()})
+
+    async def model_ready(self, call: Call) -> bytes:
         request = decode(messages.MODEL_READY_REQUEST, call.data)
         try:
             self._find(request, "name", "version")
         except UnknownServableError:
             return encode(messages.MODEL_READY_RESPONSE, {"ready": False})
-        return encode(messages.MODEL_READY_RESPONSE, {"ready": True})
+        return encode(messages.MODEL_READY_RESPONSE, {"ready": self._ready()})
 
     async def metadata(self, call: Call) -> bytes:
         request = decode(messages.MODEL_METADATA_REQUEST, call.data)
@@ -144,8 +153,8 @@ def _within(call: Call, timeout_ns: int | None) -> Call:
     return Call(call.data, call.arrived_ns, call.arrived_ns + timeout_ns)
 
 
-async def _always(of: Message, values: Mapping[str, Any], _: Call) -> bytes:
-    return encode(of, values)
+async def _live(_: Call) -> bytes:
+    return encode(messages.SERVER_LIVE_RESPONSE, {"live": True})
 
 
 async def _refuse(_: Call) -> bytes:

@@ -56,6 +56,7 @@ class Listener:
         self._bodies = bodies or Bodies(limits.max_calls * most)
         self._intake = Intake(self._bodies, most_bytes=most, within_s=limits.receive_timeout_s)
         self._address = ""
+        self.ending = False  # it answers what was begun, and nothing else
         self._chore: asyncio.Task[None] | None = None
         self._server = self._made()
 
@@ -150,6 +151,7 @@ class Listener:
 
     async def stop(self, *, within_s: float) -> None:
         """Let what is under way end, then close all connections."""
+        self.ending = True
         if self._chore is not None:
             self._chore.cancel()
         await self._server.stop(within_s)

@@ -34,10 +34,14 @@ async def listen(
         from littoral_serve.protocols.rpc.listener import Limits, Listener
     except ModuleNotFoundError as e:
         raise MissingExtraError("gRPC", extra="grpc", missing="grpcio") from e
+
+    def ready() -> bool:
+        return not listener.ending
+
     services = [
         PredictionService(models, pictures).service,
         ModelService(models).service,
-        InferenceService(models, pictures).service,
+        InferenceService(models, pictures, ready=ready).service,
     ]
     limits = Limits(
         max_message_bytes=chosen.max_body_bytes,
@@ -46,5 +50,5 @@ async def listen(
         keep_alive_s=chosen.keep_alive_s,
         deadline_s=chosen.deadline_s,
     )
-    listener = Listener([*services, Health(services).service], limits, bodies)
+    listener = Listener([*services, Health(services, ready=ready).service], limits, bodies)
     return listener, await listener.start(chosen.grpc)
