@@ -54,7 +54,7 @@ class Clock:
 
 def intake(clock: Clock | None = None) -> tuple[Intake, Bodies]:
     bodies = Bodies(3 * MiB)
-    return Intake(bodies, most_bytes=MiB, within_s=30, clock=clock or Clock()), bodies
+    return Intake(bodies, places=3, within_s=30, clock=clock or Clock()), bodies
 
 
 async def begun(here: Intake, count: int) -> tuple[list[Client], list[asyncio.Task[Any]]]:
@@ -87,7 +87,7 @@ def test_as_many_are_read_as_there_would_be_room_for_and_the_last_is_the_next() 
 def test_who_is_slow_makes_room_where_others_wait() -> None:
     async def main() -> None:
         clock = Clock()
-        here, _ = intake(clock)
+        here, bodies = intake(clock)
         slow, tasks = await begun(here, 3)
         clock.now = 20
         await here.sweep()
@@ -95,10 +95,36 @@ def test_who_is_slow_makes_room_where_others_wait() -> None:
         (late,), (waits,) = await begun(here, 1)
         assert not late.asked
         await here.sweep()
-        assert slow[0].ended is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert [one.ended for one in slow] == [grpc.StatusCode.RESOURCE_EXHAUSTED, None, None]
+        assert bodies.refused == 1
         await asyncio.sleep(0)
         late.message.set_result(b"in time")
         assert await waits == b"in time"
+        for one in slow[1:]:
+            one.message.set_result(b"late")
+        assert [await task for task in tasks[1:]] == [b"late"] * 2
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    run(main)
+
+
+def test_whose_message_comes_while_another_is_ended_is_not_ended() -> None:
+    async def main() -> None:
+        clock = Clock()
+        here, _ = intake(clock)
+        (first, second), tasks = await begun(here, 2)
+
+        class Ending(Client):
+            async def abort(self, code: grpc.StatusCode, words: str) -> None:
+                second.message.set_result(b"in time")
+                await asyncio.sleep(0)
+                await super().abort(code, words)
+
+        first.__class__ = Ending
+        clock.now = 31
+        await here.sweep()
+        assert (first.ended, second.ended) == (grpc.StatusCode.DEADLINE_EXCEEDED, None)
+        assert await tasks[1] == b"in time"
         await asyncio.gather(*tasks, return_exceptions=True)
 
     run(main)
@@ -107,17 +133,34 @@ def test_who_is_slow_makes_room_where_others_wait() -> None:
 def test_who_never_sends_is_told_and_so_is_who_waits_for_them() -> None:
     async def main() -> None:
         clock = Clock()
-        here, _ = intake(clock)
+        here, bodies = intake(clock)
         slow, tasks = await begun(here, 4)
         clock.now = 31
         await here.sweep()
         assert (await tasks[3])[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert {one.ended for one in slow[:3]} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+        assert bodies.refused == 1  # the others found room
         await asyncio.gather(*tasks, return_exceptions=True)
         _, again = await begun(here, 3)
         assert here._free == 0
         for task in again:
             task.cancel()
+
+    run(main)
+
+
+def test_where_one_is_too_late_nobody_else_makes_room_for_one_that_waits() -> None:
+    async def main() -> None:
+        clock = Clock()
+        here, _ = intake(clock)
+        (late,), _ = await begun(here, 1)
+        clock.now = 26
+        slow, _ = await begun(here, 2)
+        await begun(here, 1)
+        clock.now = 31
+        await here.sweep()
+        assert late.ended is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert [one.ended for one in slow] == [None, None]
 
     run(main)
 

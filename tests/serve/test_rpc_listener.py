@@ -110,18 +110,22 @@ def test_what_is_raised_becomes_a_status(error: Exception, status: str, words: s
     run(main)
 
 
-def test_what_a_refused_call_brought_is_forgotten_with_it() -> None:
+@pytest.mark.parametrize("kind", ["unary_unary", "stream_stream"])
+def test_what_a_refused_call_brought_is_forgotten_with_it(kind: str) -> None:
     """And not when the collector comes by: of 60 calls with 16 MB each it would be a gigabyte."""
 
     async def refuse(call: Call) -> bytes:
         raise OverloadedError("m", len(call.data))
 
     async def kept_bytes() -> None:
-        async with listening(Service("s", {"Refuse": refuse})) as channel:
-            ask = channel.unary_unary("/s/Refuse")
+        ways = {"Refuse": refuse}
+        streams = kind == "stream_stream"
+        service = Service("s", {}, ways) if streams else Service("s", ways)
+        async with listening(service) as channel:
+            call = getattr(channel, kind)("/s/Refuse")
             for _ in range(40):
                 with pytest.raises(aio.AioRpcError):
-                    await ask(bytes(90_000))
+                    await (call(iter([bytes(90_000)])).read() if streams else call(bytes(90_000)))
             assert tracemalloc.get_traced_memory()[0] < 1_000_000
 
     gc.collect()

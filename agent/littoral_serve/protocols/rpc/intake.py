@@ -33,12 +33,12 @@ class Intake:
         self,
         bodies: Bodies,
         *,
-        most_bytes: int,
+        places: int,
         within_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bodies, self._clock = bodies, clock
-        self._free = max(2, bodies.most // most_bytes)  # so many more may be read
+        self._free = places  # so many more may be read
         self._within_s = within_s
         self._reading: dict[Any, float] = {}  # whose, and since when
         self._waiting: dict[asyncio.Future[Refused | None], float] = {}  # for their turn, likewise
@@ -66,12 +66,19 @@ class Intake:
             if now - since > self._within_s:
                 del self._waiting[turn]
                 if not turn.done():
+                    self._bodies.refused += 1
                     turn.set_result(CROWDED)
+        wait = len(self._waiting)  # so many places are wanted
         for context, since in tuple(self._reading.items()):
+            if context not in self._reading:
+                continue  # its message came while another was ended
             if now - since > self._within_s:
-                await _end(context, _SLOW)
-            elif self._waiting and now - since > _PATIENCE_S:
-                await _end(context, CROWDED)
+                wait -= 1
+                await end(context, _SLOW)
+            elif wait > 0 and now - since > _PATIENCE_S:
+                wait -= 1
+                self._bodies.refused += 1
+                await end(context, CROWDED)
 
     async def _turn(self) -> Refused | None:
         """Wait for a place; return why there is none."""
@@ -95,7 +102,7 @@ class Intake:
         self._free += 1
 
 
-async def _end(context: Any, why: Refused) -> None:  # noqa: ANN401
+async def end(context: Any, why: Refused) -> None:  # noqa: ANN401
     """End a call whose message is being read: whoever reads it is told by an exception."""
     with contextlib.suppress(Exception):  # it may just have ended, which is said in many ways
         await context.abort(*why)

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,12 +22,15 @@ from littoral_serve.http import sockets
 from littoral_serve.http.bodies import OWN, Bodies
 from littoral_serve.protocols.rpc.answering import STATUS, Call, Service, Unary
 from littoral_serve.protocols.rpc.decoding import WireError
-from littoral_serve.protocols.rpc.intake import CROWDED, Intake, Refused
+from littoral_serve.protocols.rpc.intake import Intake, Refused
+from littoral_serve.protocols.rpc.streams import Streams
 from littoral_serve.running.refusals import RefusalError
 
 _LOOK_S: Final = 1.0
 _NS: Final = 1_000_000_000
 _SAID: Final = (RefusalError, WireError, LittoralError)  # what is told; anything else is a defect
+
+_Read = Callable[[Any], Awaitable[bytes | Refused | None]]
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,7 @@ log = logging.getLogger(__name__)
 class Limits:
     max_message_bytes: int
     max_calls: int  # at once; those beyond are told to come again
-    receive_timeout_s: float  # for the message of a call, but not for those of a stream
+    receive_timeout_s: float  # for the message of a call; of a stream, where others want to begin
     keep_alive_s: float  # for a connection on which nothing is asked
     deadline_s: float  # for a call that names none
 
@@ -54,7 +57,10 @@ class Listener:
         self._limits, self._services = limits, tuple(services)
         most = limits.max_message_bytes
         self._bodies = bodies or Bodies(limits.max_calls * most)
-        self._intake = Intake(self._bodies, most_bytes=most, within_s=limits.receive_timeout_s)
+        # So many messages may come at once, were each as large as it may be.
+        places, within_s = max(2, self._bodies.most // most), limits.receive_timeout_s
+        self._intake = Intake(self._bodies, places=places, within_s=within_s)
+        self._streams = Streams(self._bodies, places=places, within_s=within_s)
         self._address = ""
         self.ending = False  # it answers what was begun, and nothing else
         self._chore: asyncio.Task[None] | None = None
@@ -163,35 +169,40 @@ class Listener:
         return Call(data, now, now + int(left_s * _NS))
 
     def _unary(self, answer: Unary) -> Any:  # noqa: ANN401
-        async def handle(_: Any, context: Any) -> bytes:  # noqa: ANN401
-            data = await self._intake.read(context)
-            if not isinstance(data, bytes):
-                return await _abort(context, data)
-            size = len(data)
-            try:
-                made = await self._answer(answer, self._call(data, context))
-            finally:
-                self._bodies.give(size)
-            # A call that is aborted holds its frames, and they hold it, until the collector comes.
-            del data
-            return made if isinstance(made, bytes) else await _abort(context, made)
+        async def handle(_: Any, context: Any) -> bytes | None:  # noqa: ANN401
+            return await self._next(self._intake.read, answer, context)
 
         return handle
 
     def _stream(self, answer: Unary) -> Any:  # noqa: ANN401
-        async def handle(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:  # noqa: ANN401
-            async for data in requests:
-                size = len(data)
-                made: bytes | Refused = CROWDED
-                if self._bodies.resize(0, size):
-                    try:
-                        made = await self._answer(answer, self._call(data, context))
-                    finally:
-                        self._bodies.give(size)
-                del data
-                yield made if isinstance(made, bytes) else await _abort(context, made)
+        # No generator, which would be told late that its stream was given up as it was answered.
+        async def handle(_: Any, context: Any) -> None:  # noqa: ANN401
+            streams = self._streams
+            try:
+                if refused := await streams.enter(context):
+                    await _abort(context, refused)
+                while (made := await self._next(streams.read, answer, context)) is not None:
+                    await streams.write(context, made)
+            finally:
+                streams.leave(context)
 
         return handle
+
+    async def _next(self, read: _Read, answer: Unary, context: Any) -> bytes | None:  # noqa: ANN401
+        """Return the answer to the next message; None: there is none."""
+        data = await read(context)
+        if data is None:
+            return None
+        if not isinstance(data, bytes):
+            return await _abort(context, data)
+        size = len(data)
+        try:
+            made = await self._answer(answer, self._call(data, context))
+        finally:
+            self._bodies.give(size)
+        # A call that is aborted holds its frames, and they hold it, until the collector comes.
+        del data
+        return made if isinstance(made, bytes) else await _abort(context, made)
 
     async def _answer(self, answer: Unary, call: Call) -> bytes | Refused:
         try:
