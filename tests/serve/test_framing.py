@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from littoral.bundle.manifest import Tensor
 from littoral.errors import BackendError
@@ -17,7 +20,8 @@ from littoral.wire import frames
 from littoral.wire.frames import Kind, Refused, Run, Spec
 from littoral_serve.http.messages import Response
 from littoral_serve.http.server import Limits, Server
-from littoral_serve.protocols.frames import Frames
+from littoral_serve.protocols import framing
+from littoral_serve.protocols.frames import Frames, Question
 from littoral_serve.protocols.framing import Framed
 from littoral_serve.running.lane import Bounds
 from littoral_serve.running.runners import InThread
@@ -194,6 +198,109 @@ def test_a_client_that_does_not_read_is_not_read_from(tmp_path: Path) -> None:
         writer.close()
 
     tell(story, tmp_path)
+
+
+# What is said byte for byte, to a transport that the test holds.
+
+
+class Wire(asyncio.Transport):
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[bytes] = []
+        self.reads = True
+
+    def write(self, data: Any) -> None:
+        self.said.append(bytes(data))
+
+    def write_eof(self) -> None:
+        self.said.append(b"")
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+
+class Echo:
+    """Answers a frame with its first byte, at once."""
+
+    def question(self, head: bytes, body: memoryview, *, within_ms: int) -> Question:
+        return Question(head, body, within_ns=within_ms)
+
+    def run(self, asked: Question, _: int, give: Callable[[bytes], None]) -> None:
+        give(bytes(asked.body[:1]))
+
+    def describe(self, head: bytes) -> bytes:
+        return head
+
+
+def wired() -> tuple[Framed, Wire]:
+    framed, wire = Framed(Server(lambda _: Response(404, b""), LIMITS), Echo()), Wire()
+    framed.connection_made(wire)
+    return framed, wire
+
+
+def say(framed: Framed, data: bytes) -> None:
+    for at in range(0, len(data), 4096):
+        piece = data[at : at + 4096]
+        framed.get_buffer(-1)[: len(piece)] = piece
+        framed.buffer_updated(len(piece))
+
+
+def full_of(value: int, size: int) -> bytes:
+    """Return a frame of ``size`` bytes."""
+    body = bytes([value]) * (size - frames.HEADER.size)
+    return frames.begin(Kind.RUN, b"", body_bytes=len(body)) + body
+
+
+@pytest.mark.parametrize("size", [100, 4096])  # the second fills the buffer
+def test_what_is_asked_again_waits_as_any_other_for_a_client_that_does_not_read(size: int) -> None:
+    framed, wire = wired()
+    for value in (1, 2):
+        say(framed, full_of(value, size))
+    framed.pause_writing()
+    say(framed, full_of(3, size))
+    assert wire.said == [b"\1", b"\2"]
+    framed.resume_writing()
+    assert wire.said[2:] == [b"\3"]
+    assert wire.reads
+    say(framed, full_of(4, size))
+    assert wire.said[3:] == [b"\4"]
+
+
+def test_the_time_for_a_frame_begins_when_the_one_before_it_is_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    clock = SimpleNamespace(monotonic=lambda: now, perf_counter_ns=time.perf_counter_ns)
+    monkeypatch.setattr(framing, "time", clock)
+    framed, wire = wired()
+    say(framed, full_of(1, 100)[:50])
+    now = 15.0
+    say(framed, full_of(1, 100)[50:] + full_of(2, 100)[:50])
+    framed.check(34.0)
+    assert wire.said == [b"\1"]
+    framed.check(36.0)
+    assert b"did not arrive in time" in wire.said[1]
+    assert wire.said[2:] == [b""]
+
+
+def test_who_is_refused_holds_nothing_and_can_still_be_read_from() -> None:
+    framed, wire = wired()
+    say(framed, full_of(1, 1 << 20)[: 4096 * 100])
+    bodies = framed._server.bodies
+    assert bodies.held > 0
+    framed.check(time.monotonic() + 30)
+    assert bodies.held == 0
+    refused = wire.said[:]
+    say(framed, bytes(50_000))
+    assert wire.said == refused
 
 
 def busy(here: World, least: int) -> bool:

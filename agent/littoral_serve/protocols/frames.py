@@ -6,17 +6,15 @@ kind costs a look into a dictionary. docs/frames.md says what is said.
 
 import logging
 import time
-import weakref
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, cast
-
-import numpy as np
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from littoral.errors import BackendError, LittoralError, MalformedError
 from littoral.model.backends import Array
 from littoral.wire import frames
-from littoral.wire.frames import Dtype, Kind, Spec
-from littoral_serve.running.inference import LOOK, Inference, count_of
+from littoral.wire.frames import Kind
+from littoral_serve.protocols.frames_plan import Plan, spec_of
+from littoral_serve.running.inference import Inference
 from littoral_serve.running.live import Live, Models
 from littoral_serve.running.refusals import (
     InvalidArgumentError,
@@ -25,7 +23,7 @@ from littoral_serve.running.refusals import (
     RefusalError,
     UnknownServableError,
 )
-from littoral_serve.running.signatures import DEFAULT, Signature, View
+from littoral_serve.running.signatures import DEFAULT
 
 _MOST_PLANS: Final = 256
 _LONGEST_KEPT: Final = 4096  # a head that is kept
@@ -41,75 +39,6 @@ DEFECT: Final = frames.refusal("defect", "this is a fault of serve's; its log sa
 Give = Callable[[bytes], None]
 
 log = logging.getLogger(__name__)
-
-
-class Plan:
-    """What one head asks for: a release, and where in the body its inputs lie."""
-
-    __slots__ = (
-        "_answer",
-        "_shapes",
-        "batch",
-        "body_bytes",
-        "count",
-        "layout",
-        "live",
-        "model",
-        "release",
-        "signature",
-    )
-
-    def __init__(self, asked: frames.Run, live: Live, signature: Signature) -> None:
-        """Raise InvalidArgumentError where the inputs are not as ``signature`` says."""
-        # Weakly: a client that says nothing more must not keep a release.
-        self.live = weakref.ref(live)
-        self.model, self.release, self.batch = live.model, live.release, live.batch
-        self.signature = signature
-        places: dict[str, tuple[Spec, int]] = {}
-        at = 0
-        for spec in asked.inputs:
-            if spec.name in places:
-                raise InvalidArgumentError(f"input {spec.name!r} is there twice")
-            places[spec.name] = spec, at
-            at += spec.nbytes
-        self.body_bytes = at
-        if places.keys() != {view.name for view in signature.inputs}:
-            want, got = sorted(view.name for view in signature.inputs), sorted(places)
-            raise InvalidArgumentError(f"expected the inputs {want}, found {got}")
-        self.layout = tuple(_place(view, *places[view.name]) for view in signature.inputs)
-        self.count: int | None = LOOK
-        self._shapes: list[tuple[int, ...]] = []
-        self._answer = b""
-
-    def arrays(self, body: memoryview) -> list[Array]:
-        """Return the inputs as they lie in ``body``.
-
-        Raises:
-            InvalidArgumentError: They do not fit the model, or the body is of another length.
-
-        """
-        if len(body) != self.body_bytes:
-            raise InvalidArgumentError(
-                f"the head says {self.body_bytes} bytes, the body has {len(body)}"
-            )
-        arrays = [np.ndarray(shape, dtype, body, at) for shape, dtype, at in self.layout]
-        if self.count == LOOK:
-            self.count = count_of(arrays, self.signature.inputs, self.batch)
-        return arrays
-
-    def answer(self, outputs: Sequence[Any]) -> bytes:
-        """Return ``outputs``, which are arrays, as a frame."""
-        shapes = [output.shape for output in outputs]
-        if shapes != self._shapes:
-            self._answer, self._shapes = self._begin(outputs), shapes
-        return b"".join((self._answer, *outputs))
-
-    def _begin(self, outputs: Sequence[Array]) -> bytes:
-        views = self.signature.outputs
-        specs = tuple(_spec(view, a.shape) for view, a in zip(views, outputs, strict=True))
-        head = frames.head(frames.Done(model=self.model, release=self.release, outputs=specs))
-        size = sum(output.nbytes for output in outputs)
-        return frames.begin(Kind.DONE, head, body_bytes=size)
 
 
 class Question:
@@ -186,8 +115,8 @@ class Frames:
             label=live.label,
             signatures={
                 name: frames.Signature(
-                    inputs=tuple(_spec(view, view.spec.shape) for view in signature.inputs),
-                    outputs=tuple(_spec(view, view.spec.shape) for view in signature.outputs),
+                    inputs=tuple(spec_of(view, view.spec.shape) for view in signature.inputs),
+                    outputs=tuple(spec_of(view, view.spec.shape) for view in signature.outputs),
                 )
                 for name, signature in live.signatures.items()
             },
@@ -248,15 +177,3 @@ def _answer(one: Any) -> None:  # noqa: ANN401 (a _Run, which takes too long to 
         one.answered(postprocess_ns=time.perf_counter_ns() - start)
         return
     give(data)
-
-
-def _place(view: View, spec: Spec, at: int) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    if spec.dtype != view.dtype:
-        raise InvalidArgumentError(
-            f"input {view.name!r}: expected {view.dtype}, found {spec.dtype}"
-        )
-    return spec.shape, np.dtype(spec.dtype), at
-
-
-def _spec(view: View, shape: tuple[int, ...]) -> Spec:
-    return Spec(view.name, cast("Dtype", view.dtype), shape)
