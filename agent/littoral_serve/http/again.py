@@ -1,6 +1,11 @@
 """How a request began: the next one on its connection most likely begins so, and is not parsed.
 
-Pure. Only what had its head in the first piece, and nothing behind it, is remembered.
+Pure. Only what had its head in the first piece, and nothing behind it, is remembered. Its body is
+taken in one of three ways:
+
+    small, and all at once  copied from what all connections read into
+    larger                  received where it stays, up to what is a connection's own
+    else                    gathered in pieces, as any other's
 """
 
 from collections.abc import Awaitable, Callable
