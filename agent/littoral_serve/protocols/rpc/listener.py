@@ -175,7 +175,6 @@ class Listener:
         return handle
 
     def _stream(self, answer: Unary) -> Any:  # noqa: ANN401
-        # No generator, which would be told late that its stream was given up as it was answered.
         async def handle(_: Any, context: Any) -> None:  # noqa: ANN401
             streams = self._streams
             try:
