@@ -274,6 +274,14 @@ def test_what_is_asked_again_waits_as_any_other_for_a_client_that_does_not_read(
     assert wire.said[3:] == [b"\4"]
 
 
+def test_what_came_along_with_another_is_not_what_is_asked_again() -> None:
+    framed, wire = wired()
+    say(framed, full_of(1, 100))
+    say(framed, full_of(2, 200) + full_of(3, 200))
+    say(framed, full_of(4, 100))
+    assert wire.said == [b"\1", b"\2", b"\3", b"\4"]
+
+
 def test_the_time_for_a_frame_begins_when_the_one_before_it_is_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
