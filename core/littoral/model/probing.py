@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 
 from littoral import records
 from littoral.model import libedgetpu
+from littoral.model.plugin import Delegate
 from littoral.wire.probes import STEPS, Runtime, Step
 
 _MODELS: Final = Path(__file__).with_name("probes")
@@ -56,9 +57,7 @@ def edgetpu() -> Iterator[str]:
         return
     interpreter, version = _litert()
     yield version
-    from ai_edge_litert.interpreter import load_delegate
-
-    delegate = load_delegate(libedgetpu.LIBRARY)
+    delegate = Delegate(libedgetpu.LIBRARY)
     yield ""
     one = interpreter(model_path=str(_MODELS / "edgetpu.tflite"), experimental_delegates=[delegate])
     one.allocate_tensors()

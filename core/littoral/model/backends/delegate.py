@@ -4,10 +4,9 @@ It is loaded into this process, which it may end. A manifest names delegates by 
 library that is, and whether there is one, is the device's to say.
 """
 
-from typing import Any
-
 from littoral.errors import BackendError, BackendMissingError, NotDelegatedError
-from littoral.model.backends.litert import LiteRTSession, missing
+from littoral.model.backends.litert import LiteRTSession
+from littoral.model.plugin import Delegate
 
 
 class DelegateSession(LiteRTSession):
@@ -18,14 +17,10 @@ class DelegateSession(LiteRTSession):
         super().__init__(model, threads=threads, delegates=(open_delegate(library),))
 
 
-def open_delegate(library: str) -> Any:  # noqa: ANN401 (LiteRT's own)
+def open_delegate(library: str) -> Delegate:
     """Return the delegate of ``library``. Raises BackendMissingError."""
     try:
-        from ai_edge_litert.interpreter import load_delegate
-    except ImportError as e:
-        raise missing(e) from e
-    try:
-        return load_delegate(library)
+        return Delegate(library)
     except (OSError, ValueError, AttributeError) as e:
         why = " ".join(str(e).split()) or type(e).__name__
         raise BackendMissingError(f"the delegate {library} cannot be opened: {why}") from e

@@ -7,7 +7,7 @@ and is known by its path, which it keeps. The library may end this process at an
 import ctypes
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from littoral.errors import (
     BackendError,
@@ -16,11 +16,14 @@ from littoral.errors import (
     WrongRuntimeError,
 )
 from littoral.model import libedgetpu
-from littoral.model.backends.litert import LiteRTSession, missing
+from littoral.model.backends.litert import LiteRTSession
 from littoral.model.compiled import OPERATOR, min_runtime_version
 from littoral.model.libedgetpu import Device
+from littoral.model.plugin import Delegate
 
 LIBRARY: Final = libedgetpu.LIBRARY
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Tpu:
     device: Device
     version: str  # as the library says it
     listed: int
-    delegate: Any = field(repr=False, compare=False)
+    delegate: Delegate = field(repr=False, compare=False)
 
 
 class EdgeTpuSession(LiteRTSession):
@@ -122,19 +125,14 @@ def _check_version(model: bytes, said: str) -> None:
 
 
 def _library() -> ctypes.CDLL:
-    found: ctypes.CDLL = _opened(lambda: libedgetpu.load(LIBRARY))
-    return found
+    return _opened(lambda: libedgetpu.load(LIBRARY))
 
 
-def _delegate(name: str) -> Any:  # noqa: ANN401
-    try:
-        from ai_edge_litert.interpreter import load_delegate
-    except ImportError as e:
-        raise missing(e) from e
-    return _opened(lambda: load_delegate(LIBRARY, {"device": name} if name else None))
+def _delegate(name: str) -> Delegate:
+    return _opened(lambda: Delegate(LIBRARY, {"device": name} if name else None))
 
 
-def _opened(open_it: Callable[[], Any]) -> Any:  # noqa: ANN401
+def _opened(open_it: Callable[[], T]) -> T:
     try:
         return open_it()
     except (OSError, ValueError, AttributeError) as e:
