@@ -42,7 +42,7 @@ test: .venv/.installed .venv/.mosquitto .venv/.chromium
 
 # Root, and Debian's tools: it says what is missing. A foreign architecture runs below qemu.
 test-boot: .venv/.installed .venv/.mosquitto
-	@packaging/system-packages debootstrap systemd-container iproute2 \
+	@packaging/system-packages debootstrap systemd-container iproute2 gcc \
 	  $(if $(findstring arm64,$(ARGS)),qemu-user-static binfmt-support)
 	@PYTHONPATH=tests:demo:packaging $(BIN)/python -m boot $(ARGS)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,9 +23,12 @@ from littoral.bundle.manifest import (
 from littoral.model import selftest
 from littoral.model.backends import open_session
 from littoral.model.backends.base import Session
+from simulators import edgetpu
+from simulators.edgetpu_compiled import compiled
 from simulators.served import noise
 
 CPUS: Final[tuple[Hardware, ...]] = ("cpu-x86_64", "cpu-aarch64")
+CORALS: Final[tuple[Hardware, ...]] = ("edgetpu-pcie", "edgetpu-usb")
 # How far LiteRT's kernels for another architecture round away, of 256: measured on digits, 4.
 STEPS: Final = 8
 _SAMPLES: Final = 64
@@ -65,10 +68,7 @@ def bundle(folder: Path, model: str, release: int, source: Path) -> Release:
         task="classification",
         inputs=session.inputs,
         outputs=session.outputs,
-        files={
-            name: File(sha256=hashlib.sha256(written).hexdigest(), size=len(written))
-            for name, written in contents.items()
-        },
+        files={name: _file(written) for name, written in contents.items()},
         variants=(
             Variant(
                 id="cpu-int8",
@@ -87,6 +87,44 @@ def bundle(folder: Path, model: str, release: int, source: Path) -> Release:
     (folder / NAME).write_bytes(manifest.to_json())
     inputs, outputs = (np.concatenate([one[0] for one in rows]) for rows in (samples, answers))
     return Release(folder, model, release, inputs, outputs)
+
+
+def for_coral(plain: Release) -> Release:
+    """Prefer a variant for an Edge TPU to the bundle's own, which becomes its twin.
+
+    Its golden outputs are those of the tests' library, which no processor would give.
+    """
+    manifest = Manifest.from_json((plain.folder / NAME).read_bytes())
+    (output,) = manifest.outputs
+    each = int(np.prod(output.shape))
+    answers = b"".join(edgetpu.answer(one.tobytes(), each) for one in plain.inputs)
+    held = manifest.selftest.count * each
+    contents = {
+        "coral.tflite": compiled((plain.folder / "model.tflite").read_bytes()),
+        "coral.bin": answers[:held],
+    }
+    for name, data in contents.items():
+        (plain.folder / name).write_bytes(data)
+    variant = Variant(
+        id="coral",
+        engine="tflite",
+        files=("coral.tflite",),
+        delegate="edgetpu",
+        golden="coral.bin",
+        requires=Requires(hardware=CORALS),
+    )
+    made = replace(
+        manifest,
+        files=manifest.files | {name: _file(data) for name, data in contents.items()},
+        variants=(variant, *manifest.variants),
+    )
+    (plain.folder / NAME).write_bytes(made.to_json())
+    outputs = np.frombuffer(answers, plain.outputs.dtype).reshape(plain.outputs.shape)
+    return replace(plain, outputs=outputs)
+
+
+def _file(data: bytes) -> File:
+    return File(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 
 def digits(session: Session) -> list[selftest.Sample]:

@@ -57,6 +57,8 @@ class Machine:
         nspawn = ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit"]
         nspawn += [f"--directory={self.root}", f"--machine={self.name}", "--console=pipe"]
         nspawn += [f"--network-namespace-path=/run/netns/{self.name}", "--resolv-conf=off"]
+        # What units say of devices and addresses is held by programs that systemd gives the kernel.
+        nspawn.append("--system-call-filter=bpf")
         if self.kind.foreign:
             # LiteRT reads there which processor it runs on, and crashes on another architecture's.
             nspawn.append("--tmpfs=/sys/devices/system/cpu")
@@ -173,7 +175,7 @@ class Machine:
         """Print the last words of its services: why a step did not hold."""
         if self._leader:
             told = self.journal("-u", "littoral-agent", "-u", "littoral-serve", "-n", str(lines))
-            sys.stderr.write(told)
+            sys.stderr.write(f"--- {self.name}\n{told}")
 
 
 def _below_qemu(root: Path) -> None:

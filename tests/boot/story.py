@@ -25,7 +25,7 @@ from subprocess import SubprocessError
 from typing import Any
 
 from boot import ground, packages, trees
-from boot.chapters import begin, faults, figures, offline, pages, settings
+from boot.chapters import begin, coral, faults, figures, offline, pages, settings
 from boot.chapters import packages as life
 from boot.world import World
 from littoral.errors import LittoralError
@@ -51,12 +51,13 @@ STEPS: tuple[tuple[str, str, Chapter], ...] = (
     ("upgrade", "Upgrade and downgrade under load", life.upgrade),
     ("credential", "A second board enrols by a file on its card", figures.credential),
     ("memory", "What both services hold in memory", figures.memory),
+    ("coral", "A model compiled for a Coral, below the drop-in", coral.coral),
     ("page", "docs/install.md, typed as it stands", pages.install_page),
     ("remove", "Remove, come back, purge", life.remove),
 )
 # Not below qemu: the units are changed for it, it mounts no credentials, its own memory is in all
 # figures, and a console that is emulated is nobody's.
-NATIVE = {"exposure", "credential", "memory", "page"}
+NATIVE = {"exposure", "credential", "memory", "coral", "page"}
 # What the test-suite tells: a device's life, one kill of each, one cut. The rest is the command's.
 SHORT = ("boot", "install", "enrol", "receive", "kill-each", "power", "remove")
 MARK = ".littoral-boot"  # only a folder that bears it is ever wiped

@@ -66,8 +66,9 @@ class World:
             machine.cut()
 
     def explain(self) -> None:
-        """Print the last words of the device's services, and of the host's processes."""
-        self.device.tell()
+        """Print the last words of the machines' services, and of the host's processes."""
+        for machine in self.machines:
+            machine.tell()
         for name in self.stage.processes:
             log = self.stage.work / "logs" / f"{name}.log"
             sys.stderr.write(f"--- {name}\n{tail(log, 30)}\n")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from boot.machine import Machine
 from boot.trees import ROOT
 from boot.world import DEVICE, MODEL, SETTINGS, World
 from stage import UnmetError, expect, wait_for
@@ -144,10 +145,13 @@ def tell(world: World) -> dict[str, Any]:
 def exposure(world: World) -> dict[str, Any]:
     """``systemd-analyze security`` of the services as this Debian runs them."""
     most = {"littoral-agent": 1.5, "littoral-serve": 0.5}
-    figures = {}
-    for unit, limit in most.items():
-        said = world.device.run("systemd-analyze", "security", "--no-pager", f"{unit}.service")
-        found = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
-        figures[unit] = float(found[1]) if found else 10.0
-        expect(figures[unit] <= limit, f"{unit} at most {limit}", figures[unit])
-    return figures
+    return {unit: exposed(world.device, unit, limit) for unit, limit in most.items()}
+
+
+def exposed(machine: Machine, unit: str, most: float) -> float:
+    """Return the exposure of ``unit``, which is at most ``most``."""
+    said = machine.run("systemd-analyze", "security", "--no-pager", f"{unit}.service")
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
+    figure = float(found[1]) if found else 10.0
+    expect(figure <= most, f"{unit} at most {most}", figure)
+    return figure

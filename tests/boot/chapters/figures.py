@@ -46,7 +46,7 @@ def memory(world: World) -> dict[str, Any]:
     expect(most <= world.steps, f"outputs within {world.steps} steps of the host's", most)
     channel = world.house.wait_online(CARD)["channel"]
     expect(channel == "mqtt", "the broker's channel", channel)
-    figures = {name: resident(card, f"littoral-{name}") for name in ("serve", "agent")}
+    figures = {name: resident(card, card.pid(f"littoral-{name}")) for name in ("serve", "agent")}
     together = {what: round(sum(f[what] for f in figures.values()), 1) for what in ("rss", "pss")}
     rss = {name: row["rss"] for name, row in figures.items()} | {"together": together["rss"]}
     kept = {name: rss[name] <= most for name, most in MOST_MIB.items()}
@@ -54,9 +54,9 @@ def memory(world: World) -> dict[str, Any]:
     return {"unit": "MiB", **figures, "together": together, "requests": REQUESTS}
 
 
-def resident(machine: Machine, unit: str) -> dict[str, float]:
-    """Return what the main process of ``unit`` holds, in MiB."""
-    told = machine.inside(f"/proc/{machine.pid(unit)}/smaps_rollup").read_text()
+def resident(machine: Machine, pid: int) -> dict[str, float]:
+    """Return what a process of the machine's holds, in MiB."""
+    told = machine.inside(f"/proc/{pid}/smaps_rollup").read_text()
     found = {
         what: int(kib) for what, kib in re.findall(r"^(Rss|Pss): +(\d+) kB", told, re.MULTILINE)
     }

@@ -18,7 +18,7 @@ from boot.world import World
 from stage import UnmetError, expect, wait_for
 
 PAGE: Final = ROOT / "docs/install.md"
-# By the title that they stand below. Packages are built before; accelerators are not here.
+# By the title that they stand below. Packages are built before; chapters/coral types the other.
 TYPED: Final = ("A console", "A device", "gRPC", "Upgrade, downgrade, remove")
 LEFT_OUT: Final = ("Build the packages", "An accelerator")
 NAME: Final = "both"
