@@ -11,11 +11,11 @@ import grpc
 import pytest
 from grpc import aio
 
-from littoral_serve.http.bodies import FULL, OWN, Bodies
+from littoral_serve.http.bodies import OWN, Bodies
 from littoral_serve.protocols.rpc.answering import Call, Service
 from littoral_serve.protocols.rpc.intake import CROWDED
 from littoral_serve.protocols.rpc.listener import Limits, Listener
-from littoral_serve.protocols.rpc.streams import Streams
+from littoral_serve.protocols.rpc.streams import MANY, SILENT, Streams
 from littoral_serve.running.refusals import InvalidArgumentError
 from patience import patient
 from simulators.served import FIXTURES, serving
@@ -71,10 +71,10 @@ def test_as_many_are_open_as_there_are_places_and_one_more_is_refused() -> None:
     async def main() -> None:
         here, bodies = streams()
         first, second, third = Client(), Client(), Client()
-        assert [await here.enter(one) for one in (first, second, third)] == [None, None, CROWDED]
+        assert [await here.enter(one) for one in (first, second, third)] == [None, None, MANY]
         assert bodies.refused == 1
         here.leave(third)  # as all do, and takes nobody's place with it
-        assert await here.enter(third) is CROWDED
+        assert await here.enter(third) is MANY
         here.leave(first)
         assert await here.enter(third) is None
 
@@ -92,7 +92,7 @@ def test_who_says_nothing_makes_room_where_another_comes_and_who_waits_for_us_do
         busy.message.set_result(b"asks")
         assert await here.read(busy) == b"asks"
         clock.now = 30
-        assert await here.enter(third) is CROWDED
+        assert await here.enter(third) is MANY
         assert quiet.ended is None
         clock.now = 31
         assert await here.enter(third) is None
@@ -101,7 +101,7 @@ def test_who_says_nothing_makes_room_where_another_comes_and_who_waits_for_us_do
             await reading
         here.leave(quiet)
         clock.now = 1000
-        assert await here.enter(Client()) is CROWDED
+        assert await here.enter(Client()) is MANY
         assert busy.ended is None
 
     run(main)
@@ -121,7 +121,7 @@ def test_who_does_not_read_its_answer_loses_its_place_and_is_not_waited_for() ->
         assert await here.enter(third) is None
         hangs.taken.set()
         await writing
-        assert await here.read(hangs) is CROWDED
+        assert await here.read(hangs) is SILENT
         assert bodies.refused == 1
 
     run(main)
@@ -232,7 +232,7 @@ def test_a_stream_whose_message_is_refused_gives_back_what_it_took() -> None:
     run(main)
 
 
-def test_one_stream_more_is_told_in_the_words_of_a_call() -> None:
+def test_one_stream_more_is_told_at_once_what_admits_more() -> None:
     async def size(call: Call) -> bytes:
         return b"%d" % len(call.data)
 
@@ -248,7 +248,7 @@ def test_one_stream_more_is_told_in_the_words_of_a_call() -> None:
             with pytest.raises(aio.AioRpcError) as told:
                 await late.read()
             assert told.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert told.value.details() == FULL
+            assert told.value.details() == MANY[1]
             for flow in flows:  # of all this, those that are open hear nothing, nor do calls
                 for count in (0, 10, MiB - 10):
                     await flow.write(bytes(count))
@@ -287,7 +287,7 @@ def test_a_stream_that_hangs_makes_room_for_another(reads: bool) -> None:  # noq
                 if not reads:
                     assert await flow.read() == b"x" * MUCH
                 assert await flow.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-                assert await flow.details() == FULL
+                assert await flow.details() == SILENT[1]
             assert bodies.held == 0
 
     run(main)
@@ -329,5 +329,5 @@ def test_many_streams_with_large_messages_are_not_all_here_at_once(tmp_path: Pat
         before = serve.kib("VmHWM")
         with ThreadPoolExecutor(24) as clients:
             found = set(clients.map(ask, [bytes(4 * MiB - 100)] * 24))
-        assert found == {"3 answers", f"RESOURCE_EXHAUSTED: {FULL}"}
+        assert found == {"3 answers", f"RESOURCE_EXHAUSTED: {MANY[1]}"}
         assert serve.kib("VmHWM") - before < 45 * 1024

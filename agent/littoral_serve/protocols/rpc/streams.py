@@ -10,12 +10,22 @@ import math
 import time
 from collections.abc import Callable
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
+import grpc
 from grpc import aio
 
 from littoral_serve.http.bodies import Bodies
 from littoral_serve.protocols.rpc.intake import CROWDED, Refused, end
+
+MANY: Final = (
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "too many streams are open already; a smaller max_body_bytes or more bodies_bytes admit more",
+)
+SILENT: Final = (
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "this stream was silent for too long, and another had no room; open it again",
+)
 
 
 class Streams:
@@ -41,12 +51,12 @@ class Streams:
             self._bodies.refused += 1  # this one or another
             hangs, since = min(self._open.items(), key=itemgetter(1))
             if self._clock() - since <= self._within_s:
-                return CROWDED
+                return MANY
             del self._open[hangs]
         self._open[context] = math.inf
         # Who does not read its answers could not be told; nor is anything read of it any more.
         if hangs in self._reading:
-            await end(hangs, CROWDED)
+            await end(hangs, SILENT)
         return None
 
     def leave(self, context: Any) -> None:  # noqa: ANN401
@@ -56,7 +66,7 @@ class Streams:
     async def read(self, context: Any) -> bytes | Refused | None:  # noqa: ANN401
         """Return the next message, as ``Intake.read`` does; None: no more come."""
         if context not in self._open:
-            return CROWDED
+            return SILENT
         self._open[context] = self._clock()
         self._reading.add(context)
         try:
