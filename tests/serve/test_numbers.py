@@ -35,6 +35,13 @@ def test_what_numpy_writes_is_read(shape: tuple[int, ...], dtype: str, indent: i
     assert flat.dtype == dtype
 
 
+def test_many_numbers_of_one_digit_are_read() -> None:
+    text = json.dumps([[7] * 2000] * 2, separators=(",", ":")).encode()
+    got = numbers.read(text, (2000,), "float32")
+    assert got is not None
+    assert got.tolist() == [[7] * 2000] * 2
+
+
 ODD = """
 []  [,]  [1,]  [,1]  [1,,2]  [1 2]  [1],[2]  [[1],2]  [1,[2]]  [1]]  [true]  [1,false]  [null]
 ["1"]  [{}]  [{"a":1}]  [NaN]  [0x1]  [256]  [-1]  [1.5]  [1e400]  [+1]  [01]  [1.]

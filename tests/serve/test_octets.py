@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ ODD = """
 [00,1]  [1,2]3  4[1,2]  [1,2 ]  [ 1,2]  [1 ,2]  [1,  2]  [1,2,3  1,2]  [1234,1]  [1000,1]  [999,1]
 [[1,2]3]  [3[1,2]]  [[1,2],]  [[1,2]  [[1,2]]]  [[1,2],[3]]  [[1,2]3,[4,5]]  [[1,2],3[4,5]]  [[12]]
 [[1,2],[3,4],5]  [[1,2][3,4]]  [[1, 2],[3,4]]  [[1,2], [3,4]]  [[1,2],[3,4]  [256, 1]  [1 , 2]
-[[1,\t2]]  0[1,2]]  0[[1,2]]  [[1,\n2]]  [[1,2:]]  [[1,2/]]  [[1,\x002]]
+[[1,\t2]]  0[1,2]]  0[[1,2]]  [[1,2]}  [[1,2],[3,4]}  [[1,\n2]]  [[1,2:]]  [[1,2/]]  [[1,\x002]]
 """
 
 
@@ -82,3 +83,26 @@ def test_few_and_too_many_numbers_are_left_to_others(monkeypatch: pytest.MonkeyP
     assert octets.read(b"[1,2,3,4]", ()) is not None
     monkeypatch.setattr(octets, "_MOST", 4)
     assert octets.read(b"[1,2,3,4,5]", ()) is None
+
+
+def test_what_many_instances_cost_is_what_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is looked at where it is: nothing of the rest is copied or weighed for it."""
+    monkeypatch.setattr(octets, "_PIECE_BYTES", 64 * 1024)
+    text = json.dumps([[255] * 100] * 5000, separators=(",", ":")).encode()
+
+    class Text(bytes):
+        def __getitem__(self, key: Any) -> Any:
+            raise AssertionError("a part of the text is copied")
+
+    weighed: list[int] = []
+    weigh = octets._weighed
+
+    def counted(digits: Any, is_digit: Any) -> Any:
+        weighed.append(len(digits))
+        return weigh(digits, is_digit)
+
+    monkeypatch.setattr(octets, "_weighed", counted)
+    got = octets.read(Text(text), (100,))
+    assert got is not None
+    assert len(got) == 500_000
+    assert sum(weighed) < 1.1 * len(text)

@@ -69,7 +69,8 @@ def _packed(text: bytes, code: str | None) -> Iterator[bytes]:
     while at <= len(text):
         comma = text.find(b",", at + _PIECE_BYTES)
         end = len(text) if comma < 0 else comma
-        numbers = orjson.loads(b"[%s]" % text[at:end])
+        # Of what begins with two spaces orjson expects more of them, and makes too little room.
+        numbers = orjson.loads(b"[%s]" % text[at:end].strip())
         yield struct.pack(f"={len(numbers)}{code}", *numbers) if code else bytes(numbers)
         at = end + 1
 

@@ -16,6 +16,7 @@ Octets = NDArray[np.uint8]
 _LEAST: Final = 4096  # numbers of one instance: of fewer, orjson is quicker
 _MOST: Final = 512 * 1024  # of which no frame is remembered: they take six bytes a number
 _PIECE_BYTES: Final = 64 * 1024  # what is made of them stays in a processor's cache
+_DIGITS: Final = 3
 _TEN: Final = 10
 _HUNDRED: Final = 100
 _HIGHEST: Final = 255
@@ -44,7 +45,7 @@ def read(text: bytes, instance: tuple[int, ...]) -> Octets | None:
     while (found := _one(codes, at, frame)) is not None:
         part, end = found
         parts.append(part)
-        if text[end:] == b"]":
+        if end == len(text) - 1 and text.endswith(b"]"):
             return part if len(parts) == 1 else np.concatenate(parts)
         if not text.startswith(comma, end):
             return None
@@ -57,7 +58,8 @@ def _one(codes: Octets, at: int, frame: "_Frame") -> tuple[Octets, int] | None:
     numbers = np.empty(len(frame.before), np.uint8)
     mark = number = 0  # how many are known
     while True:
-        piece = codes[at : at + _PIECE_BYTES]  # it begins with a mark
+        most = len(frame.marks) - mark + _DIGITS * (len(frame.before) - number)
+        piece = codes[at : at + min(_PIECE_BYTES, most)]  # it begins with a mark
         digits = piece - np.uint8(ord("0"))
         is_digit = digits < _TEN
         marks = np.flatnonzero(~is_digit)[: len(frame.marks) - mark]
@@ -101,8 +103,10 @@ class _Frame:
 
     def __init__(self, marks: bytes) -> None:
         self.marks = np.frombuffer(marks, np.uint8)
-        left = np.isin(self.marks[:-1], np.frombuffer(b"[ " if b" " in marks else b"[,", np.uint8))
-        right = np.isin(self.marks[1:], np.frombuffer(b",]", np.uint8))
+        between = b" " if b" " in marks else b","
+        left, right = self.marks[:-1], self.marks[1:]
+        left = (left == ord("[")) | (left == ord(between))
+        right = (right == ord(",")) | (right == ord("]"))
         self.before = np.flatnonzero(left & right).astype(np.int32)  # the mark before each number
 
 
@@ -110,5 +114,5 @@ class _Frame:
 def _frame(shape: tuple[int, ...], comma: bytes) -> _Frame:
     text = b""
     for n in reversed(shape):
-        text = b"[%s]" % comma.join([text] * n)
+        text = b"[" + text + (comma + text) * (n - 1) + b"]"
     return _Frame(text)
