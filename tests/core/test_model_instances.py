@@ -1,5 +1,6 @@
 import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from littoral.bundle.manifest import Tensor
 from littoral.errors import MalformedError, StorageError
-from littoral.model import instances
+from littoral.model import instances, npy
 
 IMAGE = Tensor(name="image", shape=(1, 2, 2), dtype="int8", scale=0.5, zero_point=3)
 LEFT = Tensor(name="left", shape=(1, 2), dtype="float32")
@@ -84,13 +85,47 @@ def test_the_converters_samples_are_taken_with_what_is_right(tmp_path: Path) -> 
 
 def test_labels_beside_x_name_the_classes(tmp_path: Path) -> None:
     path, x = tmp_path / "in.npz", np.ones((3, 2, 2), np.float32)
-    np.savez(path, x=x, labels=["a", "b\nb"])
-    assert instances.names(path, (IMAGE,)).names == ("a", "b\nb")
+    for kind in ("<U3", ">U3"):
+        np.savez(path, x=x, labels=np.array(["å", "", "b b"], kind))
+        assert instances.names(path, (IMAGE,)).names == ("å", "", "b b")
     np.savez(path, x=x)
     assert len(instances.names(path, (IMAGE,))) == 0
     assert len(instances.names(tmp_path / "in.npy", (IMAGE,))) == 0
     np.savez(path, x=x, labels=[1, 2])
     with pytest.raises(MalformedError, match="labels: expected texts, found int64"):
+        instances.names(path, (IMAGE,))
+
+
+@pytest.mark.parametrize(
+    ("labels", "why"),
+    [
+        (np.array(["a", "b\nb"]), r"expected a line for each class, found 'b\\nb'"),
+        (np.array(["a\u2028"]), "expected a line for each class"),
+        (np.full(2, 0x110000, np.uint32).view("U1"), "expected Unicode: code point not in range"),
+        (np.full(2, 0xD800, np.uint32).view("U1"), "expected Unicode: code point in surrogate"),
+        (np.full(100_001, "a"), "labels: expected at most 100000, found 100001"),
+        (np.full(3, "a" * 2**21), "expected at most 16777216 bytes, found 25165"),
+    ],
+)
+def test_labels_that_no_file_of_labels_could_hold_are_refused(
+    labels: np.ndarray[Any, Any], why: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "in.npz"
+    np.savez_compressed(path, x=np.ones((3, 2, 2), np.float32), labels=labels)
+    with pytest.raises(MalformedError, match=why):
+        instances.names(path, (IMAGE,))
+
+
+def test_what_lies_beside_x_and_is_no_array_is_malformed(tmp_path: Path) -> None:
+    path = tmp_path / "in.npz"
+    np.savez(path, x=np.ones((3, 2, 2), np.float32))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("y.npy", "hello")
+        archive.writestr("labels.npy", "hello")
+    assert len(instances.read(path, (IMAGE,))) == 3
+    with pytest.raises(MalformedError, match=r"in\.npz: .*magic string"):
+        instances.true(path, (IMAGE,), count=3)
+    with pytest.raises(MalformedError, match=r"in\.npz: .*magic string"):
         instances.names(path, (IMAGE,))
 
 
@@ -177,10 +212,19 @@ def test_a_file_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     head = {"descr": "<f4", "fortran_order": False, "shape": (10**15,)}
     np.lib.format.write_array_header_1_0(out, head)
     (tmp_path / "in.npy").write_bytes(out.getvalue())
-    with pytest.raises(MalformedError, match=r"more than there is memory"):
+    with pytest.raises(
+        MalformedError, match=r"in\.npy: expected \[10+\] of float32, found 0 bytes"
+    ):
         instances.read(tmp_path / "in.npy", (IMAGE,))
 
 
 def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="No such file"):
         instances.read(tmp_path / "none.npy", (IMAGE,))
+
+
+def test_more_json_than_may_be_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "in.json").open("wb") as file:
+        file.truncate(npy.MOST_BYTES + 1)  # no byte of it on the disk
+    with pytest.raises(MalformedError, match=r"in\.json: expected at most 536870912 bytes"):
+        instances.read(tmp_path / "in.json", (IMAGE,))

@@ -1,12 +1,10 @@
 """Numbers that a person has in a file, one by one as a model takes them: .npy, .npz, JSON.
 
 An .npz may be the converter's samples: x, and beside it y, the true classes, and labels, their
-names. Python objects are never loaded.
+names.
 """
 
 import json
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,24 +14,16 @@ import numpy as np
 
 from littoral.bundle.manifest import Tensor
 from littoral.errors import MalformedError, StorageError
+from littoral.model import npy
 from littoral.model.backends import Array
 from littoral.model.tasks import labels
 from littoral.model.tasks.labels import Labels
 
 SUFFIXES: Final = (".npy", ".npz", ".json")
-_MOST_BYTES: Final = 512 * 2**20
+_MOST_LABELS_BYTES: Final = 4 * labels.MAX_BYTES  # NumPy has four for each character
 
-_DAMAGED: Final = (
-    ValueError,
-    TypeError,
-    OverflowError,
-    RecursionError,
-    EOFError,
-    KeyError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+# What JSON is that is no array, among others: too deep, too large, without an input.
+_DAMAGED: Final = (ValueError, TypeError, OverflowError, RecursionError, KeyError)
 _BESIDE: Final = {"y", "labels"}  # what samples bring beside x
 
 Instances = list[tuple[Array, ...]]  # each of them in the order of the inputs
@@ -48,9 +38,6 @@ def read(path: Path, inputs: Sequence[Tensor]) -> Instances:
 
     """
     with _errors(path):
-        size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise MalformedError(f"{path}: expected at most {_MOST_BYTES} bytes, found {size}")
         found = _json(path) if path.suffix == ".json" else _arrays(path, inputs)
         return _each(found, inputs)
 
@@ -68,21 +55,37 @@ def true(path: Path, inputs: Sequence[Tensor], *, count: int) -> list[int] | Non
 def names(path: Path, inputs: Sequence[Tensor]) -> Labels:
     """Return what ``path`` says that classes are called. Raises as ``read``."""
     with _errors(path):
-        found = _beside(path, "labels", inputs)
+        found = _beside(path, "labels", inputs, most=_MOST_LABELS_BYTES)
         if found is None:
             return labels.NONE
         if found.ndim != 1 or found.dtype.kind != "U":
             raise ValueError(f"labels: expected texts, found {found.dtype} {list(found.shape)}")
-        return Labels(tuple(found.tolist()))
+        return Labels(_lines(found))
 
 
-def _beside(path: Path, name: str, inputs: Sequence[Tensor]) -> Array | None:
+def _lines(texts: Array) -> tuple[str, ...]:
+    """Return ``texts`` as files of labels have them: each a line that can be printed."""
+    if len(texts) > labels.MAX_LABELS:
+        raise ValueError(f"labels: expected at most {labels.MAX_LABELS}, found {len(texts)}")
+    try:  # any 32 bits may be there
+        texts.tobytes().decode("utf-32-be" if texts.dtype.str[0] == ">" else "utf-32-le")
+    except UnicodeDecodeError as e:
+        raise ValueError(f"labels: expected Unicode: {e.reason}") from e
+    found = tuple(texts.tolist())
+    if odd := [one for one in found if one and one.splitlines() != [one]]:
+        raise ValueError(f"labels: expected a line for each class, found {odd[0][:60]!r}")
+    return found
+
+
+def _beside(
+    path: Path, name: str, inputs: Sequence[Tensor], *, most: int = npy.MOST_BYTES
+) -> Array | None:
     """Return what samples bring beside x, unless it is what an input is called."""
     if path.suffix != ".npz" or name in {spec.name for spec in inputs}:
         return None
-    with np.load(path, allow_pickle=False) as held:
-        found: Array | None = held[name] if {"x", name} <= {*held.files} else None
-        return found
+    if not {"x", name} <= {*npy.names(path)}:
+        return None
+    return npy.several(path, [name], most=most)[name]
 
 
 def _classes(y: Array, count: int) -> list[int] | None:
@@ -111,19 +114,19 @@ def _errors(path: Path) -> Iterator[None]:
 
 
 def _arrays(path: Path, inputs: Sequence[Tensor]) -> Any:  # noqa: ANN401 (one, or by name)
-    with path.open("rb") as file:  # NumPy leaves one open that it cannot read
-        loaded = np.load(file, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        beside = _BESIDE - {spec.name for spec in inputs} if "x" in loaded.files else set()
-        found = {name: loaded[name] for name in loaded.files if name not in beside}
-        if len(inputs) == 1 and len(found) != 1:
-            held, name = ", ".join(loaded.files) or "none", inputs[0].name
-            raise ValueError(f"expected {name}, or x with y and labels beside it, found {held}")
-        return found
+    if path.suffix == ".npy":
+        return npy.one(path)
+    held = npy.names(path)
+    beside = _BESIDE - {spec.name for spec in inputs} if "x" in held else set()
+    wanted = [name for name in held if name not in beside]
+    if len(inputs) == 1 and len(wanted) != 1:
+        there, name = ", ".join(held) or "none", inputs[0].name
+        raise ValueError(f"expected {name}, or x with y and labels beside it, found {there}")
+    return npy.several(path, wanted)
 
 
 def _json(path: Path) -> Any:  # noqa: ANN401
+    npy.check(path.stat().st_size)
     document = json.loads(path.read_bytes())
     if not isinstance(document, dict):
         return document
