@@ -1,8 +1,11 @@
 """Where one listens and calls: ``host:port``, ``[host]:port``, and the name in a Host header."""
 
+import re
 from typing import Final
 
 _MOST: Final = 65535
+# Brackets are a number's of version 6 alone, and behind a colon stands a port or nothing.
+_HOST: Final = re.compile(r"(?:\[([^\[\]]*:[^\[\]]*)\]|([^\[\]:]*))(?::[0-9]*)?")
 
 
 def split(text: str) -> tuple[str, int]:
@@ -25,7 +28,9 @@ def join(host: str, port: int) -> str:
 
 
 def host_of(header: str) -> str:
-    """Return the name in a Host header, in lower case; the port may be missing there."""
-    if header.startswith("["):
-        return header[1:].partition("]")[0].lower()
-    return header.partition(":")[0].lower()
+    """Return the name in a Host header, in lower case; the port may be missing there.
+
+    "" where it is no name: a part of it is never one, for who comes next may read another part.
+    """
+    found = _HOST.fullmatch(header)
+    return (found[1] or found[2]).lower() if found else ""

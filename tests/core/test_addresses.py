@@ -26,7 +26,29 @@ def test_anything_else_is_none(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("header", "name"),
-    [("Edge.local:8501", "edge.local"), ("edge", "edge"), ("[::1]:80", "::1"), ("", "")],
+    [
+        *(("Edge.local:8501", "edge.local"), ("edge", "edge"), ("[::1]:80", "::1"), ("", "")),
+        *(("[FE80::1%eth0]", "fe80::1%eth0"), ("edge:", "edge"), (":80", "")),
+    ],
 )
 def test_the_name_in_a_host_header_has_no_port(header: str, name: str) -> None:
     assert addresses.host_of(header) == name
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("[::1]evil", "[::1]evil:80", "[::1", "::1", "localhost:evil", "localhost:80:evil"),
+        *(
+            "localhost:80@evil",
+            "localhost]",
+            "[localhost]",
+            "[127.0.0.1]",
+            "[[::1]]",
+            "localhost:٣",
+        ),
+    ],
+)
+def test_what_only_begins_with_a_name_is_none(header: str) -> None:
+    """Who reads on would take another part of it for the name."""
+    assert addresses.host_of(header) == ""

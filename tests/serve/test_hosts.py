@@ -25,6 +25,7 @@ def test_its_own_names(host: str) -> None:
     [
         *("", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1"),
         *("127.0.0.1@evil.example", "[::2]", "1127.0.0.1", "xlocalhost", "\xff"),
+        *("[::1]evil", "[::1", "localhost:evil"),
     ],
 )
 def test_foreign_names(host: str) -> None:
