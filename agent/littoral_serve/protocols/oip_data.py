@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, Final
 
-import numpy as np
 import orjson
 
 from littoral.model.backends import Array
 from littoral.wire.datatypes import DATATYPES
-from littoral_serve.protocols import numbers
+from littoral_serve.protocols import nesting, numbers
 from littoral_serve.protocols.json_document import hint
 from littoral_serve.running.refusals import InvalidArgumentError
 
@@ -78,18 +77,17 @@ def from_value(value: Any, shape: tuple[int, ...], dtype: str, *, name: str) -> 
     """Return a list that was read, flat or nested, as an array. Raises InvalidArgumentError."""
     if not isinstance(value, list):
         raise InvalidArgumentError(f"Unable to parse 'data' of input '{name}': expected a list")
-    leaves: list[Any] = []
     try:
-        _flatten(value, leaves)
+        lists = _innermost(value)
     except RecursionError as e:
         raise InvalidArgumentError(f"'data' of input '{name}' is too deeply nested") from e
-    _check_count(len(leaves), shape, name)
-    _check_leaves(leaves, dtype, name)
-    with np.errstate(over="ignore"):
-        try:
-            return np.array(leaves, dtype).reshape(shape)
-        except OverflowError as e:
-            raise _unlike(dtype, name) from e
+    _check_count(sum(map(len, lists)), shape, name)
+    if not nesting.fit(lists, dtype):
+        raise _unlike(dtype, name)
+    try:
+        return nesting.joined(lists, dtype).reshape(shape)
+    except OverflowError as e:
+        raise _unlike(dtype, name) from e
 
 
 def _loads(text: bytes) -> Any:  # noqa: ANN401
@@ -101,6 +99,18 @@ def _loads(text: bytes) -> Any:  # noqa: ANN401
         ) from e
     except (ValueError, RecursionError) as e:
         raise InvalidArgumentError(f"failed to parse the request JSON buffer: {e}") from e
+
+
+def _innermost(value: list[Any]) -> list[list[Any]]:
+    """Return lists of no lists that hold the elements of ``value`` in their order."""
+    lists = [value]
+    while list in (found := nesting.kinds(lists)):
+        if len(found) > 1:
+            leaves: list[Any] = []
+            _flatten(lists, leaves)
+            return [leaves]
+        lists = [one for level in lists for one in level]
+    return lists
 
 
 def _flatten(value: list[Any], leaves: list[Any]) -> None:
@@ -117,18 +127,6 @@ def _check_count(found: int, shape: Sequence[int], name: str) -> None:
             f"unexpected number of elements for input '{name}': expected {prod(shape)} for shape "
             f"[{','.join(map(str, shape))}], got {found}"
         )
-
-
-def _check_leaves(leaves: list[Any], dtype: str, name: str) -> None:
-    if dtype == "bool":
-        fits = all(type(value) is bool for value in leaves)
-    elif dtype.startswith("float"):
-        fits = all(type(value) in (int, float) for value in leaves)
-    else:
-        limits = np.iinfo(dtype)
-        fits = all(type(value) is int and limits.min <= value <= limits.max for value in leaves)
-    if not fits:
-        raise _unlike(dtype, name)
 
 
 def _unlike(dtype: str, name: str) -> InvalidArgumentError:

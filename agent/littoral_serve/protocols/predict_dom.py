@@ -4,13 +4,15 @@ It knows what is wrong, where, in whose words; predict_values reads each of the 
 The messages are TensorFlow Serving's, because its users know them and their programs may too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from littoral.model.backends import Array
-from littoral_serve.protocols import predict_values
+from littoral_serve.protocols import nesting, predict_values
 from littoral_serve.protocols.json_document import is_base64, quoted, shown, signature_name
 from littoral_serve.protocols.predict_values import shape_text
 from littoral_serve.running.pictures import INPUT
@@ -70,15 +72,52 @@ def _rows(document: dict[str, Any], signature: Signature) -> list[Array]:
             "instances is a plain list, but expecting list of objects as multiple "
             "input tensors required as per tensorinfo_map"
         )
-    named = _is_object(items[0])
-    found: dict[str, list[Array]] = {}
-    for at, item in enumerate(items):
-        for name, value in _item(item, at, signature, named=named).items():
-            found.setdefault(name, []).append(value)
-        if at == 0:
-            for view in signature.inputs:
-                _check_first(found[view.name][0], view, count=len(items))
-    return [_stack(found[view.name], view) for view in signature.inputs]
+    return _stacked(items, signature, named=_is_object(items[0]))
+
+
+def _stacked(items: list[Any], signature: Signature, *, named: bool) -> list[Array]:
+    """Return the inputs of all instances; those that are like the first are read together."""
+    first = _item(items[0], 0, signature, named=named)
+    for view in signature.inputs:
+        _check_first(first[view.name], view, count=len(items))
+    parts = {view.name: [first[view.name][None]] for view in signature.inputs}
+    together = partial(_together, first=first, signature=signature, named=named)
+    rest = items[1:]
+    read, made = len(items), together(rest)
+    if made is None:
+        like = nesting.good(rest, lambda some: together(some) is not None)
+        read, made = 1 + like, together(rest[:like])
+    for name, array in (made or {}).items():
+        parts[name].append(array)
+    for at in range(read, len(items)):
+        one = _item(items[at], at, signature, named=named)
+        for view in signature.inputs:
+            _check_like(first[view.name], one[view.name], at, view)
+            parts[view.name].append(one[view.name][None])
+    return [np.concatenate(found) if len(found) > 1 else found[0] for found in parts.values()]
+
+
+def _together(
+    items: Sequence[Any], *, first: Mapping[str, Array], signature: Signature, named: bool
+) -> dict[str, Array] | None:
+    """Return the inputs of instances that are all like the ``first``; None if one is not."""
+    if not items:
+        return {}
+    columns = [items] * len(signature.inputs)
+    if named:
+        if set(map(type, items)) != {dict} or set(map(len, items)) != {len(first)}:
+            return None
+        try:
+            columns = [list(map(itemgetter(view.name), items)) for view in signature.inputs]
+        except KeyError:
+            return None
+    made = {}
+    for view, column in zip(signature.inputs, columns, strict=True):
+        array = nesting.read(column, (len(items), *first[view.name].shape), view.dtype)
+        if array is None:
+            return None
+        made[view.name] = array
+    return made
 
 
 def _item(item: Any, at: int, signature: Signature, *, named: bool) -> dict[str, Array]:  # noqa: ANN401
@@ -157,20 +196,18 @@ def _instance(value: Any, view: View) -> Array:  # noqa: ANN401
     return predict_values.nested(value, view)
 
 
-def _stack(items: list[Array], view: View) -> Array:
-    first = items[0]
-    for at, item in enumerate(items):
-        if item.size != first.size or item.shape != first.shape:
-            what, want, got = (
-                ("tensor size:", first.size, item.size)
-                if item.size != first.size
-                else ("shape", shape_text(first.shape), shape_text(item.shape))
-            )
-            raise InvalidArgumentError(
-                f"Failed to process element: {at} key: {view.name} of 'instances' list. "
-                f"Error: INVALID_ARGUMENT: Expecting {what} {want} but got: {got}"
-            )
-    return np.stack(items)
+def _check_like(first: Array, item: Array, at: int, view: View) -> None:
+    """Refuse the element ``at`` if its shape is not that of the first."""
+    if item.shape != first.shape:
+        what, want, got = (
+            ("tensor size:", first.size, item.size)
+            if item.size != first.size
+            else ("shape", shape_text(first.shape), shape_text(item.shape))
+        )
+        raise InvalidArgumentError(
+            f"Failed to process element: {at} key: {view.name} of 'instances' list. "
+            f"Error: INVALID_ARGUMENT: Expecting {what} {want} but got: {got}"
+        )
 
 
 def _is_object(value: Any) -> bool:  # noqa: ANN401

@@ -4,11 +4,14 @@ The messages are TensorFlow Serving's, because its users know them and their pro
 """
 
 import base64
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from littoral.model.backends import Array
+from littoral_serve.protocols import nesting
 from littoral_serve.protocols.json_document import is_picture, kind, shown
 from littoral_serve.running.refusals import InvalidArgumentError
 from littoral_serve.running.signatures import View
@@ -18,20 +21,16 @@ _NAMES: Final = {"float32": "float", "float64": "double", "float16": "half"}
 
 def nested(value: Any, view: View) -> Array:  # noqa: ANN401
     """Return a nested list as an array of the shape that its first elements have."""
-    shape = []
-    inner = value
-    while isinstance(inner, list):
-        shape.append(len(inner))
-        inner = inner[0] if inner else None
-    leaves: list[Any] = []
-    _flatten(value, 0, shape, view, leaves)
-    with np.errstate(over="ignore"):
-        try:
-            return np.array(leaves, view.dtype).reshape(shape)
-        except OverflowError as e:
-            raise InvalidArgumentError(f"a number does not fit in {_type(view)}") from e
-        except ValueError as e:  # more dimensions than an array can have
-            raise InvalidArgumentError(f"lists are nested {len(shape)} deep") from e
+    shape = nesting.shape_of(value)
+    lists = nesting.innermost(value, shape)
+    if lists is None or not nesting.fit(lists, view.dtype):
+        raise _first_mistake(value, shape, view)
+    try:
+        return nesting.joined(lists, view.dtype).reshape(shape)
+    except OverflowError as e:
+        raise InvalidArgumentError(f"a number does not fit in {_type(view)}") from e
+    except ValueError as e:  # more dimensions than an array can have
+        raise InvalidArgumentError(f"lists are nested {len(shape)} deep") from e
 
 
 def unpacked(value: dict[str, str], view: View, *, shape: tuple[int, ...]) -> Array:
@@ -54,39 +53,32 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return f"[{','.join(map(str, shape))}]"
 
 
-def _flatten(value: Any, level: int, shape: list[int], view: View, leaves: list[Any]) -> None:  # noqa: ANN401
-    if not isinstance(value, list):
-        if level != len(shape):
-            raise InvalidArgumentError(
+def _first_mistake(value: Any, shape: list[int], view: View) -> InvalidArgumentError:  # noqa: ANN401
+    """Return what is wrong first in ``value``, from its beginning on: something is."""
+    for level, size in enumerate(shape):
+        if not isinstance(value, list):
+            return InvalidArgumentError(
                 f"{shown(value)} found at incorrect level: {level + 1} in the JSON DOM. "
                 f"Expected at level: {len(shape)}"
             )
-        if not _fits(value, view.dtype):
-            raise InvalidArgumentError(
-                f"{shown(value)} Type: {kind(value)} is not of expected type: {_type(view)}"
+        if len(value) != size:
+            return InvalidArgumentError(
+                f"Encountered list at unexpected size: {len(value)} at level: {level} "
+                f"expected size: {size}"
             )
-        leaves.append(value)
-        return
-    if level >= len(shape):
-        raise InvalidArgumentError(
-            f"Encountered list at unexpected level: {level} expected < {len(shape)}"
+        value = value[nesting.good(value, partial(_fit, shape=shape[level + 1 :], view=view))]
+    if isinstance(value, list):
+        return InvalidArgumentError(
+            f"Encountered list at unexpected level: {len(shape)} expected < {len(shape)}"
         )
-    if len(value) != shape[level]:
-        raise InvalidArgumentError(
-            f"Encountered list at unexpected size: {len(value)} at level: {level} "
-            f"expected size: {shape[level]}"
-        )
-    for inner in value:
-        _flatten(inner, level + 1, shape, view, leaves)
+    return InvalidArgumentError(
+        f"{shown(value)} Type: {kind(value)} is not of expected type: {_type(view)}"
+    )
 
 
-def _fits(value: Any, dtype: str) -> bool:  # noqa: ANN401
-    if dtype == "bool":
-        return isinstance(value, bool)
-    if dtype.startswith("float"):
-        return type(value) in (int, float)
-    limits = np.iinfo(dtype)
-    return type(value) is int and bool(limits.min <= value <= limits.max)
+def _fit(items: Sequence[Any], *, shape: list[int], view: View) -> bool:
+    lists = nesting.innermost(items, (len(items), *shape))
+    return lists is not None and nesting.fit(lists, view.dtype)
 
 
 def _type(view: View) -> str:
