@@ -26,6 +26,7 @@ class Made:
 
 
 def document(opened: "Opened", made: Made, how: "Reading", *, source: Path) -> dict[str, Any]:
+    """Return all of it for programs: times in µs, and which part of the answers is right."""
     from littoral.model.tasks import showing
 
     answers = [showing.document(answer) for answer in made.answers]
@@ -46,6 +47,7 @@ def document(opened: "Opened", made: Made, how: "Reading", *, source: Path) -> d
 
 
 def text(made: Made, how: "Reading") -> str:
+    """Return a table for each answer, with whether it is right where somebody says what is."""
     from littoral.model.tasks import showing
 
     parts = [table(*showing.table(answer)) for answer in made.answers]

@@ -64,10 +64,10 @@ def names(path: Path, inputs: Sequence[Tensor]) -> Labels:
 
 
 def _lines(texts: Array) -> tuple[str, ...]:
-    """Return ``texts`` as files of labels have them: each a line that can be printed."""
+    """Return ``texts``, of which each could be a line in a file of labels, and all of them one."""
     if len(texts) > labels.MAX_LABELS:
         raise ValueError(f"labels: expected at most {labels.MAX_LABELS}, found {len(texts)}")
-    try:  # any 32 bits may be there
+    try:  # NumPy stores 32 bits for a character, and any may be there
         texts.tobytes().decode("utf-32-be" if texts.dtype.str[0] == ">" else "utf-32-le")
     except UnicodeDecodeError as e:
         raise ValueError(f"labels: expected Unicode: {e.reason}") from e
