@@ -47,7 +47,7 @@ class Settings:
     bodies_bytes: int = 64 * MiB  # of all bodies together, until answered; max_body_bytes at least
     max_picture_pixels: int = 25_000_000  # of one that a client sends; decoded, each takes 3 bytes
     max_connections: int = 128
-    receive_timeout_s: float = 30.0  # for one whole request, and for a client that does not read
+    receive_timeout_s: float = 30.0  # for a request; a client that reads nothing; a silent stream
     keep_alive_s: float = 75.0  # for a connection that says nothing
     queue_requests: int = 64  # that wait before one model; those beyond are told to come again
     queue_bytes: int = 64 * MiB  # of tensors that wait before one model

@@ -4,8 +4,7 @@
 
 By turns of a second, frames, binary tensors over HTTP and TensorFlow Serving's JSON, each on four
 connections, to a model of microseconds. Prints one JSON object; exits 1 where an answer was none,
-where serve grew by more than is promised,
-or where it has more files open than before.
+where serve grew by more than is promised, or where it has more files open than before.
 """
 
 import argparse

@@ -119,8 +119,9 @@ class Load:
         yield f"littoral_console_repository_sent_bytes_total {self.sent_bytes}"
         yield from _head("devices_sent_bytes", "counter", "Bytes of all bodies for devices.")
         yield f"littoral_console_devices_sent_bytes_total {self.devices_bytes}"
-        yield from _head("resident_bytes", "gauge", "Memory of this process.")
-        yield f"littoral_console_resident_bytes {resident_bytes() or 0}"
+        if (held := resident_bytes()) is not None:
+            yield from _head("resident_bytes", "gauge", "Memory of this process.")
+            yield f"littoral_console_resident_bytes {held}"
         yield from _head("cpu_seconds", "counter", "Processor time of this process.")
         yield f"littoral_console_cpu_seconds_total {time.process_time():.3f}"
 

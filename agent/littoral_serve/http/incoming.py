@@ -1,7 +1,6 @@
 """What arrives on one connection, into whole requests, or the one refusal that is the end of it.
 
-httptools parses; what begins as the last request did is not parsed anew. Knows no transport, and
-no answer but that refusal.
+httptools parses; what begins as the last request did is not parsed anew. Knows no transport.
 """
 
 import time
@@ -21,8 +20,7 @@ MAX_HEAD_BYTES: Final = 32 * 1024
 MAX_HEADERS: Final = 100
 _SMALL_BYTES: Final = 4096  # of a request that is copied out of what all read into
 
-# What all connections read into: what they keep of it they copy, before the next one reads.
-_ROOM: Final = memoryview(bytearray(256 * 1024))
+_ROOM: Final = memoryview(bytearray(256 * 1024))  # all read into it, and copy what they keep
 
 
 class Incoming:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Octets = NDArray[np.uint8]
 
 _LEAST: Final = 4096  # numbers of one instance: of fewer, orjson is quicker
-_MOST: Final = 512 * 1024  # of which no frame is remembered: they take six bytes a number
+_MOST: Final = 512 * 1024  # of which no outline is remembered: they take six bytes a number
 _PIECE_BYTES: Final = 64 * 1024  # what is made of them stays in a processor's cache
 _DIGITS: Final = 3
 _TEN: Final = 10
@@ -35,14 +35,14 @@ def read(text: bytes, instance: tuple[int, ...]) -> Octets | None:
     if not _LEAST <= prod(shape) <= _MOST:
         return None
     comma = b"," if text.find(b" ") < 0 else b", "
-    frame = _frame(shape, comma)
+    outline = _outline(shape, comma)
     codes = np.frombuffer(text, np.uint8)
     if not instance:
-        found = _one(codes, 0, frame)
+        found = _one(codes, 0, outline)
         return found[0] if found is not None and found[1] == len(text) else None
     parts: list[Octets] = []
     at = 1
-    while (found := _one(codes, at, frame)) is not None:
+    while (found := _one(codes, at, outline)) is not None:
         part, end = found
         parts.append(part)
         if end == len(text) - 1 and text.endswith(b"]"):
@@ -53,21 +53,21 @@ def read(text: bytes, instance: tuple[int, ...]) -> Octets | None:
     return None
 
 
-def _one(codes: Octets, at: int, frame: "_Frame") -> tuple[Octets, int] | None:
-    """Return the numbers of the frame that begins ``at`` so many bytes, and where it ends."""
-    numbers = np.empty(len(frame.before), np.uint8)
+def _one(codes: Octets, at: int, outline: "_Outline") -> tuple[Octets, int] | None:
+    """Return the numbers of the outline that begins ``at`` so many bytes, and where it ends."""
+    numbers = np.empty(len(outline.before), np.uint8)
     mark = number = 0  # how many are known
     while True:
-        most = len(frame.marks) - mark + _DIGITS * (len(frame.before) - number)
+        most = len(outline.marks) - mark + _DIGITS * (len(outline.before) - number)
         piece = codes[at : at + min(_PIECE_BYTES, most)]  # it begins with a mark
         digits = piece - np.uint8(ord("0"))
         is_digit = digits < _TEN
-        marks = np.flatnonzero(~is_digit)[: len(frame.marks) - mark]
+        marks = np.flatnonzero(~is_digit)[: len(outline.marks) - mark]
         seen = mark + len(marks)
-        if len(marks) <= 1 or not np.array_equal(piece.take(marks), frame.marks[mark:seen]):
+        if len(marks) <= 1 or not np.array_equal(piece.take(marks), outline.marks[mark:seen]):
             return None
-        upto = int(frame.before.searchsorted(np.int32(seen - 1)))
-        before = frame.before[number:upto] - mark
+        upto = int(outline.before.searchsorted(np.int32(seen - 1)))
+        before = outline.before[number:upto] - mark
         ends = marks.take(before + 1)
         sizes = ends - marks.take(before) - 1
         last = int(marks[-1])
@@ -78,7 +78,7 @@ def _one(codes: Octets, at: int, frame: "_Frame") -> tuple[Octets, int] | None:
             return None
         numbers[number:upto] = values
         at += last
-        if seen == len(frame.marks):
+        if seen == len(outline.marks):
             return numbers, at + 1
         mark, number = seen - 1, upto
 
@@ -98,7 +98,7 @@ def _sound(values: NDArray[np.uint16], sizes: NDArray[Any]) -> bool:
     return int(values.max(initial=0)) <= _HIGHEST and np.array_equal(digits, sizes)
 
 
-class _Frame:
+class _Outline:
     """What one instance has around its numbers."""
 
     def __init__(self, marks: bytes) -> None:
@@ -111,8 +111,8 @@ class _Frame:
 
 
 @lru_cache(maxsize=4)  # a program says the same shape again and again
-def _frame(shape: tuple[int, ...], comma: bytes) -> _Frame:
+def _outline(shape: tuple[int, ...], comma: bytes) -> _Outline:
     text = b""
     for n in reversed(shape):
         text = b"[" + text + (comma + text) * (n - 1) + b"]"
-    return _Frame(text)
+    return _Outline(text)

@@ -29,7 +29,7 @@ from littoral_serve.running.live import Description, Live, Resources
 from littoral_serve.running.loading import Source, bring, of_manifest
 
 _LABELS: Final = ",labels="
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # of TensorFlow Serving's, too
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")  # TensorFlow Serving's users keep theirs
 _NO_ID: Final = re.compile(r"[^a-z0-9-]")
 
 log = logging.getLogger(__name__)
@@ -58,10 +58,6 @@ def load_all(texts: Sequence[str], *, resources: Resources, device: bool = False
 
 
 def _check(name: str, *, device: bool) -> None:
-    if not device and not _NAME.fullmatch(name):
-        raise MisuseError(
-            f"--model: expected a name of 1 to 64 letters, digits, '_' and '-', found {name!r}"
-        )
     if device:
         try:
             check_id("--model", name)
@@ -69,6 +65,10 @@ def _check(name: str, *, device: bool) -> None:
             nearest = _NO_ID.sub("-", name.lower())[:64]
             like = f", as {nearest!r} is" if nearest else ""
             raise MisuseError(f"{e}: beside --data, a name is of the fleet's kind{like}") from e
+    elif not _NAME.fullmatch(name):
+        raise MisuseError(
+            f"--model: expected a name of 1 to 64 letters, digits, '_' and '-', found {name!r}"
+        )
 
 
 def load(model: str, path: Path, *, resources: Resources, names: Path | None = None) -> Live:
