@@ -23,6 +23,7 @@ from littoral_serve.http.bodies import OWN, Bodies
 from littoral_serve.protocols.rpc.answering import STATUS, Call, Service, Unary
 from littoral_serve.protocols.rpc.decoding import WireError
 from littoral_serve.protocols.rpc.intake import Intake, Refused
+from littoral_serve.protocols.rpc.outlet import UNREAD, Outlet, told
 from littoral_serve.protocols.rpc.streams import Streams
 from littoral_serve.running.refusals import RefusalError
 
@@ -61,10 +62,12 @@ class Listener:
         places, within_s = max(2, self._bodies.most // most), limits.receive_timeout_s
         self._intake = Intake(self._bodies, places=places, within_s=within_s)
         self._streams = Streams(self._bodies, places=places, within_s=within_s)
+        self._outlet = Outlet(self._bodies, within_s=within_s)
         self._address = ""
         self.ending = False  # it answers what was begun, and nothing else
         self._chore: asyncio.Task[None] | None = None
         self._server = self._made()
+        logging.getLogger("grpc._cython.cygrpc").addFilter(told)
 
     def _made(self) -> aio.Server:
         limits = self._limits
@@ -124,6 +127,7 @@ class Listener:
         """Begin anew, for ever, where nobody listens any more."""
         while True:
             await asyncio.sleep(_LOOK_S)
+            self._outlet.sweep()
             await self._intake.sweep()
             if await self._listens():
                 continue
@@ -170,7 +174,9 @@ class Listener:
 
     def _unary(self, answer: Unary) -> Any:  # noqa: ANN401
         async def handle(_: Any, context: Any) -> bytes | None:  # noqa: ANN401
-            return await self._next(self._intake.read, answer, context)
+            made = await self._next(self._intake.read, answer, context)
+            self._outlet.last(len(made or b""))
+            return made
 
         return handle
 
@@ -179,9 +185,11 @@ class Listener:
             streams = self._streams
             try:
                 if refused := await streams.enter(context):
-                    await _abort(context, refused)
+                    await self._abort(context, refused)
                 while (made := await self._next(streams.read, answer, context)) is not None:
-                    await streams.write(context, made)
+                    streams.answered(context)
+                    await self._outlet.write(context, made)
+                self._outlet.last(0)
             finally:
                 streams.leave(context)
 
@@ -193,7 +201,7 @@ class Listener:
         if data is None:
             return None
         if not isinstance(data, bytes):
-            return await _abort(context, data)
+            return await self._abort(context, data)
         size = len(data)
         try:
             made = await self._answer(answer, self._call(data, context))
@@ -201,7 +209,9 @@ class Listener:
             self._bodies.give(size)
         # A call that is aborted holds its frames, and they hold it, until the collector comes.
         del data
-        return made if isinstance(made, bytes) else await _abort(context, made)
+        if isinstance(made, bytes) and self._outlet.refuses(len(made)):
+            made = UNREAD
+        return made if isinstance(made, bytes) else await self._abort(context, made)
 
     async def _answer(self, answer: Unary, call: Call) -> bytes | Refused:
         try:
@@ -212,10 +222,10 @@ class Listener:
             log.exception("a call failed")
             return grpc.StatusCode.INTERNAL, "a defect of this server: its log says more"
 
-
-async def _abort(context: Any, why: Refused) -> bytes:  # noqa: ANN401
-    never: bytes = await context.abort(*why)
-    return never
+    async def _abort(self, context: Any, why: Refused) -> bytes:  # noqa: ANN401
+        self._outlet.last(0)
+        never: bytes = await context.abort(*why)
+        return never
 
 
 def _code(error: Exception) -> grpc.StatusCode:

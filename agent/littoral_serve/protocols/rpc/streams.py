@@ -29,7 +29,7 @@ SILENT: Final = (
 
 
 class Streams:
-    """Reads the messages of streams, and writes their answers. All of it happens on the loop."""
+    """Reads the messages of streams. All of it happens on the loop."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Streams:
             return None
         return data if self._bodies.resize(0, len(data)) else CROWDED
 
-    async def write(self, context: Any, data: bytes) -> None:  # noqa: ANN401
+    def answered(self, context: Any) -> None:  # noqa: ANN401
+        """Hear that its answer is on its way: now its client is waited for."""
         if context in self._open:
             self._open[context] = self._clock()
-        await context.write(data)
