@@ -137,7 +137,8 @@ def test_everything_that_is_imported_late_is_there(root: Path) -> None:
     code = """
 import importlib, pkgutil, sys
 import littoral, littoral_agent, littoral_serve
-RPC = ["littoral_serve.protocols.rpc." + name for name in ("listener", "intake", "outlet", "streams")]
+NEEDY = ("listener", "intake", "outlet", "streams")
+RPC = ["littoral_serve.protocols.rpc." + name for name in NEEDY]
 for package in (littoral, littoral_agent, littoral_serve):
     for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         if not found.name.endswith("__main__"):
