@@ -105,7 +105,9 @@ class Measuring:
         if self._told is None or setup.variant is None:
             return open_session(setup.backend, self._model, threads=setup.threads)
         variant = self._told.variant(setup.variant)
-        return open_variant(self._told, variant, self._model, threads=setup.threads)
+        return open_variant(
+            self._told, variant, self._model, backend=setup.backend, threads=setup.threads
+        )
 
     def _warm(self, order: Order) -> Warmed:
         block = Order(do="closed", seconds=warming.BLOCK_S, least=warming.LEAST_OF_A_BLOCK)

@@ -165,7 +165,11 @@ def _narrowed(found: Target, backends: Sequence[str], variant: str | None) -> Ta
                 f"{found.name}: no variant {variant!r} for this machine, only: {known}"
             )
     if backends:
-        subjects = tuple(one for one in subjects if one.backend in backends) or tuple(
-            replace(one, backend=name) for one in subjects for name in backends
-        )
+        subjects = tuple(one for name in backends for one in _by(subjects, name))
     return replace(found, subjects=subjects)
+
+
+def _by(subjects: Sequence[Subject], backend: str) -> Sequence[Subject]:
+    """Return those that ``backend`` runs; where none is meant for it, all: it may do so here."""
+    meant = [one for one in subjects if one.backend == backend]
+    return meant or [replace(one, backend=backend) for one in subjects]

@@ -61,14 +61,16 @@ def open_variant(
     variant: Variant,
     model: bytes,
     *,
+    backend: str | None = None,
     threads: int = 1,
     engines: Path | None = None,
 ) -> Session:
     """Load ``model`` as ``variant`` of ``manifest`` runs it: stored values in and out.
 
-    Raises as ``open_session``.
+    ``backend`` runs it instead of the variant's own. Raises as ``open_session``.
     """
-    session = open_session(backend_for(variant), model, threads=threads, engines=engines)
+    name = backend or backend_for(variant)
+    session = open_session(name, model, threads=threads, engines=engines)
     if variant.engine != "onnx":
         return session
     from littoral.model.backends.border import AtBorder
