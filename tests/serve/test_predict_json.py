@@ -41,7 +41,7 @@ def _pieces(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def agree(body: bytes, known: Any) -> bool:
     """Compare the ways; return whether the quick one was taken."""
-    quick = predict_json._fast(body, known)
+    quick = predict_json.fast(body, known)
     if quick is None:
         return False
     signature, arrays, rows = predict_dom.read(json_document.parse(body), known)
@@ -95,7 +95,7 @@ def test_a_slip_in_a_good_request_is_never_read_as_another(data: st.DataObject) 
 
 
 def test_numbers_that_only_brackets_part_are_no_number() -> None:
-    assert predict_json._fast(b'{"inputs": [[[1]2,[3],[4]]]}', KNOWN["thin"]) is None
+    assert predict_json.fast(b'{"inputs": [[[1]2,[3],[4]]]}', KNOWN["thin"]) is None
     assert agree(b'{"inputs": [[[12],[3],[4]]]}', KNOWN["thin"])
 
 
@@ -104,14 +104,14 @@ def test_numbers_keep_every_bit_of_a_float32() -> None:
     bits = rng.integers(0, 2**32, 6000, dtype=np.uint64).astype(np.uint32).view(np.float32)
     bits = bits[np.isfinite(bits)][:5000]
     for text in (json.dumps(bits.tolist()), "[" + ",".join(map(str, bits.tolist())) + "]"):
-        asked = predict_json._fast(f'{{"inputs":{text}}}'.encode(), KNOWN["scalar"])
+        asked = predict_json.fast(f'{{"inputs":{text}}}'.encode(), KNOWN["scalar"])
         assert asked is not None
         assert np.array_equal(asked.arrays[0], bits)
 
 
 def test_one_large_number_is_left_to_the_careful_way() -> None:
     body = b'{"instances": [1e39, 2]}'
-    assert predict_json._fast(body, KNOWN["scalar"]) is None
+    assert predict_json.fast(body, KNOWN["scalar"]) is None
     asked = predict_json.read(body, KNOWN["scalar"])
     assert isinstance(asked, predict_json.PredictTensors)
     assert asked.arrays[0].tolist() == [np.inf, 2]
@@ -127,7 +127,7 @@ def test_a_large_request_takes_little_more_memory_than_it_has(
     tracemalloc.start()
     try:
         before, _ = tracemalloc.get_traced_memory()
-        assert predict_json._fast(body, KNOWN["float"]) is not None
+        assert predict_json.fast(body, KNOWN["float"]) is not None
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -182,3 +182,28 @@ def test_a_picture_takes_little_more_memory_than_its_array() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 450_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1,18446744073709551616]",
+        "[1,-9223372036854775809]",
+        "[-0,-0.0,1E5]",
+        "[NaN,1e400]",
+        "[1] behind",
+        '{"a":1,"a":"\\ud800"}',
+        "[1,]",
+        "7",
+    ],
+)
+def test_a_large_document_is_read_as_a_small_one(text: str) -> None:
+    body = f'{{"instances":{text}'.encode()
+
+    def told(space: int) -> str:
+        try:
+            return repr(json_document.parse(body + b" " * space + b"}"))
+        except InvalidArgumentError as e:
+            return str(e)
+
+    assert told(json_document.LARGE) == told(0)

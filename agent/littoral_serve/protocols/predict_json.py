@@ -34,16 +34,31 @@ class PredictTensors:
         self.signature, self.arrays, self.rows = signature, arrays, rows
 
 
+def fast(body: bytes, known: Mapping[str, Signature]) -> PredictTensors | None:
+    """Return what ``body`` asks if it is the usual request; None: only the slow way tells."""
+    start = _START.match(body)
+    end = body.rfind(b"]") + 1
+    if start is None or body[end:].strip() != b"}":
+        return None
+    signature = known.get((start[1] or b"").decode() or DEFAULT)
+    if signature is None or len(signature.inputs) != 1:
+        return None
+    (view,) = signature.inputs
+    array = numbers.read(body[start.end() : end], view.instance, view.dtype)
+    return (
+        None if array is None else PredictTensors(signature, [array], rows=start[2] == b"instances")
+    )
+
+
 def read(body: bytes, known: Mapping[str, Signature]) -> "PredictTensors | PredictPictures":
     """Return what ``body`` asks of a model with the signatures ``known``: tensors, or pictures.
+
+    This is the slow way: ``fast`` was asked before.
 
     Raises:
         InvalidArgumentError: It cannot be understood, or does not fit the signature.
 
     """
-    asked = _fast(body, known)
-    if asked is not None:
-        return asked
     document = json_document.parse(body)
     if json_document.signature_name(document) == SIGNATURE:
         from littoral_serve.protocols import predict_pictures  # most models are sent none
@@ -69,21 +84,6 @@ def write(asked: PredictTensors, outputs: list[Array]) -> bytes:
     if _all_finite(views, outputs):
         return orjson.dumps(reply, option=orjson.OPT_SERIALIZE_NUMPY)
     return json.dumps(reply, default=_listed).encode()  # writes NaN and Infinity
-
-
-def _fast(body: bytes, known: Mapping[str, Signature]) -> PredictTensors | None:
-    start = _START.match(body)
-    end = body.rfind(b"]") + 1
-    if start is None or body[end:].strip() != b"}":
-        return None
-    signature = known.get((start[1] or b"").decode() or DEFAULT)
-    if signature is None or len(signature.inputs) != 1:
-        return None
-    (view,) = signature.inputs
-    array = numbers.read(body[start.end() : end], view.instance, view.dtype)
-    return (
-        None if array is None else PredictTensors(signature, [array], rows=start[2] == b"instances")
-    )
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401

@@ -26,6 +26,8 @@ from littoral_serve.protocols import (
     servables,
     tfs_about,
 )
+from littoral_serve.protocols.apart import Apart
+from littoral_serve.protocols.json_document import LARGE
 from littoral_serve.protocols.servables import Spec
 from littoral_serve.running.inference import Inference
 from littoral_serve.running.live import Live, Models
@@ -40,7 +42,7 @@ from littoral_serve.running.refusals import (
 from littoral_serve.running.signatures import Signature, View
 
 if TYPE_CHECKING:
-    from littoral_serve.protocols.predict_pictures import Form
+    from littoral_serve.protocols.predict_pictures import Form, PredictPictures
 
 _WHERE: Final = r"(?:/versions/(\d+)|/labels/([^/:]+))?"
 _CALL: Final = re.compile(rf"(?i)/v1/models/([^/:]+){_WHERE}:(predict|classify|regress)")
@@ -64,6 +66,7 @@ class TensorFlowServing:
         self._models = models
         self._pictures = pictures or Pictures()
         self._deadline_ns = int(deadline_s * 1e9)
+        self._apart = Apart(refusal)
         self._predicts: dict[bytes, Spec] = {}  # by paths that were read before
 
     def handle(self, request: Request) -> Response | Later:
@@ -99,7 +102,22 @@ class TensorFlowServing:
         if pictures.is_picture(request):
             return self._look(request, live, [request.body], "rows")
         start = time.perf_counter_ns()
-        asked = predict_json.read(request.body, live.signatures)
+        asked = predict_json.fast(request.body, live.signatures)
+        if asked is not None:
+            return self._asked(request, live, start, asked)
+        read = partial(predict_json.read, request.body, live.signatures)
+        then = partial(self._asked, request, live, start)
+        if len(request.body) <= LARGE:
+            return then(read())
+        return self._apart.read(request, read, then, model=live.model, timeout_ns=self._deadline_ns)
+
+    def _asked(
+        self,
+        request: Request,
+        live: Live,
+        start: int,
+        asked: "predict_json.PredictTensors | PredictPictures",
+    ) -> Later:
         if not isinstance(asked, predict_json.PredictTensors):
             return self._look(request, live, asked.files, asked.form)
         write = partial(_predicted, asked)
