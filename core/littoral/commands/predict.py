@@ -48,7 +48,7 @@ class Wanted:
     type=Finite(0, 1),
     default=0.3,
     show_default=True,
-    help="Objects and people with a lower score are left out.",
+    help="Objects, and of several people those, with a lower score are left out.",
 )
 @click.option(
     "--labels",
