@@ -91,15 +91,21 @@ def run(job: Job, *, say: Say) -> Made:
 
 
 def _converter() -> Any:  # noqa: ANN401
-    # It imports what only forests of decision trees need, and what setuptools is giving up.
-    sys.modules.setdefault(
-        "tensorflow_decision_forests", types.ModuleType("tensorflow_decision_forests")
-    )
+    # Its package imports what only forests of decision trees need, its converter of JAX, and what
+    # setuptools is giving up. JAX is here only with the extra `torch`.
+    _stand_in("tensorflow_decision_forests")
+    _stand_in("tensorflowjs.converters.jax_conversion", convert_jax=None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from tensorflowjs.converters.tf_saved_model_conversion_v2 import convert_tf_saved_model
 
     return convert_tf_saved_model
+
+
+def _stand_in(name: str, **held: object) -> None:
+    module = types.ModuleType(name)
+    vars(module).update(held)
+    sys.modules.setdefault(name, module)
 
 
 def _sort(path: Path) -> None:
