@@ -122,7 +122,8 @@ def _field(name: str, said: str) -> str:
 def _install() -> str:
     if Path(littoral.__file__).is_relative_to(VENDORED):
         return "sudo apt-get install --reinstall littoral-agent python3-numpy"
-    return f"{sys.executable} -m pip install --upgrade 'littoral[agent,serve]'"
+    # Not --upgrade: of that name an index may have what is a stranger's.
+    return f"{sys.executable} -m pip install 'littoral[agent,serve]'"
 
 
 def _dotted(version: tuple[int, ...]) -> str:
