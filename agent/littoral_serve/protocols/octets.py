@@ -15,7 +15,7 @@ Octets = NDArray[np.uint8]
 
 _LEAST: Final = 4096  # numbers of one instance: of fewer, orjson is quicker
 _MOST: Final = 512 * 1024  # of which no outline is remembered: they take six bytes a number
-_PIECE_BYTES: Final = 64 * 1024  # what is made of them stays in a processor's cache
+_PIECE_BYTES: Final = 32 * 1024  # of what is made of more, glibc maps some anew each time
 _DIGITS: Final = 3
 _TEN: Final = 10
 _HUNDRED: Final = 100
