@@ -49,6 +49,7 @@ _NO_MEMORY: Final = (  # what libraries write when they get none
     "Cannot allocate memory",
     "failed to map segment",
     "pthread_create() failed",
+    "Memory allocation still failed",
 )
 _TELLING: Final = ("Error", "Check failed", "was not true")
 _MAX_LINE: Final = 16 * 1024 * 1024
