@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import struct
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,38 +17,11 @@ from littoral_serve.http.bodies import OWN, Bodies
 from littoral_serve.protocols.rpc.answering import Call, Service
 from littoral_serve.protocols.rpc.intake import Intake
 from littoral_serve.protocols.rpc.listener import Limits, Listener
+from simulators.calls import Client, run
+from simulators.clock import Clock
 from simulators.served import FIXTURES, serving
 
 MiB = 1024 * 1024
-
-
-def run(main: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(main(), 30))
-
-
-class Client:
-    """A call whose message comes when it is told to."""
-
-    def __init__(self) -> None:
-        self.message: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self.asked = False
-        self.ended: grpc.StatusCode | None = None
-
-    async def read(self) -> object:
-        self.asked = True
-        return await self.message
-
-    async def abort(self, code: grpc.StatusCode, _: str) -> None:
-        self.ended = code
-        self.message.set_exception(aio.AbortError())
-        raise aio.AbortError
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def intake(clock: Clock | None = None) -> tuple[Intake, Bodies]:
@@ -89,7 +61,7 @@ def test_who_is_slow_makes_room_where_others_wait() -> None:
         clock = Clock()
         here, bodies = intake(clock)
         slow, tasks = await begun(here, 3)
-        clock.now = 20
+        clock.now = Clock.now + 20
         await here.sweep()
         assert [one.ended for one in slow] == [None] * 3
         (late,), (waits,) = await begun(here, 1)
@@ -121,7 +93,7 @@ def test_whose_message_comes_while_another_is_ended_is_not_ended() -> None:
                 await super().abort(code, words)
 
         first.__class__ = Ending
-        clock.now = 31
+        clock.now = Clock.now + 31
         await here.sweep()
         assert (first.ended, second.ended) == (grpc.StatusCode.DEADLINE_EXCEEDED, None)
         assert await tasks[1] == b"in time"
@@ -135,7 +107,7 @@ def test_who_never_sends_is_told_and_so_is_who_waits_for_them() -> None:
         clock = Clock()
         here, bodies = intake(clock)
         slow, tasks = await begun(here, 4)
-        clock.now = 31
+        clock.now = Clock.now + 31
         await here.sweep()
         assert (await tasks[3])[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert {one.ended for one in slow[:3]} == {grpc.StatusCode.DEADLINE_EXCEEDED}
@@ -154,10 +126,10 @@ def test_where_one_is_too_late_nobody_else_makes_room_for_one_that_waits() -> No
         clock = Clock()
         here, _ = intake(clock)
         (late,), _ = await begun(here, 1)
-        clock.now = 26
+        clock.now = Clock.now + 26
         slow, _ = await begun(here, 2)
         await begun(here, 1)
-        clock.now = 31
+        clock.now = Clock.now + 31
         await here.sweep()
         assert late.ended is grpc.StatusCode.DEADLINE_EXCEEDED
         assert [one.ended for one in slow] == [None, None]

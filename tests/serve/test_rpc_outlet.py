@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,7 +14,8 @@ from littoral_serve.http.bodies import OWN, Bodies
 from littoral_serve.protocols.rpc.answering import Call, Service
 from littoral_serve.protocols.rpc.listener import Limits, Listener
 from littoral_serve.protocols.rpc.outlet import UNREAD, Outlet, told
-from patience import patient
+from simulators.calls import run, until
+from simulators.clock import Clock
 
 MiB = 1024 * 1024
 MUCH = 8 * MiB  # more than is sent to who does not read: the library's clients let 4 MiB come
@@ -26,15 +27,6 @@ OK = grpc.StatusCode.OK
 WAYS = ["/s/Ask", "/s/Flow"]  # a call, and a stream
 
 
-def run(main: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(main(), patient(30)))
-
-
-async def until(check: Callable[[], object]) -> None:
-    while not check():  # noqa: ASYNC110 (nobody tells)
-        await asyncio.sleep(0.001)
-
-
 class Client:
     """A stream whose answer is read when that is told."""
 
@@ -43,13 +35,6 @@ class Client:
 
     async def write(self, _: bytes) -> None:
         await self.reads.wait()
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def outlet(clock: Clock | None = None) -> tuple[Outlet, Bodies]:
@@ -104,18 +89,18 @@ def test_who_takes_too_long_is_ended_and_nobody_else() -> None:
         here, bodies = outlet(clock)
         slow = asyncio.create_task(here.write(Client(), bytes(MiB)))
         await asyncio.sleep(0)
-        clock.now = 1
+        clock.now = Clock.now + 1
         late = asyncio.create_task(here.write(Client(), b"small"))
         await asyncio.sleep(0)
-        clock.now = 30
+        clock.now = Clock.now + 30
         here.sweep()
-        clock.now = 31
+        clock.now = Clock.now + 31
         here.sweep()
         await asyncio.wait([slow])
         assert slow.cancelled()
         assert not late.done()
         assert bodies.held == 0
-        clock.now = 32
+        clock.now = Clock.now + 32
         here.sweep()
         await asyncio.wait([late])
 

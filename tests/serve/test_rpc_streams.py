@@ -1,7 +1,7 @@
 """Streams over gRPC: few are open at a time, and none keeps its place when it ends or hangs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +17,8 @@ from littoral_serve.protocols.rpc.intake import CROWDED
 from littoral_serve.protocols.rpc.listener import Limits, Listener
 from littoral_serve.protocols.rpc.streams import MANY, SILENT, Streams
 from littoral_serve.running.refusals import InvalidArgumentError
-from patience import patient
+from simulators.calls import Client, run, until
+from simulators.clock import Clock
 from simulators.served import FIXTURES, serving
 
 MiB = 1024 * 1024
@@ -27,33 +28,6 @@ ALONE = [  # a channel's connection is its own, and any answer may come there
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", -1),
 ]
-
-
-def run(main: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(main(), patient(30)))
-
-
-class Client:
-    """A stream whose message comes when that is told."""
-
-    def __init__(self) -> None:
-        self.message: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self.ended: grpc.StatusCode | None = None
-
-    async def read(self) -> object:
-        return await self.message
-
-    async def abort(self, code: grpc.StatusCode, _: str) -> None:
-        self.ended = code
-        self.message.set_exception(aio.AbortError())
-        raise aio.AbortError
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def streams(clock: Clock | None = None) -> tuple[Streams, Bodies]:
@@ -85,16 +59,16 @@ def test_who_says_nothing_makes_room_where_another_comes_and_who_waits_for_us_do
         await asyncio.sleep(0)
         busy.message.set_result(b"asks")
         assert await here.read(busy) == b"asks"
-        clock.now = 30
+        clock.now = Clock.now + 30
         assert await here.enter(third) is MANY
         assert quiet.ended is None
-        clock.now = 31
+        clock.now = Clock.now + 31
         assert await here.enter(third) is None
         assert quiet.ended is grpc.StatusCode.RESOURCE_EXHAUSTED
         with pytest.raises(aio.AbortError):
             await reading
         here.leave(quiet)
-        clock.now = 1000
+        clock.now = Clock.now + 1000
         assert await here.enter(Client()) is MANY
         assert busy.ended is None
 
@@ -110,7 +84,7 @@ def test_who_does_not_read_its_answer_loses_its_place_and_is_not_waited_for() ->
         hangs.message.set_result(b"asks")
         assert await here.read(hangs) == b"asks"
         here.answered(hangs)
-        clock.now = 31
+        clock.now = Clock.now + 31
         assert await here.enter(third) is None
         assert await here.read(hangs) is SILENT
         assert bodies.refused == 1
@@ -154,11 +128,6 @@ async def listening(
         yield listener, bodies, await listener.start("127.0.0.1:0")
     finally:
         await listener.stop(within_s=0)
-
-
-async def until(check: Callable[[], object]) -> None:
-    while not check():  # noqa: ASYNC110 (nobody tells)
-        await asyncio.sleep(0.001)
 
 
 async def over(way: str, flow: Any, channel: aio.Channel) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from littoral.durable import storage_errors
 from littoral.errors import MalformedError
+from littoral.model import npy
 from littoral_converter.samples import asked
 from littoral_converter.samples.asked import Asked, Found, Rows, SamplesError
 from littoral_converter.worker import Progress, Say
@@ -123,13 +124,7 @@ def _read(
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """Return shape, order and kind of an array, and how many bytes said so."""
     start = file.tell()
-    match np.lib.format.read_magic(file):
-        case (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-        case (2, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-        case version:
-            raise ValueError(f"expected version 1 or 2 of the format, found {version}")
+    shape, fortran, dtype = npy.header(file)
     if min(shape, default=0) < 0:
         raise SamplesError(f"x: expected at least one sample, found {list(shape)}")
     return shape, fortran, dtype, file.tell() - start

@@ -116,7 +116,7 @@ def _member(held: zipfile.ZipFile, info: zipfile.ZipInfo, *, most: int) -> Array
 
 def _array(file: IO[bytes], size: int) -> Array:
     """Return the array in ``file``, of whose ``size`` bytes none is read yet."""
-    shape, dtype = _header(file)
+    shape, _, dtype = header(file)
     left = size - file.tell()
     if dtype.hasobject:
         raise ValueError("expected numbers or texts, found Python objects, which are never loaded")
@@ -128,12 +128,17 @@ def _array(file: IO[bytes], size: int) -> Array:
     return array
 
 
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return the shape of an array, whether its columns come first, and its kind.
+
+    Raises:
+        ValueError: It is none, or of a version that there is not.
+
+    """
     match np.lib.format.read_magic(file):
         case (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            return np.lib.format.read_array_header_1_0(file)
         case (2, 0):
-            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+            return np.lib.format.read_array_header_2_0(file)
         case version:
             raise ValueError(f"expected version 1 or 2 of the format, found {version}")
-    return shape, dtype
