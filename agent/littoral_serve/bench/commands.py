@@ -142,9 +142,7 @@ def bench(  # noqa: PLR0917 (click passes by name)
 
     refusing.check(Path(target), sweep=sweep, other=other, html=html, write_budget=write_budget)
     if Path(target).suffix == ".json" and Path(target).is_file():
-        from littoral_serve.bench import reading
-
-        found = reading.read(Path(target))
+        found = _read(Path(target), write_budget)
     else:
         if publish:
             _check_agent(data)
@@ -160,7 +158,15 @@ def bench(  # noqa: PLR0917 (click passes by name)
         )
         where = running.Where(data=data, backends=backends, variant=variant)
         progress = _say if sys.stderr.isatty() and not as_json else _mute
-        found = running.run(target, asked, where, sweep=sweep, other=other, say=progress)
+        found = running.run(
+            target,
+            asked,
+            where,
+            sweep=sweep,
+            other=other,
+            write_budget=write_budget,
+            say=progress,
+        )
     # Before anything is done with it: what took its time is not lost because a disk is full.
     emit(found, as_json=as_json, text="" if as_json else showing.show(found))
     say = _mute if as_json else click.echo
@@ -177,6 +183,16 @@ def _check_agent(data: Path) -> None:
     from littoral_serve.bench import publishing
 
     publishing.check(data)
+
+
+def _read(result: Path, write_budget: Path | None) -> Result:
+    """Return what was measured before, if its budget may be written where that is asked for."""
+    from littoral_serve.bench import budgets, reading
+
+    found = reading.read(result)
+    if write_budget is not None:
+        budgets.check_result(found, write_budget)
+    return found
 
 
 def _count(words: str) -> int | None:

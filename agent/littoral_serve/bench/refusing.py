@@ -1,7 +1,9 @@
 """What is asked of bench in vain: refused before the measuring, which takes its time."""
 
+import tempfile
 from pathlib import Path
 
+from littoral import durable
 from littoral.bundle.manifest import NAME
 from littoral.errors import MisuseError
 
@@ -14,7 +16,13 @@ def check(
     html: Path | None,
     write_budget: Path | None,
 ) -> None:
-    """Refuse before the measuring what could not be done with it. Raises MisuseError."""
+    """Refuse before the measuring what could not be done with it.
+
+    Raises:
+        MisuseError: It is not asked for so.
+        StorageError: What is to be written has no place.
+
+    """
     if sweep and other is not None:
         raise MisuseError("--sweep and --compare are two questions; ask them one after the other")
     if sweep or other is not None:
@@ -24,7 +32,7 @@ def check(
     if html is not None:
         _check_page(html)
     if write_budget is not None:
-        _check_budget(target, write_budget)
+        _check_budget(write_budget)
 
 
 def _check_model(path: Path) -> None:
@@ -39,11 +47,17 @@ def _check_page(html: Path) -> None:
         raise MisuseError(f"--html: expected a name that ends with .html, found {html}")
     if html.is_dir() or not html.parent.is_dir():
         raise MisuseError(f"--html: {html}: expected a file, in a folder that is there")
+    _check_place(html)
 
 
-def _check_budget(target: Path, bundle: Path) -> None:
+def _check_budget(bundle: Path) -> None:
     """Refuse before the measuring what could not be written after it."""
-    if target.is_file() and target.suffix != ".json":
-        raise MisuseError(f"--write-budget: expected a bundle to measure, found the file {target}")
     if not (bundle / NAME).is_file():
         raise MisuseError(f"--write-budget: {bundle}: expected a bundle, a folder with {NAME}")
+    _check_place(bundle / NAME)
+
+
+def _check_place(path: Path) -> None:
+    """Refuse a folder in which nothing can be written: durable writes begin beside ``path``."""
+    with durable.storage_errors(path), tempfile.TemporaryFile(dir=path.parent):
+        pass

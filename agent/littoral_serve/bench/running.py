@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from littoral.errors import BackendError
-from littoral_serve.bench import comparing, measuring, sweeping, target
+from littoral_serve.bench import budgets, comparing, measuring, sweeping, target
 from littoral_serve.bench.asked import Asked, threads
 from littoral_serve.bench.process import Subject
 from littoral_serve.bench.result import Result
@@ -28,9 +28,18 @@ class Where:
 
 
 def run(
-    name: str, asked: Asked, where: Where, *, sweep: bool, other: str | None, say: Say
+    name: str,
+    asked: Asked,
+    where: Where,
+    *,
+    sweep: bool,
+    other: str | None,
+    write_budget: Path | None,
+    say: Say,
 ) -> Result:
     """Return all that was asked of the target ``name``.
+
+    Nothing is measured where its budget could not be written into ``write_budget``.
 
     Raises:
         MisuseError: It cannot be asked so.
@@ -38,6 +47,8 @@ def run(
 
     """
     found = where.find(name)
+    if write_budget is not None:
+        budgets.check_target(found, write_budget)
     second = None if other is None else where.find(other)
     if sweep:
         return _swept(found.subjects, asked, name=found.name, say=say)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 
 from littoral import door
 from littoral.bundle.manifest import Manifest
-from littoral_serve.bench import budgets, page, reading, running
+from littoral_serve.bench import budgets, measuring, page, reading, running
 from simulators.served import FIXTURES, HARDWARE, Device
 
 TINY = str(FIXTURES / "tiny_int8.tflite")
@@ -253,12 +254,45 @@ def test_a_budget_is_not_written_from_figures_of_another_model(
     file.write_text(json.dumps(bench(str(other), *QUICK)))
     status, words = refused(capsys, str(file), "--write-budget", str(folder))
     assert status == 2
-    assert "self-test failed there" in words or "not the model that was measured" in words
+    assert "self-test failed there" in words or "not the measured model" in words
     status, words = refused(capsys, TINY, *QUICK, "--write-budget", str(folder))
     assert status == 2
     assert "expected a bundle to measure" in words
     assert (folder / "manifest.json").read_bytes() == before
     assert budgets.MARGIN == 4
+
+
+def test_a_budget_that_could_not_be_written_is_refused_before_the_measuring(
+    device: Device,
+    tmp_path: Path,
+    small_disk: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half a minute went by, and the result was printed, before a wrong bundle was refused."""
+    folder = device.bundle(device.add("digits"), tmp_path / "digits-1")
+    file = tmp_path / "board.json"
+    file.write_text(json.dumps(bench(str(folder), *QUICK)))
+    monkeypatch.setattr(measuring, "measured", lambda *_, **__: pytest.fail("it was measured"))
+    other = device.bundle(
+        device.add("digits", data=(FIXTURES / "tiny_int8_b.tflite").read_bytes(), release=2),
+        tmp_path / "digits-2",
+    )
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "manifest.json").write_text("{}")
+    locked = small_disk / "digits-1"
+    shutil.copytree(folder, locked)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for bundle, code, said in (
+        (other, 2, f"{other}: holds digits:2, and not the measured model, digits:1 [usage]"),
+        (broken, 1, "[malformed]"),
+        (locked, 1, f"{locked / 'manifest.json'}: Read-only file system [storage]"),
+    ):
+        for target in (folder, file):
+            status = door.main(["bench", str(target), "--write-budget", str(bundle)])
+            told = capsys.readouterr()
+            assert (status, said in told.err, told.out) == (code, True, ""), told
 
 
 @pytest.mark.parametrize(
