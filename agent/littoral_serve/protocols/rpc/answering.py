@@ -38,7 +38,7 @@ class UnsupportedError(RefusalError):
     """Nobody does that here."""
 
 
-STATUS: Final[dict[type[Exception], str]] = {  # the names of gRPC's codes
+CODES: Final[dict[type[Exception], str]] = {  # the names of gRPC's codes
     InvalidArgumentError: "INVALID_ARGUMENT",
     WireError: "INVALID_ARGUMENT",
     UnknownServableError: "NOT_FOUND",

@@ -19,7 +19,7 @@ from littoral_serve.http.bodies import FULL, Bodies
 
 _PATIENCE_S: Final = 1.0  # with who is slow, where others wait
 
-Refused = tuple[grpc.StatusCode, str]
+Status = tuple[grpc.StatusCode, str]  # which a call ends with that is not answered
 
 CROWDED: Final = (grpc.StatusCode.RESOURCE_EXHAUSTED, FULL)
 _SLOW: Final = (grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not arrive in time")
@@ -41,9 +41,9 @@ class Intake:
         self._free = places  # so many more may be read
         self._within_s = within_s
         self._reading: dict[Any, float] = {}  # whose, and since when
-        self._waiting: dict[asyncio.Future[Refused | None], float] = {}  # for their turn, likewise
+        self._waiting: dict[asyncio.Future[Status | None], float] = {}  # for their turn, likewise
 
-    async def read(self, context: Any) -> bytes | Refused:  # noqa: ANN401 (gRPC has no types)
+    async def read(self, context: Any) -> bytes | Status:  # noqa: ANN401 (gRPC has no types)
         """Return the message, which ``bodies`` hold until it is given back, or why not."""
         if self._free:
             self._free -= 1
@@ -80,9 +80,9 @@ class Intake:
                 self._bodies.refused += 1
                 await end(context, CROWDED)
 
-    async def _turn(self) -> Refused | None:
+    async def _turn(self) -> Status | None:
         """Wait for a place; return why there is none."""
-        turn: asyncio.Future[Refused | None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[Status | None] = asyncio.get_running_loop().create_future()
         self._waiting[turn] = self._clock()
         try:
             return await turn
@@ -102,7 +102,7 @@ class Intake:
         self._free += 1
 
 
-async def end(context: Any, why: Refused) -> None:  # noqa: ANN401
+async def end(context: Any, why: Status) -> None:  # noqa: ANN401
     """End a call whose message is being read: whoever reads it is told by an exception."""
     with contextlib.suppress(Exception):  # it may just have ended, which is said in many ways
         await context.abort(*why)

@@ -20,9 +20,9 @@ from littoral import addresses
 from littoral.errors import LittoralError, PortInUseError
 from littoral_serve.http import sockets
 from littoral_serve.http.bodies import OWN, Bodies
-from littoral_serve.protocols.rpc.answering import STATUS, Call, Service, Unary
+from littoral_serve.protocols.rpc.answering import CODES, Call, Service, Unary
 from littoral_serve.protocols.rpc.decoding import WireError
-from littoral_serve.protocols.rpc.intake import Intake, Refused
+from littoral_serve.protocols.rpc.intake import Intake, Status
 from littoral_serve.protocols.rpc.outlet import UNREAD, Outlet, told
 from littoral_serve.protocols.rpc.streams import Streams
 from littoral_serve.running.refusals import RefusalError
@@ -31,7 +31,7 @@ _LOOK_S: Final = 1.0
 _NS: Final = 1_000_000_000
 _SAID: Final = (RefusalError, WireError, LittoralError)  # what is told; anything else is a defect
 
-_Read = Callable[[Any], Awaitable[bytes | Refused | None]]
+_Read = Callable[[Any], Awaitable[bytes | Status | None]]
 
 log = logging.getLogger(__name__)
 
@@ -213,7 +213,7 @@ class Listener:
             made = UNREAD
         return made if isinstance(made, bytes) else await self._abort(context, made)
 
-    async def _answer(self, answer: Unary, call: Call) -> bytes | Refused:
+    async def _answer(self, answer: Unary, call: Call) -> bytes | Status:
         try:
             return await answer(call)
         except _SAID as e:
@@ -222,7 +222,7 @@ class Listener:
             log.exception("a call failed")
             return grpc.StatusCode.INTERNAL, "a defect of this server: its log says more"
 
-    async def _abort(self, context: Any, why: Refused) -> bytes:  # noqa: ANN401
+    async def _abort(self, context: Any, why: Status) -> bytes:  # noqa: ANN401
         self._outlet.last(0)
         never: bytes = await context.abort(*why)
         return never
@@ -230,6 +230,6 @@ class Listener:
 
 def _code(error: Exception) -> grpc.StatusCode:
     for kind in type(error).__mro__:
-        if kind in STATUS:
-            return grpc.StatusCode[STATUS[kind]]
+        if kind in CODES:
+            return grpc.StatusCode[CODES[kind]]
     return grpc.StatusCode.INTERNAL

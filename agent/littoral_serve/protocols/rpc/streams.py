@@ -16,7 +16,7 @@ import grpc
 from grpc import aio
 
 from littoral_serve.http.bodies import Bodies
-from littoral_serve.protocols.rpc.intake import CROWDED, Refused, end
+from littoral_serve.protocols.rpc.intake import CROWDED, Status, end
 
 MANY: Final = (
     grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -44,7 +44,7 @@ class Streams:
         self._open: dict[Any, float] = {}  # which, and since when its client is waited for
         self._reading: set[Any] = set()  # of those, whose message is waited for
 
-    async def enter(self, context: Any) -> Refused | None:  # noqa: ANN401 (gRPC has no types)
+    async def enter(self, context: Any) -> Status | None:  # noqa: ANN401 (gRPC has no types)
         """Let one more be open until it leaves, or return why not."""
         hangs = None
         if len(self._open) == self._places:
@@ -63,7 +63,7 @@ class Streams:
         """Forget a stream, also one that was refused: its place is another's."""
         self._open.pop(context, None)
 
-    async def read(self, context: Any) -> bytes | Refused | None:  # noqa: ANN401
+    async def read(self, context: Any) -> bytes | Status | None:  # noqa: ANN401
         """Return the next message, as ``Intake.read`` does; None: no more come."""
         if context not in self._open:
             return SILENT
