@@ -123,7 +123,7 @@ def _settings(result: Result) -> str:
         (
             words.setting(one.backend, one.threads, one.variant),
             *(
-                (one.error, "", "", "")
+                ("-", "-", "-", one.error)
                 if one.error
                 else (
                     words.time(one.p50),
@@ -178,7 +178,7 @@ def _operators(result: Result) -> str:
         for one in result.operators
     ]
     covered = result.operators_covered
-    said = "" if covered is None else f" Their sum is {covered:.0%} of a whole inference."
+    said = "" if covered is None else f" {words.covered(covered)}"
     heads = ("", "operator", "makes", "time", "share")
     return _section(
         "Operators",

@@ -34,11 +34,13 @@ def _lines(result: Result) -> Iterator[str]:
     if result.operators:
         yield ""
         yield table(["operator", "", "time", "share", ""], list(_operators(result)))
+        if result.operators_covered is not None:
+            yield words.covered(result.operators_covered)
     elif result.operators_note:
         yield f"no operators: {result.operators_note}"
     if result.settings:
         yield ""
-        yield settings(result.settings)
+        yield from settings(result.settings)
         yield _recommended(result)
     if result.compared is not None:
         yield ""
@@ -145,7 +147,7 @@ def shares(result: Result, columns: int = _COLUMNS) -> list[tuple[float, float]]
     return [(math.exp(low + k * width), n / held.count) for k, n in enumerate(filled)]
 
 
-def settings(held: Sequence[Setting]) -> str:
+def settings(held: Sequence[Setting]) -> Iterator[str]:
     rows = [
         (
             "→" if one.recommended else "",
@@ -153,7 +155,7 @@ def settings(held: Sequence[Setting]) -> str:
             one.backend,
             one.threads,
             *(
-                (one.error, "", "", "", "")
+                (None, None, None, None, "does not run")
                 if one.error
                 else (
                     words.time(one.p50),
@@ -167,7 +169,10 @@ def settings(held: Sequence[Setting]) -> str:
         for one in held
     ]
     heads = ("", "variant", "backend", "threads", "p50", "p95", "samples/s", "memory", "")
-    return table(heads, rows)
+    yield table(heads, rows)
+    for one in held:  # below: a reason is longer than all the columns
+        if one.error:
+            yield f"{words.setting(one.backend, one.threads, one.variant)}: {one.error}"
 
 
 def _recommended(result: Result) -> str:

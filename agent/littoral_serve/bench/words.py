@@ -51,6 +51,11 @@ def setting(backend: str, threads: int, variant: str | None) -> str:
     return f"{variant} · {plain}" if variant else plain
 
 
+def covered(part: float) -> str:
+    """Return what the operators' times come to, of the time of a whole inference."""
+    return f"Their sum is {part:.0%} of a whole inference."
+
+
 def kinds(operators: Sequence[Operator]) -> list[tuple[str, int, float, float]]:
     """Return by kind of operator: how many, µs of all, share; the greatest first."""
     by: dict[str, list[Operator]] = defaultdict(list)

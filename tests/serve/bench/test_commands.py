@@ -149,12 +149,25 @@ def test_a_sweep_in_which_nothing_fits_recommends_nothing() -> None:
     assert "no setting fits the limits" in shown(TINY, *words)
 
 
-def test_what_does_not_run_is_a_row_of_a_sweep() -> None:
+def test_what_does_not_run_is_a_row_of_a_sweep(tmp_path: Path) -> None:
+    """Its reason stood where p50 stands, and pushed the other figures off the screen."""
     words = ("--backend", "litert", "--backend", "edgetpu", "--duration", "0.05", "--no-operators")
     told = bench(TINY, "--sweep", *words)
     errors = {one["backend"]: one["error"] for one in told["settings"]}
     assert errors["litert"] is None
     assert "Edge TPU" in errors["edgetpu"]
+    file = tmp_path / "swept.json"
+    file.write_text(json.dumps(told))
+    lines = shown(str(file), "--html", str(tmp_path / "page.html")).splitlines()
+    (heads,) = (line for line in lines if line.split()[:2] == ["variant", "backend"])
+    (row,) = (line for line in lines if line.split()[:2] == ["-", "edgetpu"])
+    assert row.split() == ["-", "edgetpu", "1", "-", "-", "-", "-", "does", "not", "run"]
+    assert row.index("does") > heads.index("memory")
+    assert f"edgetpu, 1 thread: {errors['edgetpu']}" in lines
+    (last,) = (
+        part for part in (tmp_path / "page.html").read_text().split("<tr>") if "opened" in part
+    )
+    assert last.startswith("<td>edgetpu, 1 thread</td><td>-</td><td>-</td><td>-</td><td>no Edge")
 
 
 def test_a_result_is_read_back_as_it_was_printed(whole: Path) -> None:
@@ -178,6 +191,7 @@ def test_a_terminal_shows_all_of_it(whole: Path) -> None:
         "█",
         "▇",
         "share",
+        "of a whole inference",
     ):
         assert part in words or part == "▇", part
     assert "tiny_int8_b.tflite: " in words
