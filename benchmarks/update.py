@@ -10,12 +10,11 @@ writes are what the kernel counted of agent and serve, children included.
 import argparse
 import json
 import random
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,23 +24,14 @@ import urllib3
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from load.device import DEVICE, MODEL, World, on_disk, world
 from pairs.trained import SHAPES, trained
-from simulators.console import ConsoleProcess, littoral, until
-from simulators.repository import RepositorySimulator
-from simulators.served import Device
+from simulators.console import ConsoleProcess, until
 
-ROOT = Path(__file__).parents[1]
-FIXTURES = ROOT / "tests/fixtures"
+FIXTURES = Path(__file__).parents[1] / "tests/fixtures"
 TINY = "tiny"  # which needs no training
-MODEL, DEVICE = "digits", "bench-1"
 KINDS = {"plain": ("--no-encodings",), "zstd": ("--patches", "0"), "patch": ()}
 AFTER_S = 2.0  # what is still said and written once it serves
-SETTINGS = """
-hardware = ["cpu-x86_64"]
-probation_s = 1.0
-telemetry_window_s = 3600
-disk_reserve_bytes = 0
-"""
 Row = dict[str, object]
 
 
@@ -63,57 +53,12 @@ def releases(shape: str) -> Releases:
     )
 
 
-@contextmanager
-def world(folder: Path, kind: str, models: Releases) -> Iterator["World"]:
-    """Run a fleet of one device, which has release 1 proven; release 2 is published as ``kind``."""
-    publisher = RepositorySimulator(folder)
-    for release, data in enumerate((models.base, models.file), 1):
-        bundle = _bundle(folder, release, data)
-        if release == 1:
-            publisher.publish(bundle)
-            continue
-        keys = ("--repo", publisher.folder, "--offline", publisher.offline)
-        done = littoral("publish", bundle, *keys, *KINDS[kind])
-        assert done.returncode == 0, done.stderr
-    with ConsoleProcess(folder, publisher) as console:
-        console.upload()
-        tree = folder / "device"
-        asked = ("enroll", console.ready["devices"], "--token", console.token())
-        done = littoral(*asked, "--data", tree, "--name", DEVICE)
-        assert done.returncode == 0, done.stderr
-        (tree / "agent.toml").write_text(SETTINGS)
-        with (folder / "device.log").open("ab") as log:
-            words = ("run", "--data", str(tree), "--http", "127.0.0.1:0", "--json")
-            command = (sys.executable, "-m", "littoral", *words)
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        assert process.stdout is not None
-        try:
-            ready = json.loads(process.stdout.readline())
-            yield World(console, process, ready)
-        finally:
-            process.terminate()
-            process.wait(30)
-            process.stdout.close()
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    console: ConsoleProcess
-    device: "subprocess.Popen[str]"
-    ready: dict[str, Any]
-
-
-def _bundle(folder: Path, release: int, data: bytes) -> Path:
-    press = Device(folder / "press" / str(release))
-    made = press.add(MODEL, release=release, data=data, golden_of=data)
-    return press.bundle(made, folder / "bundles" / str(release))
-
-
 def measured(kind: str, models: Releases) -> Iterator[Row]:
     """Walk what one update of that kind costs."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=_disk())))
-        found = stack.enter_context(world(folder, kind, models))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=on_disk())))
+        files = (models.base, models.file)
+        found = stack.enter_context(world(folder, files, words=KINDS[kind]))
         console, rest = found.console, found.console.rest
         first = console.push(f"{MODEL}:1")
         until(lambda: console.outcome(first, DEVICE)["outcome"] == "healthy", "1", limit_s=60)
@@ -150,13 +95,6 @@ def measured(kind: str, models: Releases) -> Iterator[Row]:
     yield {"what": f"{kind}: until it answers", "value": took, "unit": "s"}
 
 
-def _disk() -> Path:
-    """Return a folder on a disk, whose writes the kernel counts."""
-    found = ROOT / "build"
-    found.mkdir(exist_ok=True)
-    return found
-
-
 def _serves(found: World, release: int) -> bool:
     url = f"http://{found.ready['http']}/v1/models/{MODEL}"
     reply = urllib3.request("GET", url, timeout=5, retries=False)
@@ -172,8 +110,8 @@ def _manifest_bytes(console: ConsoleProcess) -> int:
 
 def _written(found: World) -> int:
     """Return how many bytes agent and serve wrote to disks so far, children that ended included."""
-    pids = Path(f"/proc/{found.device.pid}/task/{found.device.pid}/children").read_text().split()
-    told = [Path(f"/proc/{pid}/io").read_text() for pid in (str(found.device.pid), *pids)]
+    pids = (found.device.pid, *found.pids().values())
+    told = [Path(f"/proc/{pid}/io").read_text() for pid in pids]
     return sum(
         int(line.split()[1])
         for one in told

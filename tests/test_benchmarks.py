@@ -116,6 +116,27 @@ def test_what_serve_adds_to_a_model_is_measured_beside_the_model_alone() -> None
     assert found["490 B: serve, binary: overhead"]["most"] == 20
 
 
+@needs_models
+@needs_broker
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+@pytest.mark.slow
+def test_what_both_processes_hold_is_measured_while_they_answer() -> None:
+    # This environment's libraries load more than a device has: what is promised is not judged.
+    found = rows("footprint", "--turns", "1", "--seconds", "0.5", "--python", sys.executable)
+    assert found["serve ready, over LiteRT's import"]["value"] > 1
+    both = sum(found[f"{name}, resident"]["value"] for name in ("serve", "agent"))
+    assert found["both, resident"]["value"] == pytest.approx(both)
+    assert both > 40
+    assert found["requests then"]["value"] > 0
+
+
+def test_a_request_is_not_held_up_by_being_counted_for_drift() -> None:
+    found = rows("drift")
+    for classes in (12, 1001):
+        own = found[f"{classes} classes: an answer, on its request's way"]["value"]
+        assert 0 < own < found[f"{classes} classes: … counted later"]["value"]
+
+
 def test_ten_thousand_requests_of_the_soak_are_answered() -> None:
     done = subprocess.run(
         [sys.executable, str(BENCHMARKS / "load/soak.py"), "--requests", "10000"],
