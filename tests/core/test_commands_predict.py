@@ -150,6 +150,12 @@ def test_samples_that_bring_the_true_classes_tell_which_answers_are_right(
     told = [line for line in out if line.startswith(("right", "wrong"))]
     assert told == [f"wrong: it is {said[0]}", "right", "right", "right"]
     assert out[-1] == "3 of 4 are right: 75.00%"
+    assert [line for line in out if line.startswith("sample ")] == [
+        f"sample {k} of 4" for k in (1, 2, 3, 4)
+    ]
+    summary = predict(DIGITS, "xy.npz", "--summary").splitlines()
+    assert (len(summary), summary[0][:11], summary[1]) == (2, "4 samples, ", out[-1])
+    assert len(predict.json(DIGITS, "xy.npz", "--summary")["answers"]) == 4
     raw = predict.json(DIGITS, "xy.npz", "--task", "raw")
     assert raw["accuracy"] is None
     assert "true" not in raw["answers"][0]

@@ -26,13 +26,18 @@ def document(made: Made) -> dict[str, object]:
     return predicted.document(opened, made, HOW, source=Path("in.npz"))
 
 
+SUMMARY = "3 samples, 1.0 µs each (median)\n1 of 3 are right: 33.33%"
+
+
 def test_each_answer_is_judged_by_its_own_truth() -> None:
     made = Made(answers(1, 0, 1), [1000, 2500, 0], true=[1, 1, 0])
     first, second, third, last = predicted.text(made, HOW).split("\n\n")
+    assert first.startswith("sample 1 of 3\n")
+    assert third.startswith("sample 3 of 3\n")
     assert first.endswith("\nright")
     assert second.endswith("\nwrong: it is yes")
     assert third.endswith("\nwrong: it is no")
-    assert last == "1 of 3 are right: 33.33%"
+    assert last == predicted.summary(made) == SUMMARY
     told = document(made)
     assert told["accuracy"] == 1 / 3
     assert told["invoke_us"] == [1.0, 2.5, 0.0]
@@ -42,6 +47,8 @@ def test_each_answer_is_judged_by_its_own_truth() -> None:
 def test_where_nobody_says_what_is_true_nothing_is_judged() -> None:
     made = Made(answers(1), [1], size=(4, 3))
     assert "right" not in predicted.text(made, HOW)
+    assert "sample" not in predicted.text(made, HOW)
+    assert predicted.summary(made) == "1 sample, 0.0 µs"
     told = document(made)
     assert (told["accuracy"], told["picture"]) == (None, {"width": 4, "height": 3})
     assert "true" not in told["answers"][0]  # type: ignore[index]

@@ -75,6 +75,11 @@ class Wanted:
     default=DATA,
     help="The device's folder, for MODELs that are installed.  [/var/lib/littoral]",
 )
+@click.option(
+    "--summary",
+    is_flag=True,
+    help="Print only how many samples there were, what each took, and how many answers are right.",
+)
 @JSON
 def predict(  # noqa: PLR0917 (click's)
     model: str,
@@ -89,6 +94,7 @@ def predict(  # noqa: PLR0917 (click's)
     threads: int,
     data: Path,
     *,
+    summary: bool,
     as_json: bool,
 ) -> None:
     """Ask MODEL about INPUT: a picture, or numbers as .npy, .npz or .json.
@@ -110,7 +116,8 @@ def predict(  # noqa: PLR0917 (click's)
     wanted = Wanted(top=top, threshold=threshold, draw=draw, ends=ends)
     made = _ask(opened, how, source, wanted)
     document = predicted.document(opened, made, how, source=source)
-    emit(document, as_json=as_json, text=predicted.text(made, how))
+    told = predicted.summary(made) if summary else predicted.text(made, how)
+    emit(document, as_json=as_json, text=told)
 
 
 def _labels(opened: "Opened", file: Path | None, source: Path) -> "Labels":

@@ -47,17 +47,35 @@ def document(opened: "Opened", made: Made, how: "Reading", *, source: Path) -> d
 
 
 def text(made: Made, how: "Reading") -> str:
-    """Return a table for each answer, with whether it is right where somebody says what is."""
+    """Return a table for each answer, with whether it is right where somebody says what is.
+
+    Of several samples each has its number, and the summary stands last.
+    """
     from littoral.model.tasks import showing
 
     parts = [table(*showing.table(answer)) for answer in made.answers]
     rights = _rights(made)
     for at, (right, k) in enumerate(zip(rights, made.true or (), strict=True)):
         parts[at] += "\nright" if right else f"\nwrong: it is {how.labels[k]}"
-    if rights:
-        count, of = sum(rights), len(rights)
-        parts.append(f"{count} of {of} are right: {count / of:.2%}")
+    if (count := len(parts)) > 1:
+        parts = [f"sample {k} of {count}\n{part}" for k, part in enumerate(parts, 1)]
+    if count > 1 or rights:
+        parts.append(summary(made))
     return "\n\n".join(parts)
+
+
+def summary(made: Made) -> str:
+    """Return how many samples there were, what each took, and how many answers are right."""
+    from statistics import median
+
+    count = len(made.took_ns)
+    us = median(made.took_ns) / 1000
+    told = (
+        f"{count} samples, {us:,.1f} µs each (median)" if count > 1 else f"1 sample, {us:,.1f} µs"
+    )
+    if rights := _rights(made):
+        told += f"\n{sum(rights)} of {len(rights)} are right: {sum(rights) / len(rights):.2%}"
+    return told
 
 
 def _rights(made: Made) -> list[bool]:
