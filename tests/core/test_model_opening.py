@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ from littoral.errors import (
 )
 from littoral.model import opening
 from littoral.model.backends import litert, open_session
+from littoral.wire import journal
+from littoral.wire.journal import Journal, Said, State, Waits
+from littoral.wire.messages import Update
 from simulators import detectors
 from simulators.served import FIXTURES, Device, model
 
@@ -42,6 +46,38 @@ def test_a_name_is_what_this_devices_journal_calls_good(device: Device) -> None:
     device.good(device.add("digits", release=3))
     opened = opening.open_model("digits", data=device.tree.root)
     assert (opened.model, opened.release, opened.task) == ("digits", 3, "classification")
+
+
+def test_of_what_is_not_proven_yet_is_said_how_far_it_is(device: Device) -> None:
+    """It only said that none is, while serve answered with the very release."""
+
+    def said(**changes: Any) -> str:
+        held = Journal(model="digits", candidate=device.add("digits", release=2).choice, **changes)
+        journal.write(device.tree.journal("digits"), held)
+        with pytest.raises(NotFoundError) as caught:
+            opening.open_model("digits", data=device.tree.root)
+        return str(caught.value)
+
+    def watched(left_s: float, time_ms: int) -> Said:
+        figures = {"probation_left_s": left_s}
+        update = Update(model="digits", event="passed", state="probation", figures=figures)
+        return Said(id="1", time_ms=time_ms, update=update)
+
+    year_2100, year_2001 = 4_102_444_800_000, 978_307_200_000
+    found = said(state=State.PROBATION, said=watched(300.0, year_2100))
+    assert "release 2 is in probation until 2100-01-01 00:05 UTC; meanwhile serve" in found
+    assert found.endswith("or give its bundle's folder instead")
+    found = said(state=State.PROBATION, said=watched(300.0, year_2001))
+    assert "is in probation, due to end at 2001-01-01 00:05 UTC; meanwhile" in found
+    assert "release 2 is in probation; meanwhile serve" in said(state=State.PROBATION)
+    assert "release 2 is on trial; give its bundle" in said(state=State.TESTING)
+    assert "release 2 is being fetched; give" in said(state=State.FETCHING)
+    later = Waits(code="window", until_ms=year_2100)
+    found = said(state=State.FETCHING, waits=later)
+    assert "release 2 waits for its window until 2100-01-01 00:00 UTC; give" in found
+    journal.write(device.tree.journal("digits"), Journal(model="digits"))
+    with pytest.raises(NotFoundError, match=r"proven on this device yet$"):
+        opening.open_model("digits", data=device.tree.root)
 
 
 def test_real_numbers_are_quantized_and_integers_taken_as_stored() -> None:

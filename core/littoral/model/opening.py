@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
-from littoral import machine
+from littoral import machine, waits
 from littoral.bundle import verified
 from littoral.bundle.manifest import MAX_BYTES, NAME, Manifest, Task, Tensor, check_id
 from littoral.errors import (
@@ -29,7 +30,9 @@ from littoral.model.tasks import labels
 from littoral.model.tasks.labels import Labels
 from littoral.tree import Tree
 from littoral.wire import journal
+from littoral.wire.journal import Journal, State
 
+_UNDER_WAY: Final = {State.FETCHING: "is being fetched", State.TESTING: "is on trial"}
 Read = Callable[[str], bytes]  # a file of a bundle, by its name
 
 
@@ -125,12 +128,35 @@ def _installed(name: str, tree: Tree, variant: str | None, *, threads: int) -> O
             f"no model {name!r}: no file, no bundle's folder, and none of that name is installed "
             f"in {tree.root}"
         )
-    good = journal.read(found).good
-    if good is None:
-        raise NotFoundError(f"{name}: no release of it is proven on this device yet")
-    manifest = verified.read_manifest(tree, good.manifest, model=name)
+    held = journal.read(found)
+    if held.good is None:
+        now_ms = time.time_ns() // 1_000_000
+        raise NotFoundError(
+            f"{name}: no release of it is proven on this device yet{_progress(held, now_ms)}"
+        )
+    manifest = verified.read_manifest(tree, held.good.manifest, model=name)
     read = partial(verified.read_file, tree, manifest)
-    return _first(manifest, read, variant or good.variant, threads=threads)
+    return _first(manifest, read, variant or held.good.variant, threads=threads)
+
+
+def _progress(held: Journal, now_ms: int) -> str:
+    """Return how far the release is that is to be proven, and what to do until it is."""
+    if held.candidate is None:
+        return ""
+    release = f"; release {held.candidate.release}"
+    if held.state is not State.PROBATION:
+        how = _UNDER_WAY[held.state]
+        if held.waits is not None:
+            how = waits.words(held.waits.code, held.waits.until_ms, now_ms=now_ms)
+        return f"{release} {how}; give its bundle's folder instead"
+    until_ms, end = held.probation_until_ms, ""
+    if until_ms is not None:
+        until = waits.at(until_ms, now_ms)
+        end = f" until {until}" if until_ms > now_ms else f", due to end at {until}"
+    return (
+        f"{release} is in probation{end}; meanwhile serve answers with it ('littoral status' says "
+        "where), or give its bundle's folder instead"
+    )
 
 
 def _first(manifest: Manifest, read: Read, variant: str | None, *, threads: int) -> Opened:

@@ -14,7 +14,7 @@ from typing import Final
 from littoral import durable, records
 from littoral.bundle.manifest import check_id, check_sha256
 from littoral.errors import JournalError
-from littoral.wire.messages import Update
+from littoral.wire.messages import PROBATION_LEFT, Update
 
 FORMAT: Final = 1
 MAX_BYTES: Final = 256 * 1024
@@ -100,6 +100,14 @@ class Journal:
     def running(self) -> Choice | None:
         """Return what serves requests: the candidate only while it is on probation."""
         return self.candidate if self.state is State.PROBATION else self.good
+
+    @property
+    def probation_until_ms(self) -> int | None:
+        """Return when probation should end; None: it is not on, or nobody said for how long."""
+        left_s = self.said.update.figures.get(PROBATION_LEFT) if self.said else None
+        if self.said is None or left_s is None or self.state is not State.PROBATION:
+            return None
+        return self.said.time_ms + round(left_s * 1000)
 
 
 def read(path: Path) -> Journal:
