@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -100,6 +101,25 @@ def commands(page: Path) -> Iterator[str]:
     for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
         yield from (line.partition("  #")[0].strip() for line in block.splitlines())
     yield from re.findall(r"`(littoral [^`…]+|make \w+[^`…]*)`", text)
+
+
+def test_what_is_installed_is_installed_from_a_clone() -> None:
+    """No index has littoral: who asked one for it found nothing, or a stranger's package."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].keys()
+    lines = [
+        line
+        for page in PAGES
+        for line in re.findall(r"\bpip3? install [^`\n]*", page.read_text())
+        if "'" in line or " -r " in line
+    ]
+    assert lines
+    for line in lines:
+        assert "littoral[" not in line, line
+        for named in re.findall(r"'\.\[([\w,]+)\]'", line):
+            assert extras >= set(named.split(",")), line
+        for file in re.findall(r" -r (\S+)", line):
+            assert (ROOT / file).is_file(), line
 
 
 BY_HAND = [page for page in PAGES if page.name != "commands.md"]
