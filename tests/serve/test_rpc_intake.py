@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import struct
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,16 +11,17 @@ import grpc
 import pytest
 from grpc import aio
 
-from faults.protocols_made import http2_frame, http2_string
+from faults.protocols_made import http2_frame
 from littoral_serve.http.bodies import OWN, Bodies
 from littoral_serve.protocols.rpc.answering import Call, Service
 from littoral_serve.protocols.rpc.intake import Intake
 from littoral_serve.protocols.rpc.listener import Limits, Listener
-from simulators.calls import Client, run
+from simulators.calls import PREFACE, Client, Deaf, call, run
 from simulators.clock import Clock
 from simulators.served import FIXTURES, serving
 
 MiB = 1024 * 1024
+SETTINGS = http2_frame(4, 0, 0, b"")
 
 
 def intake(clock: Clock | None = None) -> tuple[Intake, Bodies]:
@@ -34,6 +34,12 @@ async def begun(here: Intake, count: int) -> tuple[list[Client], list[asyncio.Ta
     tasks = [asyncio.create_task(here.read(client)) for client in clients]
     await asyncio.sleep(0)
     return clients, tasks
+
+
+async def swept(here: Intake) -> None:
+    here.sweep()
+    await asyncio.sleep(0)  # so clients are told,
+    await asyncio.sleep(0)  # and who reads them hears of it
 
 
 def test_as_many_are_read_as_there_would_be_room_for_and_the_last_is_the_next() -> None:
@@ -62,41 +68,18 @@ def test_who_is_slow_makes_room_where_others_wait() -> None:
         here, bodies = intake(clock)
         slow, tasks = await begun(here, 3)
         clock.now = Clock.now + 20
-        await here.sweep()
+        await swept(here)
         assert [one.ended for one in slow] == [None] * 3
         (late,), (waits,) = await begun(here, 1)
         assert not late.asked
-        await here.sweep()
+        await swept(here)
         assert [one.ended for one in slow] == [grpc.StatusCode.RESOURCE_EXHAUSTED, None, None]
         assert bodies.refused == 1
-        await asyncio.sleep(0)
         late.message.set_result(b"in time")
         assert await waits == b"in time"
         for one in slow[1:]:
             one.message.set_result(b"late")
         assert [await task for task in tasks[1:]] == [b"late"] * 2
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    run(main)
-
-
-def test_whose_message_comes_while_another_is_ended_is_not_ended() -> None:
-    async def main() -> None:
-        clock = Clock()
-        here, _ = intake(clock)
-        (first, second), tasks = await begun(here, 2)
-
-        class Ending(Client):
-            async def abort(self, code: grpc.StatusCode, words: str) -> None:
-                second.message.set_result(b"in time")
-                await asyncio.sleep(0)
-                await super().abort(code, words)
-
-        first.__class__ = Ending
-        clock.now = Clock.now + 31
-        await here.sweep()
-        assert (first.ended, second.ended) == (grpc.StatusCode.DEADLINE_EXCEEDED, None)
-        assert await tasks[1] == b"in time"
         await asyncio.gather(*tasks, return_exceptions=True)
 
     run(main)
@@ -108,7 +91,7 @@ def test_who_never_sends_is_told_and_so_is_who_waits_for_them() -> None:
         here, bodies = intake(clock)
         slow, tasks = await begun(here, 4)
         clock.now = Clock.now + 31
-        await here.sweep()
+        await swept(here)
         assert (await tasks[3])[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert {one.ended for one in slow[:3]} == {grpc.StatusCode.DEADLINE_EXCEEDED}
         assert bodies.refused == 1  # the others found room
@@ -130,8 +113,32 @@ def test_where_one_is_too_late_nobody_else_makes_room_for_one_that_waits() -> No
         slow, _ = await begun(here, 2)
         await begun(here, 1)
         clock.now = Clock.now + 31
-        await here.sweep()
+        await swept(here)
         assert late.ended is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert [one.ended for one in slow] == [None, None]
+
+    run(main)
+
+
+def test_while_one_does_not_hear_that_it_ended_nobody_else_makes_room_for_who_waits() -> None:
+    async def main() -> None:
+        clock = Clock()
+        here, _ = intake(clock)
+        deaf = Deaf()
+        ending = asyncio.create_task(here.read(deaf))
+        slow, _ = await begun(here, 2)
+        (late,), _ = await begun(here, 1)
+        clock.now = Clock.now + 2
+        await swept(here)
+        clock.now = Clock.now + 2.5
+        await swept(here)
+        assert [one.ended for one in slow] == [None, None]
+        assert deaf.ended is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert [late.asked] == [False]
+        clock.now = Clock.now + 3.5
+        await swept(here)
+        assert ending.cancelled()
+        assert [late.asked] == [True]
         assert [one.ended for one in slow] == [None, None]
 
     run(main)
@@ -151,7 +158,7 @@ def test_a_place_is_not_lost_with_who_leaves() -> None:
         for one in (clients[2], clients[3]):
             one.message.set_result(b"")
         await asyncio.gather(*tasks[2:4])
-        assert (here._free, here._waiting, here._reading) == (3, {}, {})
+        assert (here._free, here._waiting, here._reading.waited()) == (3, {}, [])
 
     run(main)
 
@@ -168,24 +175,6 @@ def test_what_there_is_no_room_for_is_refused() -> None:
         assert bodies.held == 3 * MiB - OWN
 
     run(main)
-
-
-def beginning(size: int) -> bytes:
-    """Return a call's head, and the first bytes of a message of ``size``."""
-    fields = {
-        ":method": "POST",
-        ":scheme": "http",
-        ":path": "/s/Size",
-        ":authority": "localhost",
-        "te": "trailers",
-        "content-type": "application/grpc",
-    }
-    head = b"".join(
-        b"\x00" + http2_string(name) + http2_string(value) for name, value in fields.items()
-    )
-    frames = http2_frame(4, 0, 0, b"") + http2_frame(1, 4, 1, head)
-    first = struct.pack(">BI", 0, size) + bytes(1000)
-    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frames + http2_frame(0, 0, 1, first)
 
 
 def test_slow_clients_do_not_keep_a_fast_one_from_its_answer() -> None:
@@ -208,7 +197,7 @@ def test_slow_clients_do_not_keep_a_fast_one_from_its_answer() -> None:
             stack.push_async_callback(listener.stop, within_s=0)
             for _ in range(40):
                 slow = stack.enter_context(socket.create_connection((host, int(port))))
-                slow.sendall(beginning(MiB))
+                slow.sendall(PREFACE + SETTINGS + call("/s/Size", 1, bytes(1000), size=MiB))
             while len(listener._intake._waiting) < 37:  # noqa: ASYNC110 (it has no event)
                 await asyncio.sleep(0)
             channel = await stack.enter_async_context(aio.insecure_channel(bound))

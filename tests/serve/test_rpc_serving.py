@@ -42,7 +42,7 @@ def test_who_asked_before_serve_ends_and_is_answered_then_is_told_that_it_is_not
                 told = await channel.unary_unary(f"/{path}")(message)
                 assert told == READY, path
             calls = [channel.stream_unary(f"/{path}")() for path in ASKED]
-            await until(lambda: len(listener._intake._reading) == len(calls))
+            await until(lambda: len(listener._intake._reading.waited()) == len(calls))
             ending = asyncio.create_task(listener.stop(within_s=patient(20)))
             await until(lambda: listener.ending)
             for call, (path, (message, last)) in zip(calls, ASKED.items(), strict=True):

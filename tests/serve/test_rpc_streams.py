@@ -39,12 +39,12 @@ def test_as_many_are_open_as_there_are_places_and_one_more_is_refused() -> None:
     async def main() -> None:
         here, bodies = streams()
         first, second, third = Client(), Client(), Client()
-        assert [await here.enter(one) for one in (first, second, third)] == [None, None, MANY]
+        assert [here.enter(one) for one in (first, second, third)] == [None, None, MANY]
         assert bodies.refused == 1
         here.leave(third)  # as all do, and takes nobody's place with it
-        assert await here.enter(third) is MANY
+        assert here.enter(third) is MANY
         here.leave(first)
-        assert await here.enter(third) is None
+        assert here.enter(third) is None
 
     run(main)
 
@@ -54,22 +54,23 @@ def test_who_says_nothing_makes_room_where_another_comes_and_who_waits_for_us_do
         clock = Clock()
         here, _ = streams(clock)
         quiet, busy, third = Client(), Client(), Client()
-        assert [await here.enter(one) for one in (quiet, busy)] == [None, None]
+        assert [here.enter(one) for one in (quiet, busy)] == [None, None]
         reading = asyncio.create_task(here.read(quiet))
         await asyncio.sleep(0)
         busy.message.set_result(b"asks")
         assert await here.read(busy) == b"asks"
         clock.now = Clock.now + 30
-        assert await here.enter(third) is MANY
+        assert here.enter(third) is MANY
         assert quiet.ended is None
         clock.now = Clock.now + 31
-        assert await here.enter(third) is None
+        assert here.enter(third) is None
+        await asyncio.sleep(0)
         assert quiet.ended is grpc.StatusCode.RESOURCE_EXHAUSTED
         with pytest.raises(aio.AbortError):
             await reading
         here.leave(quiet)
         clock.now = Clock.now + 1000
-        assert await here.enter(Client()) is MANY
+        assert here.enter(Client()) is MANY
         assert busy.ended is None
 
     run(main)
@@ -80,12 +81,12 @@ def test_who_does_not_read_its_answer_loses_its_place_and_is_not_waited_for() ->
         clock = Clock()
         here, bodies = streams(clock)
         hangs, third = Client(), Client()
-        assert [await here.enter(one) for one in (hangs, Client())] == [None, None]
+        assert [here.enter(one) for one in (hangs, Client())] == [None, None]
         hangs.message.set_result(b"asks")
         assert await here.read(hangs) == b"asks"
         here.answered(hangs)
         clock.now = Clock.now + 31
-        assert await here.enter(third) is None
+        assert here.enter(third) is None
         assert await here.read(hangs) is SILENT
         assert bodies.refused == 1
 
@@ -99,13 +100,13 @@ def test_a_message_is_held_until_it_is_answered_and_refused_where_there_is_no_ro
         first.message.set_result(bytes(MiB))
         second.message.set_result(bytes(MiB))
         third.message.set_result(aio.EOF)
-        assert [await here.enter(one) for one in (first, second)] == [None, None]
+        assert [here.enter(one) for one in (first, second)] == [None, None]
         assert await here.read(first) == bytes(MiB)
         assert bodies.held == MiB - OWN
         assert await here.read(second) is CROWDED
         assert bodies.held == MiB - OWN
         here.leave(second)
-        assert await here.enter(third) is None
+        assert here.enter(third) is None
         assert await here.read(third) is None
 
     run(main)
@@ -158,7 +159,7 @@ def test_whatever_ends_a_stream_gives_back_what_it_took(way: str, moment: str) -
             found = listener._streams
             async with aio.insecure_channel(where, options=ALONE) as channel:
                 flow = channel.stream_stream(FLOW)()
-                await until(lambda: found._reading)
+                await until(found._reading.waited)
                 if moment != "before a message":
                     await flow.write(bytes(MiB - 10))
                     await begun.wait()
@@ -168,10 +169,10 @@ def test_whatever_ends_a_stream_gives_back_what_it_took(way: str, moment: str) -
                     unread = 0 if moment == "before a message" else MUCH - OWN
                     await until(lambda: bodies.held == unread)
                 assert len(found._open) == 1
-                assert bool(found._reading) == (moment == "before a message")
+                assert bool(found._reading.waited()) == (moment == "before a message")
                 await over(way, flow, channel)
                 await until(lambda: not found._open)
-                assert (found._reading, bodies.held) == (set(), 0)
+                assert (found._reading.waited(), bodies.held) == ([], 0)
 
     run(main)
 
@@ -204,7 +205,7 @@ def test_one_stream_more_is_told_at_once_what_admits_more() -> None:
             aio.insecure_channel(where) as channel,
         ):
             flows = [channel.stream_stream(FLOW)() for _ in range(2)]
-            await until(lambda: len(listener._streams._reading) == 2)
+            await until(lambda: len(listener._streams._reading.waited()) == 2)
             late = channel.stream_stream(FLOW)()
             with pytest.raises(aio.AioRpcError) as told:
                 await late.read()
@@ -231,7 +232,7 @@ def test_a_stream_that_says_nothing_makes_room_for_another() -> None:
             aio.insecure_channel(where, options=ALONE) as second,
         ):
             hang = [first.stream_stream(FLOW)() for _ in range(2)]
-            await until(lambda: len(listener._streams._reading) == 2)
+            await until(lambda: len(listener._streams._reading.waited()) == 2)
             await asyncio.sleep(0.3)
             others = []
             for _ in hang:
@@ -255,7 +256,7 @@ def test_places_are_there_again_where_the_librarys_server_ended_and_another_bega
         async with listening(Service("s", {}, {"Flow": size})) as (listener, _, where):
             async with aio.insecure_channel(where) as channel:
                 flows = [channel.stream_stream(FLOW)() for _ in range(2)]
-                await until(lambda: len(listener._streams._reading) == 2)
+                await until(lambda: len(listener._streams._reading.waited()) == 2)
                 await listener._server.stop(0)
                 assert {await flow.code() for flow in flows} != {grpc.StatusCode.OK}
             await until(lambda: not listener._streams._open)

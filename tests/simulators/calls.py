@@ -1,12 +1,16 @@
-"""A call of gRPC's whose message comes when a test says so."""
+"""Calls of gRPC whose message comes when a test says so, or not at all."""
 
 import asyncio
+import struct
 from collections.abc import Awaitable, Callable
 
 import grpc
 from grpc import aio
 
+from faults.protocols_made import http2_frame, http2_string
 from patience import patient
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
@@ -34,3 +38,28 @@ class Client:
         self.ended = code
         self.message.set_exception(aio.AbortError())
         raise aio.AbortError
+
+
+class Deaf(Client):
+    """One whose client takes nothing from its connection."""
+
+    async def abort(self, code: grpc.StatusCode, _: str) -> None:
+        self.ended = code
+        await asyncio.Event().wait()
+
+
+def call(path: str, number: int, message: bytes, *, size: int, flags: int = 0) -> bytes:
+    """Return a call, and as much of its message, which has ``size``."""
+    fields = {
+        ":method": "POST",
+        ":scheme": "http",
+        ":path": path,
+        ":authority": "localhost",
+        "te": "trailers",
+        "content-type": "application/grpc",
+    }
+    head = b"".join(
+        b"\x00" + http2_string(name) + http2_string(value) for name, value in fields.items()
+    )
+    data = struct.pack(">BI", 0, size) + message
+    return http2_frame(1, 4, number, head) + http2_frame(0, flags, number, data)

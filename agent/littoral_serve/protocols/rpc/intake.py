@@ -7,7 +7,6 @@ clients keep each other waiting, and not those that are fast.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -16,10 +15,10 @@ import grpc
 from grpc import aio
 
 from littoral_serve.http.bodies import FULL, Bodies
+from littoral_serve.protocols.rpc.ending import Status
+from littoral_serve.protocols.rpc.reading import Reading
 
 _PATIENCE_S: Final = 1.0  # with who is slow, where others wait
-
-Status = tuple[grpc.StatusCode, str]  # which a call ends with that is not answered
 
 CROWDED: Final = (grpc.StatusCode.RESOURCE_EXHAUSTED, FULL)
 _SLOW: Final = (grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not arrive in time")
@@ -40,7 +39,7 @@ class Intake:
         self._bodies, self._clock = bodies, clock
         self._free = places  # so many more may be read
         self._within_s = within_s
-        self._reading: dict[Any, float] = {}  # whose, and since when
+        self._reading = Reading(clock)
         self._waiting: dict[asyncio.Future[Status | None], float] = {}  # for their turn, likewise
 
     async def read(self, context: Any) -> bytes | Status:  # noqa: ANN401 (gRPC has no types)
@@ -49,17 +48,15 @@ class Intake:
             self._free -= 1
         elif refused := await self._turn():
             return refused
-        self._reading[context] = self._clock()
         try:
-            data = await context.read()
+            data = await self._reading.read(context)
         finally:
-            del self._reading[context]
             self._leave()
         if data is aio.EOF:
             return _NOTHING
         return data if self._bodies.resize(0, len(data)) else CROWDED
 
-    async def sweep(self) -> None:
+    def sweep(self) -> None:
         """Refuse who takes too long: to be called every second."""
         now = self._clock()
         for turn, since in tuple(self._waiting.items()):
@@ -68,17 +65,16 @@ class Intake:
                 if not turn.done():
                     self._bodies.refused += 1
                     turn.set_result(CROWDED)
-        wait = len(self._waiting)  # so many places are wanted
-        for context, since in tuple(self._reading.items()):
-            if context not in self._reading:
-                continue  # its message came while another was ended
+        self._reading.sweep()
+        wait = len(self._waiting) - self._reading.ended()  # so many more places are wanted
+        for context, since in self._reading.waited():
             if now - since > self._within_s:
                 wait -= 1
-                await end(context, _SLOW)
+                self._reading.end(context, _SLOW)
             elif wait > 0 and now - since > _PATIENCE_S:
                 wait -= 1
                 self._bodies.refused += 1
-                await end(context, CROWDED)
+                self._reading.end(context, CROWDED)
 
     async def _turn(self) -> Status | None:
         """Wait for a place; return why there is none."""
@@ -100,9 +96,3 @@ class Intake:
                 turn.set_result(None)
                 return
         self._free += 1
-
-
-async def end(context: Any, why: Status) -> None:  # noqa: ANN401
-    """End a call whose message is being read: whoever reads it is told by an exception."""
-    with contextlib.suppress(Exception):  # it may just have ended, which is said in many ways
-        await context.abort(*why)

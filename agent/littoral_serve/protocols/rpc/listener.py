@@ -22,7 +22,8 @@ from littoral_serve.http import sockets
 from littoral_serve.http.bodies import OWN, Bodies
 from littoral_serve.protocols.rpc.answering import CODES, Call, Service, Unary
 from littoral_serve.protocols.rpc.decoding import WireError
-from littoral_serve.protocols.rpc.intake import Intake, Status
+from littoral_serve.protocols.rpc.ending import Status
+from littoral_serve.protocols.rpc.intake import Intake
 from littoral_serve.protocols.rpc.outlet import UNREAD, Outlet, told
 from littoral_serve.protocols.rpc.streams import Streams
 from littoral_serve.running.refusals import RefusalError
@@ -127,8 +128,8 @@ class Listener:
         """Begin anew, for ever, where nobody listens any more."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            self._outlet.sweep()
-            await self._intake.sweep()
+            for swept in (self._outlet, self._intake, self._streams):
+                swept.sweep()
             if await self._listens():
                 continue
             log.error("gRPC: the library's server on %s ended; another begins", self._address)
@@ -184,7 +185,7 @@ class Listener:
         async def handle(_: Any, context: Any) -> None:  # noqa: ANN401
             streams = self._streams
             try:
-                if refused := await streams.enter(context):
+                if refused := streams.enter(context):
                     await self._abort(context, refused)
                 while (made := await self._next(streams.read, answer, context)) is not None:
                     streams.answered(context)

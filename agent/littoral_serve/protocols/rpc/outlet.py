@@ -1,28 +1,22 @@
 """Whose answers are on their way: one that its client does not read stays here until it does.
 
-So what it holds counts among the bodies, and who takes too long is ended. To abort such a call
-ends nothing: the library sends the status behind the answer, and keeps both. It gives up a call,
-and what was to be sent, where nobody holds it any more; so both its tasks are cancelled.
+So what it holds counts among the bodies, and who takes too long is forgotten.
 """
 
-import asyncio
-import gc
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, Final
 
 import grpc
 
 from littoral_serve.http.bodies import OWN, Bodies
+from littoral_serve.protocols.rpc.ending import Task, forget, own_task
 
 UNREAD: Final = (
     grpc.StatusCode.RESOURCE_EXHAUSTED,
     "too many large answers are not read yet; try again later",
 )
-_KEEPS: Final = "_schedule_rpc_coro"  # the library's: it holds a call until the client ends it
-
-_Task = asyncio.Task[Any]
 
 
 class Outlet:
@@ -33,7 +27,7 @@ class Outlet:
     ) -> None:
         self._bodies, self._clock = bodies, clock
         self._within_s = within_s
-        self._going: dict[_Task, tuple[float, int]] = {}  # whose, since when and how much
+        self._going: dict[Task, tuple[float, int]] = {}  # whose, since when and how much
 
     def refuses(self, size: int) -> bool:
         """Tell whether there is no room for one more: one alone may be larger than all there is."""
@@ -60,34 +54,18 @@ class Outlet:
         if slow := [
             task for task, (since, _) in self._going.items() if now - since > self._within_s
         ]:
-            _forget(slow)
+            forget(slow)
 
-    def _begin(self, size: int) -> _Task:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 (each call has its own)
+    def _begin(self, size: int) -> Task:
+        task = own_task()
         self._going[task] = (self._clock(), size)
         if size > OWN:
             self._bodies.held += size - OWN
         return task
 
-    def _over(self, task: _Task) -> None:
+    def _over(self, task: Task) -> None:
         _, size = self._going.pop(task)
         self._bodies.give(size)
-
-
-def _forget(calls: Collection[_Task]) -> None:
-    """Let go of calls, so that the library does."""
-    ids = {id(task) for task in calls}
-    for task in asyncio.all_tasks():
-        if getattr(task.get_coro(), "__name__", "") == _KEEPS and ids & _held(task):
-            task.cancel()
-    for task in calls:
-        task.cancel()
-
-
-def _held(task: _Task) -> set[int]:
-    """Return what a task of the library holds, which it shows to the collector only: the ids."""
-    return set(map(id, gc.get_referents(*gc.get_referents(task.get_coro()))))
 
 
 def told(record: logging.LogRecord) -> bool:

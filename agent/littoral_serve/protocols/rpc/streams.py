@@ -16,7 +16,9 @@ import grpc
 from grpc import aio
 
 from littoral_serve.http.bodies import Bodies
-from littoral_serve.protocols.rpc.intake import CROWDED, Status, end
+from littoral_serve.protocols.rpc.ending import Status
+from littoral_serve.protocols.rpc.intake import CROWDED
+from littoral_serve.protocols.rpc.reading import Reading
 
 MANY: Final = (
     grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -42,9 +44,9 @@ class Streams:
         self._bodies, self._clock = bodies, clock
         self._places, self._within_s = places, within_s
         self._open: dict[Any, float] = {}  # which, and since when its client is waited for
-        self._reading: set[Any] = set()  # of those, whose message is waited for
+        self._reading = Reading(clock)  # of those, whose message is waited for
 
-    async def enter(self, context: Any) -> Status | None:  # noqa: ANN401 (gRPC has no types)
+    def enter(self, context: Any) -> Status | None:  # noqa: ANN401 (gRPC has no types)
         """Let one more be open until it leaves, or return why not."""
         hangs = None
         if len(self._open) == self._places:
@@ -56,7 +58,7 @@ class Streams:
         self._open[context] = math.inf
         # Who does not read its answers could not be told; nor is anything read of it any more.
         if hangs in self._reading:
-            await end(hangs, SILENT)
+            self._reading.end(hangs, SILENT)
         return None
 
     def leave(self, context: Any) -> None:  # noqa: ANN401
@@ -68,11 +70,7 @@ class Streams:
         if context not in self._open:
             return SILENT
         self._open[context] = self._clock()
-        self._reading.add(context)
-        try:
-            data = await context.read()
-        finally:
-            self._reading.remove(context)
+        data = await self._reading.read(context)
         self._open[context] = math.inf  # now it is us whom it waits for
         if data is aio.EOF:
             return None
@@ -82,3 +80,7 @@ class Streams:
         """Hear that its answer is on its way: now its client is waited for."""
         if context in self._open:
             self._open[context] = self._clock()
+
+    def sweep(self) -> None:
+        """Forget whose stream ended and who did not hear of it: to be called every second."""
+        self._reading.sweep()
