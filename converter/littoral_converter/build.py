@@ -76,7 +76,8 @@ def build(
             saved=not _SAVED.isdisjoint(targets),
         )
         if "mobile" in targets:  # samples that have their channels first are pictures only now
-            mobile.check(program.arranged(chosen, found).shape[1:], recipe.input.preprocessing)
+            shape = program.arranged(chosen, found).shape[1:]
+            mobile.check(shape, recipe.input.preprocessing, task=recipe.task)
         try:
             made = _quantize(
                 shop, found, chosen, samples, truth=truth, recipe=recipe, targets=targets

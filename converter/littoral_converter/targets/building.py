@@ -82,7 +82,7 @@ def check(targets: tuple[str, ...], wanted: Recipe, shape: tuple[int, ...]) -> N
 
     """
     if "mobile" in targets:
-        mobile.check(shape, wanted.input.preprocessing)
+        mobile.check(shape, wanted.input.preprocessing, task=wanted.task)
 
 
 def build(

@@ -12,6 +12,7 @@ from typing import Final
 from littoral.bundle.manifest import Tensor
 from littoral.bundle.preprocessing import Preprocessing
 from littoral.errors import ConversionError
+from littoral.model.tasks.pictures import SEEING, sees
 from littoral_converter.targets import borders, tflite_metadata
 from littoral_converter.targets.borders import Border, Pixels
 from littoral_converter.targets.tflite_metadata import About, Model, Picture
@@ -60,7 +61,7 @@ def run(job: Job, *, say: Say) -> Made:
 
     """
     say(Progress(stage="writing TFLite Metadata"))
-    picture = _picture(job.input)
+    picture = _picture(job)
     if picture is not None and job.preprocessing is None:
         raise ConversionError(UNTOLD)
     if job.preprocessing is not None and job.preprocessing.channels == "bgr":
@@ -77,20 +78,30 @@ def run(job: Job, *, say: Say) -> Made:
     return Made(takes="float32" if border == "real" else "uint8", picture=picture is not None)
 
 
-def check(shape: tuple[int, ...], preprocessing: Preprocessing | None) -> None:
+def check(shape: tuple[int, ...], preprocessing: Preprocessing | None, *, task: str | None) -> None:
     """Do nothing if phones can be told what a model of such samples takes.
+
+    ``task`` is the recipe's; None: it is told later, by the output.
 
     Raises:
         ConversionError: They are pictures, and nobody said how a pixel becomes a number.
 
     """
-    if pictures(shape) and preprocessing is None:
+    if preprocessing is None and pictures(shape, preprocessing, task=task):
         raise ConversionError(UNTOLD)
 
 
-def pictures(shape: tuple[int, ...]) -> bool:
-    """Whether samples of ``shape`` are pictures: their channels come last."""
-    return len(shape) == _RANK - 1 and shape[-1] in _CHANNELS
+def pictures(
+    shape: tuple[int, ...], preprocessing: Preprocessing | None, *, task: str | None
+) -> bool:
+    """Whether samples of ``shape`` are pictures: their channels come last.
+
+    What a sound's spectrum may be as well is one where the recipe or the task says that it sees.
+    """
+    if len(shape) != _RANK - 1 or shape[-1] not in _CHANNELS:
+        return False
+    height, width, depth = shape
+    return preprocessing is not None or task in SEEING or sees(height, width, depth)
 
 
 def pixels(preprocessing: Preprocessing) -> Pixels | None:
@@ -111,10 +122,10 @@ def _border(job: Job, picture: Picture | None) -> Border:
     return pixels(job.preprocessing) or "real"
 
 
-def _picture(source: Tensor) -> Picture | None:
-    if not pictures(source.shape[1:]):
+def _picture(job: Job) -> Picture | None:
+    if not pictures(job.input.shape[1:], job.preprocessing, task=job.task):
         return None
-    _, height, width, channels = source.shape
+    _, height, width, channels = job.input.shape
     return Picture(height=height, width=width, colours="GRAYSCALE" if channels == 1 else "RGB")
 
 

@@ -133,6 +133,10 @@ def test_what_a_target_has_to_be_told_is_asked_before_any_work() -> None:
     told = Recipe(input=Input(preprocessing=Preprocessing()))
     building.check(("mobile",), told, (96, 96, 3))
     building.check(("mobile",), Recipe(), (49, 10))
+    # A keyword spotter was asked what a pixel is: its input is a grey picture by its shape alone.
+    building.check(("mobile",), Recipe(), (49, 10, 1))
+    with pytest.raises(ConversionError, match="phones must be told how a pixel becomes"):
+        building.check(("mobile",), Recipe(task="keypoints"), (48, 64, 1))
     building.check(("cpu",), Recipe(), (96, 96, 3))
 
 

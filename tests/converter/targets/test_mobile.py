@@ -10,6 +10,7 @@ import pytest
 from littoral.bundle.manifest import Tensor
 from littoral.bundle.preprocessing import Preprocessing
 from littoral.errors import ConversionError
+from littoral.model.backends import open_session
 from littoral_converter.targets import mobile
 from littoral_converter.targets.borders import Pixels
 
@@ -17,6 +18,7 @@ SHARED = Path(__file__).parents[3].parent / "shared"
 MODEL = SHARED / "models/coral/tf2_mobilenet_v2_1.0_224_ptq.tflite"
 # A Python that has the public judge: it needs packages that nothing of ours needs.
 MEDIAPIPE = Path(os.environ.get("LITTORAL_MEDIAPIPE", ".venv/mediapipe/bin/python"))
+KWS = SHARED / "models/mlperf_tiny/kws_ref_model_int8.tflite"
 INPUT = Tensor(name="input", shape=(1, 224, 224, 3), dtype="uint8", scale=1 / 127.5, zero_point=127)
 OUTPUT = Tensor(name="Identity", shape=(1, 1001), dtype="uint8", scale=1 / 256)
 
@@ -62,6 +64,22 @@ def test_pixels_go_in_as_they_are_where_a_scale_says_it_exactly(
 def test_a_model_of_pictures_needs_to_know_what_a_pixel_is(tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match=r"\[input\.preprocessing\] range = \[0\.0, 1\.0\]"):
         mobile.run(job(tmp_path / "m", preprocessing=None), say=lambda _: None)
+
+
+@pytest.mark.skipif(not KWS.is_file(), reason="../shared/models is not there")
+def test_a_keyword_spotters_spectrum_is_no_picture(tmp_path: Path) -> None:
+    """Unless the recipe says how a pixel becomes a number: a line of text has such a shape, too."""
+    session = open_session("litert", KWS.read_bytes())
+    (source,), (answer,) = session.inputs, session.outputs
+    assert source.shape == (1, 49, 10, 1)
+    given: dict[str, object] = {"model": KWS, "input": source, "output": answer}
+    said = Preprocessing(range=(0.0, 1.0))
+    for told, takes in ((None, "float32"), (said, "uint8")):
+        out = tmp_path / f"{takes}.tflite"
+        made = mobile.run(job(out, preprocessing=told, **given), say=lambda _: None)
+        assert (made.takes, made.picture) == (takes, told is not None)
+        (seen,) = open_session("litert", out.read_bytes()).inputs
+        assert (seen.dtype, seen.shape) == (takes, source.shape)
 
 
 def test_blue_before_red_has_no_word_on_phones(tmp_path: Path) -> None:
