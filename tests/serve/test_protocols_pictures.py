@@ -24,6 +24,7 @@ from simulators.served import FIXTURES, Device, Serve, serving
 
 CAT = Path(__file__).parents[3] / "shared/data/images/cat.bmp"
 MODELS = CAT.parents[2] / "models/coral"
+KWS = CAT.parents[2] / "models/mlperf_tiny/kws_ref_model_int8.tflite"
 SQUARES = detectors.picture()
 WIDE = detectors.picture(1280, 1000, "JPEG")
 
@@ -39,6 +40,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     options += [f"--model=two={FIXTURES / 'two_int8.tflite'}"]
     if CAT.is_file():
         options.append(f"--model=masks={MODELS / 'deeplabv3_mnv2_dm05_pascal_quant.tflite'}")
+        options.append(f"--model=words={KWS}")
         options.append(f"--model=poses={MODELS / 'movenet_single_pose_lightning_ptq.tflite'}")
     with serving("--data", str(device.tree.root), *options) as one:
         yield one
@@ -187,6 +189,18 @@ def test_metadata_tells_what_comes_back(serve: Serve) -> None:
     assert kinds["detection_classes_as_text"] == "DT_STRING"
     reply = requests.get(f"{serve.url}/v1/models/two/metadata", timeout=patient(20)).json()
     assert "image" not in reply["metadata"]["signature_def"]["signature_def"]
+    reply = requests.get(f"{serve.url}/v1/models/digits/metadata", timeout=patient(20)).json()
+    assert "image" in reply["metadata"]["signature_def"]["signature_def"]  # gray, and square
+
+
+@shared
+def test_what_may_hear_offers_nobody_to_look_and_answers_who_asks(serve: Serve) -> None:
+    """A keyword spotter's spectrum has the shape of a gray picture."""
+    reply = requests.get(f"{serve.url}/v1/models/words/metadata", timeout=patient(20)).json()
+    signatures = reply["metadata"]["signature_def"]["signature_def"]
+    assert sorted(signatures) == ["float", "raw", "serving_default"]
+    (row,) = post(serve, "/v1/models/words:predict", CAT.read_bytes()).json()["predictions"]
+    assert len(row["classes"]) == 5
 
 
 @shared

@@ -20,6 +20,8 @@ from simulators.served import FIXTURES, Device, Serve, serving
 
 SQUARES = detectors.picture()
 FOUND = [[b"blue", b"red"]]
+# A keyword spotter, whose spectrum has the shape of a gray picture.
+KWS = Path(__file__).parents[3] / "shared/models/mlperf_tiny/kws_ref_model_int8.tflite"
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +29,10 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     device = Device(tmp_path_factory.mktemp("device"))
     device.good(detectors.release(device))
     digits = f"--model=digits={FIXTURES / 'tiny_int8.tflite'}"
-    two = f"--model=two={FIXTURES / 'two_int8.tflite'}"
-    with serving("--data", str(device.tree.root), "--grpc", "127.0.0.1:0", digits, two) as one:
+    options = [digits, f"--model=two={FIXTURES / 'two_int8.tflite'}"]
+    if KWS.is_file():
+        options.append(f"--model=words={KWS}")
+    with serving("--data", str(device.tree.root), "--grpc", "127.0.0.1:0", *options) as one:
         yield one
 
 
@@ -81,7 +85,8 @@ def test_tensorflows_client_sends_strings_under_the_signature(stub: Any) -> None
 
 
 def test_metadata_tells_the_signature(stub: Any) -> None:
-    for model, takes in (("squares", True), ("two", False)):
+    models = [("squares", True), ("two", False), *([("words", False)] if KWS.is_file() else [])]
+    for model, takes in models:
         request = message("GetModelMetadataRequest")
         request.model_spec.name = model
         request.metadata_field.append("signature_def")

@@ -1,13 +1,11 @@
 """What TensorFlow Serving's REST interface tells of a release: its status, its metadata."""
 
-import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from littoral_serve.protocols.servables import DATA_TYPES
 from littoral_serve.running.live import Live
 from littoral_serve.running.pictures import BYTES, INPUT, SIGNATURE, Pictures
-from littoral_serve.running.refusals import InvalidArgumentError
 from littoral_serve.running.signatures import Signature, View
 
 if TYPE_CHECKING:
@@ -26,8 +24,8 @@ def status(live: Live) -> dict[str, Any]:
 def metadata(live: Live, pictures: Pictures) -> dict[str, Any]:
     """Return the signatures; the last is that of pictures, where the release takes some."""
     signatures = {name: _signature_def(one, live.batch) for name, one in live.signatures.items()}
-    with contextlib.suppress(InvalidArgumentError):
-        signatures[SIGNATURE] = _picture_def(pictures.sight(live).columns)
+    if (sight := pictures.offered(live)) is not None:
+        signatures[SIGNATURE] = _picture_def(sight.columns)
     spec = {"name": live.model, "signature_name": "", "version": str(live.release)}
     return {
         "model_spec": spec,

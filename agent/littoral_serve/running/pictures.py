@@ -125,6 +125,14 @@ class Pictures:
             raise InvalidArgumentError(f"model '{live.model}' takes no pictures: {found}")
         return found
 
+    def offered(self, live: Live) -> Sight | None:
+        """Return how ``live`` sees pictures, where its metadata say that it does."""
+        try:
+            found = self.sight(live)
+        except InvalidArgumentError:
+            return None
+        return found if found.offered else None
+
     def submit(self, look: Look) -> None:
         """Take ``look`` in.
 

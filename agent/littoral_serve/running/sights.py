@@ -35,6 +35,7 @@ class Sight:
     entry: "Entry"
     reading: "Reading"
     columns: "tuple[Column, ...]"
+    offered: bool  # false: what it takes may be no picture, and who sends one knows why
 
     @property
     def nbytes(self) -> int:
@@ -97,4 +98,5 @@ def sight_of(live: Live) -> Sight | str:
         reading.check(how)
     except MalformedError as e:
         return str(e)
-    return Sight(entry=entry, reading=how, columns=columns.told(how))
+    offered = pictures.doubt(about.inputs, task) is None
+    return Sight(entry=entry, reading=how, columns=columns.told(how), offered=offered)

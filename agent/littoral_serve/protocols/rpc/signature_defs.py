@@ -1,6 +1,5 @@
 """A release's signatures as TensorFlow's SignatureDefs."""
 
-import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -8,7 +7,6 @@ from littoral_serve.protocols import servables
 from littoral_serve.protocols.rpc import pictures, tensor_protos
 from littoral_serve.running.live import Live
 from littoral_serve.running.pictures import BYTES, INPUT, SIGNATURE, Pictures
-from littoral_serve.running.refusals import InvalidArgumentError
 from littoral_serve.running.signatures import Signature, View
 
 if TYPE_CHECKING:
@@ -20,8 +18,8 @@ _PREDICT: Final = "tensorflow/serving/predict"
 def every(live: Live, pictures: Pictures) -> dict[str, Any]:
     """Return all by their names; the last is that of pictures, where the release takes some."""
     found = {name: _signature_def(one, live.batch) for name, one in live.signatures.items()}
-    with contextlib.suppress(InvalidArgumentError):
-        found[SIGNATURE] = _picture_def(pictures.sight(live).columns)
+    if (sight := pictures.offered(live)) is not None:
+        found[SIGNATURE] = _picture_def(sight.columns)
     return found
 
 
