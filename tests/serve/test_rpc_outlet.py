@@ -1,9 +1,12 @@
 """Answers over gRPC that nobody reads: counted while they are on their way, and ended."""
 
 import asyncio
+import gc
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -14,7 +17,7 @@ from littoral_serve.http.bodies import OWN, Bodies
 from littoral_serve.protocols.rpc.answering import Call, Service
 from littoral_serve.protocols.rpc.listener import Limits, Listener
 from littoral_serve.protocols.rpc.outlet import UNREAD, Outlet, told
-from simulators.calls import run, until
+from simulators.calls import PREFACE, WIDE, call, run, until
 from simulators.clock import Clock
 
 MiB = 1024 * 1024
@@ -54,7 +57,7 @@ def test_an_answer_counts_among_the_bodies_until_it_is_sent() -> None:
         assert bodies.held == 0
 
         async def answered() -> None:
-            here.last(MiB)
+            here.last(bytes(MiB))
             await asyncio.sleep(0)  # the library sends it
 
         sending = asyncio.create_task(answered())
@@ -78,6 +81,9 @@ def test_where_there_is_no_room_a_large_one_is_refused_and_one_alone_never() -> 
         assert bodies.refused == 1
         writing.cancel()
         await asyncio.wait([writing])
+        del writing  # which holds what it wrote, and itself
+        gc.collect()
+        here.sweep()
         assert not here.refuses(OWN + 1)
 
     run(main)
@@ -98,17 +104,21 @@ def test_who_takes_too_long_is_ended_and_nobody_else() -> None:
         here.sweep()
         await asyncio.wait([slow])
         assert slow.cancelled()
+        del slow  # which holds what it wrote, and itself
+        gc.collect()
         assert not late.done()
-        assert bodies.held == 0
         clock.now = Clock.now + 32
         here.sweep()
+        assert bodies.held == 0
         await asyncio.wait([late])
 
     run(main)
 
 
 @asynccontextmanager
-async def listening(*, within_s: float) -> AsyncIterator[tuple[Listener, Bodies, str]]:
+async def listening(
+    *, within_s: float, path: Path | None = None
+) -> AsyncIterator[tuple[Listener, Bodies, str]]:
     async def much(call: Call) -> bytes:
         return call.data * MUCH
 
@@ -122,7 +132,7 @@ async def listening(*, within_s: float) -> AsyncIterator[tuple[Listener, Bodies,
     bodies = Bodies(2 * MiB)
     listener = Listener([Service("s", {"Ask": much}, {"Flow": much})], limits, bodies)
     try:
-        yield listener, bodies, await listener.start("127.0.0.1:0")
+        yield listener, bodies, await listener.start(str(path or "127.0.0.1:0"))
     finally:
         await listener.stop(within_s=0)
 
@@ -153,11 +163,35 @@ def test_a_client_that_does_not_read_is_ended_and_what_it_was_to_be_sent_is_forg
             flow = await asked(hangs, way, b"x")
             await until(lambda: bodies.held == MUCH - OWN)
             await until(lambda: not listener._outlet._going)
-            assert (bodies.held, listener._streams._open) == (0, {})
+            assert listener._streams._open == {}
             assert await ask(b"") == b""  # of the last call, the library forgets nothing sooner
+            await until(lambda: bodies.held == 0)
             with pytest.raises(aio.AioRpcError) as ended:
                 await flow.read()  # else there would be all of it
             assert ended.value.code() is grpc.StatusCode.CANCELLED
+
+    run(main)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_the_library_keeps_for_a_connection_that_takes_nothing_counts_until_that_ends(
+    way: str, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with listening(within_s=0.2, path=tmp_path / "s") as (listener, bodies, where):
+            with socket.socket(socket.AF_UNIX) as hangs:
+                hangs.connect(where)
+                hangs.sendall(PREFACE + WIDE + call(way, 1, b"x", size=1, flags=1))
+                await until(lambda: bodies.held == MUCH - OWN)
+                await until(lambda: listener._outlet._left)
+                async with aio.insecure_channel(f"unix:{where}", options=ALONE) as other:
+                    assert await other.unary_unary("/s/Ask")(b"") == b""
+                    await asyncio.sleep(1.2)  # it is looked at
+                    assert bodies.held == MUCH - OWN
+                    late = await asked(other, way, b"x")
+                    assert (await late.code(), await late.details()) == UNREAD
+            await until(lambda: bodies.held == 0)
+            assert not listener._outlet._left
 
     run(main)
 
@@ -193,9 +227,10 @@ def test_a_client_that_leaves_in_an_answer_is_no_error(
             for _ in range(8):  # it is told of in most, not in all
                 async with aio.insecure_channel(where, options=ALONE) as channel:
                     flow = await asked(channel, way, b"x")
-                    await until(lambda: bodies.held)
+                    await until(lambda: listener._outlet._going)
                     flow.cancel()
                     await until(lambda: not listener._outlet._going)
+                    await until(lambda: not bodies.held)
 
     run(main)
     assert [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING] == []

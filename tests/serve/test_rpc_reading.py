@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import struct
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
@@ -12,19 +11,16 @@ import grpc
 import pytest
 from grpc import aio
 
-from faults.protocols_made import http2_frame
 from littoral_serve.http.bodies import Bodies
 from littoral_serve.protocols.rpc.answering import Call, Service
 from littoral_serve.protocols.rpc.listener import Limits, Listener
 from littoral_serve.protocols.rpc.reading import Reading
-from simulators.calls import PREFACE, Client, Deaf, call, run, until
+from simulators.calls import PREFACE, WIDE, Client, Deaf, call, run, until
 from simulators.clock import Clock
 
 MiB = 1024 * 1024
 MUCH = 8 * MiB  # more than a socket takes from who does not read
 LATE = (grpc.StatusCode.DEADLINE_EXCEEDED, "too late")
-WIDE = http2_frame(4, 0, 0, struct.pack(">HI", 4, 2**31 - 1))  # all of an answer may come
-WIDER = http2_frame(8, 0, 0, struct.pack(">I", 2**31 - 1 - 65535))  # and all answers
 
 
 async def begun(here: Reading, client: Client) -> asyncio.Task[Any]:
@@ -110,7 +106,7 @@ def test_clients_that_take_nothing_keep_nobody_waiting(
             sockets = stack.enter_context(ExitStack())
             hang = [sockets.enter_context(connected(bound)) for _ in range(6)]
             for one in hang:
-                one.sendall(PREFACE + WIDE + WIDER + call("/s/Much", 1, b"x", size=1, flags=1))
+                one.sendall(PREFACE + WIDE + call("/s/Much", 1, b"x", size=1, flags=1))
             await until(lambda: len(listener._outlet._going) == 6)
             for one in hang:
                 one.sendall(call("/s/Size", 3, b"some", size=MiB))

@@ -11,6 +11,10 @@ from faults.protocols_made import http2_frame, http2_string
 from patience import patient
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+WIDE = (  # settings: all of an answer may come, and all answers
+    http2_frame(4, 0, 0, struct.pack(">HI", 4, 2**31 - 1))
+    + http2_frame(8, 0, 0, struct.pack(">I", 2**31 - 1 - 65535))
+)
 
 
 def run(main: Callable[[], Awaitable[None]]) -> None:

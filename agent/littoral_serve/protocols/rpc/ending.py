@@ -2,7 +2,8 @@
 
 What cannot be sent, since its client reads nothing, no status ends: the library sends that behind
 it, and keeps both. It gives up a call where nobody holds it any more; so both its tasks are
-cancelled, of which one is the library's own.
+cancelled, of which one is the library's own. No public way ends one call: here a context has no
+cancel, pings are answered by who reads nothing, and max_connection_age ends everybody's calls.
 """
 
 import asyncio

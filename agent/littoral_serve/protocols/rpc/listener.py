@@ -176,7 +176,7 @@ class Listener:
     def _unary(self, answer: Unary) -> Any:  # noqa: ANN401
         async def handle(_: Any, context: Any) -> bytes | None:  # noqa: ANN401
             made = await self._next(self._intake.read, answer, context)
-            self._outlet.last(len(made or b""))
+            self._outlet.last(made or b"")
             return made
 
         return handle
@@ -190,7 +190,7 @@ class Listener:
                 while (made := await self._next(streams.read, answer, context)) is not None:
                     streams.answered(context)
                     await self._outlet.write(context, made)
-                self._outlet.last(0)
+                self._outlet.last(b"")
             finally:
                 streams.leave(context)
 
@@ -224,7 +224,7 @@ class Listener:
             return grpc.StatusCode.INTERNAL, "a defect of this server: its log says more"
 
     async def _abort(self, context: Any, why: Status) -> bytes:  # noqa: ANN401
-        self._outlet.last(0)
+        self._outlet.last(b"")
         never: bytes = await context.abort(*why)
         return never
 

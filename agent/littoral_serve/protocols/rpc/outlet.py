@@ -1,9 +1,12 @@
 """Whose answers are on their way: one that its client does not read stays here until it does.
 
-So what it holds counts among the bodies, and who takes too long is forgotten.
+So what it holds counts among the bodies, and who takes too long is forgotten. Also then the library
+may hold it: where a connection takes nothing, what began to go there is kept until that one ends.
+How many hold what is to be sent tells; as long as anybody else does, it counts.
 """
 
 import logging
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -18,6 +21,8 @@ UNREAD: Final = (
     "too many large answers are not read yet; try again later",
 )
 
+_Going = tuple[float, bytes]  # since when, and what is sent
+
 
 class Outlet:
     """Writes answers, and ends who does not read them. All of it happens on the loop."""
@@ -27,26 +32,32 @@ class Outlet:
     ) -> None:
         self._bodies, self._clock = bodies, clock
         self._within_s = within_s
-        self._going: dict[Task, tuple[float, int]] = {}  # whose, since when and how much
+        self._going: dict[Task, _Going] = {}  # whose
+        self._left: list[_Going] = []  # what was not sent, and may be held yet
 
     def refuses(self, size: int) -> bool:
         """Tell whether there is no room for one more: one alone may be larger than all there is."""
         if size <= OWN or self._bodies.held < self._bodies.most:
+            return False
+        self._look()
+        if self._bodies.held < self._bodies.most:
             return False
         self._bodies.refused += 1
         return True
 
     async def write(self, context: Any, data: bytes) -> None:  # noqa: ANN401 (gRPC has no types)
         """Write one of a stream's answers."""
-        task = self._begin(len(data))
+        task = self._begin(data)
         try:
             await context.write(data)
-        finally:
-            self._over(task)
+        except BaseException:  # whose frames hold it until the call is over
+            task.add_done_callback(self._over)
+            raise
+        self._give(self._going.pop(task))
 
-    def last(self, size: int) -> None:
-        """Look after what the library sends when it has the call back: ``size``, and a status."""
-        self._begin(size).add_done_callback(self._over)
+    def last(self, data: bytes) -> None:
+        """Look after what the library sends when it has the call back: this, and a status."""
+        self._begin(data).add_done_callback(self._over)
 
     def sweep(self) -> None:
         """End who takes too long: to be called every second."""
@@ -55,17 +66,38 @@ class Outlet:
             task for task, (since, _) in self._going.items() if now - since > self._within_s
         ]:
             forget(slow)
+        self._look()
 
-    def _begin(self, size: int) -> Task:
+    def _look(self) -> None:
+        left, self._left = self._left, []
+        for one in left:
+            self._end(one)
+
+    def _begin(self, data: bytes) -> Task:
         task = own_task()
-        self._going[task] = (self._clock(), size)
-        if size > OWN:
-            self._bodies.held += size - OWN
+        self._going[task] = (self._clock(), data)
+        if len(data) > OWN:
+            self._bodies.held += len(data) - OWN
         return task
 
     def _over(self, task: Task) -> None:
-        _, size = self._going.pop(task)
-        self._bodies.give(size)
+        self._end(self._going.pop(task))
+
+    def _end(self, one: _Going) -> None:
+        if len(one[1]) > OWN and _holders(one) > _OURS:
+            self._left.append(one)
+        else:
+            self._give(one)
+
+    def _give(self, one: _Going) -> None:
+        self._bodies.give(len(one[1]))
+
+
+def _holders(one: _Going) -> int:
+    return sys.getrefcount(one[1])
+
+
+_OURS: Final = _holders((0.0, bytes(2)))  # as many as there are where nobody else holds it
 
 
 def told(record: logging.LogRecord) -> bool:
