@@ -59,11 +59,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def sticks(library: Path) -> Sticks:
-    found = Sticks(library)
-    found.plug("usb 2-1")
-    found.fault("")
-    found.version(14)
-    return found
+    return edgetpu.plugged(library)
 
 
 @pytest.fixture

@@ -51,3 +51,12 @@ class Sticks:
         part = self.library / f"{name}.part"
         part.write_text(text)
         part.replace(self.library / name)
+
+
+def plugged(library: Path) -> Sticks:
+    """Return one stick, which is sound."""
+    found = Sticks(library)
+    found.plug("usb 2-1")
+    found.fault("")
+    found.version(14)
+    return found

@@ -234,6 +234,18 @@ def serving(*options: str, environment: dict[str, str] | None = None) -> Iterato
         serve.process.stderr.close()  # type: ignore[union-attr]
 
 
+def command(*words: str, module: str = "littoral_serve") -> subprocess.CompletedProcess[str]:
+    """Run serve until it ends by itself, in no device's folder but one that ``words`` name."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *words],
+        capture_output=True,
+        text=True,
+        timeout=patient(60),
+        check=False,
+        env={name: value for name, value in os.environ.items() if name != "LITTORAL_DATA"},
+    )
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=patient(60))
