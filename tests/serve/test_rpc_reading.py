@@ -15,6 +15,7 @@ from littoral_serve.http.bodies import Bodies
 from littoral_serve.protocols.rpc.answering import Call, Service
 from littoral_serve.protocols.rpc.listener import Limits, Listener
 from littoral_serve.protocols.rpc.reading import Reading
+from patience import patient
 from simulators.calls import PREFACE, WIDE, Client, Deaf, call, run, until
 from simulators.clock import Clock
 
@@ -94,7 +95,7 @@ def test_clients_that_take_nothing_keep_nobody_waiting(
         limits = Limits(
             max_message_bytes=32 * MiB,
             max_calls=64,
-            receive_timeout_s=4,
+            receive_timeout_s=patient(10),
             keep_alive_s=60,
             deadline_s=60,
         )
