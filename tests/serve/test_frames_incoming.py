@@ -50,12 +50,12 @@ class Connection:
         self.bodies = Bodies(self.most)
         self.incoming = Incoming(self.bodies, most_body_bytes=MOST)
         self.incoming.need = HEADER_BYTES
-        self.incoming.view[:] = b"\xff" * len(self.incoming.view)  # anything may be there before
+        self.incoming.buffer[:] = b"\xff" * len(self.incoming.buffer)  # of what was there before
 
     def send(self, data: bytes) -> None:
         incoming, at = self.incoming, 0
         while at < len(data) and self.refused is None:
-            room = incoming.view[incoming.have :]
+            room = incoming.buffer[incoming.have :]
             if not room:  # a connection would read no more now
                 self.answer()
                 continue
@@ -162,7 +162,7 @@ def test_frames_are_what_was_sent_however_they_came(
     assert client.refused is None
     assert client.heard == wanted
     assert client.bodies.held == 0
-    assert len(client.incoming.view) <= OWN
+    assert len(client.incoming.buffer) <= OWN
 
 
 def test_two_frames_may_be_cut_anywhere() -> None:
@@ -223,7 +223,7 @@ def test_a_large_frame_takes_what_has_arrived_and_at_most_as_much_again() -> Non
     client.answer()
     assert client.bodies.held == 0
     assert buffer() is None
-    assert len(client.incoming.view) < OWN
+    assert len(client.incoming.buffer) < OWN
 
 
 @pytest.mark.parametrize("part", [3, 100, 5000, OWN + 7000, 2 * OWN + 7000])

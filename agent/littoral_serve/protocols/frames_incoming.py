@@ -24,35 +24,35 @@ _NO_ROOM: Final = Refused(code="overloaded", error=FULL)
 
 
 class Incoming:
-    """Bytes are put at view[have:]; there is nothing to do before there are ``need`` of them.
+    """Bytes are put at buffer[have:]; there is nothing to do before there are ``need`` of them.
 
     Whose connection this is looks at the fields, and sets ``have``: calls would take longer.
     """
 
     __slots__ = (
+        "_asked_in",
         "_bodies",
         "_head",
         "_held",
         "_lent",
         "_most",
-        "_place",
         "_start",
         "again_bytes",
         "alone",
         "asked",
         "at",
+        "buffer",
         "have",
         "kind",
         "left",
         "need",
         "sized",
-        "view",
         "within_ms",
     )
 
     def __init__(self, bodies: Bodies, *, most_body_bytes: int) -> None:
         self._bodies, self._most = bodies, most_body_bytes
-        self.view = _room(_LEAST_BYTES)
+        self.buffer = _room(_LEAST_BYTES)
         self._lent: memoryview | None = None  # to the request that runs
         self.at = self.have = 0  # where the next frame begins, where the next byte goes
         self.need = 1  # until there something can be done
@@ -63,15 +63,15 @@ class Incoming:
         self.alone = False  # what was taken last was all that was here, and may be
         self.asked: Question | None = None  # asked again, by what begins
         self._start, self.again_bytes = b"", -1  # so, has so many bytes,
-        self._place = self.view  # and lies here
+        self._asked_in = self.buffer  # and lies in this buffer
 
     def again(self) -> Question | None:
         """Take what is here, ``again_bytes``, where it begins as what was asked last; return that.
 
         The header is not read, nor the head: most programs ask the same all day.
         """
-        start, view = self._start, self.view
-        if self._place is not view or view[: len(start)].tobytes() != start:
+        start, buffer = self._start, self.buffer
+        if self._asked_in is not buffer or buffer[: len(start)].tobytes() != start:
             return None
         # What begins so is as long as that: no frame before it was taken from here.
         self.have, self.need, self.sized = 0, HEADER_BYTES, False
@@ -80,7 +80,7 @@ class Incoming:
     def begin(self) -> Refused | None:
         """Read the header of the frame that begins; return why nothing more is read."""
         try:
-            kind, head, body, within_ms = frames.sizes(self.view, self.at)
+            kind, head, body, within_ms = frames.sizes(self.buffer, self.at)
         except (MalformedError, UnsupportedFormatError) as e:
             return Refused(code=e.code, error=str(e))
         if kind not in _ASKS:
@@ -110,38 +110,38 @@ class Incoming:
 
     def take(self) -> tuple[bytes, memoryview]:
         """Return head and body of the frame, which is whole; the next one begins."""
-        view, have, end = self.view, self.have, self.need
+        buffer, have, end = self.buffer, self.have, self.need
         begins = self.at + HEADER_BYTES
         body = begins + self._head
         self.alone = begins == HEADER_BYTES and end == have <= _KEPT_BYTES and self.kind == _RUN
         if self.alone:
-            self.asked, self._place = None, view
-            self._start, self.again_bytes = view[:body].tobytes(), end
+            self.asked, self._asked_in = None, buffer
+            self._start, self.again_bytes = buffer[:body].tobytes(), end
         self.sized = False
         if end == have:
             self.at, self.have, self.need = 0, 0, HEADER_BYTES
         else:
             self.at, self.need = end, end + HEADER_BYTES
-        return view[begins:body].tobytes(), view[body:end]
+        return buffer[begins:body].tobytes(), buffer[body:end]
 
     def lend(self) -> None:
         """Leave the buffer to the request that runs, and go on with another."""
-        self._lent = self.view
+        self._lent = self.buffer
         self._move(_LEAST_BYTES)
 
     def get_back(self) -> None:
         """Go on with the buffer that was lent, where nothing is in the other one."""
         if not self.have and self._lent is not None:
-            self.view = self._lent
+            self.buffer = self._lent
         self._lent = None
 
     def make_room(self) -> None:
         """Let what is still to come have a place; give back what is not needed any more."""
-        if self.need > len(self.view):
+        if self.need > len(self.buffer):
             self._move(self.need - self.at)
-        elif not self.have and len(self.view) > _KEPT_BYTES:
-            self.view = _room(_LEAST_BYTES)
-        if self._held and self._lent is None and len(self.view) <= _KEPT_BYTES:
+        elif not self.have and len(self.buffer) > _KEPT_BYTES:
+            self.buffer = _room(_LEAST_BYTES)
+        if self._held and self._lent is None and len(self.buffer) <= _KEPT_BYTES:
             self.let_go()
 
     def let_go(self) -> None:
@@ -151,17 +151,17 @@ class Incoming:
 
     def drop(self) -> None:
         """Forget what came."""
-        self.view, self.at, self.have = _room(_LEAST_BYTES), 0, 0
+        self.buffer, self.at, self.have = _room(_LEAST_BYTES), 0, 0
         self.let_go()
 
     def _move(self, size: int) -> None:
         """Take the bytes that are here into a new buffer, of ``size`` or more."""
         if not self.have:
-            self.view = _room(size)
+            self.buffer = _room(size)
             return
-        rest = self.view[self.at : self.have]
-        self.view = _room(max(size, len(rest), _LEAST_BYTES))
-        self.view[: len(rest)] = rest
+        rest = self.buffer[self.at : self.have]
+        self.buffer = _room(max(size, len(rest), _LEAST_BYTES))
+        self.buffer[: len(rest)] = rest
         self.need -= self.at
         self.at, self.have = 0, len(rest)
 

@@ -69,7 +69,7 @@ class Framed(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
         incoming = self._incoming
-        return incoming.view[incoming.have :] if incoming.have else incoming.view
+        return incoming.buffer[incoming.have :] if incoming.have else incoming.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._refused:
@@ -155,14 +155,14 @@ class Framed(asyncio.BufferedProtocol):
             incoming.let_go()
             return
         incoming.make_room()
-        if incoming.have == len(incoming.view) or not self._reading:
+        if incoming.have == len(incoming.buffer) or not self._reading:
             self._throttle()
 
     def _hear(self) -> None:
         """Tell by its first byte what the client speaks."""
         incoming = self._incoming
         self._crowded = len(self._server.connections) > self._limits.max_connections
-        if incoming.view[0] == MAGIC[0]:
+        if incoming.buffer[0] == MAGIC[0]:
             self._spoken, incoming.need = True, HEADER_BYTES
             if self._crowded:
                 self._refuse(
@@ -174,7 +174,7 @@ class Framed(asyncio.BufferedProtocol):
         http = self._server.protocol()
         self._transport.set_protocol(http)
         http.connection_made(self._transport)
-        http.data_received(bytes(incoming.view[: incoming.have]))
+        http.data_received(bytes(incoming.buffer[: incoming.have]))
 
     def _take(self) -> None:
         """Have the frame that is whole answered; or more come of a large one."""
@@ -240,7 +240,7 @@ class Framed(asyncio.BufferedProtocol):
         """Read on only where there is room, which a client that does not wait may use up."""
         if self._transport.is_closing():
             return
-        full = self._incoming.have == len(self._incoming.view)
+        full = self._incoming.have == len(self._incoming.buffer)
         if full and self._reading:
             self._reading = False
             self._transport.pause_reading()
