@@ -73,9 +73,12 @@ class Later:
 
 def failure(status: HTTPStatus, text: str = "") -> Response:
     """Return an error as clients of either protocol read it; without a ``text``, HTTP's word."""
-    # It may quote half a character, which JSON can say and UTF-8 cannot.
-    words = text.encode(errors="replace").decode() or status.phrase
-    return Response(status, orjson.dumps({"error": words}))
+    return Response(status, orjson.dumps({"error": whole(text) or status.phrase}))
+
+
+def whole(text: str) -> str:
+    """Return ``text`` as UTF-8 can say it: it may quote half a character, which JSON can say."""
+    return text.encode(errors="replace").decode()
 
 
 _HEAD: Final = b"HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n"

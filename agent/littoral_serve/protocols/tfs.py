@@ -17,7 +17,7 @@ import orjson
 from littoral.errors import BackendError
 from littoral.model.backends import Array
 from littoral.model.tasks.labels import Labels
-from littoral_serve.http.messages import Later, Request, Response
+from littoral_serve.http.messages import Later, Request, Response, whole
 from littoral_serve.protocols import (
     examples,
     examples_json,
@@ -216,9 +216,7 @@ def refusal(error: RefusalError | BackendError) -> Response:
 
 def failure(status: HTTPStatus, message: str) -> Response:
     """Return an error as TensorFlow Serving words it."""
-    # It may quote half a character, which JSON can say and UTF-8 cannot.
-    text = orjson.dumps(message.encode(errors="replace").decode())
-    return Response(status, b'{\n    "error": %s\n}' % text)
+    return Response(status, b'{\n    "error": %s\n}' % orjson.dumps(whole(message)))
 
 
 def _check_rows(outputs: list[Array], views: tuple[View, ...]) -> None:
