@@ -1,7 +1,7 @@
 """The Open Inference Protocol over HTTP, with Triton's extensions: docs/protocols.md.
 
 A version is a release. Paths, bodies, status codes and messages are those of Triton, so that
-its clients work unchanged. Nothing is loaded or unloaded here: that is for the agent alone.
+its clients work unchanged. What is no inference is told by pages.
 """
 
 import re
@@ -10,14 +10,12 @@ import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
-
-import orjson
+from typing import TYPE_CHECKING, Final
 
 from littoral.errors import BackendError
 from littoral_serve.http.messages import Later, Request, Response, failure
-from littoral_serve.protocols import oip_about, oip_reply, oip_request, pictures, servables
+from littoral_serve.protocols import oip_about, oip_pages, oip_reply, oip_request, pictures
+from littoral_serve.protocols.oip_pages import Pages
 from littoral_serve.protocols.oip_plan import Face
 from littoral_serve.protocols.oip_request import InferTensors, Same
 from littoral_serve.protocols.servables import Spec
@@ -35,11 +33,7 @@ from littoral_serve.running.refusals import (
 if TYPE_CHECKING:
     from littoral_serve.protocols.oip_pictures import InferPictures
 
-_OF_MODEL: Final = re.compile(
-    r"/v2/models/([^/]+)(?:/versions/([0-9]+))?(?:/(infer|ready|config|stats))?"
-)
-_ORDER: Final = re.compile(r"/v2/repository(?:/[^/]+)?/models/[^/]+/(?:load|unload)")
-_INDEX: Final = re.compile(r"/v2/repository(?:/[^/]+)?/index")
+_INFER: Final = re.compile(rf"{oip_pages.MODEL}/infer")
 _KEPT: Final = "open inference"
 _LENGTH: Final = b"inference-header-content-length"
 _STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
@@ -62,17 +56,11 @@ class OpenInference:
         pictures: Pictures | None = None,
         ready: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._models, self._ready = models, ready
+        self._models = models
+        self._pages = Pages(models, ready=ready)
         self._pictures = pictures or Pictures()
         self._deadline_ns = int(deadline_s * 1e9)
         self._infers: dict[bytes, Spec] = {}  # by paths that were read before
-        self._pages: Mapping[str, Callable[[], Any]] = {
-            "/v2": oip_about.server,
-            "/v2/health/live": lambda: {"live": True},
-            "/v2/health/ready": lambda: {"live": True, "ready": ready()},
-            "/v2/models": lambda: {"models": [live.model for live in models]},
-            "/v2/models/stats": lambda: oip_about.statistics(models),
-        }
 
     def handle(self, request: Request) -> Response | Later:
         try:
@@ -85,39 +73,15 @@ class OpenInference:
 
     def _route(self, request: Request) -> Response | Later:
         path = request.target.decode("latin-1").partition("?")[0].rstrip("/")
-        if path in self._pages:
-            return _told(request, self._pages[path])
-        if found := _OF_MODEL.fullmatch(path):
-            spec = Spec(unquote(found[1]), _version(found[2]))
-            if found[3] == "infer":
-                return self._first(request, spec)
-            return _told(request, partial(self._tell, spec, found[3]))
-        if _INDEX.fullmatch(path):
-            index = partial(oip_about.index, self._models)
-            return _told(request, index, method="POST")
-        if _ORDER.fullmatch(path):
-            return failure(HTTPStatus.FORBIDDEN, "models are loaded and unloaded by the agent only")
-        return failure(HTTPStatus.NOT_FOUND, f"nothing is known of {path[:200]}")
-
-    def _first(self, request: Request, spec: Spec) -> Response | Later:
-        """Infer, and know this path from now on."""
+        found = _INFER.fullmatch(path)
+        if found is None:
+            return self._pages.answer(request, path)
+        spec = oip_pages.spec(found)
         if request.method != "POST":
-            return _wrong_method("POST")
+            return oip_pages.wrong_method("POST")
         if len(self._infers) < _MOST_KNOWN:
             self._infers[request.target] = spec
         return self._infer(request, spec)
-
-    def _tell(self, spec: Spec, what: str | None) -> dict[str, Any]:
-        live = oip_about.find(self._models, spec.model, spec.version)
-        match what:
-            case "ready":
-                return {"name": live.model, "ready": self._ready()}
-            case "config":
-                return oip_about.configuration(live)
-            case "stats":
-                return oip_about.statistics([live])
-            case _:
-                return oip_about.model(live)
 
     def _infer(self, request: Request, spec: Spec) -> Later:
         live = oip_about.find(self._models, spec.model, spec.version)
@@ -224,24 +188,4 @@ def overloaded(text: str) -> Response:
     """Return why there is too much to do now, in a moment maybe not."""
     response = failure(HTTPStatus.SERVICE_UNAVAILABLE, text)
     response.headers = b"Retry-After: 1\r\n"
-    return response
-
-
-def _told(request: Request, page: Callable[[], Any], *, method: str = "GET") -> Response:
-    if request.method not in (method, "HEAD"):
-        return _wrong_method(method)
-    told = page()
-    # Who asks whether this is ready may look at the status alone.
-    ends = isinstance(told, dict) and told.get("ready") is False
-    status = HTTPStatus.SERVICE_UNAVAILABLE if ends else HTTPStatus.OK
-    return Response(status, orjson.dumps(told))
-
-
-def _version(digits: str | None) -> int | None:
-    return None if digits is None else servables.version(digits)
-
-
-def _wrong_method(allowed: str) -> Response:
-    response = failure(HTTPStatus.METHOD_NOT_ALLOWED, f"the method here is {allowed}")
-    response.headers = b"Allow: %s\r\n" % allowed.encode()
     return response
