@@ -16,6 +16,7 @@ from littoral_serve.http import sockets
 from littoral_serve.http.bodies import Bodies
 from littoral_serve.http.hosts import Hosts, is_loopback
 from littoral_serve.http.server import Handler, Limits, Server
+from littoral_serve.protocols.apart import Apart
 from littoral_serve.protocols.clients import Clients
 from littoral_serve.protocols.frames import Frames
 from littoral_serve.protocols.framing import Framed
@@ -53,6 +54,7 @@ class Listening:
     ) -> None:
         self._settings, self._device = chosen, tree is not None
         self._models, self._pictures, self._orders = models, pictures, orders
+        self._apart = Apart()
         self._bodies = Bodies(max(chosen.bodies_bytes, chosen.max_body_bytes))
         self._sockets = sockets.opened(chosen.http, tree)
         self.http = addresses.join(*self._sockets.address)
@@ -127,6 +129,7 @@ class Listening:
             bodies=self._bodies,
             deadline_s=self._settings.deadline_s,
             pictures=self._pictures,
+            apart=self._apart,
             ready=lambda: not self._ending,
         )
         limits = self._limits(self._settings.max_body_bytes)

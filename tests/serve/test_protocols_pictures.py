@@ -162,11 +162,14 @@ def test_the_open_inference_protocol_takes_a_file(serve: Serve) -> None:
     assert outputs["num_detections"]["datatype"] == "INT64"
 
 
+@pytest.mark.parametrize("behind", [0, 400_000], ids=["small", "large"])
 @pytest.mark.parametrize("binary", [True, False])
-def test_tritons_client_sends_pictures_as_bytes(serve: Serve, *, binary: bool) -> None:
+def test_tritons_client_sends_pictures_as_bytes(serve: Serve, *, binary: bool, behind: int) -> None:
     with triton.InferenceServerClient(serve.ready["http"]) as client:
         given = triton.InferInput("image_bytes", [2], "BYTES")
-        files = [SQUARES, WIDE] if binary else [base64.b64encode(f) for f in (SQUARES, WIDE)]
+        files = [SQUARES, WIDE + bytes(behind)]  # which is no part of the picture
+        if not binary:
+            files = [base64.b64encode(file) for file in files]
         given.set_data_from_numpy(np.array(files, object), binary_data=binary)
         reply = client.infer("squares", [given], request_id="7")
         assert reply.get_response()["id"] == "7"

@@ -1,7 +1,8 @@
 """Large bodies that must be read carefully: in a thread, while the loop answers everybody else.
 
-One thread does it, so that no more than one document lies read in memory. Until its answer is
-there a request is a Later, as one that waits for its model: its body's bytes stay counted.
+One thread does it, whoever asks, so that no more than one document lies read in memory. Until its
+answer is there a request is a Later, as one that waits for its model: its body's bytes stay
+counted.
 """
 
 import asyncio
@@ -10,11 +11,11 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TypeVar
 
 from littoral.errors import BackendError
 from littoral_serve.http.messages import Later, Request, Response
+from littoral_serve.running.live import Live
 from littoral_serve.running.refusals import LateError, LeftError, RefusalError
 
 T = TypeVar("T")
@@ -24,24 +25,22 @@ log = logging.getLogger(__name__)
 
 
 class Apart:
-    """Reads the large bodies of one protocol. All of it happens on the loop, but reading."""
+    """Reads large bodies, in the order in which they came. All but reading happens on the loop."""
 
-    def __init__(self, refuse: Refuse) -> None:
-        self._refuse = refuse
+    def __init__(self) -> None:
         self._thread: ThreadPoolExecutor | None = None  # most clients send none
 
     def read(
         self,
         request: Request,
+        live: Live,
         read: Callable[[], T],
         then: Callable[[T], Response | Later],
         *,
-        model: str,
+        refuse: Refuse,
         timeout_ns: int,
     ) -> Later:
         """Return the response to come: what ``then``, on the loop, makes of what ``read`` reads."""
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
         later, loop = Later(), asyncio.get_running_loop()
 
         def due() -> None:
@@ -49,37 +48,53 @@ class Apart:
                 raise LeftError
             waited_ns = time.perf_counter_ns() - request.arrived_ns
             if waited_ns > timeout_ns:
-                raise LateError(model, waited_ns / 1e9)
+                raise LateError(live.model, waited_ns / 1e9)
 
         def work() -> None:
             made = _made(due, read)
-            loop.call_soon_threadsafe(partial(self._go_on, later, then, made))
+            loop.call_soon_threadsafe(go_on, made)
 
-        self._thread.submit(work)
+        def go_on(made: T | RefusalError | BackendError) -> None:
+            try:
+                answer = _asked(made, due, then)
+            except LateError as e:
+                live.lane.late += 1
+                answer = refuse(e)
+            except (RefusalError, BackendError) as e:
+                answer = refuse(e)
+            except Exception as e:  # else nobody would be answered
+                log.exception("a body that was read could not be asked")
+                answer = refuse(BackendError(f"the request could not be asked: {e!r}"))
+            _give(later, answer)
+
+        self._do(work)
         return later
 
-    def _go_on(
-        self,
-        later: Later,
-        then: Callable[[T], Response | Later],
-        made: T | RefusalError | BackendError,
-    ) -> None:
-        answer: Response | Later
-        try:
-            if isinstance(made, RefusalError | BackendError):
-                raise made
-            if later.left:
-                raise LeftError
-            answer = then(made)
-        except (RefusalError, BackendError) as e:
-            answer = self._refuse(e)
-        if isinstance(answer, Response):
-            later.give(answer)
-        elif answer.response is not None:
-            later.give(answer.response)
-        else:
-            later.on_left = answer.cancel
-            answer.then(later.give)
+    def _do(self, job: Callable[[], None]) -> None:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._thread.submit(job)
+
+
+def _asked(
+    made: T | RefusalError | BackendError,
+    due: Callable[[], None],
+    then: Callable[[T], Response | Later],
+) -> Response | Later:
+    if isinstance(made, RefusalError | BackendError):
+        raise made
+    due()
+    return then(made)
+
+
+def _give(later: Later, answer: Response | Later) -> None:
+    if isinstance(answer, Response):
+        later.give(answer)
+    elif answer.response is not None:
+        later.give(answer.response)
+    else:
+        later.on_left = answer.cancel
+        answer.then(later.give)
 
 
 def _made(due: Callable[[], None], read: Callable[[], T]) -> T | RefusalError | BackendError:

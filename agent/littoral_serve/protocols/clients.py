@@ -9,6 +9,7 @@ from littoral_serve.http.hosts import Hosts
 from littoral_serve.http.messages import Later, Request, Response, failure
 from littoral_serve.http.server import Answer
 from littoral_serve.protocols import oip, origins, tfs
+from littoral_serve.protocols.apart import Apart
 from littoral_serve.protocols.oip import OpenInference
 from littoral_serve.protocols.tfs import TensorFlowServing
 from littoral_serve.running.live import Models
@@ -28,13 +29,16 @@ class Clients:
         bodies: Bodies,
         deadline_s: float,
         pictures: Pictures | None = None,
+        apart: Apart | None = None,
         ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self._models, self._bodies = models, bodies
-        pictures = pictures or Pictures()
-        self._tensorflow = TensorFlowServing(models, deadline_s=deadline_s, pictures=pictures)
+        pictures, apart = pictures or Pictures(), apart or Apart()
+        self._tensorflow = TensorFlowServing(
+            models, deadline_s=deadline_s, pictures=pictures, apart=apart
+        )
         self._inference = OpenInference(
-            models, deadline_s=deadline_s, pictures=pictures, ready=ready
+            models, deadline_s=deadline_s, pictures=pictures, apart=apart, ready=ready
         )
         self._hosts = hosts
 

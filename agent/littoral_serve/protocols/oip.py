@@ -13,8 +13,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from littoral.errors import BackendError
+from littoral_serve.http.again import Again
 from littoral_serve.http.messages import Later, Request, Response, failure
 from littoral_serve.protocols import oip_about, oip_pages, oip_reply, oip_request, pictures
+from littoral_serve.protocols.apart import Apart
+from littoral_serve.protocols.json_document import LARGE
 from littoral_serve.protocols.oip_pages import Pages
 from littoral_serve.protocols.oip_plan import Face
 from littoral_serve.protocols.oip_request import InferTensors, Same
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
 
 _INFER: Final = re.compile(rf"{oip_pages.MODEL}/infer")
 _KEPT: Final = "open inference"
-_LENGTH: Final = b"inference-header-content-length"
 _STATUS: Final[Mapping[type[Exception], HTTPStatus]] = {
     InvalidArgumentError: HTTPStatus.BAD_REQUEST,
     UnknownServableError: HTTPStatus.NOT_FOUND,
@@ -54,11 +56,12 @@ class OpenInference:
         *,
         deadline_s: float,
         pictures: Pictures | None = None,
+        apart: Apart | None = None,
         ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self._models = models
         self._pages = Pages(models, ready=ready)
-        self._pictures = pictures or Pictures()
+        self._pictures, self._apart = pictures or Pictures(), apart or Apart()
         self._deadline_ns = int(deadline_s * 1e9)
         self._infers: dict[bytes, Spec] = {}  # by paths that were read before
 
@@ -89,21 +92,39 @@ class OpenInference:
         face = live.kept.get(_KEPT) or _face(live)
         if pictures.is_picture(request):
             return self._look(request, live, face, None)
-        try:
-            asked = oip_request.read(face, request.data, request.headers.get(_LENGTH))
-        except InvalidArgumentError:
-            from littoral_serve.protocols import oip_pictures  # most models are sent none
+        if len(request.data) > LARGE and oip_request.is_json(request.data, _head_bytes(request)):
+            read = partial(_read, face, request)
+            then = partial(self._asked, request, live, face, start)
+            return self._apart.read(
+                request, live, read, then, refuse=refusal, timeout_ns=self._deadline_ns
+            )
+        asked = _read(face, request)
+        if request.again is not None and isinstance(asked, InferTensors):
+            self._remember(request, request.again, live, face, asked)
+        return self._asked(request, live, face, start, asked)
 
-            brought = oip_pictures.read(request.body, request.headers.get(_LENGTH))
-            if brought is None:
-                raise
-            return self._look(request, live, face, brought)
-        if request.again is not None and not _VARIES & request.headers.keys():
-            same = oip_request.same(asked.plan, request.data)
-            if same is not None:
-                # Weakly: a connection that says nothing more must not keep a release.
-                request.again.answer = partial(self._again, weakref.ref(live), face, same)
-        return self._run(request, live, face, asked, start_ns=start)
+    def _asked(
+        self,
+        request: Request,
+        live: Live,
+        face: Face,
+        start: int,
+        asked: "InferTensors | InferPictures",
+    ) -> Later:
+        if isinstance(asked, InferTensors):
+            return self._run(request, live, face, asked, start_ns=start)
+        return self._look(request, live, face, asked)
+
+    def _remember(
+        self, request: Request, again: Again, live: Live, face: Face, asked: InferTensors
+    ) -> None:
+        """Have what begins as this does answered without being looked at anew."""
+        if _VARIES & request.headers.keys():
+            return
+        same = oip_request.same(asked.plan, request.data)
+        if same is not None:
+            # Weakly: a connection that says nothing more must not keep a release.
+            again.answer = partial(self._again, weakref.ref(live), face, same)
 
     def _again(
         self, known: weakref.ref[Live], face: Face, same: Same, request: Request
@@ -164,6 +185,24 @@ def _face(live: Live) -> Face:
     face = Face(live.model, live.release, live.signatures, live.batch, names)
     live.kept[_KEPT] = face
     return face
+
+
+def _read(face: Face, request: Request) -> "InferTensors | InferPictures":
+    """Return what a request brings. Raises InvalidArgumentError."""
+    head_bytes = _head_bytes(request)
+    try:
+        return oip_request.read(face, request.data, head_bytes)
+    except InvalidArgumentError:
+        from littoral_serve.protocols import oip_pictures  # most models are sent none
+
+        brought = oip_pictures.read(request.body, head_bytes)
+        if brought is None:
+            raise
+        return brought
+
+
+def _head_bytes(request: Request) -> bytes | None:
+    return request.headers.get(b"inference-header-content-length")
 
 
 def _answer(later: Later, face: Face, asked: InferTensors, one: Inference) -> None:

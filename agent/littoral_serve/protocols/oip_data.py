@@ -68,7 +68,7 @@ def from_text(text: bytes, shape: tuple[int, ...], dtype: str, *, name: str) -> 
     nested = text.find(b"[", 1) > 0
     array = numbers.read(text, shape[1:] if nested else (), dtype)
     if array is None:
-        return from_value(_loads(text), shape, dtype, name=name)
+        return from_value(_parsed(text), shape, dtype, name=name)
     _check_count(array.size, shape, name)
     return array.reshape(shape)
 
@@ -88,6 +88,14 @@ def from_value(value: Any, shape: tuple[int, ...], dtype: str, *, name: str) -> 
         return nesting.joined(lists, dtype).reshape(shape)
     except OverflowError as e:
         raise _unlike(dtype, name) from e
+
+
+def _parsed(text: bytes) -> Any:  # noqa: ANN401
+    """Return the list ``text``. Python's decoder, which knows NaN, takes five times as long."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return _loads(text)
 
 
 def _loads(text: bytes) -> Any:  # noqa: ANN401

@@ -17,6 +17,7 @@ import numpy as np
 
 from littoral.model.backends import Array
 from littoral_serve.protocols import oip_data, oip_plan
+from littoral_serve.protocols.json_document import LARGE
 from littoral_serve.protocols.oip_plan import Face, InferPlan, Place, Wanted
 from littoral_serve.running.refusals import InvalidArgumentError
 from littoral_serve.running.signatures import DEFAULT
@@ -93,6 +94,16 @@ def read(face: Face, body: bytes | memoryview, head_bytes: bytes | None) -> Infe
         for place, view in zip(plan.places, plan.signature.inputs, strict=True)
     ]
     return InferTensors(plan, arrays, plan.id if name is None else name)
+
+
+def is_json(body: bytes | memoryview, head_bytes: bytes | None) -> bool:
+    """Tell whether so much of a large ``body`` is JSON that others would wait while it is read.
+
+    Raises:
+        InvalidArgumentError: Its header says no length that there is.
+
+    """
+    return head_bytes is None or head_length(head_bytes, len(body)) > LARGE
 
 
 def head_length(text: bytes, most: int) -> int:

@@ -61,12 +61,16 @@ class TensorFlowServing:
     """Answers requests under ``/v1/``."""
 
     def __init__(
-        self, models: Models, *, deadline_s: float, pictures: Pictures | None = None
+        self,
+        models: Models,
+        *,
+        deadline_s: float,
+        pictures: Pictures | None = None,
+        apart: Apart | None = None,
     ) -> None:
-        self._models = models
+        self._models, self._apart = models, apart or Apart()
         self._pictures = pictures or Pictures()
         self._deadline_ns = int(deadline_s * 1e9)
-        self._apart = Apart(refusal)
         self._predicts: dict[bytes, Spec] = {}  # by paths that were read before
 
     def handle(self, request: Request) -> Response | Later:
@@ -109,7 +113,8 @@ class TensorFlowServing:
         then = partial(self._asked, request, live, start)
         if len(request.body) <= LARGE:
             return then(read())
-        return self._apart.read(request, read, then, model=live.model, timeout_ns=self._deadline_ns)
+        within_ns = self._deadline_ns
+        return self._apart.read(request, live, read, then, refuse=refusal, timeout_ns=within_ns)
 
     def _asked(
         self,

@@ -1,0 +1,153 @@
+"""While a large body is read carefully others are answered, and serve can end."""
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from patience import patient
+from simulators.served import Serve, computed_s, named, serving, wait_until
+from simulators.spoken import connect, replies, request
+
+ROW = [[[k % 10] for k in range(8)] for _ in range(8)]
+BIG = 14 * 2**20  # bytes of a body
+PREDICT = "/v1/models/tiny-int8:predict"
+INFER = "/v2/models/tiny-int8/infer"
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Serve]:
+    with serving(*named("tiny_int8")) as running:
+        yield running
+
+
+def compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def rows(text: str, last: str) -> bytes:
+    return f'{{"instances":[{f"{text}," * (BIG // len(text))}{last}]}}'.encode()
+
+
+def data(text: str, last: str, *, size: int = BIG, datatype: str = "FP32") -> bytes:
+    count = size // (len(text) + 1) // 64 * 64
+    one = {"name": "image", "shape": [count // 64, 8, 8, 1], "datatype": datatype, "data": 0}
+    listed = f'"data":[{f"{text}," * (count - 1)}{last}]'
+    return compact({"inputs": [one]}).replace('"data":0', listed).encode()
+
+
+def post(serve: Serve, path: str, body: bytes) -> requests.Response:
+    return requests.post(serve.url + path, data=body, timeout=patient(60))
+
+
+def longest_s(serve: Serve, act: Callable[[], object]) -> tuple[float, float]:
+    """Return for how long, of its own processor time, serve kept another client waiting; and all.
+
+    It is what a busy machine does not change.
+    """
+    worst, began = 0.0, computed_s(serve)
+    one = threading.Thread(target=act)
+    client = http.client.HTTPConnection(*serve.address, timeout=patient(60))
+    one.start()
+    while one.is_alive():
+        before = computed_s(serve)
+        client.request("GET", "/v2/health/ready")
+        assert client.getresponse().read()
+        worst = max(worst, computed_s(serve) - before)
+        time.sleep(0.01)
+    client.close()
+    return worst, computed_s(serve) - began
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        (PREDICT, rows(compact(ROW), "1"), "Failed to process element"),
+        (PREDICT, rows(compact({"image": ROW}), '{"image":1}'), "Failed to process element"),
+        (INFER, data("[1]", "true"), "a value is not of FP32"),
+        (INFER, data("1", "true"), "a value is not of FP32"),
+        (INFER, data('""', '""', datatype="BYTES"), "unexpected shape for pictures"),
+    ],
+    ids=["plain rows", "named rows", "lists of one", "one list", "files"],
+)
+def test_others_are_answered_while_a_large_body_is_read(
+    serve: Serve, path: str, body: bytes, words: str
+) -> None:
+    """Their health was not told for half a minute, and a supervisor would have ended serve."""
+    told: list[requests.Response] = []
+    shares: list[float] = []
+    while not shares or (shares[-1] > 0.5 and len(shares) < 3):  # who is not let run waits, too
+        worst_s, all_s = longest_s(serve, lambda: told.append(post(serve, path, body)))
+        shares.append(worst_s / all_s)
+    assert shares[-1] <= 0.5, shares
+    assert told[0].status_code == HTTPStatus.BAD_REQUEST
+    assert words in told[0].json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "large", "small", "answers"),
+    [
+        (
+            PREDICT,
+            compact({"instances": [{"image": ROW}] * 2000}).encode(),
+            compact({"instances": [ROW]}).encode(),
+            lambda reply: reply["predictions"],
+        ),
+        (
+            INFER,
+            data("[7]", "7", size=512 * 1024),
+            data("7", "7", size=2 * 64),
+            lambda reply: [reply["outputs"][0]["data"][-10:]],
+        ),
+    ],
+    ids=["predict", "infer"],
+)
+def test_large_bodies_are_answered_in_their_order_and_as_small_ones(
+    serve: Serve, path: str, large: bytes, small: bytes, answers: Callable[[Any], list[Any]]
+) -> None:
+    assert len(large) > 256 * 1024 > len(small)
+    with connect(serve) as client:
+        client.sendall(request(large, path=path) + request(small, path=path))
+        many, one = (json.loads(reply) for reply in replies(client, 2))
+    assert len(compact(one)) < len(compact(many))
+    assert answers(many)[-1] == answers(one)[-1]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [(PREDICT, rows(compact(ROW), "1")), (INFER, data("[1]", "true"))],
+    ids=["predict", "infer"],
+)
+def test_who_leaves_meanwhile_holds_nothing(tmp_path: Path, path: str, body: bytes) -> None:
+    """Of two large bodies only one has room: the second is taken once the first was forgotten."""
+    settings = tmp_path / "serve.toml"
+    settings.write_text("bodies_bytes = 17_000_000\n")
+    with serving(*named("tiny_int8"), f"--settings={settings}") as serve:
+        with connect(serve) as client:
+            client.sendall(request(body, path=path))
+
+        def taken() -> bool:
+            told = post(serve, path, body).status_code
+            assert told in (400, 429, 503)
+            return told == HTTPStatus.BAD_REQUEST
+
+        wait_until(taken, within_s=30)
+
+
+def test_what_was_read_beyond_its_deadline_is_told_so_and_counted(tmp_path: Path) -> None:
+    settings = tmp_path / "serve.toml"
+    settings.write_text("deadline_s = 0.01\n")
+    with serving(*named("tiny_int8"), f"--settings={settings}") as serve:
+        late = post(serve, INFER, data("[1]", "1", size=4 * 2**20))
+        assert late.status_code == HTTPStatus.GATEWAY_TIMEOUT
+        assert "more than its deadline" in late.json()["error"]
+        told = requests.get(f"{serve.url}/metrics", timeout=patient(20)).text
+    (line,) = (one for one in told.splitlines() if 'reason="late"' in one)
+    assert line.endswith(" 1")
