@@ -63,6 +63,7 @@ def main(options: Options) -> int:
     sys.setswitchinterval(_TURN_S)
     app = App(options, _settings(options))
     asyncio.run(app.run())
+    gc.freeze()  # millions of lists of a body that is still read: to look at them takes seconds
     return 0
 
 

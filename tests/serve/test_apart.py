@@ -8,11 +8,14 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 
+import pytest
+
 from littoral.errors import BackendError
 from littoral_serve.http.messages import Later, Request, Response
 from littoral_serve.protocols.apart import Apart
 from littoral_serve.running.live import Live
 from littoral_serve.running.refusals import InvalidArgumentError, RefusalError
+from patience import patient
 from simulators.loaded import Doubling, loaded
 
 
@@ -138,6 +141,31 @@ def test_bodies_are_read_one_after_the_other_whoever_asks() -> None:
 
     asyncio.run(main())
     assert order == [f"{what} {number}" for number in range(5) for what in ("begins", "ends")]
+
+
+def test_a_loop_that_ends_does_not_wait_for_what_is_read(capfd: pytest.CaptureFixture[str]) -> None:
+    reading, go_on, over = threading.Event(), threading.Event(), threading.Event()
+
+    def read() -> int:
+        reading.set()
+        assert go_on.wait(patient(20))
+        return 1
+
+    def read_next() -> int:
+        over.set()
+        return 1
+
+    async def main() -> None:
+        apart, live = Apart(), loaded(Doubling())
+        asked = partial(apart.read, refuse=refuse, timeout_ns=10**12)
+        asked(request(), live, read, lambda _: Response(200, b""))
+        asked(request(), live, read_next, lambda _: Response(200, b""))
+        assert await asyncio.to_thread(reading.wait, patient(20))
+
+    asyncio.run(main())
+    go_on.set()
+    assert over.wait(patient(20))  # the thread goes on for whom it serves next
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_leaving_is_told_to_what_was_begun() -> None:

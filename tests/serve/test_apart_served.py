@@ -14,7 +14,7 @@ import requests
 
 from patience import patient
 from simulators.served import Serve, computed_s, named, serving, wait_until
-from simulators.spoken import connect, replies, request
+from simulators.spoken import connect, everything, replies, request, status
 
 ROW = [[[k % 10] for k in range(8)] for _ in range(8)]
 BIG = 14 * 2**20  # bytes of a body
@@ -151,3 +151,36 @@ def test_what_was_read_beyond_its_deadline_is_told_so_and_counted(tmp_path: Path
         told = requests.get(f"{serve.url}/metrics", timeout=patient(20)).text
     (line,) = (one for one in told.splitlines() if 'reason="late"' in one)
     assert line.endswith(" 1")
+
+
+def test_what_is_read_while_serve_ends_is_answered() -> None:
+    body = data("[1]", "true", size=2 * 2**20)
+    with serving(*named("tiny_int8")) as serve:
+        with connect(serve) as client:
+            client.sendall(request(body, path=INFER))
+            serve.process.terminate()
+            answer = everything(client)
+        assert status(answer) == HTTPStatus.BAD_REQUEST
+        assert b"a value is not of FP32" in answer
+        assert serve.process.wait(patient(20)) == 0
+
+
+def test_serve_ends_when_it_has_waited_enough_whatever_is_read(tmp_path: Path) -> None:
+    """It waited until the body was read, and a supervisor would have killed it."""
+    body = data("[1]", "true")
+    soon = "from littoral_serve import listening\nlistening._CLOSE_S = 0.2\n"
+    (tmp_path / "sitecustomize.py").write_text(soon)
+    with serving(*named("tiny_int8"), environment={"PYTHONPATH": str(tmp_path)}) as serve:
+        began, before = time.monotonic(), computed_s(serve)
+        assert post(serve, INFER, body).status_code == HTTPStatus.BAD_REQUEST
+        took_s, computed = time.monotonic() - began, computed_s(serve) - before
+        with connect(serve) as client:
+            client.sendall(request(body, path=INFER))
+            before = computed_s(serve)
+            wait_until(lambda: computed_s(serve) - before > computed / 10)
+            serve.process.terminate()
+            began = time.monotonic()
+            assert serve.process.wait(patient(60)) == 0
+            assert time.monotonic() - began < 0.2 + took_s / 2
+        assert serve.process.stderr is not None
+        assert "Traceback" not in serve.process.stderr.read()

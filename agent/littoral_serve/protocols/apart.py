@@ -2,15 +2,17 @@
 
 One thread does it, whoever asks, so that no more than one document lies read in memory. Until its
 answer is there a request is a Later, as one that waits for its model: its body's bytes stay
-counted.
+counted. Who ends waits for that answer as for any other, and never for the thread.
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
+import queue
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from littoral.errors import BackendError
@@ -28,7 +30,7 @@ class Apart:
     """Reads large bodies, in the order in which they came. All but reading happens on the loop."""
 
     def __init__(self) -> None:
-        self._thread: ThreadPoolExecutor | None = None  # most clients send none
+        self._jobs: queue.SimpleQueue[Callable[[], None]] | None = None  # most clients send none
 
     def read(
         self,
@@ -52,7 +54,8 @@ class Apart:
 
         def work() -> None:
             made = _made(due, read)
-            loop.call_soon_threadsafe(go_on, made)
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+                loop.call_soon_threadsafe(go_on, made)
 
         def go_on(made: T | RefusalError | BackendError) -> None:
             try:
@@ -71,9 +74,15 @@ class Apart:
         return later
 
     def _do(self, job: Callable[[], None]) -> None:
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
-        self._thread.submit(job)
+        if self._jobs is None:
+            self._jobs = queue.SimpleQueue()
+            threading.Thread(target=_work, args=(self._jobs,), name="reader", daemon=True).start()
+        self._jobs.put(job)
+
+
+def _work(jobs: "queue.SimpleQueue[Callable[[], None]]") -> None:
+    while True:
+        jobs.get()()
 
 
 def _asked(
