@@ -1,5 +1,7 @@
 """By which names serve may be called."""
 
+from http import HTTPStatus
+
 import pytest
 
 from littoral_serve.http.hosts import Hosts
@@ -32,13 +34,17 @@ def test_foreign_names(host: str) -> None:
     assert not HOSTS.allows(host)
     refusal = HOSTS.refusal({b"host": host.encode("latin-1")})
     assert refusal is not None
-    assert "is not a name of this server" in refusal
+    assert refusal.status == HTTPStatus.FORBIDDEN
+    assert b"is not a name of this server" in refusal.body
     origin = f"https://{host}".encode("latin-1")
     assert HOSTS.refusal({b"host": b"localhost", b"origin": origin}) is not None
 
 
 def test_a_request_without_a_name_is_refused() -> None:
-    assert HOSTS.refusal({}) == "the request names no Host"
+    refusal = HOSTS.refusal({})
+    assert refusal is not None
+    assert refusal.status == HTTPStatus.BAD_REQUEST  # RFC 9112, 3.2
+    assert b"the request names no Host" in refusal.body
     assert HOSTS.refusal({b"host": b"localhost", b"origin": b"null"}) is not None
 
 
@@ -48,5 +54,7 @@ def test_where_others_may_call_they_may_call_by_number(host: str) -> None:
     assert wide.refusal({b"host": host.encode()}) is None
     assert HOSTS.refusal({b"host": host.encode()}) is not None
     page = {b"host": host.encode(), b"origin": b"http://10.9.9.9"}
-    assert wide.refusal(page) == "Origin 'http://10.9.9.9' is foreign"
+    refusal = wide.refusal(page)
+    assert refusal is not None
+    assert b"Origin 'http://10.9.9.9' is foreign" in refusal.body
     assert wide.refusal({b"host": b"evil.example"}) is not None

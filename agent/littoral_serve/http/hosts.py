@@ -8,9 +8,11 @@ others may call at all, they may call by number.
 import re
 import socket
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final
 
 from littoral import addresses
+from littoral_serve.http.messages import Response, failure
 
 _LOOPBACK: Final = re.compile(r"localhost|127(\.\d{1,3}){3}|::1", re.ASCII)
 
@@ -24,15 +26,15 @@ class Hosts:
         self._names = frozenset(name.lower() for name in names)
         self._known: set[bytes] = set()
 
-    def refusal(self, headers: Mapping[bytes, bytes]) -> str | None:
-        """Return why a request with ``headers`` is foreign; None when it is not."""
+    def refusal(self, headers: Mapping[bytes, bytes]) -> Response | None:
+        """Return what a request with ``headers`` is told that is foreign; None when it is not."""
         host = headers.get(b"host")
         if host not in self._known:
             if host is None:
-                return "the request names no Host"
+                return failure(HTTPStatus.BAD_REQUEST, "the request names no Host")
             if not self._called(host.decode("latin-1")):
                 told = host.decode("latin-1")[:100]
-                return (
+                return _foreign(
                     f"Host {told!r} is not a name of this server; 'hosts' in serve.toml adds names"
                 )
             if len(self._known) < 64:  # noqa: PLR2004
@@ -41,7 +43,7 @@ class Hosts:
         if origin is not None:
             _, _, where = origin.decode("latin-1").partition("://")
             if not self.allows(where):
-                return f"Origin {origin.decode('latin-1')[:100]!r} is foreign"
+                return _foreign(f"Origin {origin.decode('latin-1')[:100]!r} is foreign")
         return None
 
     def _called(self, host: str) -> bool:
@@ -56,6 +58,10 @@ class Hosts:
 def is_loopback(address: str) -> bool:
     """Tell whether only this machine's own programs can call ``address``."""
     return _LOOPBACK.fullmatch(address) is not None
+
+
+def _foreign(text: str) -> Response:
+    return failure(HTTPStatus.FORBIDDEN, text)
 
 
 def _is_number(host: str) -> bool:

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
-import httptools
-
 from littoral_serve.http.again import NOTHING, began, head_of
 from littoral_serve.http.bodies import OWN, Arriving, Bodies, Wrong
 from littoral_serve.http.messages import Request, Response, failure
+from littoral_serve.http.parsing import Parser
 from littoral_serve.http.targets import origin_form
 
 MAX_HEAD_BYTES: Final = 32 * 1024
@@ -43,7 +42,7 @@ class Incoming:
         self.receiving = False  # a request has begun, and is not whole
         self.continue_due = False  # its client waits until it is told to send the body
         self.mark = time.monotonic()  # when one began last
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser = Parser(self)
         self._begun = self._head_fed = 0
         self._start, self._fed = b"", 0  # the head of what is parsed, and its bytes so far
         self._again = NOTHING
@@ -83,13 +82,8 @@ class Incoming:
         if self.deaf:
             return False
         before, fresh = (self._begun, self._body.size), not self.receiving
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.refuse(failure(HTTPStatus.BAD_REQUEST, "no other protocol is spoken here"))
-        except httptools.HttpParserError:
-            if not self.deaf:
-                self.refuse(failure(HTTPStatus.BAD_REQUEST))
+        if not self._parser.feed(data) and not self.deaf:
+            self.refuse(failure(HTTPStatus.BAD_REQUEST))
         # Neither a body nor another request: a head, the names of chunks, trailers.
         all_head = self.receiving and before == (self._begun, self._body.size)
         self._head_fed = self._head_fed + len(data) if all_head else 0
@@ -150,6 +144,8 @@ class Incoming:
         # What comes behind a body says nothing of how that is read, or by whom.
         self._named: dict[bytes, bytes] = {}
         self._target: bytes = origin_form(self._target, self._headers)
+        if self._parser.method == b"CONNECT":
+            self._stop(failure(HTTPStatus.NOT_IMPLEMENTED, "nobody is connected to others here"))
         if wrong := self._body.expect(int(self._headers.get(b"content-length", 0))):
             self._stop(self._why(wrong, self._target))
         self.continue_due = self._headers.get(b"expect", b"").lower() == b"100-continue"
@@ -159,13 +155,15 @@ class Incoming:
             self._stop(self._why(wrong, self._target))
 
     def on_message_complete(self) -> None:
+        if self._parser.declines(self._target, self._headers):
+            return
         self.receiving = self.continue_due = False
         request = Request(
-            self._parser.get_method().decode("ascii"),
+            self._parser.method.decode("ascii"),
             self._target,
             self._headers,
             self._body.done(),
-            self._parser.should_keep_alive() and self._parser.get_http_version() == "1.1",
+            self._parser.keeps_alive,
             time.perf_counter_ns(),
         )
         self._begin()  # a connection that stays open does not keep what it brought

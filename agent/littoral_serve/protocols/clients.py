@@ -45,7 +45,7 @@ class Clients:
     def handle(self, request: Request) -> Answer:
         refusal = None if self._hosts is None else self._hosts.refusal(request.headers)
         if refusal is not None:
-            return failure(HTTPStatus.FORBIDDEN, refusal)
+            return refusal
         origin = request.headers.get(b"origin")
         if request.method == "OPTIONS":
             return origins.preflight(origin)
