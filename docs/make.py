@@ -22,7 +22,7 @@ from typing import Any, cast, get_args, get_origin
 
 import click
 
-from littoral.wire import blocks, board, enrolment, identity, messages, receipt, telemetry
+from littoral.wire import blocks, board, enrolment, identity, messages, receipt, telemetry, update
 
 HERE = Path(__file__).parent
 UNITS = ((30, "GiB"), (20, "MiB"), (10, "KiB"))
@@ -272,6 +272,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "serve-settings": lambda: settings_of("littoral_serve.settings", "Settings"),
     "recipe": lambda: settings_of("littoral_converter.recipe", "Recipe"),
     "messages": lambda: records_of(messages),
+    "update": lambda: records_of(update),
     "blocks": lambda: records_of(blocks),
     "telemetry": lambda: records_of(telemetry),
     "board": lambda: records_of(board),

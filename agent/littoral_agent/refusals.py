@@ -9,7 +9,7 @@ from littoral.errors import JournalError, LittoralError
 from littoral.journal_log import about
 from littoral.trust.beliefs import Assignment
 from littoral.wire.journal import Journal, Quarantine
-from littoral.wire.messages import Update
+from littoral.wire.update import Update
 from littoral_agent.outline import Outline
 from littoral_agent.reports import Reports
 from littoral_agent.saying import MOST_DETAIL, condemned

@@ -15,7 +15,8 @@ from typing import Final
 
 from littoral.errors import StorageError
 from littoral.wire.journal import Said
-from littoral.wire.messages import Benched, Key, Kind, Report, Update
+from littoral.wire.messages import Benched, Key, Kind, Report
+from littoral.wire.update import Update
 from littoral_agent.spool import Spool
 
 _DIGITS: Final = 32  # of a digest: as many as no two ids of a device share

@@ -11,7 +11,7 @@ from typing import Final
 from littoral import journal_log
 from littoral.sizes import size
 from littoral.wire.journal import Choice, Journal, Said, State
-from littoral.wire.messages import PROBATION_LEFT, Update
+from littoral.wire.update import PROBATION_LEFT, Update
 from littoral_agent.update import Event, Outcome, Step
 
 MOST_DETAIL: Final = 500  # characters of a report's detail

@@ -117,6 +117,9 @@ class App:
         chores.append(asyncio.create_task(self._windows()))
         watchdog = asyncio.create_task(readiness.watchdog(self._listening.listeners, chores))
         self._say_ready()
+        gc.enable()  # which littoral_serve.__main__ did not do
+        gc.collect()
+        gc.freeze()  # what is there stays
         await stop.wait()
         notify.tell("STOPPING=1")
         await self._listening.end()

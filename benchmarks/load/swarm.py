@@ -25,7 +25,8 @@ from littoral.tree import Tree
 from littoral.trust.client import Client, bootstrap
 from littoral.trust.keys import DEVICE_KEY, sign_session
 from littoral.wire.enrolment import SessionRequest
-from littoral.wire.messages import Key, Post, Report, Status, Update
+from littoral.wire.messages import Key, Post, Report, Status
+from littoral.wire.update import Update
 from littoral_agent import fetch
 from littoral_agent.download import Limits
 from littoral_agent.halting import Halt

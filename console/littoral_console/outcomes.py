@@ -14,14 +14,8 @@ from sqlalchemy import Connection, Row, select, update
 
 from littoral.errors import FellBackError
 from littoral.wire.journal import State
-from littoral.wire.messages import (
-    PROBATION_LEFT,
-    WAITS_LEFT,
-    Report,
-    Running,
-    Status,
-    Update,
-)
+from littoral.wire.messages import Report, Running, Status
+from littoral.wire.update import PROBATION_LEFT, WAITS_LEFT, Update
 from littoral_console import tables as t
 
 

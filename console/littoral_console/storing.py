@@ -9,9 +9,10 @@ from sqlalchemy import Connection, delete, insert, select
 from littoral import records
 from littoral.bundle.manifest import check_id
 from littoral.wire.board import Board
-from littoral.wire.messages import Benched, Key, Report, Running, Unreached, Update
+from littoral.wire.messages import Benched, Key, Report, Running, Unreached
 from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Telemetry
+from littoral.wire.update import Update
 from littoral_console import outcomes
 from littoral_console import tables as t
 from littoral_console.database import insert_once

@@ -8,7 +8,6 @@ tuple[X, ...], dict[str, X] and other dataclasses. A record that has rules of it
 """
 
 import dataclasses
-import difflib
 import enum
 import json
 import math
@@ -92,6 +91,8 @@ def fill(cls: type[T], value: Any, where: str = "") -> T:  # noqa: ANN401
         raise RecordError(f"{where or cls.__name__}: expected an object, found {_show(value)}")
     fields, kinds = _fields(typing.cast("Hashable", cls))
     for key in value.keys() - fields.keys():
+        import difflib  # a device that starts has nothing to suggest
+
         near = difflib.get_close_matches(str(key), fields, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(fields)}"
         raise RecordError(f"no setting {_at(where, key)!r}; {hint}")

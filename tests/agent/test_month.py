@@ -23,9 +23,10 @@ from paho.mqtt import client as paho
 from paho.mqtt.client import MQTTMessage
 
 from littoral.wire.board import Board, Reading, window
-from littoral.wire.messages import Acks, Key, Report, Running, Status, Update, split_topic, topic
+from littoral.wire.messages import Acks, Key, Report, Running, Status, split_topic, topic
 from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Series, Telemetry
+from littoral.wire.update import Update
 from littoral_agent.mqtt import Mqtt
 from littoral_agent.settings import Settings
 from littoral_agent.spool import Spool

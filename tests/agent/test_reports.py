@@ -7,7 +7,8 @@ import pytest
 
 from littoral.errors import StorageError
 from littoral.wire.journal import Said
-from littoral.wire.messages import Report, Update
+from littoral.wire.messages import Report
+from littoral.wire.update import Update
 from littoral_agent.reports import Reports
 from littoral_agent.spool import Spool
 

@@ -37,9 +37,10 @@ from littoral.trust import writer
 from littoral.trust.keys import new_device_key
 from littoral.wire import drift
 from littoral.wire.enrolment import EnrollRequest
-from littoral.wire.messages import Key, Report, Running, Status, Update
+from littoral.wire.messages import Key, Report, Running, Status
 from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Series, Telemetry
+from littoral.wire.update import Update
 from littoral_console import (
     accounts,
     catalogue,

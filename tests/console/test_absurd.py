@@ -9,7 +9,8 @@ import requests
 
 from littoral.errors import LittoralError
 from littoral.wire.board import Board, BoardWindow
-from littoral.wire.messages import Report, Running, Update
+from littoral.wire.messages import Report, Running
+from littoral.wire.update import Update
 from simulators.console import PASSWORD, ConsoleProcess, DeviceSimulator
 
 MOST = 2**53 - 1  # the greatest number that a message may say

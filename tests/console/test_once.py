@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 from littoral.wire.journal import Said
-from littoral.wire.messages import Report, Update
+from littoral.wire.messages import Report
+from littoral.wire.update import Update
 from littoral_agent.reports import Reports
 from littoral_agent.spool import Spool
 from simulators.console import ConsoleProcess, DeviceSimulator

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from littoral.wire.messages import Running, Update
+from littoral.wire.messages import Running
+from littoral.wire.update import Update
 from littoral_console.outcomes import goes_on_at
 from simulators.console import ConsoleProcess, DeviceSimulator
 

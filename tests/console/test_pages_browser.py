@@ -24,7 +24,7 @@ from playwright.sync_api import (
 )
 
 from console.coast import BOARDS, CPU, PASSWORD, USER, Coast, publish
-from littoral.wire.messages import Update
+from littoral.wire.update import Update
 from simulators.console import PASSWORD as FIRST_PASSWORD
 from simulators.console import ConsoleProcess
 from simulators.repository import RepositorySimulator

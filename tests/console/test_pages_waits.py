@@ -8,7 +8,8 @@ import pytest
 import requests
 
 from console.coast import BOARDS, PASSWORD, USER, Coast
-from littoral.wire.messages import Running, Status, Unreached, Update
+from littoral.wire.messages import Running, Status, Unreached
+from littoral.wire.update import Update
 
 HOUR_MS = 3_600_000
 

@@ -14,9 +14,10 @@ from littoral.wire import messages, varint
 from littoral.wire.board import BoardWindow, Spread
 from littoral.wire.enrolment import Token
 from littoral.wire.message import MAX_BYTES
-from littoral.wire.messages import Acks, Key, Post, Report, Running, Status, Update
+from littoral.wire.messages import Acks, Key, Post, Report, Running, Status
 from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Series, Telemetry
+from littoral.wire.update import Update
 
 KEY = Key(device="porch-1", incarnation=2, stream="r-7f3a", sequence=9)
 UPDATE = Update(model="digits", event="refused", state="idle", release=3, good=2, code="hash")

@@ -18,7 +18,7 @@ from littoral.model import opening
 from littoral.model.backends import litert, open_session
 from littoral.wire import journal
 from littoral.wire.journal import Journal, Said, State, Waits
-from littoral.wire.messages import Update
+from littoral.wire.update import Update
 from simulators import detectors
 from simulators.served import FIXTURES, Device, model
 

@@ -39,9 +39,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 from littoral import door, records
 from littoral.trust.keys import DEVICE_KEY, new_device_key, sign_session
 from littoral.wire.enrolment import Enrolled, EnrollRequest, SessionRequest, Token
-from littoral.wire.messages import Acks, Key, Post, Report, Running, Status, Update, topic
+from littoral.wire.messages import Acks, Key, Post, Report, Running, Status, topic
 from littoral.wire.sketch import Sketch
 from littoral.wire.telemetry import Series, Telemetry
+from littoral.wire.update import Update
 from littoral_console.broker import program
 from littoral_console.client import Console
 from patience import patient

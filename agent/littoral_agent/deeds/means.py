@@ -23,7 +23,7 @@ from littoral.errors import (
 from littoral.tree import Tree
 from littoral.wire.control import Loaded, Serving
 from littoral.wire.journal import Choice, Journal, Waits
-from littoral.wire.messages import WAITS_LEFT
+from littoral.wire.update import WAITS_LEFT
 from littoral_agent.coming import Coming
 from littoral_agent.control import Control, OrderDeniedError
 from littoral_agent.gates import Gates

@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from littoral.bundle.baseline import Baseline
 from littoral.bundle.manifest import Manifest, Task, Tensor, Variant
 from littoral.model.tasks.labels import NONE, Labels
-from littoral_serve.running.answers import counting
 from littoral_serve.running.lane import Bounds, Lane
 from littoral_serve.running.memory import Residents, Sleeper
 from littoral_serve.running.signatures import Signature, batch_size, signatures
@@ -21,7 +19,9 @@ from littoral_serve.running.threads import Threads
 from littoral_serve.running.timings import Meter
 
 if TYPE_CHECKING:
+    from littoral.bundle.baseline import Baseline
     from littoral.bundle.verified import Files
+    from littoral_serve.running.answers import Answers
 
 _MEMINFO: Final = Path("/proc/meminfo")
 
@@ -75,7 +75,7 @@ class Description:
     variant: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-    baseline: Baseline | None = None  # what drift is measured against
+    baseline: "Baseline | None" = None  # what drift is measured against
     task: Task | None = None  # None: nobody said it
     labels: Labels = NONE  # of classes
 
@@ -120,9 +120,8 @@ class Live:
         self.inputs, self.outputs = about.inputs, about.outputs
         self.signatures: Mapping[str, Signature] = signatures(about.inputs, about.outputs)
         self.batch = batch_size(about.inputs, about.outputs)
-        answers = None if about.baseline is None else counting(about.baseline, about.outputs)
         self.meter = Meter(
-            about.model, release=about.release, variant=about.variant, answers=answers
+            about.model, release=about.release, variant=about.variant, answers=_answers(about)
         )
         self.since_ms = int(time.time() * 1000)
         self.kept: dict[str, Any] = {}  # what protocols found out about it
@@ -211,3 +210,12 @@ def _free_bytes() -> int:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def _answers(about: Description) -> "Answers | None":
+    """Return what counts the answers of a release that can say how they should be."""
+    if about.baseline is None:
+        return None
+    from littoral_serve.running.answers import counting  # a model that was named has no baseline
+
+    return counting(about.baseline, about.outputs)

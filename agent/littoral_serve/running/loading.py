@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from littoral import journal_log, machine
 from littoral.bundle import verified
-from littoral.bundle.baseline import Baseline
 from littoral.bundle.manifest import Manifest, Tensor, Variant
 from littoral.bundle.verified import Files
 from littoral.errors import BackendError, LittoralError
@@ -28,6 +27,9 @@ from littoral_serve.running.live import Description, Live, Resources
 from littoral_serve.running.memory import Sleeper
 from littoral_serve.running.runners import Runner, runner
 from littoral_serve.running.signatures import batch_size
+
+if TYPE_CHECKING:
+    from littoral.bundle.baseline import Baseline
 
 _ON_CORES: Final = ("litert", "onnx")  # backends whose threads are the processor's
 
@@ -142,10 +144,12 @@ def description_of(
     )
 
 
-def _baseline(found: Manifest, read: Callable[[str], bytes]) -> Baseline | None:
+def _baseline(found: Manifest, read: Callable[[str], bytes]) -> "Baseline | None":
     """Return what drift is measured against; a release serves without it, too."""
     if found.baseline is None:
         return None
+    from littoral.bundle.baseline import Baseline  # a model that was named has none
+
     try:
         return Baseline.from_json(read(found.baseline))
     except LittoralError as e:

@@ -14,7 +14,7 @@ from typing import Final
 from littoral import durable, records
 from littoral.bundle.manifest import check_id, check_sha256
 from littoral.errors import JournalError
-from littoral.wire.messages import PROBATION_LEFT, Update
+from littoral.wire.update import PROBATION_LEFT, Update
 
 FORMAT: Final = 1
 MAX_BYTES: Final = 256 * 1024

@@ -32,6 +32,7 @@ from littoral.bundle.manifest import check_id
 from littoral.errors import MalformedError
 from littoral.wire.board import Board
 from littoral.wire.message import Message
+from littoral.wire.update import Update
 
 TOPICS: Final = "littoral/devices"
 SAID: Final = ("up/status", "up/report", "up/telemetry", "up/renew")  # by devices to consoles
@@ -41,8 +42,6 @@ BLOCK: Final = "down/block"
 UP: Final = (*SAID, ASK)  # brokers let pass no other
 
 MOST_ONCE: Final = 64  # characters
-PROBATION_LEFT: Final = "probation_left_s"  # a figure of an Update: when probation ends
-WAITS_LEFT: Final = "waits_left_s"  # … and when it goes on
 
 BENCH: Final = b"bench"  # at the agent's desk, with a file that holds a Benched
 
@@ -84,27 +83,6 @@ class Key:
         check_id("stream", self.stream)
         if self.sequence < 1 or self.incarnation < 1:
             raise ValueError("sequences and incarnations count from 1")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Update:
-    """One step of an update's life, as it happened on the device.
-
-    Events: desired, dropped, removed, fetched, postponed, refused, passed, failed, stumbled,
-    healthy, woke. On probation ``figures`` has ``probation_left_s``: for how long it will still be
-    watched; with postponed ``waits_left_s``: for how long it waits, where that is known.
-    """
-
-    model: str
-    event: str
-    state: str  # after the event
-    release: int | None = None  # the candidate's
-    manifest: str | None = None
-    good: int | None = None  # the release that is proven and to which the device returns
-    running: int | None = None  # the release that answers requests now
-    code: str | None = None  # why it was refused or failed
-    detail: str = ""
-    figures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
