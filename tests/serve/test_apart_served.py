@@ -19,6 +19,7 @@ from simulators.spoken import connect, everything, replies, request, status
 ROW = [[[k % 10] for k in range(8)] for _ in range(8)]
 BIG = 14 * 2**20  # bytes of a body
 PREDICT = "/v1/models/tiny-int8:predict"
+CLASSIFY = "/v1/models/tiny-int8:classify"
 INFER = "/v2/models/tiny-int8/infer"
 
 
@@ -34,6 +35,11 @@ def compact(value: object) -> str:
 
 def rows(text: str, last: str) -> bytes:
     return f'{{"instances":[{f"{text}," * (BIG // len(text))}{last}]}}'.encode()
+
+
+def examples(last: str) -> bytes:
+    one = compact({"image": [k % 10 for k in range(64)]})
+    return f'{{"examples":[{f"{one}," * (BIG // len(one))}{last}]}}'.encode()
 
 
 def data(text: str, last: str, *, size: int = BIG, datatype: str = "FP32") -> bytes:
@@ -71,11 +77,12 @@ def longest_s(serve: Serve, act: Callable[[], object]) -> tuple[float, float]:
     [
         (PREDICT, rows(compact(ROW), "1"), "Failed to process element"),
         (PREDICT, rows(compact({"image": ROW}), '{"image":1}'), "Failed to process element"),
+        (CLASSIFY, examples('{"image":1}'), "values != expected"),
         (INFER, data("[1]", "true"), "a value is not of FP32"),
         (INFER, data("1", "true"), "a value is not of FP32"),
         (INFER, data('""', '""', datatype="BYTES"), "unexpected shape for pictures"),
     ],
-    ids=["plain rows", "named rows", "lists of one", "one list", "files"],
+    ids=["plain rows", "named rows", "examples", "lists of one", "one list", "files"],
 )
 def test_others_are_answered_while_a_large_body_is_read(
     serve: Serve, path: str, body: bytes, words: str

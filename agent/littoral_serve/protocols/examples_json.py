@@ -3,15 +3,16 @@
 import base64
 import json
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import orjson
 
 from littoral.model.backends import Array
-from littoral_serve.protocols import json_document
-from littoral_serve.protocols.examples import Classes, Example, Feature
+from littoral_serve.protocols import examples, json_document, pictures
+from littoral_serve.protocols.examples import CLASSIFY, Classes, Example, Feature, Task
 from littoral_serve.protocols.json_document import shown
+from littoral_serve.running.live import Live
 from littoral_serve.running.refusals import InvalidArgumentError
 
 _LIMITS: Final = np.iinfo(np.int64)
@@ -23,6 +24,31 @@ class Examples:
     signature: str  # empty: the default one
     examples: list[Example]
     context: Example  # what all examples have
+
+
+class ExampleTensors(NamedTuple):
+    """Tensors of a classify or regress request: an input each, a row for each example."""
+
+    task: Task
+    arrays: list[Array]
+
+
+Asked = ExampleTensors | list[bytes]
+
+
+def asked(body: bytes, live: Live, method: str) -> Asked:
+    """Return what ``body`` asks of ``live``: by its examples' numbers, or by their pictures' files.
+
+    Raises:
+        InvalidArgumentError: It cannot be understood, or does not fit the model.
+
+    """
+    found = read(body)
+    files = pictures.encoded(found.examples)
+    if files is not None and method == CLASSIFY:
+        return files
+    task = examples.task(live, method, found.signature)
+    return ExampleTensors(task, examples.arrays(task.signature, found.examples, found.context))
 
 
 def read(body: bytes) -> Examples:
@@ -47,14 +73,14 @@ def _read(document: dict[str, Any]) -> Examples:
             f"{shown(document)} When method is classify, key 'examples' is expected "
             "and was not found"
         )
-    examples = document["examples"]
-    if not isinstance(examples, list):
+    listed = document["examples"]
+    if not isinstance(listed, list):
         raise InvalidArgumentError(
             f"{shown(document)} Expecting 'examples' value to be an list/array"
         )
-    if not examples:
+    if not listed:
         raise InvalidArgumentError(f"{shown(document)} 'examples' value is an empty array")
-    return Examples(name, [_example(one) for one in examples], context)
+    return Examples(name, [_example(one) for one in listed], context)
 
 
 def _example(value: Any) -> Example:  # noqa: ANN401

@@ -15,6 +15,7 @@ import orjson
 from littoral.model.backends import Array
 from littoral_serve.protocols import json_document, numbers, predict_dom
 from littoral_serve.running.pictures import SIGNATURE
+from littoral_serve.running.refusals import InvalidArgumentError
 from littoral_serve.running.signatures import DEFAULT, Signature, View
 
 if TYPE_CHECKING:
@@ -84,6 +85,20 @@ def write(asked: PredictTensors, outputs: list[Array]) -> bytes:
     if _all_finite(views, outputs):
         return orjson.dumps(reply, option=orjson.OPT_SERIALIZE_NUMPY)
     return json.dumps(reply, default=_listed).encode()  # writes NaN and Infinity
+
+
+def check_rows(outputs: list[Array], views: tuple[View, ...]) -> None:
+    """Raise InvalidArgumentError where outputs have no rows, or not as many each."""
+    size = None
+    for output, view in zip(outputs, views, strict=True):
+        if not output.ndim:
+            raise InvalidArgumentError(f"Tensor name: {view.name} has no shape information ")
+        if size not in (None, len(output)):
+            raise InvalidArgumentError(
+                f"Tensor name: {view.name} has inconsistent batch size: {len(output)} "
+                f"expecting: {size}"
+            )
+        size = len(output)
 
 
 def _listed(value: Any) -> Any:  # noqa: ANN401

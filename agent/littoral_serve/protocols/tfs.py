@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote
 
 import orjson
@@ -39,10 +39,12 @@ from littoral_serve.running.refusals import (
     RefusalError,
     UnknownServableError,
 )
-from littoral_serve.running.signatures import Signature, View
+from littoral_serve.running.signatures import Signature
 
 if TYPE_CHECKING:
     from littoral_serve.protocols.predict_pictures import Form, PredictPictures
+
+T = TypeVar("T")
 
 _WHERE: Final = r"(?:/versions/(\d+)|/labels/([^/:]+))?"
 _CALL: Final = re.compile(rf"(?i)/v1/models/([^/:]+){_WHERE}:(predict|classify|regress)")
@@ -110,11 +112,7 @@ class TensorFlowServing:
         if asked is not None:
             return self._asked(request, live, start, asked)
         read = partial(predict_json.read, request.body, live.signatures)
-        then = partial(self._asked, request, live, start)
-        if len(request.body) <= LARGE:
-            return then(read())
-        within_ns = self._deadline_ns
-        return self._apart.read(request, live, read, then, refuse=refusal, timeout_ns=within_ns)
+        return self._read(request, live, read, partial(self._asked, request, live, start))
 
     def _asked(
         self,
@@ -134,14 +132,26 @@ class TensorFlowServing:
         if pictures.is_picture(request) and method == examples.CLASSIFY:
             return self._look(request, live, [request.body], "classes")
         start = time.perf_counter_ns()
-        asked = examples_json.read(request.body)
-        files = pictures.encoded(asked.examples)
-        if files is not None and method == examples.CLASSIFY:
-            return self._look(request, live, files, "classes")
-        task = examples.task(live, method, asked.signature)
-        arrays = examples.arrays(task.signature, asked.examples, asked.context)
+        read = partial(examples_json.asked, request.body, live, method)
+        return self._read(request, live, read, partial(self._judge_examples, request, live, start))
+
+    def _judge_examples(
+        self, request: Request, live: Live, start: int, asked: examples_json.Asked
+    ) -> Later:
+        if isinstance(asked, list):
+            return self._look(request, live, asked, "classes")
+        task, arrays = asked
         write = partial(_judged, task, live.description.labels)
         return self._run(request, live, task.signature, arrays, start_ns=start, write=write)
+
+    def _read(
+        self, request: Request, live: Live, read: Callable[[], T], then: Callable[[T], Later]
+    ) -> Later:
+        """Read what there is no quick way for: apart, where others would wait for it."""
+        if len(request.body) <= LARGE:
+            return then(read())
+        within_ns = self._deadline_ns
+        return self._apart.read(request, live, read, then, refuse=refusal, timeout_ns=within_ns)
 
     def _look(
         self,
@@ -203,7 +213,7 @@ def _answer(later: Later, write: Callable[[Inference], bytes], one: Inference) -
 def _predicted(asked: predict_json.PredictTensors, one: Inference) -> bytes:
     seen = one.outputs()
     if asked.rows and one.count is None:
-        _check_rows(seen, asked.signature.outputs)
+        predict_json.check_rows(seen, asked.signature.outputs)
     return predict_json.write(asked, seen)
 
 
@@ -222,19 +232,6 @@ def refusal(error: RefusalError | BackendError) -> Response:
 def failure(status: HTTPStatus, message: str) -> Response:
     """Return an error as TensorFlow Serving words it."""
     return Response(status, b'{\n    "error": %s\n}' % orjson.dumps(whole(message)))
-
-
-def _check_rows(outputs: list[Array], views: tuple[View, ...]) -> None:
-    size = None
-    for output, view in zip(outputs, views, strict=True):
-        if not output.ndim:
-            raise InvalidArgumentError(f"Tensor name: {view.name} has no shape information ")
-        if size not in (None, len(output)):
-            raise InvalidArgumentError(
-                f"Tensor name: {view.name} has inconsistent batch size: {len(output)} "
-                f"expecting: {size}"
-            )
-        size = len(output)
 
 
 def _spec(found: re.Match[str]) -> Spec:
