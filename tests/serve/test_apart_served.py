@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -49,27 +50,33 @@ def data(text: str, last: str, *, size: int = BIG, datatype: str = "FP32") -> by
     return compact({"inputs": [one]}).replace('"data":0', listed).encode()
 
 
-def post(serve: Serve, path: str, body: bytes) -> requests.Response:
-    return requests.post(serve.url + path, data=body, timeout=patient(60))
+def post(
+    serve: Serve, path: str, body: bytes, headers: dict[str, str] | None = None
+) -> requests.Response:
+    return requests.post(serve.url + path, data=body, headers=headers, timeout=patient(60))
 
 
-def longest_s(serve: Serve, act: Callable[[], object]) -> tuple[float, float]:
-    """Return for how long, of its own processor time, serve kept another client waiting; and all.
+def longest(serve: Serve, act: Callable[[], object]) -> float:
+    """Return for which part of the time that ``act`` takes it another client waited.
 
-    It is what a busy machine does not change.
+    That is serve's own processor time. A client that the machine does not let run waits as well:
+    what no part of three tries is less than is serve's doing.
     """
-    worst, began = 0.0, computed_s(serve)
-    one = threading.Thread(target=act)
-    client = http.client.HTTPConnection(*serve.address, timeout=patient(60))
-    one.start()
-    while one.is_alive():
-        before = computed_s(serve)
-        client.request("GET", "/v2/health/ready")
-        assert client.getresponse().read()
-        worst = max(worst, computed_s(serve) - before)
-        time.sleep(0.01)
-    client.close()
-    return worst, computed_s(serve) - began
+    parts: list[float] = []
+    while not parts or (parts[-1] > 0.4 and len(parts) < 3):
+        worst, began = 0.0, computed_s(serve)
+        one = threading.Thread(target=act)
+        client = http.client.HTTPConnection(*serve.address, timeout=patient(60))
+        one.start()
+        while one.is_alive():
+            before = computed_s(serve)
+            client.request("GET", "/v2/health/ready")
+            assert client.getresponse().read()
+            worst = max(worst, computed_s(serve) - before)
+            time.sleep(0.01)
+        client.close()
+        parts.append(worst / (computed_s(serve) - began))
+    return min(parts)
 
 
 @pytest.mark.parametrize(
@@ -89,13 +96,22 @@ def test_others_are_answered_while_a_large_body_is_read(
 ) -> None:
     """Their health was not told for half a minute, and a supervisor would have ended serve."""
     told: list[requests.Response] = []
-    shares: list[float] = []
-    while not shares or (shares[-1] > 0.5 and len(shares) < 3):  # who is not let run waits, too
-        worst_s, all_s = longest_s(serve, lambda: told.append(post(serve, path, body)))
-        shares.append(worst_s / all_s)
-    assert shares[-1] <= 0.5, shares
+    assert longest(serve, lambda: told.append(post(serve, path, body))) < 0.5
     assert told[0].status_code == HTTPStatus.BAD_REQUEST
     assert words in told[0].json()["error"]
+
+
+def test_others_are_answered_while_many_elements_are_parted(serve: Serve) -> None:
+    """Each of four bytes, which say that it is empty."""
+    size = {"binary_data_size": BIG}
+    one = {"name": "image", "shape": [1], "datatype": "BYTES", "parameters": size}
+    head = compact({"inputs": [one]}).encode()
+    told: list[requests.Response] = []
+    length = {"Inference-Header-Content-Length": f"{len(head)}"}
+    ask = partial(post, serve, INFER, head + bytes(BIG), length)
+    assert longest(serve, lambda: told.append(ask())) < 0.5
+    assert told[0].status_code == HTTPStatus.BAD_REQUEST
+    assert "unexpected shape for pictures" in told[0].json()["error"]
 
 
 @pytest.mark.parametrize(

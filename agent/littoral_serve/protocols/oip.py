@@ -92,7 +92,7 @@ class OpenInference:
         face = live.kept.get(_KEPT) or _face(live)
         if pictures.is_picture(request):
             return self._look(request, live, face, None)
-        if len(request.data) > LARGE and oip_request.is_json(request.data, _head_bytes(request)):
+        if len(request.data) > LARGE and oip_request.is_slow(request.data, _head_bytes(request)):
             read = partial(_read, face, request)
             then = partial(self._asked, request, live, face, start)
             return self._apart.read(

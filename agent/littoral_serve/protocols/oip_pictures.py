@@ -47,7 +47,7 @@ def read(body: bytes, head_bytes: bytes | None) -> InferPictures | None:
     if head_bytes is not None:
         length = oip_request.head_length(head_bytes, length)
     head = body[:length]
-    if b'"BYTES"' not in head:
+    if oip_request.ELEMENTS not in head:
         return None
     document = oip_data.document(head)
     inputs = fields.objects(document, "inputs")

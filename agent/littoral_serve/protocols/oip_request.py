@@ -24,6 +24,7 @@ from littoral_serve.running.signatures import DEFAULT
 
 # What differs from request to request where clients name theirs, and they do so first.
 _ID: Final = re.compile(rb'\{\s*"id"\s*:\s*"([ !#-\[\]-~]*)"\s*,\s*')
+ELEMENTS: Final = b'"BYTES"'  # in a head: its datatype, perhaps
 _MOST_PLANS: Final = 64
 _MOST_HEAD_BYTES: Final = 4096  # of one that is kept
 
@@ -96,14 +97,19 @@ def read(face: Face, body: bytes | memoryview, head_bytes: bytes | None) -> Infe
     return InferTensors(plan, arrays, plan.id if name is None else name)
 
 
-def is_json(body: bytes | memoryview, head_bytes: bytes | None) -> bool:
-    """Tell whether so much of a large ``body`` is JSON that others would wait while it is read.
+def is_slow(body: bytes | memoryview, head_bytes: bytes | None) -> bool:
+    """Tell whether others would wait while a large ``body`` is read.
+
+    That is much JSON, or elements of which each says where the next one begins.
 
     Raises:
         InvalidArgumentError: Its header says no length that there is.
 
     """
-    return head_bytes is None or head_length(head_bytes, len(body)) > LARGE
+    if head_bytes is None:
+        return True
+    length = head_length(head_bytes, len(body))
+    return length > LARGE or ELEMENTS in bytes(body[:length])
 
 
 def head_length(text: bytes, most: int) -> int:
