@@ -117,9 +117,10 @@ class App:
         chores.append(asyncio.create_task(self._windows()))
         watchdog = asyncio.create_task(readiness.watchdog(self._listening.listeners, chores))
         self._say_ready()
-        gc.enable()  # which littoral_serve.__main__ did not do
+        gc.enable()  # which littoral_serve.__main__ put off
+        # What is here now stays; the collector need not look at it again.
         gc.collect()
-        gc.freeze()  # what is there stays
+        gc.freeze()
         await stop.wait()
         notify.tell("STOPPING=1")
         await self._listening.end()
@@ -169,9 +170,6 @@ class App:
             self._timings.close_window(meter for one in self._models for meter in one.meters)
 
     def _say_ready(self) -> None:
-        # What is here now stays; the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
         releases = {one.model: one.release for one in self._models}
         here, as_json = self._listening, self._options.json
         readiness.say_ready(releases, http=here.http, grpc=here.grpc, as_json=as_json)

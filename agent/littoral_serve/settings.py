@@ -34,6 +34,8 @@ ETC: Final = Path("/etc/littoral/serve.toml")  # of the device in DATA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
+    """What may be said in serve.toml, and what holds where nothing is said."""
+
     http: str = "127.0.0.1:8501"  # where clients are answered; port 0: any free one
     grpc: str = ""  # where gRPC is: HOST:PORT, or the path of a Unix socket; empty: nowhere
     hosts: tuple[str, ...] = ()  # names beside the loopback's by which clients may call it

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Request:
+    """One request, whole."""
+
     method: str
     target: bytes  # path and query as they were sent
     headers: dict[bytes, bytes]  # names in lower case
@@ -31,6 +33,8 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
+    """What is answered."""
+
     status: int
     body: bytes
     kind: bytes = b"application/json"

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
+    """What one client may take of serve."""
+
     max_body_bytes: int
     max_connections: int
     receive_timeout_s: float

@@ -31,8 +31,11 @@ def tcp(host: str, port: int) -> socket.socket:
     """
     where = addresses.join(host, port)
     try:
+        # Of bytes nobody asks whether they are a name of other letters: the tables for that are
+        # 2 ms of a start.
         family, kind, proto, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host.encode() if host.isascii() else host,
+            *(port, socket.AF_UNSPEC, socket.SOCK_STREAM, 0, socket.AI_PASSIVE),
         )[0]
         listener = socket.socket(family, kind, proto)
     except OSError as e:

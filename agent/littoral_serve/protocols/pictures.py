@@ -3,17 +3,19 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from littoral.errors import BackendError
 from littoral.model.backends import Array
 from littoral_serve.http.messages import Later, Request, Response
-from littoral_serve.protocols.examples import Example
 from littoral_serve.running.live import Live
 from littoral_serve.running.pictures import Look, Pictures
 from littoral_serve.running.refusals import InvalidArgumentError, RefusalError
 from littoral_serve.running.sights import Wish
+
+if TYPE_CHECKING:
+    from littoral_serve.protocols.examples import Example
 
 Columns = Mapping[str, Array]
 
@@ -27,7 +29,7 @@ def is_picture(request: Request) -> bool:
     return request.headers.get(b"content-type", b"")[: len(_KINDS)].lower() == _KINDS
 
 
-def encoded(examples: Sequence[Example]) -> list[bytes] | None:
+def encoded(examples: Sequence["Example"]) -> list[bytes] | None:
     """Return the pictures of a classify request; None where it brings numbers.
 
     Raises:

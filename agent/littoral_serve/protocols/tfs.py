@@ -18,14 +18,7 @@ from littoral.errors import BackendError
 from littoral.model.backends import Array
 from littoral.model.tasks.labels import Labels
 from littoral_serve.http.messages import Later, Request, Response, whole
-from littoral_serve.protocols import (
-    examples,
-    examples_json,
-    pictures,
-    predict_json,
-    servables,
-    tfs_about,
-)
+from littoral_serve.protocols import pictures, predict_json, servables, tfs_about
 from littoral_serve.protocols.apart import Apart
 from littoral_serve.protocols.json_document import LARGE
 from littoral_serve.protocols.servables import Spec
@@ -41,7 +34,8 @@ from littoral_serve.running.refusals import (
 )
 from littoral_serve.running.signatures import Signature
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what few clients ask for is imported then
+    from littoral_serve.protocols import examples, examples_json
     from littoral_serve.protocols.predict_pictures import Form, PredictPictures
 
 T = TypeVar("T")
@@ -56,7 +50,6 @@ _STATUS: Final = {  # as its status codes of Abseil become HTTP's
     LateError: HTTPStatus.GATEWAY_TIMEOUT,
 }
 _MOST_KNOWN: Final = 512  # paths
-_METHODS: Final = {"classify": examples.CLASSIFY, "regress": examples.REGRESS}
 
 
 class TensorFlowServing:
@@ -88,8 +81,8 @@ class TensorFlowServing:
         path = request.target.decode("latin-1").partition("?")[0]
         if request.method == "POST" and (found := _CALL.fullmatch(path)):
             spec, call = _spec(found), found[4].lower()
-            if call in _METHODS:
-                return self._judge(request, spec, _METHODS[call])
+            if call in {"classify", "regress"}:
+                return self._judge(request, spec, call)
             if len(self._predicts) < _MOST_KNOWN:
                 self._predicts[request.target] = spec
             return self._predict(request, spec)
@@ -126,8 +119,11 @@ class TensorFlowServing:
         write = partial(_predicted, asked)
         return self._run(request, live, asked.signature, asked.arrays, start_ns=start, write=write)
 
-    def _judge(self, request: Request, spec: Spec, method: str) -> Later:
+    def _judge(self, request: Request, spec: Spec, call: str) -> Later:
         """Classify examples, or regress them."""
+        from littoral_serve.protocols import examples, examples_json
+
+        method = examples.CLASSIFY if call == "classify" else examples.REGRESS
         live = servables.find(self._models, spec)
         if pictures.is_picture(request) and method == examples.CLASSIFY:
             return self._look(request, live, [request.body], "classes")
@@ -136,7 +132,7 @@ class TensorFlowServing:
         return self._read(request, live, read, partial(self._judge_examples, request, live, start))
 
     def _judge_examples(
-        self, request: Request, live: Live, start: int, asked: examples_json.Asked
+        self, request: Request, live: Live, start: int, asked: "examples_json.Asked"
     ) -> Later:
         if isinstance(asked, list):
             return self._look(request, live, asked, "classes")
@@ -217,7 +213,9 @@ def _predicted(asked: predict_json.PredictTensors, one: Inference) -> bytes:
     return predict_json.write(asked, seen)
 
 
-def _judged(task: examples.Task, labels: Labels, one: Inference) -> bytes:
+def _judged(task: "examples.Task", labels: Labels, one: Inference) -> bytes:
+    from littoral_serve.protocols import examples, examples_json
+
     seen = one.outputs()
     if task.method == examples.REGRESS:
         return examples_json.write(task.values(seen))

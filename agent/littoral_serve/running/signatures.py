@@ -54,6 +54,8 @@ class View:
 
 @dataclass(frozen=True)
 class Signature:
+    """One way in which clients see a model."""
+
     name: str
     inputs: tuple[View, ...]
     outputs: tuple[View, ...]

@@ -67,6 +67,8 @@ class Spec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
+    """What is asked: the body has the inputs."""
+
     model: str
     inputs: tuple[Spec, ...]
     release: int | None = None  # the one that answers, whichever that is
@@ -75,6 +77,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
+    """What came of it: the body has the outputs."""
+
     model: str
     release: int
     outputs: tuple[Spec, ...]
@@ -82,18 +86,24 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Describe:
+    """What a release takes and gives is asked."""
+
     model: str
     release: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
+    """One way to see a model."""
+
     inputs: tuple[Spec, ...]
     outputs: tuple[Spec, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
+    """What it takes and gives, by signature."""
+
     model: str
     release: int
     label: str
@@ -102,6 +112,8 @@ class Described:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
+    """Why there is no answer."""
+
     code: str
     error: str
 
