@@ -1,11 +1,13 @@
 """What a device gives for its models: how soon serve is ready, what both processes hold.
 
-Ready: ``python -m littoral_serve`` with MobileNet 0.25, from its start until its listeners are
-open and the model is warm, beside a Python that imports LiteRT and nothing else; by turns, and
-told is the median of the ratios. Memory: resident, of agent and serve as ``littoral run`` starts
-them, with MobileNet 0.25 from a release and the broker's TLS connection up; before, and after
-frames, binary tensors and TensorFlow Serving's JSON at full speed by turns. ``make peers`` makes
-the environment of a device, in which all of it runs: libraries load what else they find.
+Ready: ``python -m littoral_serve`` on a device's folder with MobileNet 0.25 as its release, from
+the start until its listeners are open and the model is warm, beside a Python that imports LiteRT
+and nothing else; by turns, and told is the median of the ratios. Besides, without a fleet: the
+same model by ``--model``, whose labels are in an archive of its own. Memory: resident, of agent
+and serve as ``littoral run`` starts them, with MobileNet 0.25 from a release and the broker's TLS
+connection up; before, and after frames, binary tensors and TensorFlow Serving's JSON at full
+speed by turns. ``make peers`` makes the environment of a device, in which all of it runs:
+libraries load what else they find.
 """
 
 import argparse
@@ -28,10 +30,12 @@ from load.caller import program as compiled
 from load.device import DEVICE, MODEL, World, on_disk, world
 from serving import MODELS, VENVS, Request, Tensor, tensor_of
 from simulators.console import until
+from simulators.served import Device
 
 MOBILENET: Final = MODELS["49 kB"]
 PYTHON: Final = VENVS / "device/bin/python"
 BARE: Final = "import ai_edge_litert.interpreter; print()"
+STARTS: Final = ("LiteRT", "serve", "serve --model")
 MOST_TIMES: Final = 2.1
 MOST_MIB: Final = {"serve": 60.0, "agent": 48.0}
 MOST_TOGETHER_MIB: Final = 108.0
@@ -58,16 +62,21 @@ def until_said_ms(*words: str) -> float:
 
 def starts(turns: int, python: str) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        words = (f"--data={folder}", f"--model={MODEL}={MOBILENET}", "--http=127.0.0.1:0")
-        serve = (python, "-m", "littoral_serve", *words, "--json")
-        bare = (python, "-c", BARE)
-        pairs = [(until_said_ms(*bare), until_said_ms(*serve)) for _ in range(turns + 1)][1:]
-    alone, ready = (statistics.median(took) for took in zip(*pairs, strict=True))
-    times = statistics.median(own / floor for floor, own in pairs)
-    yield {"what": "LiteRT imported by a Python", "value": alone, "unit": "ms"}
-    yield {"what": "serve ready", "value": ready, "unit": "ms"}
-    over = "serve ready, over LiteRT's import"
-    yield {"what": over, "value": times, "unit": "x", "most": MOST_TIMES}
+        device, data = Device(Path(folder)), MOBILENET.read_bytes()
+        device.good(device.add(MODEL, data=data, golden_of=data))
+        serve = (python, "-m", "littoral_serve", "--http=127.0.0.1:0", "--json")
+        ways = (
+            (python, "-c", BARE),
+            (*serve, f"--data={folder}"),
+            (*serve, f"--model={MODEL}={MOBILENET}"),
+        )
+        took = [[until_said_ms(*way) for way in ways] for _ in range(turns + 1)][1:]
+    for name, one in zip(STARTS, zip(*took, strict=True), strict=True):
+        yield {"what": f"{name}, ready", "value": statistics.median(one), "unit": "ms"}
+    for n, most in ((1, {"most": MOST_TIMES}), (2, {})):
+        times = statistics.median(turn[n] / turn[0] for turn in took)
+        what = f"{STARTS[n]}, over LiteRT's import"
+        yield {"what": what, "value": times, "unit": "x", **most}
 
 
 def memory(seconds: float, python: str) -> Iterator[Row]:

@@ -123,7 +123,7 @@ def test_what_serve_adds_to_a_model_is_measured_beside_the_model_alone() -> None
 def test_what_both_processes_hold_is_measured_while_they_answer() -> None:
     # This environment's libraries load more than a device has: what is promised is not judged.
     found = rows("footprint", "--turns", "1", "--seconds", "0.5", "--python", sys.executable)
-    assert found["serve ready, over LiteRT's import"]["value"] > 1
+    assert found["serve, over LiteRT's import"]["value"] > 1
     both = sum(found[f"{name}, resident"]["value"] for name in ("serve", "agent"))
     assert found["both, resident"]["value"] == pytest.approx(both)
     assert both > 40
