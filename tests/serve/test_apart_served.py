@@ -19,6 +19,7 @@ from simulators.spoken import connect, everything, replies, request, status
 
 ROW = [[[k % 10] for k in range(8)] for _ in range(8)]
 BIG = 14 * 2**20  # bytes of a body
+PART = 0.8  # of the time in which it is read: on the loop it would be nearly all of it
 PREDICT = "/v1/models/tiny-int8:predict"
 CLASSIFY = "/v1/models/tiny-int8:classify"
 INFER = "/v2/models/tiny-int8/infer"
@@ -96,9 +97,20 @@ def test_others_are_answered_while_a_large_body_is_read(
 ) -> None:
     """Their health was not told for half a minute, and a supervisor would have ended serve."""
     told: list[requests.Response] = []
-    assert longest(serve, lambda: told.append(post(serve, path, body))) < 0.5
+    assert longest(serve, lambda: told.append(post(serve, path, body))) < PART
     assert told[0].status_code == HTTPStatus.BAD_REQUEST
     assert words in told[0].json()["error"]
+
+
+def test_others_are_answered_while_much_is_read_quickly(tmp_path: Path) -> None:
+    """What is read too late is not run: reading is all that is done."""
+    settings = tmp_path / "serve.toml"
+    settings.write_text("deadline_s = 0.05\n")
+    body = rows(compact(ROW), compact(ROW))
+    with serving(*named("tiny_int8"), f"--settings={settings}") as serve:
+        told: list[requests.Response] = []
+        assert longest(serve, lambda: told.append(post(serve, PREDICT, body))) < PART
+    assert told[0].status_code == HTTPStatus.GATEWAY_TIMEOUT
 
 
 def test_others_are_answered_while_many_elements_are_parted(serve: Serve) -> None:
@@ -109,7 +121,7 @@ def test_others_are_answered_while_many_elements_are_parted(serve: Serve) -> Non
     told: list[requests.Response] = []
     length = {"Inference-Header-Content-Length": f"{len(head)}"}
     ask = partial(post, serve, INFER, head + bytes(BIG), length)
-    assert longest(serve, lambda: told.append(ask())) < 0.5
+    assert longest(serve, lambda: told.append(ask())) < PART
     assert told[0].status_code == HTTPStatus.BAD_REQUEST
     assert "unexpected shape for pictures" in told[0].json()["error"]
 

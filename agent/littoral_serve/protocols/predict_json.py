@@ -21,6 +21,8 @@ from littoral_serve.running.signatures import DEFAULT, Signature, View
 if TYPE_CHECKING:
     from littoral_serve.protocols.predict_pictures import PredictPictures
 
+QUICK: Final = 2 * 2**20  # bytes of a body that even the quick way keeps others waiting for
+
 _START: Final = re.compile(
     rb'\s*\{\s*(?:"signature_name"\s*:\s*"([\w.-]*)"\s*,\s*)?"(instances|inputs)"\s*:\s*(?=\[)'
 )
@@ -52,9 +54,14 @@ def fast(body: bytes, known: Mapping[str, Signature]) -> PredictTensors | None:
 
 
 def read(body: bytes, known: Mapping[str, Signature]) -> "PredictTensors | PredictPictures":
+    """Return what ``body`` asks, by whichever way. Raises InvalidArgumentError, as ``slow``."""
+    return fast(body, known) or slow(body, known)
+
+
+def slow(body: bytes, known: Mapping[str, Signature]) -> "PredictTensors | PredictPictures":
     """Return what ``body`` asks of a model with the signatures ``known``: tensors, or pictures.
 
-    This is the slow way: ``fast`` was asked before.
+    ``fast`` was asked before.
 
     Raises:
         InvalidArgumentError: It cannot be understood, or does not fit the signature.

@@ -101,11 +101,14 @@ class TensorFlowServing:
         if pictures.is_picture(request):
             return self._look(request, live, [request.body], "rows")
         start = time.perf_counter_ns()
-        asked = predict_json.fast(request.body, live.signatures)
+        body, known = request.body, live.signatures
+        quick = len(body) <= predict_json.QUICK
+        asked = predict_json.fast(body, known) if quick else None
         if asked is not None:
             return self._asked(request, live, start, asked)
-        read = partial(predict_json.read, request.body, live.signatures)
-        return self._read(request, live, read, partial(self._asked, request, live, start))
+        way = predict_json.slow if quick else predict_json.read
+        then = partial(self._asked, request, live, start)
+        return self._read(request, live, partial(way, body, known), then)
 
     def _asked(
         self,
@@ -143,7 +146,7 @@ class TensorFlowServing:
     def _read(
         self, request: Request, live: Live, read: Callable[[], T], then: Callable[[T], Later]
     ) -> Later:
-        """Read what there is no quick way for: apart, where others would wait for it."""
+        """Read what is not read quickly: apart, where others would wait for it."""
         if len(request.body) <= LARGE:
             return then(read())
         within_ns = self._deadline_ns
