@@ -12,7 +12,7 @@ from typing import Final
 from littoral.bundle.manifest import Tensor
 from littoral.bundle.preprocessing import Preprocessing
 from littoral.errors import ConversionError
-from littoral.model.tasks.pictures import SEEING, sees
+from littoral.model.tasks.pictures import sees
 from littoral_converter.targets import borders, tflite_metadata
 from littoral_converter.targets.borders import Border, Pixels
 from littoral_converter.targets.tflite_metadata import About, Model, Picture
@@ -101,7 +101,7 @@ def pictures(
     if len(shape) != _RANK - 1 or shape[-1] not in _CHANNELS:
         return False
     height, width, depth = shape
-    return preprocessing is not None or task in SEEING or sees(height, width, depth)
+    return sees((height, width, depth), preprocessing, task=task)
 
 
 def pixels(preprocessing: Preprocessing) -> Pixels | None:

@@ -17,7 +17,7 @@ from littoral.model.place import Place
 
 KINDS: Final = ("JPEG", "PNG", "BMP")  # that clients may send: each is a decoder more in serve
 _DEPTHS: Final = (1, 3)
-SEEING: Final[tuple[Task, ...]] = ("detection", "segmentation", "keypoints")  # only pictures
+_SEEING: Final[tuple[str, ...]] = ("detection", "segmentation", "keypoints")  # only pictures
 _GAP: Final = 2  # a JPEG is decoded to so many times the input's size at least
 _SINGLE: Final = "nearest"  # looks at single pixels, which a smaller decoding does not have
 
@@ -83,20 +83,24 @@ def doubt(inputs: tuple[Tensor, ...], task: Task) -> str | None:
     """
     spec = inputs[0]
     found = _shaped(spec)
-    if found is None or spec.preprocessing is not None or task in SEEING:
+    if found is None or sees(found[1:], spec.preprocessing, task=task):
         return None
-    _, height, width, depth = found
-    if sees(height, width, depth):
-        return None
+    _, height, width, _ = found
     return (
         f"the model takes {height} by {width} numbers, and nothing says that they are a picture's: "
         "is it one for sound, or a sensor?"
     )
 
 
-def sees(height: int, width: int, depth: int) -> bool:
-    """Return whether numbers of this shape are a picture's, where nobody says what they are."""
-    return depth > 1 or height == width
+def sees(
+    shape: tuple[int, int, int], preprocessing: Preprocessing | None, *, task: str | None
+) -> bool:
+    """Tell whether numbers of a picture's ``shape``, height, width and depth, are a picture's.
+
+    Those are that somebody says it of, and else those of a shape that little else has.
+    """
+    height, width, depth = shape
+    return preprocessing is not None or task in _SEEING or depth > 1 or height == width
 
 
 def enter(
