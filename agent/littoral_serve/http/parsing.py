@@ -26,8 +26,8 @@ class Parser:
         try:
             while (behind := self._fed(left)) is not None:
                 self._one = httptools.HttpRequestParser(self._told)
-                self._one.feed_data(self._anew)
-                left = behind
+                anew, self._anew, left = self._anew, b"", behind
+                self._one.feed_data(anew)
         except httptools.HttpParserError:
             return False
         return True
@@ -51,7 +51,10 @@ class Parser:
         return bool(self._one.should_keep_alive() and self._one.get_http_version() == "1.1")
 
     def declines(self, target: bytes, headers: dict[bytes, bytes]) -> bool:
-        """Tell whether this is the end of a head only, which is parsed anew."""
+        """Tell whether this is the end of a head only, from which another protocol may go on.
+
+        To be asked where a request is whole. Of such a head ``feed`` makes one that asks for HTTP.
+        """
         if not self._one.should_upgrade():
             return False
         lines = [b"%s %s HTTP/1.1" % (self.method, target)]
