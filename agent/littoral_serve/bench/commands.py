@@ -159,13 +159,7 @@ def bench(  # noqa: PLR0917 (click passes by name)
         where = running.Where(data=data, backends=backends, variant=variant)
         progress = _say if sys.stderr.isatty() and not as_json else _mute
         found = running.run(
-            target,
-            asked,
-            where,
-            sweep=sweep,
-            other=other,
-            write_budget=write_budget,
-            say=progress,
+            target, asked, where, sweep=sweep, other=other, write_budget=write_budget, say=progress
         )
     # Before anything is done with it: what took its time is not lost because a disk is full.
     emit(found, as_json=as_json, text="" if as_json else showing.show(found))
