@@ -27,7 +27,7 @@ class Hosts:
         self._known: set[bytes] = set()
 
     def refusal(self, headers: Mapping[bytes, bytes]) -> Response | None:
-        """Return what a request with ``headers`` is told that is foreign; None when it is not."""
+        """Return why a request with ``headers`` is refused; None where it names this server."""
         host = headers.get(b"host")
         if host not in self._known:
             if host is None:

@@ -22,7 +22,7 @@ def status(live: Live) -> dict[str, Any]:
 
 
 def metadata(live: Live, pictures: Pictures) -> dict[str, Any]:
-    """Return the signatures; the last is that of pictures, where the release takes some."""
+    """Return the signatures; the last is that of pictures, where it is offered."""
     signatures = {name: _signature_def(one, live.batch) for name, one in live.signatures.items()}
     if (sight := pictures.offered(live)) is not None:
         signatures[SIGNATURE] = _picture_def(sight.columns)

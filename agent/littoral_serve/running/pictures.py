@@ -126,7 +126,7 @@ class Pictures:
         return found
 
     def offered(self, live: Live) -> Sight | None:
-        """Return how ``live`` sees pictures, where its metadata say that it does."""
+        """Return how ``live`` sees pictures, for its metadata; None where they leave that out."""
         try:
             found = self.sight(live)
         except InvalidArgumentError:

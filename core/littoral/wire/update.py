@@ -5,8 +5,8 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-PROBATION_LEFT: Final = "probation_left_s"  # a figure: when probation ends
-WAITS_LEFT: Final = "waits_left_s"  # … and when what waits goes on
+PROBATION_LEFT: Final = "probation_left_s"  # a figure: until probation ends
+WAITS_LEFT: Final = "waits_left_s"  # … and until what waits goes on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

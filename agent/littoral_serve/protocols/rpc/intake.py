@@ -40,7 +40,7 @@ class Intake:
         self._free = places  # so many more may be read
         self._within_s = within_s
         self._reading = Reading(clock)
-        self._waiting: dict[asyncio.Future[Status | None], float] = {}  # for their turn, likewise
+        self._waiting: dict[asyncio.Future[Status | None], float] = {}  # for a turn, since when
 
     async def read(self, context: Any) -> bytes | Status:  # noqa: ANN401 (gRPC has no types)
         """Return the message, which ``bodies`` hold until it is given back, or why not."""

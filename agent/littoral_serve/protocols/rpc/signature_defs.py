@@ -16,7 +16,7 @@ _PREDICT: Final = "tensorflow/serving/predict"
 
 
 def every(live: Live, pictures: Pictures) -> dict[str, Any]:
-    """Return all by their names; the last is that of pictures, where the release takes some."""
+    """Return all by their names; the last is that of pictures, where it is offered."""
     found = {name: _signature_def(one, live.batch) for name, one in live.signatures.items()}
     if (sight := pictures.offered(live)) is not None:
         found[SIGNATURE] = _picture_def(sight.columns)
