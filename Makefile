@@ -8,7 +8,7 @@
 # make torch   adds PyTorch, for the tests of its way in
 # make judges  adds MediaPipe and TensorFlow.js, for the tests of phones and browsers
 # make bench   every script of benchmarks/         make bench ARGS=swap
-# make peers   the servers that benchmarks/serving.py compares serve with
+# make peers   the servers that serve is compared with, and the environment of a device
 # make docs    writes the generated parts of docs/ anew, and the packages' settings
 
 SHELL := /bin/bash

@@ -52,7 +52,7 @@ def world(
 ) -> Iterator[World]:
     """Run such a fleet; ``files`` are published as releases from 1 on.
 
-    ``words``: how the last of several is published. ``python``: the device's.
+    ``words``: how all but the first are published. ``python``: the device's.
     """
     publisher = RepositorySimulator(folder)
     for release, data in enumerate(files, 1):
