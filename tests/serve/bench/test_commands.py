@@ -1,41 +1,16 @@
 """``littoral bench`` as people and programs call it, on real models."""
 
 import json
-import math
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from littoral import door
-from littoral.bundle.manifest import Manifest
-from littoral_serve.bench import budgets, measuring, page, reading, running
+from littoral_serve.bench import page, reading
+from simulators.benched import QUICK, TINY, bench, refused, shown
 from simulators.served import FIXTURES, HARDWARE, Device
-
-TINY = str(FIXTURES / "tiny_int8.tflite")
-QUICK = ("--duration", "0.2", "--no-operators")
-
-
-def bench(*words: str) -> dict[str, Any]:
-    done = CliRunner().invoke(door.littoral, ["bench", *words, "--json"], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
-
-
-def shown(*words: str) -> str:
-    done = CliRunner().invoke(door.littoral, ["bench", *words], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
-
-
-def refused(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    status = door.main(["bench", *words])
-    return status, capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -239,131 +214,6 @@ def test_a_page_fits_a_telephone(whole: Path, tmp_path: Path) -> None:
             browser.close()
 
 
-def test_a_budget_is_written_from_a_result_of_another_board(device: Device, tmp_path: Path) -> None:
-    folder = device.bundle(device.add("digits"), tmp_path / "digits-1")
-    told = bench(str(folder), *QUICK)
-    told["selftest"] |= {"hardware": "cpu-armv7l", "p95_cpu_us": 2500.2}
-    file = tmp_path / "board.json"
-    file.write_text(json.dumps(told))
-    words = shown(str(file), "--write-budget", str(folder))
-    assert "on cpu-armv7l its self-test may take 10001 µs" in words
-    held = Manifest.from_json((folder / "manifest.json").read_bytes())
-    assert held.selftest.p95_cpu_us == {"cpu-armv7l": 10001.0}
-    words = shown(str(file), "--write-budget", str(folder), "--margin", "2")
-    held = Manifest.from_json((folder / "manifest.json").read_bytes())
-    assert held.selftest.p95_cpu_us == {"cpu-armv7l": float(math.ceil(5000.4))}
-    assert (folder / "manifest.json").stat().st_mode & 0o777 == 0o644
-
-
-def test_a_budget_is_not_written_from_figures_of_another_model(
-    device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = device.bundle(device.add("digits"), tmp_path / "digits-1")
-    before = (folder / "manifest.json").read_bytes()
-    other = device.bundle(
-        device.add("digits", data=(FIXTURES / "tiny_int8_b.tflite").read_bytes(), release=2),
-        tmp_path / "digits-2",
-    )
-    file = tmp_path / "board.json"
-    file.write_text(json.dumps(bench(str(other), *QUICK)))
-    status, words = refused(capsys, str(file), "--write-budget", str(folder))
-    assert status == 2
-    assert "self-test failed there" in words or "not the measured model" in words
-    status, words = refused(capsys, TINY, *QUICK, "--write-budget", str(folder))
-    assert status == 2
-    assert "expected a bundle to measure" in words
-    assert (folder / "manifest.json").read_bytes() == before
-    assert budgets.MARGIN == 4
-
-
-def test_a_budget_that_could_not_be_written_is_refused_before_the_measuring(
-    device: Device,
-    tmp_path: Path,
-    small_disk: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Half a minute went by, and the result was printed, before a wrong bundle was refused."""
-    folder = device.bundle(device.add("digits"), tmp_path / "digits-1")
-    file = tmp_path / "board.json"
-    file.write_text(json.dumps(bench(str(folder), *QUICK)))
-    monkeypatch.setattr(measuring, "measured", lambda *_, **__: pytest.fail("it was measured"))
-    other = device.bundle(
-        device.add("digits", data=(FIXTURES / "tiny_int8_b.tflite").read_bytes(), release=2),
-        tmp_path / "digits-2",
-    )
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    (broken / "manifest.json").write_text("{}")
-    locked = small_disk / "digits-1"
-    shutil.copytree(folder, locked)
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    for bundle, code, said in (
-        (other, 2, f"{other}: holds digits:2, and not the measured model, digits:1 [usage]"),
-        (broken, 1, "[malformed]"),
-        (locked, 1, f"{locked / 'manifest.json'}: Read-only file system [storage]"),
-    ):
-        for target in (folder, file):
-            status = door.main(["bench", str(target), "--write-budget", str(bundle)])
-            told = capsys.readouterr()
-            assert (status, said in told.err, told.out) == (code, True, ""), told
-
-
-@pytest.mark.parametrize(
-    ("words", "status", "said"),
-    [
-        (("nobody", "--data", "/nonexistent"), 2, "expected a file, a bundle, or a model"),
-        ((TINY, "--threads", "many"), 2, "expected auto or a number"),
-        ((TINY, "--sweep", "--compare", TINY), 2, "two questions"),
-        ((TINY, "--scenario", "closed"), 2, "single-stream"),
-        ((TINY, "--duration", "-1"), 2, "--duration"),
-        ((TINY, "--backend", "edgetpu"), 1, "[backend-missing]"),
-        ((__file__,), 2, "expected a .tflite"),
-    ],
-)
-def test_what_cannot_be_asked_is_one_line(
-    words: tuple[str, ...], status: int, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found, err = refused(capsys, *words)
-    assert found == status
-    assert said in err
-    assert len(err.strip().splitlines()) == 1
-    assert err.startswith("error: ")
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("--duration", "0"),
-        ("--memory-limit", "inf"),
-        ("--memory-limit", "nan"),
-        ("--margin", "nan"),
-        ("--rate", "5"),
-        ("--samples", "4"),
-        ("--scenario", "server", "--rate", "inf"),
-        ("--scenario", "server", "--rate", "1e-300"),
-        ("--html", "/proc/nowhere/page.html"),
-        ("--write-budget", "/proc/nowhere"),
-    ],
-)
-def test_numbers_that_are_none_and_a_page_that_has_no_place_are_refused_before_measuring(
-    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, err = refused(capsys, TINY, "--no-operators", *words)
-    assert (status, err.count("\n")) == (2, 1), err
-    assert words[-2] in err
-
-
-def test_a_page_does_not_take_the_models_place(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    model = tmp_path / "tiny.tflite"
-    model.write_bytes(Path(TINY).read_bytes())
-    status, err = refused(capsys, str(model), *QUICK, "--html", str(model))
-    assert (status, ".html" in err) == (2, True)
-    assert model.read_bytes() == Path(TINY).read_bytes()
-
-
 def test_a_result_is_shown_although_what_was_to_be_done_with_it_fails(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -374,24 +224,6 @@ def test_a_result_is_shown_although_what_was_to_be_done_with_it_fails(
     assert json.loads(said.out) == json.loads(whole.read_text())
 
 
-def test_what_nobody_could_be_told_of_is_not_measured(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(running, "run", lambda *_, **__: pytest.fail("it was measured"))
-    status, err = refused(capsys, TINY, "--publish", "--data", str(tmp_path))
-    assert (status, "no agent takes it" in err) == (1, True)
-
-
-def test_a_model_that_is_none_is_refused_in_words(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "broken.tflite"
-    file.write_bytes(Path(TINY).read_bytes()[:300])
-    status, err = refused(capsys, str(file))
-    assert status == 1
-    assert err.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     "words", [("{}", "--compare", TINY), (TINY, "--compare", "{}"), ("{}", "--sweep")]
 )
@@ -400,16 +232,6 @@ def test_a_result_is_not_measured_again(
 ) -> None:
     status, err = refused(capsys, *(word.format(whole) for word in words))
     assert (status, "expected a model to be measured" in err) == (2, True)
-
-
-def test_a_result_of_nobodys_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "x.json"
-    file.write_text('{"format": 1}')
-    assert "expected a result of bench" in refused(capsys, str(file))[1]
-    file.write_text('{"instances": [[1]]}')
-    assert "printed; this is another file" in refused(capsys, str(file))[1]
-    file.write_text('{"format": 99}')
-    assert "unsupported-format" in refused(capsys, str(file))[1]
 
 
 def test_it_is_a_command_of_its_own() -> None:
