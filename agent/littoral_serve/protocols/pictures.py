@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from littoral.errors import BackendError
 from littoral.model.backends import Array
 from littoral_serve.http.messages import Later, Request, Response
+from littoral_serve.protocols.apart import Refuse
 from littoral_serve.running.live import Live
 from littoral_serve.running.pictures import Look, Pictures
 from littoral_serve.running.refusals import InvalidArgumentError, RefusalError
@@ -91,7 +92,7 @@ def look(
     timeout_ns: int,
     wish: Wish,
     write: Callable[[Columns], Response],
-    refuse: Callable[[RefusalError | BackendError], Response],
+    refuse: Refuse,
 ) -> Later:
     """Return the response to come: what ``write`` makes of the answer, or ``refuse`` of an error.
 
@@ -116,7 +117,7 @@ def look(
 def _answer(
     later: Later,
     write: Callable[[Columns], Response],
-    refuse: Callable[[RefusalError | BackendError], Response],
+    refuse: Refuse,
     one: Look,
 ) -> None:
     try:
