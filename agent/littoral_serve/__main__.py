@@ -51,6 +51,8 @@ def _import_asyncio_without_tls() -> None:
     Serve has no TLS: what listens beyond this device stands behind a proxy. asyncio loads it all
     the same, where it finds it: 7 ms of a start. Who wants it later can have it.
     """
+    if "ssl" in sys.modules:  # a site may load it into every Python, and two would not agree
+        return
     sys.modules["ssl"] = None  # type: ignore[assignment] # as the import system says: there is none
     import asyncio  # noqa: F401
 

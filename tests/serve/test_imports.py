@@ -10,16 +10,15 @@ from simulators.served import FIXTURES, Device
 RUN = """
 import gc, os, signal, sys
 from littoral_serve.__main__ import main
-from littoral_serve.app import App
 
-said = App._say_ready
+enable = gc.enable
 
-def tell(self):
-    said(self)
+def tell():  # App does so when it has said that it is ready; who imported it would have TLS
+    enable()
     print(*sorted(sys.modules), flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
-App._say_ready = tell
+gc.enable = tell
 code = main(sys.argv[1:])
 sys.exit(code or not gc.isenabled())
 """
@@ -60,3 +59,15 @@ print(ssl.OPENSSL_VERSION)
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert "SSL" in done.stdout
+
+
+def test_whoever_loaded_tls_before_keeps_it() -> None:
+    """A site may load it into every Python; whose errors would be none of a second one."""
+    code = """
+import ssl
+from littoral_serve import __main__
+__main__._import_asyncio_without_tls()
+import asyncio.sslproto, sys
+assert sys.modules["ssl"] is ssl is asyncio.sslproto.ssl
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=patient(60))
