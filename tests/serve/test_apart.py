@@ -4,6 +4,7 @@ import asyncio
 import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
@@ -17,6 +18,7 @@ from littoral_serve.running.live import Live
 from littoral_serve.running.refusals import InvalidArgumentError, RefusalError
 from patience import patient
 from simulators.loaded import Doubling, loaded
+from simulators.served import wait_until
 
 
 def request() -> Request:
@@ -85,6 +87,38 @@ def test_a_mistake_and_a_fault_are_answered_too() -> None:
         raise ZeroDivisionError
 
     assert b"could not be asked: ZeroDivisionError" in ask(lambda: 1, defect).body
+
+
+def test_of_what_was_refused_nothing_stays() -> None:
+    """What was read of a large body is hundreds of MiB, and no collector came for minutes."""
+
+    class Document:
+        pass
+
+    kept: list[weakref.ref[Document]] = []
+
+    def wrong() -> int:
+        document = Document()
+        kept.append(weakref.ref(document))
+        try:
+            return int(str(document))
+        except ValueError as e:
+            raise InvalidArgumentError("no") from e
+
+    brought = Document()
+    kept.append(weakref.ref(brought))
+
+    def then(_: int, *, of: Document = brought) -> Response:
+        raise InvalidArgumentError(str(of))
+
+    del brought
+    gc.disable()
+    try:
+        assert ask(wrong, then).body == b"InvalidArgumentError: no"
+        del then
+        wait_until(lambda: [one() for one in kept] == [None, None])  # its thread lets go last
+    finally:
+        gc.enable()
 
 
 def test_whom_nobody_waits_for_and_who_comes_too_late_is_not_answered() -> None:

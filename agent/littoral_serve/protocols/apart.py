@@ -57,14 +57,21 @@ class Apart:
             with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
                 loop.call_soon_threadsafe(go_on, made)
 
+        def refused(error: RefusalError | BackendError) -> Response:
+            live.lane.late += isinstance(error, LateError)
+            return refuse(error)
+
         def go_on(made: T | RefusalError | BackendError) -> None:
+            answer: Response | Later
             try:
-                answer = _asked(made, due, then)
-            except LateError as e:
-                live.lane.late += 1
-                answer = refuse(e)
+                # Not raised again: with this frame it would be in a circle, and the request too.
+                if isinstance(made, RefusalError | BackendError):
+                    answer = refused(made)
+                else:
+                    due()
+                    answer = then(made)
             except (RefusalError, BackendError) as e:
-                answer = refuse(e)
+                answer = refused(e)
             except Exception as e:  # else nobody would be answered
                 log.exception("a body that was read could not be asked")
                 answer = refuse(BackendError(f"the request could not be asked: {e!r}"))
@@ -85,17 +92,6 @@ def _work(jobs: "queue.SimpleQueue[Callable[[], None]]") -> None:
         jobs.get()()
 
 
-def _asked(
-    made: T | RefusalError | BackendError,
-    due: Callable[[], None],
-    then: Callable[[T], Response | Later],
-) -> Response | Later:
-    if isinstance(made, RefusalError | BackendError):
-        raise made
-    due()
-    return then(made)
-
-
 def _give(later: Later, answer: Response | Later) -> None:
     if isinstance(answer, Response):
         later.give(answer)
@@ -113,7 +109,9 @@ def _made(due: Callable[[], None], read: Callable[[], T]) -> T | RefusalError | 
         due()
         return read()
     except RefusalError as e:
-        return e
+        # The frames that it comes from hold the document, and it them: until the collector comes.
+        e.__cause__ = e.__context__ = None
+        return e.with_traceback(None)
     except Exception as e:  # else nobody would be answered
         log.exception("a body could not be read")
         return BackendError(f"the request could not be read: {e!r}")
