@@ -81,7 +81,7 @@ class TensorFlowServing:
         path = request.target.decode("latin-1").partition("?")[0]
         if request.method == "POST" and (found := _CALL.fullmatch(path)):
             spec, call = _spec(found), found[4].lower()
-            if call in {"classify", "regress"}:
+            if call != "predict":
                 return self._judge(request, spec, call)
             if len(self._predicts) < _MOST_KNOWN:
                 self._predicts[request.target] = spec
@@ -102,13 +102,14 @@ class TensorFlowServing:
             return self._look(request, live, [request.body], "rows")
         start = time.perf_counter_ns()
         body, known = request.body, live.signatures
-        quick = len(body) <= predict_json.QUICK
-        asked = predict_json.fast(body, known) if quick else None
-        if asked is not None:
-            return self._asked(request, live, start, asked)
-        way = predict_json.slow if quick else predict_json.read
+        read = predict_json.read
+        if len(body) <= predict_json.QUICK:
+            asked = predict_json.fast(body, known)
+            if asked is not None:
+                return self._asked(request, live, start, asked)
+            read = predict_json.slow
         then = partial(self._asked, request, live, start)
-        return self._read(request, live, partial(way, body, known), then)
+        return self._read(request, live, partial(read, body, known), then)
 
     def _asked(
         self,
@@ -149,8 +150,9 @@ class TensorFlowServing:
         """Read what is not read quickly: apart, where others would wait for it."""
         if len(request.body) <= LARGE:
             return then(read())
-        within_ns = self._deadline_ns
-        return self._apart.read(request, live, read, then, refuse=refusal, timeout_ns=within_ns)
+        return self._apart.read(
+            request, live, read, then, refuse=refusal, timeout_ns=self._deadline_ns
+        )
 
     def _look(
         self,
