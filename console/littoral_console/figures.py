@@ -1,5 +1,6 @@
 """How times and numbers are written, on pages and in terminals. Values in, text out."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -15,6 +16,8 @@ _NAMES: Final = {  # of what came of a release: files, and how long it took
     "seconds": "took",
     "rss_bytes": "memory",
 }
+_PARTS_OF: Final = re.compile(r"^(p\d+)_(\d+)")  # a percentile's: p99_9
+_MANY: Final = 100
 _LONG_S: Final = 3_600
 _ABSURD_S: Final = 1e12  # a device may say any number
 _JUST: Final = 1_000  # ms within which a moment is now
@@ -73,14 +76,19 @@ def ways(cost: Cost) -> tuple[tuple[str, int], ...]:
     return (("plain", cost.plain), ("zstd, to a new device", cost.first), *patches)
 
 
+def rows(found: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Return the figures of a report as people read them, by name."""
+    return sorted((name(one), named(value, one)) for one, value in found.items())
+
+
 def named(value: float, name: str) -> str:
     """Return a figure of a report in the unit that its name ends in."""
     if name == "seconds":
         return f"{value:.3g} s"
-    if name.endswith("_us"):
-        return micros(value)
-    if name.endswith("_ms"):
-        return micros(value * 1_000)
+    if name.endswith(("_us", "_ms")):
+        return micros(value if name.endswith("_us") else value * 1_000)
+    if name.endswith("_per_s"):
+        return f"{value:.3g}/s" if abs(value) < _MANY else f"{number(value)}/s"
     if name.endswith("_s"):
         long = _LONG_S <= abs(value) < _ABSURD_S
         return _span(round(value * 1_000)) if long else f"{value:.4g} s"
@@ -93,9 +101,9 @@ def name(figure: str) -> str:
     """Return what a figure is called, without its unit."""
     if figure in _NAMES:
         return _NAMES[figure]
-    for unit in ("_us", "_ms", "_s", "_bytes"):
+    for unit in ("_us", "_ms", "_per_s", "_s", "_bytes"):
         figure = figure.removesuffix(unit)
-    return figure.replace("_", " ")
+    return _PARTS_OF.sub(r"\1.\2", figure).replace("_", " ")
 
 
 def said(value: object) -> str:

@@ -164,6 +164,14 @@ def test_figures_are_said_in_the_unit_that_reads_best() -> None:
     assert figures.name("probation_left_s") == "probation left"
     assert (figures.name("files_patch"), figures.named(2.0, "files_patch")) == ("by patch", "2")
     assert (figures.name("seconds"), figures.named(0.68349, "seconds")) == ("took", "0.683 s")
+    measured = {"p50_us": 60.0, "p99_9_us": 90.0, "p99_us": 80.0, "throughput_per_s": 57_680.4}
+    assert figures.rows(measured | {"slow_per_s": 2.25}) == [
+        ("p50", "60 µs"),
+        ("p99", "80 µs"),
+        ("p99.9", "90 µs"),
+        ("slow", "2.25/s"),
+        ("throughput", "57\u202f680/s"),
+    ]
     assert [figures.many(n, "device") for n in (0, 1, 2)] == ["0 devices", "1 device", "2 devices"]
     assert figures.utc(0) == "1970-01-01 00:00:00 UTC"
 

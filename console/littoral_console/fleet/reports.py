@@ -58,7 +58,7 @@ def history(
 
 
 def _figures(found: Mapping[str, float]) -> str:
-    return ", ".join(f"{figures.name(k)} {figures.named(v, k)}" for k, v in found.items())
+    return ", ".join(f"{name} {value}" for name, value in figures.rows(found))
 
 
 @click.command(epilog="Example: littoral fleet telemetry --model digits --stage invoke")

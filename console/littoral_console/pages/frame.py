@@ -265,8 +265,7 @@ def _templates() -> Environment:
     found.filters |= {
         "age": figures.age,
         "agreements": agreements,
-        "figure": figures.named,
-        "figure_name": figures.name,
+        "figures": figures.rows,
         "iso": figures.iso,
         "micros": figures.micros,
         "number": figures.number,
