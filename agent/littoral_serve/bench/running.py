@@ -62,7 +62,11 @@ def run(
     say(f"measuring it beside {other} for {asked.duration_s:g} s")
     alike = (one for one in second.subjects if one.backend == subject.backend)
     b = next(alike, second.subjects[0])
-    versus = comparing.compare(subject, b, threads=count, duration_s=asked.duration_s, other=other)
+    seconds = asked.duration_s
+    try:
+        versus = comparing.compare(subject, b, threads=count, duration_s=seconds, other=other)
+    except BackendError as e:  # the first one has just run
+        raise type(e)(f"{other}: {e}") from e
     return replace(result, compared=versus)
 
 

@@ -23,6 +23,7 @@ from littoral.tree import Tree
 from littoral.wire import journal
 from littoral_serve.bench.process import Subject
 
+_ONNX: Final = ("onnx", "cuda", "tensorrt")  # what reads an .onnx; the others, a .tflite
 _SUFFIXES: Final = (".tflite", ".onnx")
 _ANYWHERE: Final[dict[str, tuple[Hardware, ...]]] = {
     "edgetpu": ("edgetpu-usb", "edgetpu-pcie"),
@@ -170,6 +171,17 @@ def _narrowed(found: Target, backends: Sequence[str], variant: str | None) -> Ta
 
 
 def _by(subjects: Sequence[Subject], backend: str) -> Sequence[Subject]:
-    """Return those that ``backend`` runs; where none is meant for it, all: it may do so here."""
+    """Return those that ``backend`` runs; where none is meant for it, all of the kind it reads.
+
+    Raises:
+        MisuseError: None is.
+
+    """
     meant = [one for one in subjects if one.backend == backend]
-    return meant or [replace(one, backend=backend) for one in subjects]
+    if meant:
+        return meant
+    alike = [one for one in subjects if (one.backend in _ONNX) == (backend in _ONNX)]
+    if not alike:
+        kind, there = "ONNX" if backend in _ONNX else "TFLite", ", ".join(s.name for s in subjects)
+        raise MisuseError(f"{backend} runs {kind}, and none of the variants is: {there}")
+    return [replace(one, backend=backend) for one in alike]

@@ -115,7 +115,7 @@ def predict(  # noqa: PLR0917 (click's)
     how = _reading(opened, task, _labels(opened, labels, source))
     wanted = Wanted(top=top, threshold=threshold, draw=draw, ends=ends)
     made = _ask(opened, how, source, wanted)
-    document = predicted.document(opened, made, how, source=source)
+    document = predicted.document(opened, made, how, source=source, answers=not summary)
     told = predicted.summary(made) if summary else predicted.text(made, how)
     emit(document, as_json=as_json, text=told)
 

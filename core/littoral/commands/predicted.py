@@ -25,14 +25,17 @@ class Made:
     true: list[int] | None = None
 
 
-def document(opened: "Opened", made: Made, how: "Reading", *, source: Path) -> dict[str, Any]:
-    """Return all of it for programs: times in µs, and which part of the answers is right."""
-    from littoral.model.tasks import showing
+def document(
+    opened: "Opened", made: Made, how: "Reading", *, source: Path, answers: bool = True
+) -> dict[str, Any]:
+    """Return all of it for programs: times in µs, and which part of the answers is right.
 
-    answers = [showing.document(answer) for answer in made.answers]
-    for answer, k in zip(answers, made.true or (), strict=False):
-        answer["true"] = {"index": k, "label": how.labels[k]}
+    ``answers``: False leaves out what is said of each sample.
+    """
+    from statistics import median
+
     rights = _rights(made)
+    each = {"invoke_us": [round(ns / 1000, 1) for ns in made.took_ns], "answers": _each(made, how)}
     return {
         "model": opened.model,
         "release": opened.release,
@@ -40,10 +43,20 @@ def document(opened: "Opened", made: Made, how: "Reading", *, source: Path) -> d
         "task": how.task,
         "input": str(source),
         "picture": made.size and {"width": made.size[0], "height": made.size[1]},
-        "invoke_us": [round(ns / 1000, 1) for ns in made.took_ns],
-        "answers": answers,
+        "samples": len(made.took_ns),
+        "median_us": round(median(made.took_ns) / 1000, 1),
+        **(each if answers else {}),
         "accuracy": sum(rights) / len(rights) if rights else None,
     }
+
+
+def _each(made: Made, how: "Reading") -> list[dict[str, Any]]:
+    from littoral.model.tasks import showing
+
+    found = [showing.document(answer) for answer in made.answers]
+    for answer, k in zip(found, made.true or (), strict=False):
+        answer["true"] = {"index": k, "label": how.labels[k]}
+    return found
 
 
 def text(made: Made, how: "Reading") -> str:
