@@ -1,9 +1,12 @@
 """Pictures on their way: bounds, deadlines, clients that leave, models that fail."""
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,7 @@ from littoral.errors import BackendError
 from littoral.model.backends import Array, open_session
 from littoral.model.tasks import pictures as entering
 from littoral.model.tasks.labels import Labels
+from littoral_serve.running import lane
 from littoral_serve.running.live import Live
 from littoral_serve.running.pictures import Bounds, Look, Pictures
 from littoral_serve.running.refusals import (
@@ -85,6 +89,33 @@ def test_an_answer_is_read_by_the_task_with_the_labels() -> None:
         assert one.meter.requests == 2
 
     run(story)
+
+
+@pytest.mark.parametrize("queued", [1, 0], ids=["answered", "refused"])
+def test_what_was_answered_keeps_nothing_until_a_collection(queued: int) -> None:
+    """A picture's arrays are megabytes: of sixty requests at once 300 MiB were left."""
+    session = Session(0.2, 0.7)
+    one = loaded(session, InThread(session), bounds=lane.Bounds(requests=queued))
+
+    async def story() -> None:
+        done, now = asyncio.Event(), time.perf_counter_ns()
+        end = partial(lambda done, _: done.set(), done)
+        look = Look(one, (FILE,), then=end, arrived_ns=now, deadline_ns=now + 30 * 10**9)
+        Pictures().submit(look)
+        await done.wait()
+        if not queued:
+            assert isinstance(look._error, OverloadedError)
+            assert look._error.__traceback__ is None
+        held = weakref.ref(look)
+        del look
+        await asyncio.sleep(0.05)  # what the thread and the loop still have in hand
+        assert held() is None
+
+    gc.disable()
+    try:
+        run(story)
+    finally:
+        gc.enable()
 
 
 def test_more_requests_than_may_wait_are_refused() -> None:

@@ -82,11 +82,13 @@ class Look:
             self.inference.leave()
 
     def end(self, made: dict[str, Array] | Exception) -> None:
+        # What holds this and is held by it, an inference or the frames of an error, would keep its
+        # arrays until the collector comes.
+        self.files, self.inference = (), None
         if isinstance(made, Exception):
-            self._error = made
+            self._error = made.with_traceback(None)
         else:
             self._columns = made
-        self.files = ()
         self.then(self)
 
     def columns(self) -> dict[str, Array]:
