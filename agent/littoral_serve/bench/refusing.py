@@ -2,10 +2,13 @@
 
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from littoral import durable
 from littoral.bundle.manifest import NAME
 from littoral.errors import MisuseError
+
+_ROOM_BYTES: Final = 64 * 1024  # as much as a page or a manifest takes
 
 
 def check(
@@ -59,5 +62,5 @@ def _check_budget(bundle: Path) -> None:
 
 def _check_place(path: Path) -> None:
     """Refuse a folder in which nothing can be written: durable writes begin beside ``path``."""
-    with durable.storage_errors(path), tempfile.TemporaryFile(dir=path.parent):
-        pass
+    with durable.storage_errors(path), tempfile.TemporaryFile(dir=path.parent) as file:
+        file.write(bytes(_ROOM_BYTES))  # a full disk still has room for a name

@@ -1,5 +1,7 @@
 """What is asked of bench in vain is refused in a line, before anything is measured."""
 
+import contextlib
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,19 @@ def test_numbers_that_are_none_and_a_page_that_has_no_place_are_refused_before_m
     status, err = refused(capsys, TINY, "--no-operators", *words)
     assert (status, err.count("\n")) == (2, 1), err
     assert words[-2] in err
+
+
+def test_a_page_for_which_there_is_no_room_is_refused_before_measuring(
+    small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (small_disk / "full").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    began = time.monotonic()
+    status, err = refused(capsys, TINY, "--duration", "60", "--html", str(small_disk / "p.html"))
+    assert (status, err.count("\n")) == (1, 1), err
+    assert "[disk-full]" in err
+    assert time.monotonic() - began < 40
 
 
 def test_a_page_does_not_take_the_models_place(
