@@ -1,6 +1,6 @@
 """What serve adds to a model's own time, beside what other servers add; all by turns, in one run.
 
-    .venv/bin/python benchmarks/serving.py [--rounds 5] [--seconds 1] [--only ours]
+    .venv/bin/python benchmarks/serving.py [--rounds 9] [--seconds 1] [--only ours]
 
 A client in C says one request again and again on one connection. Each turn asks each server for
 so many seconds, and runs the bare model (set, invoke, get) in a process of its own. *Overhead* is
@@ -382,7 +382,7 @@ def rows(size: str, bare: Turns, found: dict[tuple[str, str], Turns]) -> Iterato
 
 def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--rounds", type=int, default=5)
+    words.add_argument("--rounds", type=int, default=9)
     words.add_argument("--seconds", type=float, default=1.0, help="of each turn")
     words.add_argument("--only", choices=("ours",), help="without the others")
     words.add_argument("--size", choices=tuple(MODELS), help="of one model alone")
