@@ -99,8 +99,9 @@ def _board(result: Result) -> Iterator[tuple[str, str]]:
 
 def _operators(result: Result) -> Iterator[tuple[str, str, str, str, str]]:
     rows = words.kinds(result.operators)
+    most = rows[0][2] or 1  # those of a tiny model can come to no time at all
     for op, count, us, share in rows[:_KINDS]:
-        yield op, f"x {count}", words.time(us), f"{share:.1%}", bar(share / rows[0][3])
+        yield op, f"x {count}", words.time(us), f"{share:.1%}", bar(us / most)
     if len(rows) > _KINDS:
         rest = rows[_KINDS:]
         total = sum(row[3] for row in rest)

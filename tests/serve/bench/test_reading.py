@@ -70,6 +70,21 @@ def test_what_no_run_comes_to_is_refused(
         reading.read(changed(told, tmp_path, change))
 
 
+def test_operators_that_take_no_time_can_be_shown_and_drawn(
+    told: dict[str, Any], tmp_path: Path
+) -> None:
+    """Where an interpreter takes longer to be asked than a tiny model to compute."""
+
+    def change(found: dict[str, Any]) -> None:
+        for one in found["operators"]:
+            one |= {"us": 0.0, "share": 0.0}
+
+    found = reading.read(changed(told, tmp_path, change))
+    assert found.operators
+    assert "0.0%" in showing.show(found)
+    page.render(found)
+
+
 @pytest.mark.parametrize("number", [0, -1, 1e17])
 def test_whatever_is_read_can_be_shown_and_drawn(
     told: dict[str, Any], tmp_path: Path, number: float
