@@ -52,7 +52,13 @@ def install(fleet: Fleet, folder: Path, *, wait_s: float = 20) -> Any:
 
 
 def up(fleet: Fleet) -> None:
-    fleet.wait(fleet.tree.desk.exists)
+    fleet.wait(lambda: listens(fleet.tree.desk))
+
+
+def listens(desk: Path) -> bool:
+    """Say whether somebody listens there: the socket is a file a moment before."""
+    with socket.socket(socket.AF_UNIX) as one:
+        return one.connect_ex(str(desk)) == 0
 
 
 def test_the_agent_that_runs_takes_it(fleet: Fleet) -> None:
