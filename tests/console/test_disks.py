@@ -1,6 +1,7 @@
 """A console whose disk is full, or takes nothing, or that is killed: it says so, loses nothing."""
 
 import contextlib
+import gc
 import json
 import subprocess
 import threading
@@ -15,6 +16,10 @@ from littoral.errors import DiskFullError
 from littoral.wire.messages import Post, Report
 from simulators.console import ConsoleProcess, DeviceSimulator, EnrolmentRefusedError, littoral
 from simulators.repository import RepositorySimulator
+
+# A peer that is killed between connect and handshake: Python 3.11 raises out of
+# ssl.SSLSocket._create without closing the socket it has just made.
+RESET = pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 
 
 class OnSmallDisk(ConsoleProcess):
@@ -119,6 +124,7 @@ def killed_while(console: ConsoleProcess, work: Callable[[], object], *, after_s
     time.sleep(after_s)
     console.kill()
     thread.join()
+    gc.collect()  # here, where it is not told: see RESET
     console.start()
 
 
@@ -127,6 +133,7 @@ def _carelessly(work: Callable[[], object]) -> None:
         work()
 
 
+@RESET
 def test_a_console_killed_during_a_rotation_gives_the_same_certificate(
     fresh: ConsoleProcess,
 ) -> None:
@@ -145,6 +152,7 @@ def test_a_console_killed_during_a_rotation_gives_the_same_certificate(
     assert [row["standing"] for row in rows].count("waiting") == 1
 
 
+@RESET
 def test_a_console_killed_during_an_upload_has_all_of_it_or_none(fresh: ConsoleProcess) -> None:
     publisher = fresh.publisher
     for release in range(2, 6):
