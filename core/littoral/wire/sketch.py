@@ -7,17 +7,23 @@ Percentiles of a fleet are made by merging sketches, never by averaging percenti
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 
 from littoral.wire import varint
 
 SCALE = 5
-_PER_LN = 2**SCALE / math.log(2)
+_PER_OCTAVE = 2**SCALE
 LOWEST = -640  # b^-640 = 2^-20
 _HIGHEST = 1920  # b^1920 = 2^60
 BUCKETS = _HIGHEST - LOWEST + 1  # that there are
 _LEAST = 2.0**-20  # nothing measured in µs is smaller,
 _MOST = 2.0**60  # or greater
+
+
+def _bound(at: float) -> float:
+    """Return the lower bound in µs of bucket ``at``; half of one on, its geometric middle."""
+    return float(2 ** (at / _PER_OCTAVE))
 
 
 class Sketch:
@@ -26,7 +32,7 @@ class Sketch:
     __slots__ = ("_buckets", "sum", "zeros")
 
     def __init__(self) -> None:
-        self._buckets: dict[int, int] = {}
+        self._buckets: defaultdict[int, int] = defaultdict(int)
         self.zeros = 0  # values below any that is measured: a clock may step back
         self.sum = 0.0
 
@@ -37,9 +43,7 @@ class Sketch:
     def record(self, value: float) -> None:
         """Count ``value``."""
         if _LEAST < value < _MOST:
-            i = math.floor(math.log(value) * _PER_LN)
-            buckets = self._buckets
-            buckets[i] = buckets.get(i, 0) + 1
+            self._buckets[math.floor(math.log2(value) * _PER_OCTAVE)] += 1
             self.sum += value
         elif value >= _MOST:
             self.record(math.nextafter(_MOST, 0))
@@ -49,12 +53,11 @@ class Sketch:
     def record_ns(self, spans: Iterable[int]) -> None:
         """Count many, which are in nanoseconds: for less than each of them alone would cost."""
         buckets, total = self._buckets, 0.0
-        get, floor, log = buckets.get, math.floor, math.log
+        floor, log2 = math.floor, math.log2
         for ns in spans:
             value = ns / 1e3
             if _LEAST < value < _MOST:
-                i = floor(log(value) * _PER_LN)
-                buckets[i] = get(i, 0) + 1
+                buckets[floor(log2(value) * _PER_OCTAVE)] += 1
                 total += value
             else:
                 self.record(value)
@@ -63,7 +66,7 @@ class Sketch:
     def merge(self, other: "Sketch") -> None:
         """Add the counts of ``other``: exact, in any order."""
         for i, n in other._buckets.items():  # noqa: SLF001 (of its own class)
-            self._buckets[i] = self._buckets.get(i, 0) + n
+            self._buckets[i] += n
         self.zeros += other.zeros
         self.sum += other.sum
 
@@ -85,13 +88,13 @@ class Sketch:
         for i in sorted(self._buckets):
             rank -= self._buckets[i]
             if rank <= 0:
-                return math.exp((i + 0.5) / _PER_LN)
-        return math.exp((max(self._buckets) + 0.5) / _PER_LN)
+                return _bound(i + 0.5)
+        return _bound(max(self._buckets) + 0.5)
 
     def buckets(self) -> Iterable[tuple[float, int]]:
         """Walk the upper bound in µs and the count of each bucket that holds any, ascending."""
         for i in sorted(self._buckets):
-            yield math.exp((i + 1) / _PER_LN), self._buckets[i]
+            yield _bound(i + 1), self._buckets[i]
 
     def bins(self) -> list[tuple[int, int]]:
         """Return the number and the count of each bucket that holds any, ascending."""
@@ -110,7 +113,7 @@ class Sketch:
         for bucket, n in bins:
             if not LOWEST <= bucket <= _HIGHEST or n < 0:
                 raise ValueError("a bucket lies out of range")
-            sketch._buckets[bucket] = sketch._buckets.get(bucket, 0) + n
+            sketch._buckets[bucket] += n
         return sketch
 
     def encode(self) -> bytes:
