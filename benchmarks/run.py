@@ -5,10 +5,13 @@
 A script prints one JSON object, ``{"rows": [{"what", "value", "unit", "most"?, "least"?}]}``;
 ``most`` and ``least`` are promises. One that has nothing to measure here prints
 ``{"skipped": "why"}``. It exits 1 if a script failed; a promise that was not kept is marked and
-fails nothing, for a busy machine breaks it as well.
+fails nothing, for a busy machine breaks it as well. So how busy it was is told beside: what other
+machines on the same processor took (``stolen``), and the load the script was started at. Neither
+sees who shares a core's caches.
 """
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -22,15 +25,34 @@ RESULTS = HERE / "results"
 
 
 def measure(script: Path) -> dict[str, Any]:
-    """Return what ``script`` printed, or why it printed nothing."""
-    started = time.monotonic()
+    """Return what ``script`` printed, or why it printed nothing, and how busy the machine was."""
+    started, load, before = time.monotonic(), os.getloadavg()[0], ticks()
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=1800
     )
     told: dict[str, Any] = {"failed": (done.stderr.strip().splitlines() or ["no reason"])[-1]}
     if not done.returncode:
         told = json.loads(done.stdout.strip().splitlines()[-1])
-    return told | {"seconds": round(time.monotonic() - started, 1)}
+    ran, stolen = (later - earlier for later, earlier in zip(ticks(), before, strict=True))
+    return told | {
+        "seconds": round(time.monotonic() - started, 1),
+        "load": round(load, 2),
+        "stolen": round(stolen / max(1, ran + stolen), 4),
+    }
+
+
+def ticks() -> tuple[int, int]:
+    """Return how long all processors worked, and how long others had what these wanted.
+
+    Linux: proc_stat(5), user, nice, system, irq, softirq, then steal. Elsewhere nothing is known.
+    """
+    try:
+        user, nice, system, _, _, irq, softirq, stolen = map(
+            int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9]
+        )
+    except OSError:
+        return 0, 0
+    return user + nice + system + irq + softirq, stolen
 
 
 def lines(name: str, told: dict[str, Any]) -> list[str]:
@@ -40,7 +62,7 @@ def lines(name: str, told: dict[str, Any]) -> list[str]:
     return [
         f"{name:<14} {row['what']:<52} {row['value']:>12.4g} {row['unit']:<8} {_promise(row)}"
         for row in told["rows"]
-    ]
+    ] + [f"{name:<14} load {told['load']:g} when it began, {told['stolen']:.1%} stolen meanwhile"]
 
 
 def _promise(row: dict[str, Any]) -> str:
