@@ -1,11 +1,12 @@
 """What serve adds to a model's own time, beside what other servers add; all by turns, in one run.
 
-    .venv/bin/python benchmarks/serving.py [--rounds 9] [--seconds 1] [--only ours]
+    .venv/bin/python benchmarks/serving.py [--rounds 30] [--seconds 0.3] [--only ours]
 
 A client in C says one request again and again on one connection. Each turn asks each server for
 so many seconds, and runs the bare model (set, invoke, get) in a process of its own. *Overhead* is
 the least time of an answer less the least time of the model: waking up on an idle machine is
-nobody's. *Processor* is what the server's processes took for one request, less what the bare
+nobody's. Turns are short and many, so that each server has some of the moments in which a shared
+machine is fast: a bare model that has one alone makes all overheads greater, and all ratios less. *Processor* is what the server's processes took for one request, less what the bare
 model took, as the median of all turns. ``make peers`` installs the others, each in an
 environment of its own; those that are not there are left out.
 """
@@ -382,8 +383,8 @@ def rows(size: str, bare: Turns, found: dict[tuple[str, str], Turns]) -> Iterato
 
 def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--rounds", type=int, default=9)
-    words.add_argument("--seconds", type=float, default=1.0, help="of each turn")
+    words.add_argument("--rounds", type=int, default=30)
+    words.add_argument("--seconds", type=float, default=0.3, help="of each turn")
     words.add_argument("--only", choices=("ours",), help="without the others")
     words.add_argument("--size", choices=tuple(MODELS), help="of one model alone")
     asked = words.parse_args()
