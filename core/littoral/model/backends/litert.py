@@ -89,20 +89,22 @@ class LiteRTSession:
         return tuple(name for name in names if name != "DELEGATE")
 
     def run(self, *inputs: Array) -> tuple[Array, ...]:
-        interpreter = self._interpreter
+        # Interpreter's own methods look for views of its tensors, of which there are none here,
+        # and count who holds the inner one: 2 us of the 60 that a small model takes.
+        inner = self._interpreter._interpreter  # noqa: SLF001
         try:
             for index, value in zip(self._in, inputs, strict=True):
-                interpreter.set_tensor(index, value)
+                inner.SetTensor(index, value)
         except ValueError:
             tensors.check_all(inputs, self.inputs)
             raise
         try:
             if self._remembers:  # an answer is to its own request: 0.3 us
-                interpreter.reset_all_variables()
-            interpreter.invoke()
+                inner.ResetVariableTensors()
+            inner.Invoke()
         except (ValueError, RuntimeError) as e:
             raise BackendError(f"the model failed: {' '.join(str(e).split())}") from e
-        return tuple(interpreter.get_tensor(index) for index in self._out)
+        return tuple(inner.GetTensor(index, 0) for index in self._out)
 
 
 def _signature_names(interpreter: Any) -> dict[int, str]:  # noqa: ANN401
