@@ -6,9 +6,10 @@ A client in C says one request again and again on one connection. Each turn asks
 so many seconds, and runs the bare model (set, invoke, get) in a process of its own. *Overhead* is
 the least time of an answer less the least time of the model: waking up on an idle machine is
 nobody's. Turns are short and many, so that each server has some of the moments in which a shared
-machine is fast: a bare model that has one alone makes all overheads greater, and all ratios less. *Processor* is what the server's processes took for one request, less what the bare
-model took, as the median of all turns. ``make peers`` installs the others, each in an
-environment of its own; those that are not there are left out.
+machine is fast: a bare model that has one alone makes all overheads greater, and all ratios less.
+*Processor* is what the server's processes took for one request, less what the bare model took, as
+the median of all turns. ``make peers`` installs the others, each in an environment of its own;
+those that are not there are left out.
 """
 
 import argparse
