@@ -243,7 +243,8 @@ def test_a_call_that_is_given_up_is_not_run() -> None:
                 call.cancel()
                 short = await code(channel, INFER, request(), timeout=0.3)
                 assert short[0] == "DEADLINE_EXCEEDED"
-                await until(lambda: lane.waiting == 0)  # it is known there too
+                await until(lambda: all(one.left for one in lane._waiting))  # serve knows it too
+            await until(lambda: lane.waiting == 0)
             assert session.runs == 0
             await ask(channel, INFER, request())
             assert session.runs == 1
